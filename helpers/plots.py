@@ -4,9 +4,10 @@ The colours are those of Okabe and Ito (2008), Color Universal Design; each role
 and a line of its own too, so that a figure can be read without colour.
 """
 
+import base64
 import io
 
-from IPython.display import Image, display
+from IPython.display import display
 from matplotlib import pyplot as plt
 
 ROLES = {
@@ -67,4 +68,5 @@ def show(fig, alt):
     # Without the version of matplotlib, so that the same figure is the same bytes.
     fig.savefig(png, format="png", dpi=100, metadata={"Software": None})
     plt.close(fig)
-    display(Image(png.getvalue(), format="png", alt=alt))
+    data = {"image/png": base64.b64encode(png.getvalue()).decode(), "text/plain": alt}
+    display(data, raw=True, metadata={"image/png": {"alt": alt}})

@@ -1,0 +1,78 @@
+# Everything runs inside .venv, which is made on demand; `make help` lists the targets.
+#
+# The versions are those of constraints.txt. pip reads its own settings as always, so
+# PIP_EXTRA_INDEX_URL (where to find torch without CUDA, for instance) works here as well.
+
+NOTEBOOKS = $(sort $(wildcard notebooks/*.ipynb))
+PY = .venv/bin/python
+# The first of these that is Python 3.11 or newer; `make PYTHON=/path/to/python` names one.
+PYTHON = python3.11 python3 python3.12 python3.13 python3.14 python
+
+# JupyterLab refuses to run as root (in a container, say) unless it is told that this is meant.
+ROOT_FLAG = $(if $(filter 0,$(shell id -u)),--allow-root)
+
+# Tests must not depend on what the user has set up for Jupyter, IPython and matplotlib at home.
+CLEAN_ENV = env -u MPLBACKEND JUPYTER_CONFIG_DIR="$(CURDIR)/.venv/jupyter" \
+            IPYTHONDIR="$(CURDIR)/.venv/ipython" MPLCONFIGDIR="$(CURDIR)/.venv/matplotlib"
+
+.DEFAULT_GOAL = help
+.PHONY: help lab test refresh lint bench clean
+
+help:
+	@echo "make lab      open the course in JupyterLab"
+	@echo "make test     everything that is promised is checked: code, notebooks, browser"
+	@echo "make refresh  run the notebooks again and store their new outputs"
+	@echo "make lint     ruff over code and notebooks"
+	@echo "make bench    the timings that the README states"
+	@echo "make clean    remove .venv and caches"
+
+lab: .venv/stamp
+	$(PY) -m jupyterlab --ServerApp.root_dir=notebooks \
+	    --LabApp.default_url=/lab/tree/01_split.ipynb $(ROOT_FLAG) $(LAB_ARGS)
+
+test: lint
+	$(CLEAN_ENV) $(PY) -m pytest tests helpers README.md $(NOTEBOOKS) --nbval --nbval-current-env \
+	    --nbval-sanitize-with tests/sanitize.cfg --nbval-cell-timeout 120
+
+# One process a notebook, so that the memory it reports is that notebook's.
+refresh: .venv/stamp
+	@set -e; for notebook in $(NOTEBOOKS); do $(CLEAN_ENV) $(PY) tests/refresh.py "$$notebook"; done
+
+lint: .venv/stamp
+	$(PY) -m ruff check .
+	$(PY) -m ruff format --check .
+
+bench: .venv/stamp
+	$(CLEAN_ENV) $(PY) -m tests.benchmarks
+
+clean:
+	rm -rf .venv .pytest_cache .ruff_cache build *.egg-info
+	find . -name __pycache__ -o -name .ipynb_checkpoints | xargs rm -rf
+
+# Debian without python3-venv has no ensurepip; there the pip outside installs into the .venv.
+# matplotlib builds its font cache here because it would say so inside the first notebook.
+.venv/stamp: pyproject.toml constraints.txt
+	@rm -f $@; \
+	stop() { echo "$$1" >&2; exit 1; }; \
+	ready() { "$$1" -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null; }; \
+	if ! ready $(PY); then \
+	    for python in $(PYTHON); do if ready "$$python"; then break; fi; python=; done; \
+	    test "$$python" || stop "Python 3.11 or newer is needed: install it, or name it with 'make PYTHON=/path/to/python3.11'."; \
+	    "$$python" -m venv --clear .venv >/dev/null 2>&1 \
+	        || "$$python" -m venv --clear --without-pip .venv >/dev/null 2>&1 \
+	        || stop "$$python cannot make a virtual environment: install its venv module (on Debian and Ubuntu: apt-get install python3-venv) and try again."; \
+	fi; \
+	pip="$(PY) -m pip"; \
+	if ! $$pip --version >/dev/null 2>&1; then \
+	    for python in $(PYTHON); do \
+	        pip="$$python -m pip --python $(PY)"; \
+	        if $$pip --version >/dev/null 2>&1; then break; fi; pip=; \
+	    done; \
+	    test "$$pip" || stop "pip is missing: install it (on Debian and Ubuntu: apt-get install python3-pip python3-venv) and try again."; \
+	fi; \
+	echo "Installing the course into .venv: about a minute, and some 300 MB to download."; \
+	$$pip install --no-compile -c constraints.txt pip -e '.[dev]' \
+	    || stop "The installation failed (pip says why, above): check the network connection and run make again."; \
+	$(CLEAN_ENV) $(PY) -c 'import matplotlib.font_manager' \
+	    || stop "The installed packages cannot be imported: run 'make clean' and then make again."; \
+	touch $@

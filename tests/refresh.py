@@ -1,0 +1,64 @@
+"""Run one notebook from top to bottom and store its outputs, so that a second run changes no byte.
+
+    python tests/refresh.py notebooks/01_split.ipynb
+
+Prints what the run took. `make refresh` does this for every notebook; tests/test_notebooks.py
+does it on a copy and compares.
+"""
+
+import resource
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import nbformat
+from nbclient import NotebookClient
+
+# Outputs and counts stay, because nbval compares them. Clocks, widget states and the patch
+# version of Python go, because they differ from run to run or from machine to machine.
+NORMALISE = [
+    *(sys.executable, "-m", "nbstripout", "--keep-output", "--keep-count", "--unix-newlines"),
+    "--extra-keys",
+    "metadata.language_info.version cell.metadata.execution metadata.widgets",
+]
+WIDGET = "application/vnd.jupyter.widget-view+json"
+
+
+def normalise(path):
+    """Take out of a notebook what changes from run to run."""
+    notebook = nbformat.read(path, as_version=4)
+    for cell in notebook.cells:
+        if cell.cell_type == "code":
+            # A stored slider is dead: it names a model that lived in the kernel of that run.
+            cell.outputs = [o for o in cell.outputs if WIDGET not in o.get("data", {})]
+    nbformat.write(notebook, path)
+    subprocess.run([*NORMALISE, str(path)], check=True)
+
+
+def refresh(path):
+    """Execute the notebook in place; return seconds, and megabytes at the kernel's peak."""
+    notebook = nbformat.read(path, as_version=4)
+    client = NotebookClient(
+        notebook,
+        timeout=120,
+        kernel_name="python3",
+        record_timing=False,
+        extra_arguments=["--log-level=ERROR"],  # no word about encryption for each kernel
+        resources={"metadata": {"path": str(path.parent)}},
+    )
+    start = time.perf_counter()
+    client.execute()
+    seconds = time.perf_counter() - start
+    nbformat.write(notebook, path)
+    # The kernel is the one child so far, and it has ended. macOS counts in bytes, Linux in KiB.
+    peak = resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss
+    megabytes = peak * (1 if sys.platform == "darwin" else 1024) / 1e6
+    normalise(path)
+    return seconds, megabytes
+
+
+if __name__ == "__main__":
+    path = Path(sys.argv[1])
+    seconds, megabytes = refresh(path)
+    print(f"{path.name}: {seconds:.1f} s, {megabytes:.0f} MB")

@@ -1,0 +1,213 @@
+"""A learner opens each lesson in JupyterLab and presses Run All Cells: no error, pictures drawn."""
+
+import json
+import os
+import shutil
+import socket
+import subprocess
+import sys
+import time
+import urllib.request
+from pathlib import Path
+
+import nbformat
+import pytest
+from nbformat.v4 import new_code_cell, new_notebook
+
+FOLDER = Path(__file__).parents[1] / "notebooks"
+LESSONS = sorted(path.name for path in FOLDER.glob("*.ipynb"))
+BROWSERS = ["chromium", "chromium-browser", "google-chrome"]
+FLAGS = [
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-quic",
+    "--no-first-run",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+]
+TOKEN = "lesson"
+MILLISECONDS = 120_000
+
+# What a learner sees of the lesson that is open: whether the kernel is idle and, for each cell of
+# code that is not blank, its count, whether it may raise, and what is shown in red (errors, those
+# of a slider's function included, and warnings).
+LESSON = """() => {
+    const panel = window.jupyterapp.shell.currentWidget;
+    const cells = panel.content.widgets.filter(
+        cell => cell.model.type === "code" && cell.model.sharedModel.getSource().trim());
+    return {
+        idle: panel.sessionContext.session?.kernel?.status === "idle",
+        cells: cells.map(cell => ({
+            count: cell.model.executionCount,
+            waiting: cell.node.querySelector(".jp-InputPrompt").innerText.includes("*"),
+            mayRaise: (cell.model.getMetadata("tags") ?? []).includes("raises-exception"),
+            red: [...cell.node.querySelectorAll("[data-mime-type*=err]")]
+                .map(node => node.innerText),
+        })),
+    };
+}"""
+READY = f"() => window.jupyterapp?.shell?.currentWidget?.sessionContext && ({LESSON})().idle"
+DONE = f"""() => {{
+    const lesson = ({LESSON})();
+    const broken = cell => cell.red.length && !cell.mayRaise;
+    return lesson.idle && !lesson.cells.some(cell => cell.waiting)
+        && (lesson.cells.every(cell => cell.count) || lesson.cells.some(broken));
+}}"""
+# What the outputs around a slider show, the slider's own label left out.
+SHOWN = """slider => [...slider.closest(".jp-OutputArea").querySelectorAll("img, pre")]
+    .map(node => node.src ?? node.textContent).join()"""
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory):
+    """A copy of the lessons, which JupyterLab may change."""
+    return shutil.copytree(FOLDER, tmp_path_factory.mktemp("lab") / "notebooks")
+
+
+@pytest.fixture(scope="module")
+def server(folder):
+    """The address of a JupyterLab that knows nothing of the user's settings."""
+    home = folder.parent
+    settings = {
+        # All cells are drawn, not only those on the screen.
+        "notebook-extension/tracker": {"windowingMode": "none"},
+        "apputils-extension/notification": {"fetchNews": "false", "checkForUpdates": False},
+    }
+    for name, value in settings.items():
+        file = home / "settings" / "@jupyterlab" / f"{name}.jupyterlab-settings"
+        file.parent.mkdir(parents=True)
+        file.write_text(json.dumps(value))
+    places = {
+        "JUPYTER_CONFIG_DIR": "config",
+        "JUPYTER_DATA_DIR": "data",
+        "JUPYTER_RUNTIME_DIR": "runtime",
+        "JUPYTERLAB_SETTINGS_DIR": "settings",
+        "JUPYTERLAB_WORKSPACES_DIR": "workspaces",
+        "IPYTHONDIR": "ipython",
+    }
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    command = [
+        *(sys.executable, "-m", "jupyterlab", "--no-browser", "--allow-root", "--ip=127.0.0.1"),
+        *(f"--port={port}", "--ServerApp.port_retries=0", f"--IdentityProvider.token={TOKEN}"),
+        *(f"--ServerApp.root_dir={folder}", "--LabApp.expose_app_in_browser=True"),
+    ]
+    with open(home / "log", "w") as log:
+        lab = subprocess.Popen(
+            command,
+            env=os.environ | {name: str(home / place) for name, place in places.items()},
+            stdout=log,
+            stderr=log,
+        )
+    address = f"http://127.0.0.1:{port}"
+    try:
+        wait_for(f"{address}/api/status?token={TOKEN}", lab, home / "log")
+        yield address
+    finally:
+        lab.terminate()
+        lab.wait(timeout=30)
+
+
+def wait_for(url, process, log):
+    deadline = time.monotonic() + 60
+    while time.monotonic() < deadline and process.poll() is None:
+        try:
+            return urllib.request.urlopen(url, timeout=5).close()
+        except OSError:
+            time.sleep(0.1)
+    raise RuntimeError(f"JupyterLab did not start:\n{log.read_text()}")
+
+
+@pytest.fixture(scope="module")
+def browser():
+    found = next(filter(None, map(shutil.which, BROWSERS)), None)
+    if found is None:
+        pytest.skip(f"no browser is installed: none of {', '.join(BROWSERS)}")
+    from playwright.sync_api import sync_playwright
+
+    with sync_playwright() as playwright:
+        yield playwright.chromium.launch(executable_path=found, args=FLAGS)
+
+
+@pytest.fixture
+def page(server, browser):
+    """A window of the browser, and in the end no kernel left to take memory from the next."""
+    page = browser.new_page()
+    page.set_default_timeout(MILLISECONDS)
+    yield page
+    page.evaluate("() => window.jupyterapp.shell.currentWidget.sessionContext.shutdown()")
+    page.close()
+
+
+@pytest.mark.parametrize("name", LESSONS)
+def test_lesson_runs_in_jupyterlab(name, server, page):
+    run_all_cells(page, server, name)
+    assert len(drawn_pictures(page)) >= stored_pictures(FOLDER / name)
+    move_sliders(page)
+
+
+def run_all_cells(page, server, name):
+    page.goto(f"{server}/lab/tree/{name}?token={TOKEN}&reset")
+    page.wait_for_function(READY)
+    # The stored outputs go first, so that what is looked at below was made here.
+    menu(page, "Edit", "Clear Outputs of All Cells")
+    menu(page, "Run", "Run All Cells")
+    page.wait_for_function(DONE)
+    assert red(page) == []
+
+
+def menu(page, name, item):
+    page.get_by_role("menuitem", name=name, exact=True).click()
+    page.get_by_role("menuitem", name=item, exact=True).click()
+
+
+def red(page):
+    cells = page.evaluate(LESSON)["cells"]
+    return [text for cell in cells if not cell["mayRaise"] for text in cell["red"]]
+
+
+def drawn_pictures(page):
+    images = page.locator(".jp-NotebookPanel:visible .jp-OutputArea-output img")
+    drawn = images.evaluate_all("all => all.map(image => image.complete && image.naturalWidth)")
+    assert all(drawn), f"width of each picture drawn: {drawn}"
+    return drawn
+
+
+def stored_pictures(path):
+    cells = nbformat.read(path, as_version=4).cells
+    outputs = [output for cell in cells for output in cell.get("outputs", [])]
+    return sum("image/png" in output.get("data", {}) for output in outputs)
+
+
+def move_sliders(page):
+    """One step to the right each: what is shown beside the slider changes, and nothing in red."""
+    for slider in page.locator(".jp-NotebookPanel:visible .widget-slider").all():
+        before = slider.evaluate(SHOWN)
+        slider.locator(".noUi-handle").press("ArrowRight")
+        page.wait_for_function(
+            f"([slider, before]) => ({SHOWN})(slider) !== before",
+            arg=[slider.element_handle(), before],
+        )
+        page.wait_for_function(READY)
+        assert red(page) == []
+
+
+DIVIDES = "import ipywidgets\nipywidgets.interact(lambda n: print(1 / (3 - n)), n=(0, 4))"
+BROKEN = {
+    "an error": ("1 / 0", "ZeroDivisionError"),
+    "a slider that fails when moved": (DIVIDES, "ZeroDivisionError"),
+    "a picture": ("from IPython.display import HTML\nHTML('<img src=none.png>')", "drawn"),
+}
+
+
+@pytest.mark.parametrize("source, found", BROKEN.values(), ids=BROKEN)
+def test_a_broken_lesson_is_found(source, found, folder, server, page):
+    notebook = new_notebook(cells=[new_code_cell(source), new_code_cell("2")])
+    notebook.metadata.kernelspec = {"name": "python3", "display_name": "Python 3"}
+    nbformat.write(notebook, folder / "broken.ipynb")
+    with pytest.raises(AssertionError, match=found):
+        run_all_cells(page, server, "broken.ipynb")
+        drawn_pictures(page)
+        move_sliders(page)

@@ -1,0 +1,127 @@
+"""The files that describe the environment agree, and `make` fails in one helpful sentence."""
+
+import os
+import re
+import shutil
+import subprocess
+import sys
+import tomllib
+from importlib.metadata import version
+from pathlib import Path
+
+import pytest
+import yaml
+from packaging.requirements import Requirement
+from packaging.utils import canonicalize_name
+from packaging.version import Version
+
+ROOT = Path(__file__).parents[1]
+PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+CONDA = yaml.safe_load((ROOT / "environment.yml").read_text())["dependencies"]
+CONDA_NAMES = {"torch": "pytorch-cpu", "matplotlib": "matplotlib-base"}  # where conda's differ
+
+
+def requirements(lines):
+    return {canonicalize_name(r.name): r.specifier for r in map(Requirement, lines)}
+
+
+def locked():
+    lines = (ROOT / "constraints.txt").read_text().splitlines()
+    return requirements(line for line in lines if not line.startswith("#"))
+
+
+EXTRAS = PROJECT["optional-dependencies"]
+TO_RUN = requirements(PROJECT["dependencies"] + EXTRAS["course"])
+TO_TEST = requirements(EXTRAS["test"])
+
+
+def test_dev_is_every_extra():
+    others = sorted(set(EXTRAS) - {"dev"})
+    assert EXTRAS["dev"] == [f"honest-splits[{','.join(others)}]"]
+
+
+def test_the_lock_pins_exact_public_versions():
+    for name, specifier in locked().items():
+        assert re.fullmatch(r"==[\w.]+", str(specifier)), f"{name}{specifier}"
+    assert str(locked()["torch"]) == "==2.13.0"
+
+
+@pytest.mark.parametrize("name, specifier", [*TO_RUN.items(), *TO_TEST.items()])
+def test_the_lock_satisfies_every_range(name, specifier):
+    assert specifier and str(locked()[name]).removeprefix("==") in specifier
+
+
+def test_what_is_installed_is_what_is_locked():
+    for name in [*TO_RUN, *TO_TEST]:
+        assert locked()[name].contains(Version(version(name)).public), name
+
+
+def test_conda_has_what_the_notebooks_run_with_in_the_same_ranges():
+    python, pip, *packages = CONDA
+    assert python == "python=3.11", "Binder reads a single '=' only"
+    assert pip == "pip", "postBuild needs it"
+    conda = requirements(packages)  # fails on a nested `pip:` section, which Binder must not see
+    assert conda == {CONDA_NAMES.get(name, name): s for name, s in TO_RUN.items()}
+
+
+def test_postbuild_installs_the_helpers_and_nothing_else():
+    post_build = ROOT / "postBuild"
+    assert os.access(post_build, os.X_OK)
+    assert "pip install --no-cache-dir --no-deps -e ." in post_build.read_text()
+
+
+def test_binder_sees_python_conda_and_postbuild():
+    repo2docker = shutil.which("repo2docker")
+    if repo2docker is None:
+        pytest.skip("repo2docker is not installed")
+    command = [repo2docker, "--no-build", "--debug", str(ROOT)]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=120)
+    said = done.stdout + done.stderr
+    assert done.returncode == 0, said
+    assert "Building conda environment for python=3.11" in said
+    # The environment is made before the repository is copied, so that Binder keeps it.
+    steps = ['--file "environment.yml"', "src/ ${REPO_DIR}/", "RUN ./postBuild"]
+    assert [said.count(step) for step in steps] == [1, 1, 1]
+    assert steps == sorted(steps, key=said.index)
+
+
+# What a newcomer may lack. Each stands in for Python: it is asked for its version with
+# `-c`, for an environment with `-m venv`, and for pip with `-m pip`.
+OLD = 'exec {python} -c "import sys; sys.version_info = (3, 9, 18); exec(sys.argv[1])" "$2"'
+NO_VENV = 'case "$*" in *"-m venv"*) exit 1;; esac; exec {python} "$@"'
+NO_ENSUREPIP = 'case "$*" in *--without-pip*) ;; *"-m venv"*) exit 1;; esac; exec {python} "$@"'
+NO_PIP = 'case "$*" in *"-m pip"*) exit 1;; esac; ' + NO_ENSUREPIP
+NO_NETWORK = 'case "$*" in *" --version") exit;; *"-m pip"*) exit 1;; esac; ' + NO_ENSUREPIP
+
+
+@pytest.mark.parametrize(
+    "lacking, sentence",
+    [
+        (OLD, "Python 3.11 or newer is needed: install it"),
+        ("exit 127", "Python 3.11 or newer is needed: install it"),
+        (NO_VENV, "cannot make a virtual environment: install its venv module"),
+        (NO_PIP, "pip is missing: install it"),
+        (NO_NETWORK, "The installation failed"),  # reached, so --without-pip has worked
+    ],
+    ids=["old Python", "no Python", "no venv", "no pip", "no network"],
+)
+def test_make_fails_in_one_sentence(tmp_path, lacking, sentence):
+    for name in ("Makefile", "pyproject.toml", "constraints.txt"):
+        shutil.copy(ROOT / name, tmp_path)
+    python = tmp_path / "python"
+    python.write_text(f"#!/bin/sh\n{lacking.format(python=sys.executable)}\n")
+    python.chmod(0o755)
+    outside_make = {k: v for k, v in os.environ.items() if not k.startswith(("MAKE", "MFLAGS"))}
+    done = subprocess.run(
+        ["make", "lab", f"PYTHON={python}"],
+        cwd=tmp_path,
+        env=outside_make,
+        capture_output=True,
+        text=True,
+        timeout=120,
+    )
+    assert done.returncode != 0
+    *_, last, make_says = done.stderr.strip().splitlines()
+    assert sentence in last and last.endswith(".")
+    assert make_says.startswith("make: ***")
+    assert not (tmp_path / ".venv" / "stamp").exists()
