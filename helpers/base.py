@@ -12,7 +12,6 @@ from sklearn.utils import check_random_state
 from sklearn.utils._param_validation import Interval, StrOptions
 from sklearn.utils.validation import (
     _check_sample_weight,
-    check_consistent_length,
     check_is_fitted,
     validate_data,
 )
@@ -26,7 +25,7 @@ from helpers.tensors import (
     seed_generators,
     take_rows,
 )
-from helpers.training import OPTIMIZERS, Job, train
+from helpers.training import OPTIMIZERS, Job, report_epochs, split_rows, train
 
 
 class TorchEstimator(CallbackSupportMixin, BaseEstimator):
@@ -82,8 +81,7 @@ class TorchEstimator(CallbackSupportMixin, BaseEstimator):
 
     def get_params(self, deep=True):
         """Get the parameters, those of the module (``module__*``) included."""
-        module = {name: value for name, value in vars(self).items() if name.startswith("module__")}
-        return super().get_params(deep) | module
+        return super().get_params(deep) | self._module_arguments()
 
     def set_params(self, **params):
         """Set parameters, those of the module (``module__*``) included; build nothing."""
@@ -136,7 +134,7 @@ class TorchEstimator(CallbackSupportMixin, BaseEstimator):
         else:
             new._start(job, groups)
         new.module_, new.history_ = job.network, job.history
-        _report_epochs(job, context, task, learned=vars(new))
+        report_epochs(job, context, task, learned=vars(new))
         train(job)
         new.n_epochs_, new._memory = len(job.history), job.memory
         self.__dict__ = new.__dict__
@@ -187,18 +185,22 @@ class TorchEstimator(CallbackSupportMixin, BaseEstimator):
             seed = np.random.SeedSequence().generate_state(1)[0]
         job.seed = self._seed = check_random_state(seed).randint(np.iinfo(np.int32).max)
         self._recipe = self._current_recipe()
-        module, arguments, _ = self._recipe
+        arguments = {n.removeprefix("module__"): v for n, v in self._module_arguments().items()}
         sample = take_rows(job.X, job.rows[:2]).to(job.y.device)
         with private_rng(sample.device):
             seed_generators(job.seed, sample.device)
-            network = build(
-                module, sample.shape[1], self._n_outputs, arguments, owner=type(self).__name__
-            )
+            n_features, owner = sample.shape[1], type(self).__name__
+            network = build(self.module, n_features, self._n_outputs, arguments, owner=owner)
             job.network = network.to(sample.device, sample.dtype)
             check_outputs(job.network, sample, self._n_outputs)
         if self.patience is not None:
             job.patience = self.patience
-            job.rows, job.valid_rows = self._split(job, groups)
+            job.rows, job.valid_rows = split_rows(
+                job,
+                groups,
+                fraction=self.validation_fraction,
+                stratify=isinstance(self, ClassifierMixin),
+            )
 
     def _resume(self, job):
         """Give the job a copy of our network, as far as it is trained, and one more epoch."""
@@ -211,30 +213,12 @@ class TorchEstimator(CallbackSupportMixin, BaseEstimator):
         job.seed, job.history, job.memory = self._seed, list(self.history_), self._memory
         job.epochs = 1
 
+    def _module_arguments(self):
+        return {name: value for name, value in vars(self).items() if name.startswith("module__")}
+
     def _current_recipe(self):
         """Return what a network and its optimizer are built from."""
-        arguments = {
-            name.removeprefix("module__"): value
-            for name, value in vars(self).items()
-            if name.startswith("module__")
-        }
-        return self.module, arguments, self.optimizer
-
-    def _split(self, job, groups):
-        """Split the job's rows in two: to train on, and to watch."""
-        # Imported here because it is slow to import and seldom needed.
-        from sklearn.model_selection import GroupShuffleSplit, ShuffleSplit, StratifiedShuffleSplit
-
-        rows = job.rows.numpy()
-        y = job.y.cpu().numpy()[rows]
-        if groups is not None:
-            check_consistent_length(job.y, groups)
-            groups = np.asarray(groups)[rows]
-            splitter = GroupShuffleSplit
-        else:
-            splitter = StratifiedShuffleSplit if isinstance(self, ClassifierMixin) else ShuffleSplit
-        splitter = splitter(1, test_size=self.validation_fraction, random_state=self._seed)
-        return (torch.from_numpy(rows[part]) for part in next(splitter.split(rows, y, groups)))
+        return self.module, self._module_arguments(), self.optimizer
 
     def _outputs(self, X):
         """Return the network's outputs for `X`, a tensor of shape (n_rows, n_outputs)."""
@@ -264,19 +248,3 @@ class TorchEstimator(CallbackSupportMixin, BaseEstimator):
         tags = super().__sklearn_tags__()
         tags.input_tags.sparse = True
         return tags
-
-
-def _report_epochs(job, context, task, learned):
-    """Have scikit-learn's callbacks told of the begin and the end of each epoch."""
-    running = []
-
-    def before_epoch():
-        running.append(context.subcontext(task_name="epoch").call_on_fit_task_begin(**task))
-
-    def snapshot():
-        return learned | {"module_": copy.deepcopy(job.network)}
-
-    def after_epoch():
-        return running.pop().call_on_fit_task_end(**task, reconstruction_attributes=snapshot)
-
-    job.before_epoch, job.after_epoch = before_epoch, after_epoch

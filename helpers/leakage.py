@@ -7,22 +7,27 @@ alone, forgets every earlier `fit`, and `clone` returns an estimator without any
 """
 
 import copy
-import sys
-import warnings
-from contextlib import contextmanager
 from dataclasses import dataclass
 
 import numpy as np
-from sklearn.base import clone, is_classifier
-from sklearn.exceptions import ConvergenceWarning
+from sklearn.base import is_classifier
 from sklearn.model_selection import check_cv, train_test_split
 from sklearn.utils import _safe_indexing
 
+from helpers.probes import (
+    differ,
+    distance,
+    fit_seeded,
+    limit_of,
+    plain_params,
+    predictions_of,
+    reinitialise,
+    seeded_clone,
+    without_training,
+)
+
 N_REFERENCES = 99  # exceeded by all of them by chance: 1 %
 N_REPEATS = 8  # of a fit, where the same seed does not give the same predictions
-N_DEVIATIONS = 4  # above the mean of the repeats
-EPOCH_NAMES = ("epochs", "max_epochs", "n_epochs", "max_iter")
-RATE_NAMES = ("lr", "learning_rate", "learning_rate_init")
 
 
 @dataclass(frozen=True)
@@ -70,12 +75,11 @@ def purity(estimator, X, y, *, random_state=0):
     >>> print(purity(TorchClassifier(epochs=5), *load_iris(return_X_y=True)))
     purity: no leak. fit left every constructor argument as it was.
     """
-    subject = _seeded_clone(estimator, random_state)
-    before = {name: copy.deepcopy(value) for name, value in _plain_params(subject).items()}
-    with _global_seed(random_state):
-        subject.fit(X, y)
-    after = _plain_params(subject)
-    altered = [name for name in before if _differ(before[name], after[name])]
+    subject = seeded_clone(estimator, random_state)
+    before = {name: copy.deepcopy(value) for name, value in plain_params(subject).items()}
+    fit_seeded(subject, X, y, random_state)
+    after = plain_params(subject)
+    altered = [name for name in before if differ(before[name], after[name])]
     if not altered:
         return Finding("purity", False, "fit left every constructor argument as it was.")
     evidence = f"fit altered the constructor argument {altered[0]!r}, which every clone copies."
@@ -116,17 +120,17 @@ def refit(estimator, X, y, *, random_state=0):
     y_a = np.random.RandomState(random_state).permutation(np.asarray(y_a))
 
     def predictions(first_fit):
-        subject = _seeded_clone(estimator, random_state)
+        subject = seeded_clone(estimator, random_state)
         if first_fit:
-            _fit(subject, X_a, y_a, random_state)
-        return _predictions(_fit(subject, X_b, y_b, random_state), X)
+            fit_seeded(subject, X_a, y_a, random_state)
+        return predictions_of(fit_seeded(subject, X_b, y_b, random_state), X)
 
     alone = predictions(first_fit=False)
-    difference = _distance(predictions(first_fit=True), alone)
+    difference = distance(predictions(first_fit=True), alone)
     limit = 0.0
     if difference > 0:
-        repeats = [_distance(predictions(first_fit=False), alone) for _ in range(N_REPEATS)]
-        limit = _limit(repeats)
+        repeats = [distance(predictions(first_fit=False), alone) for _ in range(N_REPEATS)]
+        limit = limit_of(repeats)
     leaked = bool(difference > limit)
     evidence = (
         f"Fitted on other rows first, the predictions differ by {difference:.3g} on average; "
@@ -158,16 +162,16 @@ def carried_weights(estimator, X, y, *, random_state=0):
     A network may know the labels by right: one trained on other rows of the same kind.
     Whether the rows were others, this canary cannot tell.
     """
-    zero = _without_training(estimator, X, y, random_state)
+    zero = without_training(estimator, X, y, random_state)
     if zero is None:
         evidence = "Not applicable: no number of epochs and no learning rate that can be 0."
         return Finding("carried_weights", False, evidence)
 
     def score(seed, reinitialised):
-        subject = _seeded_clone(estimator, seed).set_params(**zero)
+        subject = seeded_clone(estimator, seed).set_params(**zero)
         if reinitialised:
-            _reinitialise(subject, seed)
-        return _fit(subject, X, y, seed).score(X, y)
+            reinitialise(subject, seed)
+        return fit_seeded(subject, X, y, seed).score(X, y)
 
     own = score(random_state, reinitialised=False)
     references = [score(random_state + 1 + i, True) for i in range(N_REFERENCES)]
@@ -201,11 +205,11 @@ def carry_over(estimator, X, y, *, cv=5, random_state=0):
     folds = list(check_cv(cv, y, classifier=is_classifier(estimator)).split(X, y))
 
     def score(reuse, seed):
-        subject, scores = _seeded_clone(estimator, seed), []
+        subject, scores = seeded_clone(estimator, seed), []
         for train, test in folds:
             if not reuse:
-                subject = _seeded_clone(estimator, seed)
-            _fit(subject, _safe_indexing(X, train), y[train], seed)
+                subject = seeded_clone(estimator, seed)
+            fit_seeded(subject, _safe_indexing(X, train), y[train], seed)
             scores.append(subject.score(_safe_indexing(X, test), y[test]))
         return np.mean(scores)
 
@@ -213,113 +217,9 @@ def carry_over(estimator, X, y, *, cv=5, random_state=0):
     limit = 0.0
     if reused > cloned:
         repeats = [score(False, random_state + 1 + i) - cloned for i in range(N_REPEATS)]
-        limit = max(_limit(repeats), 0.0)
+        limit = max(limit_of(repeats), 0.0)
     evidence = (
         f"On permuted labels one object taken through {len(folds)} folds scores {reused:.2f}, "
         f"clones score {cloned:.2f}."
     )
     return Finding("carry_over", bool(reused - cloned > limit), evidence)
-
-
-@contextmanager
-def _global_seed(seed):
-    """Seed numpy's global generator, and torch's if it is loaded; put them back after."""
-    torch = sys.modules.get("torch")
-    numpy_state = np.random.get_state()
-    torch_state = torch.get_rng_state() if torch else None
-    np.random.seed(seed)
-    if torch:
-        torch.default_generator.manual_seed(seed)
-    try:
-        yield
-    finally:
-        np.random.set_state(numpy_state)
-        if torch:
-            torch.set_rng_state(torch_state)
-
-
-def _fit(estimator, X, y, seed):
-    with _global_seed(seed), warnings.catch_warnings():
-        warnings.simplefilter("ignore", ConvergenceWarning)
-        return estimator.fit(X, y)
-
-
-def _seeded_clone(estimator, seed):
-    """Clone, with every `random_state` set: noise that a seed controls is not memory."""
-    subject = clone(estimator)
-    names = [n for n in subject.get_params() if n.split("__")[-1] == "random_state"]
-    return subject.set_params(**dict.fromkeys(names, seed))
-
-
-def _without_training(estimator, X, y, seed):
-    """Return the parameters under which `fit` learns nothing, or None."""
-    for endings, value in ((EPOCH_NAMES, 0), (RATE_NAMES, 0.0)):
-        names = [n for n in estimator.get_params() if n.split("__")[-1] in endings]
-        try:
-            _fit(
-                _seeded_clone(estimator, seed).set_params(**dict.fromkeys(names, value)), X, y, seed
-            )
-        except Exception:
-            continue
-        if names:
-            return dict.fromkeys(names, value)
-    return None
-
-
-def _reinitialise(estimator, seed):
-    """Draw new first weights for every network among the estimator's parameters."""
-    with _global_seed(seed):
-        for value in estimator.get_params().values():
-            for layer in value.modules() if _is_network(value) else ():
-                if hasattr(layer, "reset_parameters"):
-                    layer.reset_parameters()
-
-
-def _is_network(value):
-    return (
-        hasattr(value, "state_dict") and hasattr(value, "modules") and not isinstance(value, type)
-    )
-
-
-def _plain_params(estimator):
-    """Return the parameters that are not estimators, which a Pipeline fits in place."""
-    params = estimator.get_params()
-    return {name: value for name, value in params.items() if not hasattr(value, "get_params")}
-
-
-def _differ(a, b):
-    """Say whether two values differ in any number they hold."""
-    if isinstance(a, type) or hasattr(a, "get_params"):
-        return False
-    if hasattr(a, "state_dict"):
-        a, b = a.state_dict(), b.state_dict()
-    if hasattr(a, "detach"):
-        a, b = a.detach().cpu().numpy(), b.detach().cpu().numpy()
-    if isinstance(a, dict):
-        return a.keys() != b.keys() or any(_differ(a[key], b[key]) for key in a)
-    if isinstance(a, list | tuple):
-        return len(a) != len(b) or any(map(_differ, a, b))
-    if isinstance(a, np.ndarray):
-        return not np.array_equal(a, b)
-    if type(a).__eq__ is object.__eq__:  # compares identities: look inside instead
-        return hasattr(a, "__dict__") and _differ(vars(a), vars(b))
-    return bool(a != b)
-
-
-def _predictions(estimator, X):
-    """Return the finest predictions there are."""
-    for method in ("predict_proba", "decision_function", "predict"):
-        if hasattr(estimator, method):
-            return np.asarray(getattr(estimator, method)(X))
-
-
-def _distance(a, b):
-    """Return the mean absolute difference of numbers, the share of unequal labels."""
-    if a.dtype.kind == "f":
-        return float(np.abs(a - b).mean())
-    return float((a != b).mean())
-
-
-def _limit(repeats):
-    """Return the largest value that chance explains, by what repeats of a fit gave."""
-    return np.mean(repeats) + N_DEVIATIONS * np.std(repeats)

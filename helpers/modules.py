@@ -75,7 +75,8 @@ def build(recipe, n_features, n_outputs, arguments, *, owner):
     ------
     TypeError
         If `recipe` is an `nn.Module` instance or is not callable, has no argument of a given
-        name, returns no `nn.Module`, or returns one whose weights it has handed out before.
+        name, returns no `nn.Module` or nothing to train, or returns weights that it has handed
+        out before.
     """
     if isinstance(recipe, nn.Module):
         name = type(recipe).__name__
@@ -95,6 +96,8 @@ def build(recipe, n_features, n_outputs, arguments, *, owner):
     name = getattr(recipe, "__name__", repr(recipe))
     if not isinstance(first, nn.Module):
         raise TypeError(f"{name} must return a torch.nn.Module; got {type(first).__name__}.")
+    if not any(p.requires_grad for p in first.parameters()):
+        raise TypeError(f"{name} must return a network with parameters to train; it has none.")
     if _storages(first) & _storages(second):
         raise TypeError(
             f"{name} returned the same weights twice, so that what one fold learns would reach "

@@ -6,7 +6,9 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from functools import partial
 
+import numpy as np
 import torch
+from sklearn.utils import check_consistent_length
 
 from helpers.tensors import chunks, private_rng, seed_generators, take_rows
 
@@ -123,7 +125,10 @@ def train(job):
         if not all(p.isfinite().all() for p in job.network.parameters()):
             raise _divergence(job, job.history[-1])
         job.network.eval()
-        job.memory = optimizer.state_dict()["state"]
+        job.memory = {
+            parameter: {name: torch.as_tensor(value).cpu() for name, value in state.items()}
+            for parameter, state in optimizer.state_dict()["state"].items()
+        }
 
 
 def _optimizer(job):
@@ -171,3 +176,51 @@ def _divergence(job, row):
         f"lr={job.lr}; the largest input is {abs(job.X).max():.3g}. Lower lr, or scale X, for "
         f"instance with make_pipeline(StandardScaler(), ...)."
     )
+
+
+def split_rows(job, groups, *, fraction, stratify):
+    """Split a job's rows in two, to train on and to watch; return two int64 tensors.
+
+    `stratify` keeps the shares of the classes; `groups`, shape (n_rows,), keeps the rows of a
+    group together instead.
+    """
+    # Imported here because it is slow to import and seldom needed.
+    from sklearn.model_selection import GroupShuffleSplit, ShuffleSplit, StratifiedShuffleSplit
+
+    rows = job.rows.numpy()
+    y = job.y.cpu().numpy()[rows]
+    if groups is not None:
+        check_consistent_length(job.y, groups)
+        groups = np.asarray(groups)[rows]
+        splitter = GroupShuffleSplit
+    else:
+        splitter = StratifiedShuffleSplit if stratify else ShuffleSplit
+    splitter = splitter(1, test_size=fraction, random_state=job.seed)
+    return [torch.from_numpy(rows[part]) for part in next(splitter.split(rows, y, groups))]
+
+
+def report_epochs(job, context, task, learned):
+    """Have scikit-learn's callbacks told when each epoch of a job begins and ends.
+
+    Parameters
+    ----------
+    job : Job
+    context : sklearn.callback.CallbackContext
+        That of the fit.
+    task : dict
+        The estimator being fitted, its data and metadata.
+    learned : dict
+        What, with the network, makes an estimator that is ready to predict.
+    """
+    running = []
+
+    def before_epoch():
+        running.append(context.subcontext(task_name="epoch").call_on_fit_task_begin(**task))
+
+    def snapshot():
+        return learned | {"module_": copy.deepcopy(job.network)}
+
+    def after_epoch():
+        return running.pop().call_on_fit_task_end(**task, reconstruction_attributes=snapshot)
+
+    job.before_epoch, job.after_epoch = before_epoch, after_epoch

@@ -1,0 +1,117 @@
+"""What canaries share: clones fitted under a seed, put back to the start, and compared."""
+
+import sys
+import warnings
+from contextlib import contextmanager
+
+import numpy as np
+from sklearn.base import clone
+from sklearn.exceptions import ConvergenceWarning
+
+N_DEVIATIONS = 4  # above the mean of the repeats
+EPOCH_NAMES = ("epochs", "max_epochs", "n_epochs", "max_iter")
+RATE_NAMES = ("lr", "learning_rate", "learning_rate_init")
+
+
+@contextmanager
+def global_seed(seed):
+    """Seed numpy's global generator, and torch's if it is loaded; put them back after."""
+    torch = sys.modules.get("torch")
+    numpy_state = np.random.get_state()
+    torch_state = torch.get_rng_state() if torch else None
+    np.random.seed(seed)
+    if torch:
+        torch.default_generator.manual_seed(seed)
+    try:
+        yield
+    finally:
+        np.random.set_state(numpy_state)
+        if torch:
+            torch.set_rng_state(torch_state)
+
+
+def fit_seeded(estimator, X, y, seed):
+    with global_seed(seed), warnings.catch_warnings():
+        warnings.simplefilter("ignore", ConvergenceWarning)
+        return estimator.fit(X, y)
+
+
+def seeded_clone(estimator, seed):
+    """Clone, with every `random_state` set: noise that a seed controls is not memory."""
+    subject = clone(estimator)
+    names = [n for n in subject.get_params() if n.split("__")[-1] == "random_state"]
+    return subject.set_params(**dict.fromkeys(names, seed))
+
+
+def without_training(estimator, X, y, seed):
+    """Return the parameters under which `fit` learns nothing, or None."""
+    for endings, value in ((EPOCH_NAMES, 0), (RATE_NAMES, 0.0)):
+        names = [n for n in estimator.get_params() if n.split("__")[-1] in endings]
+        try:
+            fit_seeded(
+                seeded_clone(estimator, seed).set_params(**dict.fromkeys(names, value)), X, y, seed
+            )
+        except Exception:
+            continue
+        if names:
+            return dict.fromkeys(names, value)
+    return None
+
+
+def reinitialise(estimator, seed):
+    """Draw new first weights for every network among the estimator's parameters."""
+    with global_seed(seed):
+        for value in estimator.get_params().values():
+            for layer in value.modules() if _is_network(value) else ():
+                if hasattr(layer, "reset_parameters"):
+                    layer.reset_parameters()
+
+
+def _is_network(value):
+    return (
+        hasattr(value, "state_dict") and hasattr(value, "modules") and not isinstance(value, type)
+    )
+
+
+def plain_params(estimator):
+    """Return the parameters that are not estimators, which a Pipeline fits in place."""
+    params = estimator.get_params()
+    return {name: value for name, value in params.items() if not hasattr(value, "get_params")}
+
+
+def differ(a, b):
+    """Say whether two values differ in any number they hold."""
+    if isinstance(a, type) or hasattr(a, "get_params"):
+        return False
+    if hasattr(a, "state_dict"):
+        a, b = a.state_dict(), b.state_dict()
+    if hasattr(a, "detach"):
+        a, b = a.detach().cpu().numpy(), b.detach().cpu().numpy()
+    if isinstance(a, dict):
+        return a.keys() != b.keys() or any(differ(a[key], b[key]) for key in a)
+    if isinstance(a, list | tuple):
+        return len(a) != len(b) or any(map(differ, a, b))
+    if isinstance(a, np.ndarray):
+        return not np.array_equal(a, b)
+    if type(a).__eq__ is object.__eq__:  # compares identities: look inside instead
+        return hasattr(a, "__dict__") and differ(vars(a), vars(b))
+    return bool(a != b)
+
+
+def predictions_of(estimator, X):
+    """Return the finest predictions there are."""
+    for method in ("predict_proba", "decision_function", "predict"):
+        if hasattr(estimator, method):
+            return np.asarray(getattr(estimator, method)(X))
+
+
+def distance(a, b):
+    """Return the mean absolute difference of numbers, the share of unequal labels."""
+    if a.dtype.kind == "f":
+        return float(np.abs(a - b).mean())
+    return float((a != b).mean())
+
+
+def limit_of(repeats):
+    """Return the largest value that chance explains, by what repeats of a fit gave."""
+    return np.mean(repeats) + N_DEVIATIONS * np.std(repeats)
