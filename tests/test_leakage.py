@@ -1,0 +1,131 @@
+"""Each canary fires on the leaks it is for, and stays quiet on the honest."""
+
+import numpy as np
+import pytest
+import torch
+from numpy.testing import assert_array_equal
+from sklearn.ensemble import RandomForestClassifier
+from sklearn.linear_model import LogisticRegression, SGDClassifier
+from sklearn.neighbors import KNeighborsClassifier
+from sklearn.neural_network import MLPClassifier
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import StandardScaler
+from skorch import NeuralNetClassifier
+from torch import nn
+
+from helpers import (
+    MLP,
+    TorchClassifier,
+    TorchRegressor,
+    carried_weights,
+    carry_over,
+    purity,
+    refit,
+)
+from helpers.data import coin_flips
+from tests.networks import NaiveClassifier
+
+CANARIES = {"purity": purity, "refit": refit, "carried": carried_weights, "over": carry_over}
+X, y = coin_flips()
+X32 = X.astype(np.float32)
+
+
+class Net(MLP):
+    def __init__(self):
+        super().__init__(10, 2, hidden=64)
+
+
+def skorch(module):
+    return NeuralNetClassifier(
+        module,
+        criterion=nn.CrossEntropyLoss,
+        optimizer=torch.optim.Adam,
+        lr=0.01,
+        max_epochs=60,
+        train_split=None,
+        verbose=0,
+    )
+
+
+def naive():
+    torch.manual_seed(0)
+    return NaiveClassifier(MLP(10, 2, hidden=64).double(), epochs=100)
+
+
+class Stubborn(TorchClassifier):
+    """Keeps training one network from fit to fit, outside its parameters."""
+
+    def fit(self, X, y):
+        for _ in range(self.epochs):
+            self.partial_fit(X, y)
+        return self
+
+
+ALL = set(CANARIES)
+LEAKY = {
+    "naive fitted": (lambda: naive().fit(X, y), X, ALL),
+    "naive fresh": (naive, X, ALL - {"carried"}),
+    "skorch fitted instance": (lambda: skorch(Net()).fit(X32, y), X32, ALL),
+    "skorch fresh instance": (lambda: skorch(Net()), X32, ALL - {"carried"}),
+    "continued by partial_fit": (lambda: Stubborn(epochs=60), X, {"refit", "over"}),
+    "warm start": (lambda: SGDClassifier(warm_start=True), X, {"refit"}),
+}
+HONEST = {
+    "TorchClassifier": (TorchClassifier(epochs=20), X),
+    "TorchClassifier fitted": (TorchClassifier(epochs=20).fit(X, y), X),
+    "TorchRegressor": (TorchRegressor(epochs=20), X),
+    "in a Pipeline": (make_pipeline(StandardScaler(), TorchClassifier(epochs=20)), X),
+    "skorch with the class": (skorch(Net), X32),
+    "logistic regression": (LogisticRegression(), X),
+    "neighbours": (KNeighborsClassifier(), X),
+    "forest": (RandomForestClassifier(10), X),
+    "MLPClassifier": (MLPClassifier(max_iter=20), X),
+}
+
+
+@pytest.mark.parametrize("canary", CANARIES)
+@pytest.mark.parametrize("name", LEAKY)
+@pytest.mark.filterwarnings("ignore")
+def test_leaky(name, canary):
+    make, X, seen_by = LEAKY[name]
+    finding = CANARIES[canary](make(), X, y)
+    assert finding.leaked == (canary in seen_by), str(finding)
+
+
+@pytest.mark.parametrize("canary", CANARIES)
+@pytest.mark.parametrize("name", HONEST)
+@pytest.mark.filterwarnings("ignore")
+def test_honest(name, canary):
+    estimator, X = HONEST[name]
+    finding = CANARIES[canary](estimator, X, y)
+    assert finding.leaked is False, str(finding)
+
+
+@pytest.mark.parametrize("canary", CANARIES)
+def test_nothing_given_is_changed(canary):
+    model = naive().fit(X, y)
+    weights = [p.clone() for p in model.network.parameters()]
+    X_before, y_before = X.copy(), y.copy()
+    torch_state, numpy_state = torch.get_rng_state(), np.random.get_state()[1].copy()
+    CANARIES[canary](model, X, y)
+    for now, before in zip(model.network.parameters(), weights, strict=True):
+        assert torch.equal(now, before)
+    assert_array_equal(X, X_before)
+    assert_array_equal(y, y_before)
+    assert_array_equal(torch.get_rng_state(), torch_state)
+    assert_array_equal(np.random.get_state()[1], numpy_state)
+
+
+def test_noise_that_no_seed_controls_is_not_memory():
+    class Unseeded(LogisticRegression):
+        def predict_proba(self, X):
+            noise = np.random.default_rng().normal(scale=0.01, size=(len(X), 2))
+            return super().predict_proba(X) + noise
+
+    assert not refit(Unseeded(), X, y).leaked
+
+
+def test_finding_says_what_was_seen():
+    finding = carried_weights(naive().fit(X, y), X, y)
+    assert str(finding).startswith("carried_weights: LEAK. After 0 epochs a clone scores ")
+    assert "Not applicable" in carried_weights(KNeighborsClassifier(), X, y).evidence
