@@ -12,7 +12,8 @@ PYTHON = python3.11 python3 python3.12 python3.13 python3.14 python
 ROOT_FLAG = $(if $(filter 0,$(shell id -u)),--allow-root)
 
 # Tests must not depend on what the user has set up for Jupyter, IPython and matplotlib at home.
-CLEAN_ENV = env -u MPLBACKEND JUPYTER_CONFIG_DIR="$(CURDIR)/.venv/jupyter" \
+# One thread: networks this small gain nothing from more, and lose much on a busy machine.
+CLEAN_ENV = env -u MPLBACKEND OMP_NUM_THREADS=1 JUPYTER_CONFIG_DIR="$(CURDIR)/.venv/jupyter" \
             IPYTHONDIR="$(CURDIR)/.venv/ipython" MPLCONFIGDIR="$(CURDIR)/.venv/matplotlib"
 
 .DEFAULT_GOAL = help

@@ -120,19 +120,25 @@ class TorchEstimator(CallbackSupportMixin, BaseEstimator):
         """
         return self._learn(X, y, sample_weight, groups)
 
-    def _learn(self, X, y, sample_weight, groups=None, classes=None, resume=False):
+    def _learn(self, X, y, sample_weight, groups=None, classes=None, partial=False):
         self._validate_params()
-        context = self._init_callback_context(max_subtasks=1 if resume else self.epochs)
+        epochs = 1 if partial else self.epochs
+        context = self._init_callback_context(max_subtasks=epochs)
         metadata = None if sample_weight is None else {"sample_weight": sample_weight}
         task = {"estimator": self, "X": X, "y": y, "metadata": metadata}
         context.call_on_fit_task_begin(**task)
 
         new = copy.copy(self)  # learns in our place, so that a failure leaves us as we were
-        job = new._job(X, y, sample_weight, classes, resume)
+        resume = partial and hasattr(self, "module_")
+        job = new._job(X, y, sample_weight, classes, epochs, resume)
         if resume:
             new._resume(job)
         else:
-            new._start(job, groups)
+            new._start(job)
+        if self.patience is not None and not partial:
+            job.patience = self.patience
+            stratify = isinstance(self, ClassifierMixin)
+            split_rows(job, groups, fraction=self.validation_fraction, stratify=stratify)
         new.module_, new.history_ = job.network, job.history
         report_epochs(job, context, task, learned=vars(new))
         train(job)
@@ -141,7 +147,7 @@ class TorchEstimator(CallbackSupportMixin, BaseEstimator):
         context.call_on_fit_task_end(**task, reconstruction_attributes={})
         return self
 
-    def _job(self, X, y, sample_weight, classes, resume):
+    def _job(self, X, y, sample_weight, classes, epochs, resume):
         """Validate data and parameters; return a `Job` that lacks only its network."""
         X, y = validate_data(
             self,
@@ -168,7 +174,7 @@ class TorchEstimator(CallbackSupportMixin, BaseEstimator):
             optimizer=OPTIMIZERS.get(self.optimizer, self.optimizer),
             lr=self.lr,
             weight_decay=self.weight_decay,
-            epochs=self.epochs,
+            epochs=epochs,
             batch_size=self.batch_size,
         )
 
@@ -178,8 +184,8 @@ class TorchEstimator(CallbackSupportMixin, BaseEstimator):
             return None
         return _check_sample_weight(sample_weight, X, dtype=X.dtype, ensure_non_negative=True)
 
-    def _start(self, job, groups):
-        """Give the job a new network, and rows for `patience` to watch."""
+    def _start(self, job):
+        """Give the job a new network."""
         seed = self.random_state
         if seed is None:  # fresh entropy, so that numpy's global generator stays as it is
             seed = np.random.SeedSequence().generate_state(1)[0]
@@ -193,17 +199,9 @@ class TorchEstimator(CallbackSupportMixin, BaseEstimator):
             network = build(self.module, n_features, self._n_outputs, arguments, owner=owner)
             job.network = network.to(sample.device, sample.dtype)
             check_outputs(job.network, sample, self._n_outputs)
-        if self.patience is not None:
-            job.patience = self.patience
-            job.rows, job.valid_rows = split_rows(
-                job,
-                groups,
-                fraction=self.validation_fraction,
-                stratify=isinstance(self, ClassifierMixin),
-            )
 
     def _resume(self, job):
-        """Give the job a copy of our network, as far as it is trained, and one more epoch."""
+        """Give the job a copy of our network, as far as it is trained."""
         if self._recipe != self._current_recipe():
             raise ValueError(
                 "partial_fit continues the network it has, but module, its arguments or "
@@ -211,7 +209,6 @@ class TorchEstimator(CallbackSupportMixin, BaseEstimator):
             )
         job.network = copy.deepcopy(self.module_).to(job.y.device)
         job.seed, job.history, job.memory = self._seed, list(self.history_), self._memory
-        job.epochs = 1
 
     def _module_arguments(self):
         return {name: value for name, value in vars(self).items() if name.startswith("module__")}

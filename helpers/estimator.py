@@ -136,6 +136,9 @@ class TorchClassifier(ClassifierMixin, TorchEstimator):
     def partial_fit(self, X, y, classes=None, sample_weight=None):
         """Train for one epoch more: the one explicit way to continue a network.
 
+        The first call builds the network. Ten calls give what ``fit`` with ``epochs=10`` gives.
+        `patience` is not used.
+
         Parameters
         ----------
         X : {array-like, sparse matrix} of shape (n_rows, n_features)
@@ -148,8 +151,7 @@ class TorchClassifier(ClassifierMixin, TorchEstimator):
         -------
         self : object
         """
-        resume = hasattr(self, "module_")
-        return self._learn(X, y, sample_weight, classes=classes, resume=resume)
+        return self._learn(X, y, sample_weight, classes=classes, partial=True)
 
     def predict_proba(self, X):
         """Return the probability of each class, shape (n_rows, n_classes)."""
@@ -204,6 +206,9 @@ device, random_state
     def partial_fit(self, X, y, sample_weight=None):
         """Train for one epoch more: the one explicit way to continue a network.
 
+        The first call builds the network. Ten calls give what ``fit`` with ``epochs=10`` gives.
+        `patience` is not used.
+
         Parameters
         ----------
         X : {array-like, sparse matrix} of shape (n_rows, n_features)
@@ -214,7 +219,7 @@ device, random_state
         -------
         self : object
         """
-        return self._learn(X, y, sample_weight, resume=hasattr(self, "module_"))
+        return self._learn(X, y, sample_weight, partial=True)
 
     def predict(self, X):
         """Return the predicted value of each row, shape (n_rows,)."""

@@ -7,6 +7,7 @@ from numbers import Integral
 
 import torch
 from torch import nn
+from torch.nn.parameter import is_lazy
 
 
 class MLP(nn.Module):
@@ -122,7 +123,7 @@ def _check_arguments(recipe, arguments):
 
 def _storages(network):
     """Addresses of the memory in which a network keeps its parameters and buffers."""
-    tensors = [*network.parameters(), *network.buffers()]
+    tensors = [t for t in (*network.parameters(), *network.buffers()) if not is_lazy(t)]
     return {t.untyped_storage().data_ptr() for t in tensors if t.numel()}
 
 

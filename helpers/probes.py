@@ -47,14 +47,15 @@ def without_training(estimator, X, y, seed):
     """Return the parameters under which `fit` learns nothing, or None."""
     for endings, value in ((EPOCH_NAMES, 0), (RATE_NAMES, 0.0)):
         names = [n for n in estimator.get_params() if n.split("__")[-1] in endings]
+        untrained = dict.fromkeys(names, value)
         try:
-            fit_seeded(
-                seeded_clone(estimator, seed).set_params(**dict.fromkeys(names, value)), X, y, seed
+            fit_seeded(seeded_clone(estimator, seed).set_params(**untrained), X, y, seed).score(
+                X, y
             )
         except Exception:
-            continue
+            continue  # an estimator may insist on a positive number, or on being trained
         if names:
-            return dict.fromkeys(names, value)
+            return untrained
     return None
 
 

@@ -179,7 +179,7 @@ def _divergence(job, row):
 
 
 def split_rows(job, groups, *, fraction, stratify):
-    """Split a job's rows in two, to train on and to watch; return two int64 tensors.
+    """Set some of a job's rows aside for `patience` to watch.
 
     `stratify` keeps the shares of the classes; `groups`, shape (n_rows,), keeps the rows of a
     group together instead.
@@ -196,7 +196,11 @@ def split_rows(job, groups, *, fraction, stratify):
     else:
         splitter = StratifiedShuffleSplit if stratify else ShuffleSplit
     splitter = splitter(1, test_size=fraction, random_state=job.seed)
-    return [torch.from_numpy(rows[part]) for part in next(splitter.split(rows, y, groups))]
+    train_part, valid_part = next(splitter.split(rows, y, groups))
+    job.rows, job.valid_rows = (
+        torch.from_numpy(rows[train_part]),
+        torch.from_numpy(rows[valid_part]),
+    )
 
 
 def report_epochs(job, context, task, learned):

@@ -43,13 +43,14 @@ DATA = {
     "unequal lengths": (X, y[:-1], r"inconsistent numbers of samples: \[150, 149\]"),
 }
 
+KNOWN_OPTIMIZERS = "".join(f"(?=.*'{name}')" for name in ("adam", "adamw", "rmsprop", "sgd"))
 PARAMETERS = {
     "negative epochs": ({"epochs": -1}, ValueError, r"'epochs'.*int in the range \[0.*Got -1"),
     "lr no number": ({"lr": "fast"}, ValueError, "'lr'.*float in the range.*Got 'fast'"),
     "batch_size 0": ({"batch_size": 0}, ValueError, "'batch_size'.*Got 0"),
     "patience 0": ({"patience": 0}, ValueError, "'patience'.*Got 0"),
     "fraction 1": ({"validation_fraction": 1.0}, ValueError, "'validation_fraction'.*Got 1.0"),
-    "unknown optimizer": ({"optimizer": "adm"}, ValueError, "'adam', 'adamw', 'rmsprop', 'sgd'"),
+    "unknown optimizer": ({"optimizer": "adm"}, ValueError, KNOWN_OPTIMIZERS),
     "unknown device": ({"device": "gpu"}, ValueError, "must be 'cpu' or 'cuda'.*got 'gpu'"),
     "seed no number": ({"random_state": "x"}, ValueError, "'random_state'.*Got 'x'"),
     "instance": (

@@ -23,6 +23,7 @@ from torch import nn
 
 from helpers import MLP, TorchClassifier, TorchRegressor
 from helpers.data import coin_flips
+from helpers.training import train
 from tests.networks import NaiveClassifier, Overwriting, Tempered, alternating
 
 X, y = load_iris(return_X_y=True)
@@ -246,10 +247,7 @@ def test_regressor_of_wrong_shape_is_refused():
 
 def test_inner_split_is_stratified_reproducible_and_respects_groups(monkeypatch):
     jobs = []
-    train = TorchClassifier.fit.__globals__["train"]
-    monkeypatch.setitem(
-        TorchClassifier.fit.__globals__, "train", lambda job: (jobs.append(job), train(job))
-    )
+    monkeypatch.setattr("helpers.base.train", lambda job: (jobs.append(job), train(job)))
     clf = TorchClassifier(patience=2, validation_fraction=0.2, **FAST)
     groups = np.arange(len(y)) // 10
     for options in ({}, {}, {"groups": groups}):
