@@ -28,7 +28,7 @@ help:
 	@echo "make clean    remove .venv and caches"
 
 lab: .venv/stamp
-	$(PY) -m jupyterlab --ServerApp.root_dir=notebooks \
+	OMP_NUM_THREADS=1 $(PY) -m jupyterlab --ServerApp.root_dir=notebooks \
 	    --LabApp.default_url=/lab/tree/01_split.ipynb $(ROOT_FLAG) $(LAB_ARGS)
 
 test: lint
@@ -44,7 +44,7 @@ lint: .venv/stamp
 	$(PY) -m ruff format --check .
 
 bench: .venv/stamp
-	$(CLEAN_ENV) $(PY) -m tests.benchmarks
+	$(CLEAN_ENV) SCIPY_ARRAY_API=1 $(PY) -m tests.benchmarks
 
 clean:
 	rm -rf .venv .pytest_cache .ruff_cache build *.egg-info

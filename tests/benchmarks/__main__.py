@@ -1,0 +1,16 @@
+"""Side-by-side measurements, printed as ratios; run by `make bench`."""
+
+import os
+import platform
+
+import torch
+
+from tests.benchmarks import checks, imports, lessons, single_fit
+
+if __name__ == "__main__":
+    print(
+        f"{platform.machine()}, {os.cpu_count()} cores, torch on {torch.get_num_threads()} thread"
+    )
+    for benchmark in (single_fit, imports, checks, lessons):
+        print(f"\n{benchmark.__doc__}")
+        benchmark.main()
