@@ -77,17 +77,17 @@ class TorchEstimator(CallbackSupportMixin, BaseEstimator):
                     f"{type(self).__name__} has no argument {name!r}; its arguments are "
                     f"{', '.join(self._get_param_names())}, and module__<name> for the module's."
                 )
-        vars(self).update(module__arguments)
+        self._module_arguments = module__arguments
 
     def get_params(self, deep=True):
         """Get the parameters, those of the module (``module__*``) included."""
-        return super().get_params(deep) | self._module_arguments()
+        return super().get_params(deep) | self._module_arguments
 
     def set_params(self, **params):
         """Set parameters, those of the module (``module__*``) included; build nothing."""
         module = {name: params[name] for name in params if name.startswith("module__")}
         super().set_params(**{name: params[name] for name in params if name not in module})
-        vars(self).update(module)
+        self._module_arguments = self._module_arguments | module
         return self
 
     @with_callbacks
@@ -191,7 +191,7 @@ class TorchEstimator(CallbackSupportMixin, BaseEstimator):
             seed = np.random.SeedSequence().generate_state(1)[0]
         job.seed = self._seed = check_random_state(seed).randint(np.iinfo(np.int32).max)
         self._recipe = self._current_recipe()
-        arguments = {n.removeprefix("module__"): v for n, v in self._module_arguments().items()}
+        arguments = {n.removeprefix("module__"): v for n, v in self._module_arguments.items()}
         sample = take_rows(job.X, job.rows[:2]).to(job.y.device)
         with private_rng(sample.device):
             seed_generators(job.seed, sample.device)
@@ -210,12 +210,9 @@ class TorchEstimator(CallbackSupportMixin, BaseEstimator):
         job.network = copy.deepcopy(self.module_).to(job.y.device)
         job.seed, job.history, job.memory = self._seed, list(self.history_), self._memory
 
-    def _module_arguments(self):
-        return {name: value for name, value in vars(self).items() if name.startswith("module__")}
-
     def _current_recipe(self):
         """Return what a network and its optimizer are built from."""
-        return self.module, self._module_arguments(), self.optimizer
+        return self.module, self._module_arguments, self.optimizer
 
     def _outputs(self, X):
         """Return the network's outputs for `X`, a tensor of shape (n_rows, n_outputs)."""

@@ -122,8 +122,9 @@ def test_set_params_of_the_module_changes_the_layer():
 
 
 def test_set_params_before_fit_builds_nothing():
-    clf = TorchClassifier(**FAST).set_params(module__hidden=20)
-    assert set(vars(clf)) == set(clf.get_params())
+    clf = TorchClassifier(**FAST)
+    before = set(vars(clf))
+    assert set(vars(clf.set_params(module__hidden=20))) == before
 
 
 def test_new_lr_reaches_the_optimizer():
