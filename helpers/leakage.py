@@ -142,9 +142,10 @@ def refit(estimator, X, y, *, random_state=0):
 def carried_weights(estimator, X, y, *, random_state=0):
     """Does a clone know the labels before it has trained?
 
-    Trains a clone for 0 epochs and scores it, beside 99 such clones whose networks are
-    initialised anew. It leaked if its score lies farther from their median than all of theirs,
-    on either side; for an untrained network that happens once in a hundred times.
+    Trains a clone for 0 epochs and scores it; then initialises its networks anew, 99 times, and
+    scores it again each time. It leaked if the first score lies farther from the median of the
+    others than all of them, on either side; for an untrained network that happens once in a
+    hundred times.
 
     Parameters
     ----------
@@ -159,22 +160,20 @@ def carried_weights(estimator, X, y, *, random_state=0):
 
     Notes
     -----
-    A network may know the labels by right: one trained on other rows of the same kind.
-    Whether the rows were others, this canary cannot tell.
+    A network may know the labels by right, trained on other rows of the same kind; whether the
+    rows were others, this canary cannot tell. It does not see weights that a layer without
+    `reset_parameters` carries, nor those under a new first or last layer.
     """
-    zero = without_training(estimator, X, y, random_state)
-    if zero is None:
+    untrained = without_training(estimator, X, y, random_state)
+    if untrained is None:
         evidence = "Not applicable: no number of epochs and no learning rate that can be 0."
         return Finding("carried_weights", False, evidence)
-
-    def score(seed, reinitialised):
-        subject = seeded_clone(estimator, seed).set_params(**zero)
-        if reinitialised:
-            reinitialise(subject, seed)
-        return fit_seeded(subject, X, y, seed).score(X, y)
-
-    own = score(random_state, reinitialised=False)
-    references = [score(random_state + 1 + i, True) for i in range(N_REFERENCES)]
+    subject = seeded_clone(estimator, random_state).set_params(**untrained)
+    own = fit_seeded(subject, X, y, random_state).score(X, y)
+    references = []
+    for seed in range(random_state + 1, random_state + 1 + N_REFERENCES):
+        reinitialise(subject, seed)
+        references.append(subject.score(X, y))
     middle = np.median(references)
     leaked = abs(own - middle) > np.abs(references - middle).max()
     evidence = (

@@ -60,18 +60,25 @@ def without_training(estimator, X, y, seed):
 
 
 def reinitialise(estimator, seed):
-    """Draw new first weights for every network among the estimator's parameters."""
+    """Draw new first weights for every network that the estimator holds, given or built."""
     with global_seed(seed):
-        for value in estimator.get_params().values():
-            for layer in value.modules() if _is_network(value) else ():
+        for network in networks_in(estimator):
+            for layer in network.modules():
                 if hasattr(layer, "reset_parameters"):
                     layer.reset_parameters()
 
 
-def _is_network(value):
-    return (
-        hasattr(value, "state_dict") and hasattr(value, "modules") and not isinstance(value, type)
-    )
+def networks_in(value):
+    """Yield the networks in an estimator, those of the estimators within it included."""
+    if isinstance(value, type):
+        return
+    if hasattr(value, "state_dict") and hasattr(value, "modules"):
+        yield value
+    elif isinstance(value, list | tuple):
+        for item in value:
+            yield from networks_in(item)
+    elif hasattr(value, "get_params"):
+        yield from networks_in(list(vars(value).values()))
 
 
 def plain_params(estimator):

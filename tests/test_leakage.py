@@ -61,12 +61,28 @@ class Stubborn(TorchClassifier):
         return self
 
 
+earlier = TorchClassifier(epochs=200, module__hidden=64, random_state=0).fit(X, y).module_
+
+
+def from_checkpoint(n_features, n_outputs):
+    """A recipe that looks for weights of an earlier fit, and finds them."""
+    network = MLP(n_features, n_outputs, hidden=64)
+    network.load_state_dict(earlier.state_dict())
+    return network
+
+
 ALL = set(CANARIES)
 LEAKY = {
     "naive fitted": (lambda: naive().fit(X, y), X, ALL),
     "naive fresh": (naive, X, ALL - {"carried"}),
     "skorch fitted instance": (lambda: skorch(Net()).fit(X32, y), X32, ALL),
     "skorch fresh instance": (lambda: skorch(Net()), X32, ALL - {"carried"}),
+    "recipe with a checkpoint": (lambda: TorchClassifier(from_checkpoint), X, {"carried"}),
+    "fitted, in a Pipeline": (
+        lambda: make_pipeline(StandardScaler(), TorchClassifier(from_checkpoint)),
+        X,
+        {"carried"},
+    ),
     "continued by partial_fit": (lambda: Stubborn(epochs=60), X, {"refit", "over"}),
     "warm start": (lambda: SGDClassifier(warm_start=True), X, {"refit"}),
 }
