@@ -51,6 +51,7 @@ clean:
 	find . -name __pycache__ -o -name .ipynb_checkpoints | xargs rm -rf
 
 # Debian without python3-venv has no ensurepip; there the pip outside installs into the .venv.
+# Compiled on all cores afterwards, which pip would do on one; imports then take a third.
 # matplotlib builds its font cache here because it would say so inside the first notebook.
 .venv/stamp: pyproject.toml constraints.txt
 	@rm -f $@; \
@@ -74,6 +75,7 @@ clean:
 	echo "Installing the course into .venv: about a minute, and some 300 MB to download."; \
 	$$pip install --no-compile -c constraints.txt pip -e '.[dev]' \
 	    || stop "The installation failed (pip says why, above): check the network connection and run make again."; \
+	$(PY) -m compileall -q -j 0 .venv/lib >/dev/null 2>&1; \
 	$(CLEAN_ENV) $(PY) -c 'import matplotlib.font_manager' \
 	    || stop "The installed packages cannot be imported: run 'make clean' and then make again."; \
 	touch $@

@@ -81,11 +81,18 @@ def build(recipe, n_features, n_outputs, arguments, *, owner):
     """
     if isinstance(recipe, nn.Module):
         name = type(recipe).__name__
-        raise TypeError(
-            f"module must be a recipe, a class or function that returns a new network; got an "
-            f"instance of {name}. An instance would carry its weights into every fold. "
+        mend = (
             f"Write {owner}({name}) instead of {owner}({name}(...)), and give the arguments of "
             f"{name} as module__<name>=<value>."
+        )
+        if type(recipe).__module__.startswith("torch."):  # a layer, with widths of its own
+            mend = (
+                f"Make it in a function, def recipe(n_features, n_outputs): return {name}(...), "
+                f"and write {owner}(recipe)."
+            )
+        raise TypeError(
+            f"module must be a recipe, a class or function that returns a new network; got an "
+            f"instance of {name}. An instance would carry its weights into every fold. {mend}"
         )
     if not callable(recipe):
         raise TypeError(

@@ -58,6 +58,11 @@ PARAMETERS = {
         TypeError,
         r"instance of MLP.*every fold.*Write TorchClassifier\(MLP\) instead",
     ),
+    "layers": (
+        {"module": nn.Sequential(nn.Linear(4, 3))},
+        TypeError,
+        r"def recipe\(n_features, n_outputs\): return Sequential\(...\), and write",
+    ),
     "cached recipe": ({"module": cached}, TypeError, "cached returned the same weights twice"),
     "shared layer": ({"module": shared_backbone}, TypeError, "the same weights twice"),
     "not callable": ({"module": "MLP"}, TypeError, "must be a recipe.*got 'MLP'"),
