@@ -38,6 +38,7 @@ test: lint
 # One process a notebook, so that the memory it reports is that notebook's.
 refresh: .venv/stamp
 	@set -e; for notebook in $(NOTEBOOKS); do $(CLEAN_ENV) $(PY) tests/refresh.py "$$notebook"; done
+	@$(PY) -m tests.readme_picture
 
 lint: .venv/stamp
 	$(PY) -m ruff check .
