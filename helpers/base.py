@@ -162,6 +162,8 @@ class TorchEstimator(CallbackSupportMixin, BaseEstimator):
         target = self._encode(y, X.dtype, classes, resume)
         weight = self._row_weight(X, y, sample_weight)
         rows = np.arange(len(y)) if weight is None else np.flatnonzero(weight)
+        if len(rows) == 0:
+            raise ValueError("Every row has weight 0; give some a positive weight.")
         if weight is not None:
             weight = as_tensor(weight / weight[rows].mean()).to(device)
         self._dtype = X.dtype

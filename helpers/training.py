@@ -40,6 +40,7 @@ class Job:
         ``loss(outputs, y, reduction=...)``, as in `torch.nn.functional`.
     optimizer : callable
         ``optimizer(parameters, lr=..., weight_decay=...)`` returns a torch optimizer.
+    lr, weight_decay : float
     epochs, batch_size, patience : int
         `batch_size` None is all rows at once; `patience` None never stops early.
     seed : int
@@ -122,7 +123,7 @@ def train(job):
                 break
         if best_weights is not None:
             job.network.load_state_dict(best_weights)
-        if not all(p.isfinite().all() for p in job.network.parameters()):
+        if job.history and not all(p.isfinite().all() for p in job.network.parameters()):
             raise _divergence(job, job.history[-1])
         job.network.eval()
         job.memory = {

@@ -70,6 +70,11 @@ PARAMETERS = {
     "no parameters": ({"module": nothing_to_train}, TypeError, "parameters to train"),
     "wrong width": ({"module": wrong_width}, ValueError, "must return 3 outputs.*(2, 5)"),
     "module argument": ({"module__hiden": 3}, TypeError, "'MLP' has no argument 'hiden'"),
+    "no class has weight": (
+        {"class_weight": {0: 0, 1: 0, 2: 0}},
+        ValueError,
+        "Every row has weight 0",
+    ),
     "divergence": (
         {"lr": 1e300, "optimizer": "sgd"},
         ValueError,
