@@ -44,6 +44,7 @@ def refresh(path):
         timeout=120,
         kernel_name="python3",
         record_timing=False,
+        coalesce_streams=True,  # else two prints are one output or two, as the clock has it
         extra_arguments=["--log-level=ERROR"],  # no word about encryption for each kernel
         resources={"metadata": {"path": str(path.parent)}},
     )

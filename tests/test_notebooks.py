@@ -399,3 +399,11 @@ def test_running_again_finds_a_changing_output_and_measures_memory(path, tmp_pat
     notebook = nbformat.read(path, as_version=4)
     assert notebook.cells[1].metadata.tags == ["raises-exception"]
     assert notebook.cells[2].outputs[0].metadata["image/png"].alt == "A line."
+
+
+def test_two_prints_are_one_output_whatever_the_clock(path):
+    source = "import time\nprint(1, flush=True)\ntime.sleep(0.5)\nprint(2, flush=True)"
+    nbformat.write(new_notebook(cells=[new_code_cell(source)]), path)
+    run_again(path)
+    (output,) = nbformat.read(path, as_version=4).cells[0].outputs
+    assert output.text == "1\n2\n"
