@@ -144,8 +144,8 @@ def carried_weights(estimator, X, y, *, random_state=0):
 
     Trains a clone for 0 epochs and scores it; then initialises its networks anew, 99 times, and
     scores it again each time. It leaked if the first score lies farther from the median of the
-    others than all of them, on either side; for an untrained network that happens once in a
-    hundred times.
+    others than all of them, on either side; for an untrained network that happens at most
+    once in a hundred times.
 
     Parameters
     ----------
