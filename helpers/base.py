@@ -16,6 +16,7 @@ from sklearn.utils.validation import (
     validate_data,
 )
 
+from helpers.jobs import OPTIMIZERS, Job, report_epochs, split_rows
 from helpers.modules import MLP, build, check_outputs
 from helpers.tensors import (
     as_tensor,
@@ -25,7 +26,7 @@ from helpers.tensors import (
     seed_generators,
     take_rows,
 )
-from helpers.training import OPTIMIZERS, Job, report_epochs, split_rows, train
+from helpers.training import train
 
 
 class TorchEstimator(CallbackSupportMixin, BaseEstimator):

@@ -2,91 +2,22 @@
 
 import copy
 import math
-from collections.abc import Callable
-from dataclasses import dataclass, field
-from functools import partial
+from contextvars import ContextVar
 
-import numpy as np
 import torch
-from sklearn.utils import check_consistent_length
 
-from helpers.tensors import chunks, private_rng, seed_generators, take_rows
+from helpers.tensors import chunks, private_rng, seed_generators
 
-# fused: one call for all parameters. The same rule and half the time of torch's default.
-OPTIMIZERS = {
-    "adam": partial(torch.optim.Adam, fused=True),
-    "adamw": partial(torch.optim.AdamW, fused=True),
-    "rmsprop": torch.optim.RMSprop,
-    "sgd": partial(torch.optim.SGD, fused=True),
-}
-
-
-@dataclass
-class Job:
-    """One network to train, with all that decides the outcome.
-
-    Attributes
-    ----------
-    network : nn.Module
-        Trained in place.
-    X : Tensor or scipy CSR array of shape (n_rows, n_features)
-    y : Tensor of shape (n_rows,)
-        Class numbers (int64) or values (dtype of `X`).
-    weight : Tensor of shape (n_rows,) or None
-        Weight of each row in the loss, 1 on average.
-    rows, valid_rows : Tensor of int64, or None
-        The rows to train on, and those that `patience` watches.
-    loss : callable
-        ``loss(outputs, y, reduction=...)``, as in `torch.nn.functional`.
-    optimizer : callable
-        ``optimizer(parameters, lr=..., weight_decay=...)`` returns a torch optimizer.
-    lr, weight_decay : float
-    epochs, batch_size, patience : int
-        `batch_size` None is all rows at once; `patience` None never stops early.
-    seed : int
-        Epoch e, counted from 1, draws its order of rows and its dropout masks from
-        ``seed + e``.
-    history : list of dict
-        One row for each epoch trained so far.
-    memory : dict
-        What the optimizer remembers of them (for Adam, the moments).
-    before_epoch, after_epoch : callable
-        Called without arguments; training ends when `after_epoch` returns True.
-    """
-
-    X: torch.Tensor
-    y: torch.Tensor
-    weight: torch.Tensor | None
-    rows: torch.Tensor
-    loss: Callable
-    optimizer: Callable
-    lr: float
-    weight_decay: float
-    epochs: int
-    batch_size: int | None
-    network: torch.nn.Module | None = None
-    seed: int = 0
-    valid_rows: torch.Tensor | None = None
-    patience: int | None = None
-    history: list = field(default_factory=list)
-    memory: dict = field(default_factory=dict)
-    before_epoch: Callable = lambda: None
-    after_epoch: Callable = lambda: False
-
-    def take(self, rows):
-        """Return (X, y, weight) of some rows, copied."""
-        X = take_rows(self.X, rows).to(self.y.device)
-        return X, self.y[rows], None if self.weight is None else self.weight[rows]
-
-    def mean_loss(self, X, y, weight):
-        """Return the mean loss of a batch, a tensor to differentiate."""
-        outputs = self.network(X)
-        if weight is None:
-            return self.loss(outputs, y)
-        return (weight * self.loss(outputs, y, reduction="none")).mean()
+# Who trains a job, where it is not `train_alone`: `helpers.fused` sets it for its own threads.
+trainer = ContextVar("trainer")
 
 
 def train(job):
+    """Train `job.network` in place, alone or, under `fused`, with its neighbours."""
+    trainer.get(train_alone)(job)
+
+
+def train_alone(job):
     """Train `job.network` in place and append to `job.history`.
 
     Raises
@@ -102,34 +33,53 @@ def train(job):
     """
     with private_rng(job.y.device):
         optimizer = _optimizer(job)
-        whole = None
-        if job.batch_size is None or job.batch_size >= len(job.rows):
-            whole = job.take(job.rows)
-        best_loss, best_weights, waited = math.inf, None, 0
-        for _ in range(job.epochs):
+        whole = None if job.in_batches else job.take(job.rows)
+        progress = Progress(job)
+        while not progress.ended:
             job.before_epoch()
-            row = {"epoch": len(job.history) + 1}
-            row["train_loss"] = _train_epoch(job, optimizer, whole)
+            losses = {"train_loss": _train_epoch(job, optimizer, whole)}
             if job.valid_rows is not None:
-                row["valid_loss"] = _validation_loss(job)
-            if not math.isfinite(row["train_loss"]):
-                raise _divergence(job, row)
-            job.history.append(row)
-            waited += 1
-            if row.get("valid_loss", math.inf) < best_loss:
-                best_loss, waited = row["valid_loss"], 0
-                best_weights = copy.deepcopy(job.network.state_dict())
-            if job.after_epoch() or (job.patience is not None and waited >= job.patience):
-                break
-        if best_weights is not None:
-            job.network.load_state_dict(best_weights)
-        if job.history and not all(p.isfinite().all() for p in job.network.parameters()):
-            raise _divergence(job, job.history[-1])
-        job.network.eval()
+                losses["valid_loss"] = _validation_loss(job)
+            progress.end_epoch(losses)
         job.memory = {
             parameter: {name: torch.as_tensor(value).cpu() for name, value in state.items()}
             for parameter, state in optimizer.state_dict()["state"].items()
         }
+        progress.finish()
+
+
+class Progress:
+    """How far a job has come: keeps its history and its best weights, and sees its end."""
+
+    def __init__(self, job):
+        self.job = job
+        self.ended = job.epochs == 0
+        self._last_epoch = len(job.history) + job.epochs
+        self._best_loss, self._best_network, self._waited = math.inf, None, 0
+
+    def end_epoch(self, losses):
+        """Note an epoch's losses, a dict; raise a ValueError if training diverged."""
+        job = self.job
+        row = {"epoch": len(job.history) + 1} | losses
+        if not math.isfinite(row["train_loss"]):
+            raise _divergence(job, row)
+        job.history.append(row)
+        self._waited += 1
+        if row.get("valid_loss", math.inf) < self._best_loss:
+            self._best_loss, self._waited = row["valid_loss"], 0
+            self._best_network = copy.deepcopy(job.network)
+        self.ended = job.after_epoch() or row["epoch"] == self._last_epoch
+        if job.patience is not None and self._waited >= job.patience:
+            self.ended = True
+
+    def finish(self):
+        """Leave the network with its best weights, ready to predict."""
+        job = self.job
+        if self._best_network is not None:
+            job.network.load_state_dict(self._best_network.state_dict())
+        if job.history and not all(p.isfinite().all() for p in job.network.parameters()):
+            raise _divergence(job, job.history[-1])
+        job.network.eval()
 
 
 def _optimizer(job):
@@ -177,55 +127,3 @@ def _divergence(job, row):
         f"lr={job.lr}; the largest input is {abs(job.X).max():.3g}. Lower lr, or scale X, for "
         f"instance with make_pipeline(StandardScaler(), ...)."
     )
-
-
-def split_rows(job, groups, *, fraction, stratify):
-    """Set some of a job's rows aside for `patience` to watch.
-
-    `stratify` keeps the shares of the classes; `groups`, shape (n_rows,), keeps the rows of a
-    group together instead.
-    """
-    # Imported here because it is slow to import and seldom needed.
-    from sklearn.model_selection import GroupShuffleSplit, ShuffleSplit, StratifiedShuffleSplit
-
-    rows = job.rows.numpy()
-    y = job.y.cpu().numpy()[rows]
-    if groups is not None:
-        check_consistent_length(job.y, groups)
-        groups = np.asarray(groups)[rows]
-        splitter = GroupShuffleSplit
-    else:
-        splitter = StratifiedShuffleSplit if stratify else ShuffleSplit
-    splitter = splitter(1, test_size=fraction, random_state=job.seed)
-    train_part, valid_part = next(splitter.split(rows, y, groups))
-    job.rows, job.valid_rows = (
-        torch.from_numpy(rows[train_part]),
-        torch.from_numpy(rows[valid_part]),
-    )
-
-
-def report_epochs(job, context, task, learned):
-    """Have scikit-learn's callbacks told when each epoch of a job begins and ends.
-
-    Parameters
-    ----------
-    job : Job
-    context : sklearn.callback.CallbackContext
-        That of the fit.
-    task : dict
-        The estimator being fitted, its data and metadata.
-    learned : dict
-        What, with the network, makes an estimator that is ready to predict.
-    """
-    running = []
-
-    def before_epoch():
-        running.append(context.subcontext(task_name="epoch").call_on_fit_task_begin(**task))
-
-    def snapshot():
-        return learned | {"module_": copy.deepcopy(job.network)}
-
-    def after_epoch():
-        return running.pop().call_on_fit_task_end(**task, reconstruction_attributes=snapshot)
-
-    job.before_epoch, job.after_epoch = before_epoch, after_epoch
