@@ -211,7 +211,8 @@ class TorchEstimator(CallbackSupportMixin, BaseEstimator):
                 "optimizer were changed since; call fit to start anew."
             )
         job.network = copy.deepcopy(self.module_).to(job.y.device)
-        job.seed, job.history, job.memory = self._seed, list(self.history_), self._memory
+        job.memory = copy.deepcopy(self._memory)
+        job.seed, job.history = self._seed, list(self.history_)
 
     def _current_recipe(self):
         """Return what a network and its optimizer are built from."""

@@ -51,6 +51,8 @@ class Job:
         What the optimizer remembers of them (for Adam, the moments).
     before_epoch, after_epoch : callable
         Called without arguments; training ends when `after_epoch` returns True.
+    error : Exception or None
+        What ended the training, where jobs are trained together and one must not end the rest.
     """
 
     X: torch.Tensor
@@ -71,6 +73,7 @@ class Job:
     memory: dict = field(default_factory=dict)
     before_epoch: Callable = lambda: None
     after_epoch: Callable = lambda: False
+    error: Exception | None = None
 
     @property
     def in_batches(self):

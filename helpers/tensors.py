@@ -55,6 +55,20 @@ def private_rng(device):
         yield
 
 
+@contextmanager
+def flushed_denormals():
+    """Have the CPU round numbers below its normal range to zero, as GPUs do.
+
+    Gradients of confident networks fall below 1e-38, where a product takes ten times as long.
+    """
+    was_on = torch.full((16,), 1e-40).mul(1).sum().item() == 0
+    torch.set_flush_denormal(True)
+    try:
+        yield
+    finally:
+        torch.set_flush_denormal(was_on)
+
+
 def seed_generators(seed, device):
     """Seed the generators of the CPU and of `device`, and no other."""
     # torch.manual_seed would also reach devices that private_rng does not put back.

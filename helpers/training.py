@@ -6,7 +6,7 @@ from contextvars import ContextVar
 
 import torch
 
-from helpers.tensors import chunks, private_rng, seed_generators
+from helpers.tensors import chunks, flushed_denormals, private_rng, seed_generators
 
 # Who trains a job, where it is not `train_alone`: `helpers.fused` sets it for its own threads.
 trainer = ContextVar("trainer")
@@ -31,7 +31,7 @@ def train_alone(job):
     Dropout draws from torch's global generator, so only one network in a process trains at a
     time; the generator is left as it was found.
     """
-    with private_rng(job.y.device):
+    with private_rng(job.y.device), flushed_denormals():
         optimizer = _optimizer(job)
         whole = None if job.in_batches else job.take(job.rows)
         progress = Progress(job)

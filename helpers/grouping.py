@@ -1,0 +1,197 @@
+"""Which networks can be trained as one, and what becomes of the others."""
+
+import warnings
+import zlib
+
+import torch
+from scipy import sparse
+from torch import nn
+
+from helpers.jobs import OPTIMIZERS
+from helpers.stacking import Family, Stack, own_weights
+from helpers.tensors import flushed_denormals, private_rng
+from helpers.training import Progress, train_alone
+
+# Numbers that the rows and parameters of one stack may hold: 64 MB in float32.
+STACK_SIZE = 2**24
+# What every module has; the rest of its attributes are its own.
+_OF_ALL_MODULES = set(vars(nn.Module()))
+
+
+class Distinct:
+    """Numbers tensors so that equal ones have one number."""
+
+    def __init__(self):
+        self.tensors = []
+        self._numbers = {}
+
+    def number(self, tensor):
+        """Return the number of a tensor; None, which stands for no tensor, is its own."""
+        if tensor is None:
+            return None
+        checksum = zlib.crc32(tensor.detach().cpu().contiguous().numpy())
+        alike = self._numbers.setdefault((tensor.dtype, tensor.shape, checksum), [])
+        for number in alike:
+            if torch.equal(self.tensors[number], tensor):
+                return number
+        alike.append(len(self.tensors))
+        self.tensors.append(tensor)
+        return alike[-1]
+
+
+def train_together(jobs, batches):
+    """Train jobs in as few stacks as possible.
+
+    Parameters
+    ----------
+    jobs : list of Job
+        Trained in place. Where one fails, its `error` says why.
+    batches : list of int
+        The number of jobs in each stack is appended.
+    """
+    groups = {}
+    for job in jobs:
+        reason = why_alone(job)
+        key = (type(job.network), reason) if reason else stack_key(job)
+        groups.setdefault((reason, key), []).append(job)
+    for (reason, _), group in groups.items():
+        if reason or len(group) == 1:
+            train_one_by_one(group, reason, batches)
+            continue
+        distinct = Distinct()
+        families = find_families(group, distinct)
+        size = max(1, STACK_SIZE // numbers_in(group[0]))
+        for start in range(0, len(families), size):
+            train_families(families[start : start + size], distinct.tensors, batches)
+
+
+def why_alone(job):
+    """Return the reason why a job must be trained alone, or None."""
+    if sparse.issparse(job.X):
+        return "its input is sparse"
+    if job.optimizer not in OPTIMIZERS.values():
+        return f"its optimizer is none of {', '.join(sorted(OPTIMIZERS))}"
+    if any(True for _ in job.network.buffers()):
+        return "it has buffers, as the running means of BatchNorm are"
+    hooks = [
+        hook
+        for owner in (*job.network.modules(), *job.network.parameters())
+        for name in ("_forward_hooks", "_forward_pre_hooks", "_backward_hooks")
+        for hook in getattr(owner, name, None) or ()
+    ]
+    return "it has hooks" if hooks else None
+
+
+def stack_key(job):
+    """Return what jobs of one stack have in common."""
+    network = job.network
+    structure = tuple(
+        (
+            name,
+            type(module),
+            repr({k: v for k, v in vars(module).items() if k not in _OF_ALL_MODULES}),
+        )
+        for name, module in network.named_modules()
+    )
+    shapes = tuple(
+        (name, p.shape, p.dtype, p.requires_grad) for name, p in network.named_parameters()
+    )
+    n_steps = -(-len(job.rows) // job.batch_size) if job.in_batches else 1
+    steps_taken = tuple(float(state["step"]) for state in job.memory.values())
+    return (
+        *(structure, shapes, job.X.shape[1], job.X.dtype, job.y.dtype, job.y.device),
+        *(job.loss, job.optimizer, job.in_batches and job.batch_size, n_steps),
+        *(job.valid_rows is None, len(job.history), steps_taken),
+    )
+
+
+def find_families(jobs, distinct):
+    """Put together the jobs that differ in `epochs` alone; number what they train on."""
+    families = {}
+    for job in jobs:
+        number = distinct.number(job.X)
+        order = (number, distinct.number(job.rows), job.seed if job.in_batches else None)
+        tensors = [job.y, job.weight, *job.network.parameters()]
+        for state in job.memory.values():
+            tensors += state.values()
+        alike = (order, job.lr, job.weight_decay, job.seed, *(distinct.number(tensor) for tensor in tensors))
+        if job.patience is not None:
+            alike = id(job)  # its best epoch depends on where it ends
+        families.setdefault(alike, Family([], number, order)).members.append(Progress(job))
+    return list(families.values())
+
+
+def numbers_in(job):
+    """Return how many numbers a job adds to a stack."""
+    n_rows = job.batch_size if job.in_batches else len(job.rows)
+    n_parameters = sum(p.numel() for p in job.network.parameters())
+    return n_rows * job.X.shape[1] + 4 * n_parameters
+
+
+def train_one_by_one(jobs, reason, batches):
+    """Train each job by itself, and say why."""
+    if reason and len(jobs) > 1:
+        warnings.warn(
+            f"{type(jobs[0].network).__name__} cannot be stacked: {reason}. Its {len(jobs)} fits "
+            f"are trained one after another.",
+            stacklevel=2,
+        )
+    for job in jobs:
+        batches.append(1)
+        try:
+            train_alone(job)
+        except Exception as error:
+            job.error = error
+
+
+def train_families(families, sets, batches):
+    """Train one stack to its end; halve it if it is too large for the memory."""
+    jobs = [job for family in families for job in family.jobs]
+    with private_rng(jobs[0].y.device), flushed_denormals():
+        try:
+            stack = Stack(families, sets)
+            stack.rehearse()
+        except Exception as error:
+            too_large = is_too_large(error)
+            reason = (str(error).splitlines() or [type(error).__name__])[0]
+        else:
+            batches.append(len(jobs))
+            return train_to_end(stack, sets)
+    stack = None  # free it before anything else is tried
+    for job in jobs:
+        own_weights(job.network)
+    if too_large and len(families) > 1:
+        warnings.warn(
+            f"{len(families)} networks do not fit into the memory of {jobs[0].y.device} at once; "
+            f"trying half of them. Give fused a smaller max_models to spare the attempt.",
+            stacklevel=2,
+        )
+        half = len(families) // 2
+        train_families(families[:half], sets, batches)
+        train_families(families[half:], sets, batches)
+    else:
+        train_one_by_one(jobs, reason, batches)
+
+
+def is_too_large(error):
+    """Whether an error says that the memory was not enough."""
+    # On the CPU torch raises a plain RuntimeError.
+    kinds = (MemoryError, torch.OutOfMemoryError)
+    return isinstance(error, kinds) or "can't allocate memory" in str(error)
+
+
+def train_to_end(stack, sets):
+    """Train a stack; once a quarter of it has ended, the others move together."""
+    stack.let_go(lambda member: member.ended)  # those of no epochs
+    while stack.going():
+        try:
+            while 4 * len(stack.going()) > 3 * len(stack.families):
+                stack.train_epoch()
+        except Exception as error:
+            for family in stack.going():
+                for job in family.jobs:
+                    job.error = error
+            return
+        stack.let_go(lambda member: True)
+        if going := stack.going():
+            stack = Stack(going, sets)

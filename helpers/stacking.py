@@ -1,0 +1,220 @@
+"""Jobs trained together: whose rows are where, and what an epoch is."""
+
+from dataclasses import dataclass
+
+import torch
+from torch.nn.utils.rnn import pad_sequence
+
+from helpers.batched import BatchedOptimizer, batched, own, transposed
+from helpers.tensors import seed_generators
+
+
+@dataclass
+class Family:
+    """Jobs that are equal but for `epochs`, so that one network answers them all.
+
+    Attributes
+    ----------
+    members : list of Progress
+        One for each job that has not ended.
+    set : int
+        Number of its `X` among the distinct ones.
+    order : hashable
+        Equal for families that take the same rows in the same order.
+    """
+
+    members: list
+    set: int
+    order: tuple
+
+    @property
+    def jobs(self):
+        return [member.job for member in self.members]
+
+
+class Stack:
+    """Families trained together, one epoch at a time.
+
+    While a job is in it, the parameters of its network are views of the stack's.
+
+    Parameters
+    ----------
+    families : list of Family
+        Alike in all that `helpers.grouping.stack_key` names.
+    sets : list of Tensor of shape (n_rows, n_features)
+        The distinct `X`.
+    """
+
+    def __init__(self, families, sets):
+        self.families = list(families)
+        self.jobs = [family.jobs[0] for family in families]
+        first = self.jobs[0]
+        self.device, self.loss, self.in_batches = first.y.device, first.loss, first.in_batches
+        self.stored = {}
+        for name, of_first in first.network.named_parameters():
+            of_jobs = [job.network.get_parameter(name).detach() for job in self.jobs]
+            whole = torch.stack([transposed(parameter) for parameter in of_jobs])
+            for family, part in zip(families, whole, strict=True):
+                for job in family.jobs:
+                    job.network.get_parameter(name).data = transposed(part)
+            self.stored[name] = whole.requires_grad_(of_first.requires_grad)
+        self.network = batched(first.network, self.stored)
+        self.trained = [whole for whole in self.stored.values() if whole.requires_grad]
+        self.optimizer = BatchedOptimizer(self.trained, self.jobs)
+        self.epoch = len(first.history)
+        self._share_rows(sets)
+
+    def _share_rows(self, sets):
+        """Hold each distinct `X` once, and note which of its rows each network takes."""
+        used = sorted({family.set for family in self.families})
+        stops = torch.tensor([len(sets[number]) for number in used]).cumsum(0).tolist()
+        starts = dict(zip(used, [0, *stops], strict=False))
+        self.X = torch.cat([sets[number] for number in used])
+        self.y = pad_sequence([job.y for job in self.jobs], batch_first=True)
+        self.weight = torch.ones_like(self.y, dtype=self.X.dtype)
+        for weight, job in zip(self.weight, self.jobs, strict=True):
+            if job.weight is not None:
+                weight[: len(job.weight)] = job.weight
+        self.start = self._column(starts[family.set] for family in self.families)
+        self.n_rows = self._column(len(job.rows) for job in self.jobs)
+        # Those who take the same rows in the same order share that order: `order` numbers it.
+        self.owners = {f.order: job for f, job in zip(self.families, self.jobs, strict=True)}
+        numbers = {order: number for number, order in enumerate(self.owners)}
+        self.order = self._column(numbers[family.order] for family in self.families)[:, 0]
+        self.order_start = self._column(starts[order_set] for order_set, *_ in self.owners)
+        self.whole = None if self.in_batches else self._take(self._draw_orders(0))
+
+    def _column(self, numbers):
+        """Return integers as a tensor of shape (n, 1)."""
+        return torch.tensor(list(numbers), device=self.device)[:, None]
+
+    def _draw_orders(self, epoch):
+        """Return the rows of an epoch in each order, shape (n_orders, n), padded with 0."""
+        generator, orders = torch.Generator(), []
+        for job in self.owners.values():
+            rows = job.rows
+            if self.in_batches:
+                generator.manual_seed(job.seed + epoch)
+                rows = rows[torch.randperm(len(rows), generator=generator)]
+            orders.append(rows)
+        return pad_sequence(orders, batch_first=True).to(self.device)
+
+    def _take(self, orders):
+        """Return `X` of some rows of each order for each network, (n_networks, n, n_features)."""
+        X = self.X.index_select(0, (orders + self.order_start).flatten())
+        X = X.view(*orders.shape, -1)
+        return X.index_select(0, self.order) if len(X) < len(self.jobs) else X
+
+    def train_epoch(self):
+        """Train one epoch; whoever ends with it leaves."""
+        for family in self.families:
+            for member in family.members:
+                attempt(member, member.job.before_epoch)
+        losses = {"train_loss": self._train_epoch()}
+        if self.jobs[0].valid_rows is not None:
+            losses["valid_loss"] = self._validation_losses()
+        for i, family in enumerate(self.families):
+            for member in family.members:
+                attempt(member, member.end_epoch, {name: of[i] for name, of in losses.items()})
+        self.let_go(lambda member: member.ended)
+
+    def going(self):
+        """Return the families that have not ended."""
+        return [family for family in self.families if family.members]
+
+    def let_go(self, whom):
+        """Give some members their own weights, and what the optimizer remembers of them.
+
+        Those among them that have ended leave.
+        """
+        for i, family in enumerate(self.families):
+            for member in filter(whom, family.members):
+                own_weights(member.job.network)
+                member.job.memory = self.optimizer.memory(i)
+                if member.ended:
+                    attempt(member, member.finish)
+            family.members = [member for member in family.members if not member.ended]
+
+    def _train_epoch(self):
+        """Take one step for each batch; return the mean loss of each network, floats."""
+        self.epoch += 1
+        seed_generators(sum(job.seed for job in self.jobs) % 2**62 + self.epoch, self.device)
+        orders = self._draw_orders(self.epoch)
+        width = orders.shape[1]
+        batch_size = self.jobs[0].batch_size if self.in_batches else width
+        columns = torch.arange(width, device=self.device)
+        y = self.y.gather(1, orders[self.order])
+        weight = self.weight.gather(1, orders[self.order]) * (columns < self.n_rows)
+        totals = torch.zeros(len(self.jobs), dtype=torch.float64, device=self.device)
+        self.network.train()
+        for start in range(0, width, batch_size):
+            batch = slice(start, start + batch_size)
+            X = self.whole if self.whole is not None else self._take(orders[:, batch])
+            share = weight[:, batch] / (self.n_rows - start).clamp(max=batch_size)
+            losses, gradients = self._gradients(X, y[:, batch], share)
+            self.optimizer.step(gradients)
+            totals += (losses * weight[:, batch]).sum(1)
+        return (totals / self.n_rows[:, 0]).tolist()
+
+    def _gradients(self, X, y, share):
+        """Return the loss of each row, (n_networks, n), and the gradients of the mean losses.
+
+        `share` is the part of each row in the mean loss of its network.
+        """
+        losses = self._losses(X, y)
+        return losses.detach(), torch.autograd.grad(losses, self.trained, share, allow_unused=True)
+
+    def _losses(self, X, y):
+        # Classes on axis 1, as the losses of torch want them, which is also the fast way.
+        return self.loss(self.network(X).transpose(1, 2), y, reduction="none")
+
+    @torch.no_grad()
+    def _validation_losses(self):
+        """Return the mean loss of each network on its validation rows, floats."""
+        rows = pad_sequence([job.valid_rows for job in self.jobs], batch_first=True)
+        rows = rows.to(self.device)
+        n_rows = self._column(len(job.valid_rows) for job in self.jobs)
+        columns = torch.arange(rows.shape[1], device=self.device)
+        y = self.y.gather(1, rows)
+        weight = self.weight.gather(1, rows) * (columns < n_rows)
+        self.network.eval()
+        totals = 0
+        for part in columns.split(max(1, 2**16 // len(rows))):
+            X = self.X.index_select(0, (rows[:, part] + self.start).flatten())
+            losses = self._losses(X.view(len(rows), len(part), -1), y[:, part])
+            totals = totals + (losses * weight[:, part]).sum(1, dtype=torch.float64)
+        return (totals / n_rows[:, 0]).tolist()
+
+    def rehearse(self):
+        """Raise an error unless the stack answers as its networks do, and can be trained.
+
+        Nothing is changed; what does not fit into memory shows here.
+        """
+        orders = self._draw_orders(1)
+        X = self._take(orders[:, :2])
+        self.network.eval()
+        with torch.no_grad():
+            for job, rows, stacked in zip(self.jobs, X, self.network(X.clone()), strict=True):
+                job.network.eval()
+                # One row alone: a network that mixes its rows answers otherwise, too.
+                if not torch.allclose(job.network(rows[:1]), stacked[:1], rtol=1e-3, atol=1e-4):
+                    raise RuntimeError("its outputs are others when it is stacked")
+        self.network.train()
+        width = self.jobs[0].batch_size if self.in_batches else orders.shape[1]
+        X = self.whole if self.whole is not None else self._take(orders[:, :width])
+        y = self.y.gather(1, orders[self.order][:, :width])
+        self._gradients(X.clone(), y, torch.ones_like(y, dtype=X.dtype))
+
+
+def attempt(member, function, *args):
+    """Call a function for a member; if it raises, the member ends, and no other."""
+    try:
+        function(*args)
+    except Exception as error:
+        member.job.error, member.ended = error, True
+
+
+def own_weights(network):
+    """End that the parameters of a network are views of a stack."""
+    for parameter in network.parameters():
+        parameter.data = own(parameter.data)
