@@ -126,13 +126,13 @@ class BatchedOptimizer:
         """Take one step; a gradient of None leaves its parameter as it is."""
         torch._foreach_zero_(self.additions)
         for i, gradient in enumerate(gradients):
+            if gradient is not None:
+                gradient = gradient.contiguous()  # torch's fused optimizers do not look at strides
+                if self.decays and self.decoupled:
+                    self.parameters[i].mul_(1 - self.decay[i])
+                elif self.decays:
+                    gradient = gradient.addcmul(self.parameters[i], self.decay[i])
             self.additions[i].grad = gradient
-            if self.decays and gradient is not None:
-                parameter, decay = self.parameters[i], self.decay[i]
-                if self.decoupled:
-                    parameter.mul_(1 - decay)
-                else:
-                    self.additions[i].grad = gradient.addcmul(parameter, decay)
         self.optimizer.step()
         torch._foreach_addcmul_(self.parameters, self.additions, self.lr)
 

@@ -132,6 +132,8 @@ class Task(threading.Thread):
 
     def resume(self):
         """Let the task run until it pauses or ends."""
+        if self.abandoned:
+            return
         if self.ident is None:
             self.start()
         else:

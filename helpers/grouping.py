@@ -114,7 +114,13 @@ def find_families(jobs, distinct):
         tensors = [job.y, job.weight, *job.network.parameters()]
         for state in job.memory.values():
             tensors += state.values()
-        alike = (order, job.lr, job.weight_decay, job.seed, *(distinct.number(tensor) for tensor in tensors))
+        alike = (
+            order,
+            job.lr,
+            job.weight_decay,
+            job.seed,
+            *(distinct.number(tensor) for tensor in tensors),
+        )
         if job.patience is not None:
             alike = id(job)  # its best epoch depends on where it ends
         families.setdefault(alike, Family([], number, order)).members.append(Progress(job))
