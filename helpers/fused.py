@@ -15,6 +15,10 @@ from joblib.parallel import ParallelBackendBase
 from helpers.grouping import train_together
 from helpers.training import train_alone, trainer
 
+# Bytes that the rows of those who wait may hold. They take some three times as much in all, with
+# the copies that scikit-learn and the allocator keep for each thread.
+ROWS_WAITING = 3 * 2**24
+
 
 class Run:
     """What happened under `fused`.
@@ -54,8 +58,8 @@ def fused(max_models=512):
     Parameters
     ----------
     max_models : int, default=512
-        Fits that wait for each other at most. Each holds a copy of its training rows, since
-        scikit-learn gave it one.
+        Fits that wait for each other at most. Fewer do where their training rows, of which
+        scikit-learn gave each a copy, come to more than 50 MB.
 
     Yields
     ------
@@ -185,7 +189,7 @@ class Meeting:
         self.new = []  # a heap: the deepest first, so that few calls are open at once
         self.numbers = itertools.count()
         self.awake = deque()
-        self.waiting = []
+        self.waiting, self.rows_waiting = [], 0
 
     def train(self, job):
         """Train a job: in a task, with those of the other tasks; else at once."""
@@ -195,7 +199,9 @@ class Meeting:
             return train_alone(job)
         task.job = job
         self.waiting.append(task)
+        self.rows_waiting += job.X.shape[0] * job.X.shape[1] * job.X.dtype.itemsize
         task.pause()
+        task.job = None  # tasks are kept until their call ends, rows need not be
         if job.error is not None:
             raise job.error
 
@@ -203,15 +209,19 @@ class Meeting:
         """Take in a task that has not begun."""
         heapq.heappush(self.new, (-task.backend.nesting_level, next(self.numbers), task))
 
+    def has_room(self):
+        """Tell whether one more may wait."""
+        return len(self.waiting) < self.max_models and self.rows_waiting < ROWS_WAITING
+
     def run_until(self, settled):
         """Give the tasks their turns, and train those who wait, until `settled()`."""
         while not settled():
             if self.awake:
                 self.awake.popleft().resume()
-            elif self.new and len(self.waiting) < self.max_models:
+            elif self.new and self.has_room():
                 heapq.heappop(self.new)[-1].resume()
             else:
-                waiting, self.waiting = self.waiting, []
+                waiting, self.waiting, self.rows_waiting = self.waiting, [], 0
                 waiting = [task for task in waiting if not task.abandoned]
                 train_together([task.job for task in waiting], self.batches)
                 self.awake.extend(waiting)

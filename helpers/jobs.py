@@ -131,13 +131,13 @@ def report_epochs(job, context, task, learned):
     learned : dict
         What, with the network, makes an estimator that is ready to predict.
     """
-    running = []
+    running, network = [], job.network  # not the job itself: a cycle would keep its rows alive
 
     def before_epoch():
         running.append(context.subcontext(task_name="epoch").call_on_fit_task_begin(**task))
 
     def snapshot():
-        return learned | {"module_": copy.deepcopy(job.network)}
+        return learned | {"module_": copy.deepcopy(network)}
 
     def after_epoch():
         return running.pop().call_on_fit_task_end(**task, reconstruction_attributes=snapshot)

@@ -493,3 +493,31 @@ def test_partial_fit_goes_on_after_a_fused_fit():
 
 def test_train_together_takes_an_empty_list():
     train_together([], [])
+
+
+MEMORY = """
+import resource
+import numpy as np
+import torch
+from helpers import TorchClassifier, fused
+from sklearn.datasets import load_digits
+from sklearn.model_selection import GridSearchCV
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import StandardScaler
+torch.set_num_threads(1)
+X, y = load_digits(return_X_y=True)
+pipeline = make_pipeline(
+    StandardScaler(), TorchClassifier(epochs=2, batch_size=128, random_state=0)
+)
+grid = {"torchclassifier__lr": np.geomspace(1e-4, 1e-1, 60)}
+with fused() as run:
+    GridSearchCV(pipeline, grid, cv=5, refit=False).fit(X, y)
+assert sum(run.batches) == 300 and min(run.batches) > 1, run.batches
+print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024)
+"""
+
+
+def test_three_hundred_networks_fit_into_700_megabytes():
+    command = [sys.executable, "-c", MEMORY]
+    run = subprocess.run(command, capture_output=True, text=True, timeout=120, check=True)
+    assert float(run.stdout) < 700
