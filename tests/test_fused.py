@@ -33,8 +33,8 @@ from sklearn.preprocessing import StandardScaler
 from torch import nn
 
 from helpers import TorchClassifier, TorchRegressor, fused
-from helpers.fused import Task
 from helpers.grouping import train_together
+from helpers.meeting import Task
 
 X, y = make_classification(90, 6, n_informative=4, n_classes=3, random_state=0)
 WEIGHT = np.random.default_rng(0).integers(0, 3, len(y)).astype(float)
