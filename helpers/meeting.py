@@ -119,6 +119,8 @@ class Meeting:
             else:
                 waiting, self.waiting, self.rows_waiting = self.waiting, [], 0
                 waiting = [task for task in waiting if not task.abandoned]
+                if not waiting:  # an error is better than waiting for ever
+                    raise RuntimeError("fused: every task waits for another; please report this.")
                 train_together([task.job for task in waiting], self.batches)
                 self.awake.extend(waiting)
 
