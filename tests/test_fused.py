@@ -1,6 +1,7 @@
 """Under `fused`, searches give the answers of the plain loop, whatever is mixed or fails."""
 
 import _thread
+import signal
 import subprocess
 import sys
 import threading
@@ -355,7 +356,15 @@ class Interrupting(LogisticRegression):
         return super().fit(X, y)
 
 
-def test_keyboard_interrupt_within_a_task():
+@pytest.fixture
+def ctrl_c():
+    """Have SIGINT raise KeyboardInterrupt; a shell ignores it for what it runs in background."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
+
+
+def test_keyboard_interrupt_within_a_task(ctrl_c):
     grid = {"logisticregression": [LogisticRegression(), Interrupting(), PIPELINE[-1]]}
     search = GridSearchCV(make_pipeline(StandardScaler(), LogisticRegression()), grid)
     with pytest.raises(KeyboardInterrupt), fused():
