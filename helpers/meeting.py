@@ -4,6 +4,7 @@ import heapq
 import itertools
 import threading
 from collections import deque
+from concurrent.futures import Future
 from contextlib import contextmanager
 
 from joblib.parallel import ParallelBackendBase
@@ -57,10 +58,11 @@ class Task(threading.Thread):
 
     def run(self):
         trainer.set(self.backend.meeting.train)
+        outcome = Future()
         try:
-            outcome = Outcome(self.function())
+            outcome.set_result(self.function())
         except BaseException as error:
-            outcome = Outcome(error=error)
+            outcome.set_exception(error)
         if not self.abandoned:
             self.backend.end(self, outcome)
         self._back.release()
@@ -68,13 +70,6 @@ class Task(threading.Thread):
 
 class Abandoned(BaseException):
     """Ends a task that nobody waits for; no `except Exception` on its way may stop it."""
-
-
-class Outcome:
-    """What a task returned or raised."""
-
-    def __init__(self, result=None, error=None):
-        self.result, self.error = result, error
 
 
 class Meeting:
@@ -161,7 +156,7 @@ class MeetingBackend(ParallelBackendBase):
         """Note what became of a task; joblib may submit the next."""
         task.callback(outcome)
         self.unfinished -= 1
-        self.failed = self.failed or outcome.error is not None
+        self.failed = self.failed or outcome.exception() is not None
         if self.settled() and self.caller:
             self.meeting.awake.append(self.caller)
             self.caller = None
@@ -170,9 +165,7 @@ class MeetingBackend(ParallelBackendBase):
         return self.failed or not self.unfinished
 
     def retrieve_result_callback(self, outcome):
-        if outcome.error is not None:
-            raise outcome.error
-        return outcome.result
+        return outcome.result()
 
     @contextmanager
     def retrieval_context(self):

@@ -59,7 +59,7 @@ def private_rng(device):
 def flushed_denormals():
     """Have the CPU round numbers below its normal range to zero, as GPUs do.
 
-    Gradients of confident networks fall below 1e-38, where a product takes ten times as long.
+    Gradients of confident networks fall below 1e-38, where some processors slow down.
     """
     was_on = torch.full((16,), 1e-40).mul(1).sum().item() == 0
     torch.set_flush_denormal(True)

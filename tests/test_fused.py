@@ -6,6 +6,7 @@ import subprocess
 import sys
 import threading
 import warnings
+from contextlib import nullcontext
 
 import numpy as np
 import pytest
@@ -15,6 +16,7 @@ from hypothesis import strategies as st
 from joblib import Parallel, delayed
 from joblib.parallel import get_active_backend
 from sklearn.base import BaseEstimator, ClassifierMixin, clone
+from sklearn.callback import ProgressBar, ScoringMonitor
 from sklearn.datasets import load_digits, make_classification
 from sklearn.ensemble import BaggingClassifier
 from sklearn.exceptions import FitFailedWarning
@@ -29,13 +31,14 @@ from sklearn.model_selection import (
     permutation_test_score,
     validation_curve,
 )
-from sklearn.pipeline import make_pipeline
+from sklearn.pipeline import Pipeline, make_pipeline
 from sklearn.preprocessing import StandardScaler
 from torch import nn
 
 from helpers import MLP, TorchClassifier, TorchRegressor, fused
 from helpers.grouping import train_together
 from helpers.meeting import Task
+from helpers.stacking import Stack
 
 X, y = make_classification(90, 6, n_informative=4, n_classes=3, random_state=0)
 WEIGHT = np.random.default_rng(0).integers(0, 3, len(y)).astype(float)
@@ -179,12 +182,13 @@ def test_float32_mean_score_of_a_grid():
 
 
 def test_a_grid_over_epochs_is_one_training(monkeypatch):
-    steps = []
-    train_epoch = __import__("helpers.stacking").stacking.Stack.train_epoch
-    monkeypatch.setattr(
-        "helpers.stacking.Stack.train_epoch",
-        lambda stack: steps.append(len(stack.going())) or train_epoch(stack),
-    )
+    steps, train_epoch = [], Stack.train_epoch
+
+    def counted(stack):
+        steps.append(len(stack.going()))
+        train_epoch(stack)
+
+    monkeypatch.setattr(Stack, "train_epoch", counted)
     grid = {"torchclassifier__epochs": [2, 4, 6]}
     search = GridSearchCV(PIPELINE, grid, cv=5, refit=False)
     plain = search.fit(X, y).cv_results_["mean_test_score"]
@@ -315,18 +319,19 @@ def test_an_error_in_the_trainer_reaches_the_caller(monkeypatch):
     def fail(self):
         raise RuntimeError("the trainer failed")
 
-    monkeypatch.setattr("helpers.stacking.Stack.train_epoch", fail)
+    monkeypatch.setattr(Stack, "train_epoch", fail)
     with pytest.raises(RuntimeError, match="the trainer failed"), fused():
         cross_val_score(PIPELINE, X, y, error_score="raise")
     assert no_task_is_left()
 
 
+def _interrupt(stack):
+    raise KeyboardInterrupt
+
+
 @pytest.mark.parametrize("nested", [False, True])
 def test_keyboard_interrupt_ends_everything(monkeypatch, nested):
-    def interrupt(self):
-        raise KeyboardInterrupt
-
-    monkeypatch.setattr("helpers.stacking.Stack.train_epoch", interrupt)
+    monkeypatch.setattr(Stack, "train_epoch", _interrupt)
     search = GridSearchCV(PIPELINE, RATES)
     with pytest.raises(KeyboardInterrupt), fused():
         cross_val_score(search, X, y) if nested else search.fit(X, y)
@@ -340,7 +345,7 @@ def test_keyboard_interrupt_ends_everything(monkeypatch, nested):
 def test_a_search_after_an_interrupted_one_in_the_same_block(monkeypatch):
     with fused() as run:
         with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
-            patch.setattr("helpers.stacking.Stack.train_epoch", _interrupt)
+            patch.setattr(Stack, "train_epoch", _interrupt)
             cross_val_score(GridSearchCV(PIPELINE, RATES), X, y)
         run.batches.clear()
         cross_val_score(PIPELINE, X, y)
@@ -372,10 +377,6 @@ def test_keyboard_interrupt_within_a_task(ctrl_c):
     assert no_task_is_left()
 
 
-def _interrupt(self):
-    raise KeyboardInterrupt
-
-
 class Failing(ClassifierMixin, BaseEstimator):
     """Fails before, at or after the meeting, on every other fit."""
 
@@ -405,6 +406,7 @@ from sklearn.model_selection import GridSearchCV, cross_val_score
 from helpers import fused
 from tests.test_fused import Failing, X, y
 warnings.simplefilter("ignore")
+seen = set()
 scoring = {1: "accuracy", 2: lambda *_: 0.5, 3: lambda *_: 0.5}
 for when, depth, error_score in product(("before", "at", "after"), (1, 2, 3), (0.0, "raise")):
     options = {"cv": 2, "error_score": error_score, "refit": False, "scoring": "accuracy"}
@@ -425,7 +427,9 @@ for when, depth, error_score in product(("before", "at", "after"), (1, 2, 3), (0
         except ValueError as error:
             outcomes.append("error")
     assert outcomes[0] == outcomes[1], (when, depth, error_score, outcomes)
+    seen.update(outcomes)
     assert threading.active_count() == 1
+assert seen == {"scores", "error"}, seen
 print("no deadlock")
 """
 
@@ -442,8 +446,7 @@ def test_other_estimators_run_beside():
         {"clf": [CLASSIFIER], "clf__optimizer": ["sgd"], "clf__batch_size": [8, None]},
         {"clf": [LogisticRegression()], "clf__C": [0.1, 1.0]},
     ]
-    pipeline = make_pipeline(StandardScaler(), CLASSIFIER)
-    pipeline.steps[-1] = ("clf", CLASSIFIER)
+    pipeline = Pipeline([("scale", StandardScaler()), ("clf", CLASSIFIER)])
     plain = GridSearchCV(pipeline, grid).fit(X, y)
     with fused() as run:
         together = GridSearchCV(pipeline, grid).fit(X, y)
@@ -472,8 +475,6 @@ def test_max_models_bounds_the_batch():
 
 
 def test_a_batch_too_large_is_split(monkeypatch):
-    from helpers.stacking import Stack
-
     def rehearse(stack):
         if len(stack.families) > 3:
             raise MemoryError
@@ -494,16 +495,25 @@ def test_run_can_be_read():
 
 
 def test_callbacks_see_every_epoch():
-    from sklearn.callback import ProgressBar
+    grid = {"lr": [0.01, 0.05], "epochs": [2, 5]}
+    logs = []
+    for block in (fused, nullcontext):
+        monitor = ScoringMonitor(scoring="accuracy")
+        search = GridSearchCV(clone(CLASSIFIER).set_callbacks(monitor), grid, cv=3, refit=False)
+        with block():
+            search.fit(X, y)
+        log = monitor.get_logs().data_as_pandas
+        assert (log.task_name == "epoch").sum() == 2 * 3 * (2 + 5)
+        logs.append(log.set_index("task_id_path").accuracy.sort_index())
+    assert logs[0].equals(logs[1])
 
-    plain = cross_val_score(clone(CLASSIFIER), X, y)
+
+def test_a_progress_bar_runs_along(capsys):
+    search = GridSearchCV(clone(CLASSIFIER), {"lr": [0.01, 0.05]}, refit=False)
     with fused() as run:
-        search = GridSearchCV(CLASSIFIER, {"lr": [0.01, 0.05]}, refit=False)
         search.set_callbacks(ProgressBar()).fit(X, y)
     assert run.batches == [10]
-    np.testing.assert_array_equal(
-        [search.cv_results_[f"split{i}_test_score"][0] for i in range(5)], plain
-    )
+    assert "TorchClassifier - fit #9  100%" in capsys.readouterr().out
 
 
 def test_partial_fit_goes_on_after_a_fused_fit():
@@ -526,7 +536,7 @@ import torch
 from helpers import TorchClassifier, fused
 from sklearn.datasets import load_digits
 from sklearn.model_selection import GridSearchCV
-from sklearn.pipeline import make_pipeline
+from sklearn.pipeline import Pipeline, make_pipeline
 from sklearn.preprocessing import StandardScaler
 torch.set_num_threads(1)
 X, y = load_digits(return_X_y=True)
