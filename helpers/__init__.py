@@ -1,18 +1,9 @@
 """Honest Splits: PyTorch networks driven by scikit-learn, without leaks."""
 
+from helpers import leakage
 from helpers.estimator import TorchClassifier, TorchRegressor
 from helpers.fused import fused
-from helpers.leakage import Finding, carried_weights, carry_over, purity, refit
+from helpers.leakage import *  # noqa: F403
 from helpers.modules import MLP
 
-__all__ = [
-    "MLP",
-    "Finding",
-    "TorchClassifier",
-    "TorchRegressor",
-    "carried_weights",
-    "carry_over",
-    "fused",
-    "purity",
-    "refit",
-]
+__all__ = ["MLP", "TorchClassifier", "TorchRegressor", "fused", *leakage.__all__]

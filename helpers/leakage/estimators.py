@@ -1,55 +1,27 @@
-"""Canaries: functions that tell whether an estimator remembers what it should not know.
+"""Canaries on an estimator: does it keep the promises that cross-validation rests on?
 
-Each works on any scikit-learn estimator, fits only clones of it, and returns a `Finding`.
-What a leak of this kind does to a score is the subject of lesson 04. The idea of each is a
-promise of scikit-learn's developer guide (Estimators): `fit` leaves the constructor's arguments
-alone, forgets every earlier `fit`, and `clone` returns an estimator without any data.
+They are those of scikit-learn's developer guide (Estimators): `fit` leaves the constructor's
+arguments alone and forgets every earlier `fit`; a prediction depends on its own row.
 """
 
 import copy
-from dataclasses import dataclass
 
 import numpy as np
 from sklearn.base import is_classifier
 from sklearn.model_selection import check_cv, train_test_split
 from sklearn.utils import _safe_indexing
 
-from helpers.probes import (
+from helpers.leakage.finding import Finding
+from helpers.leakage.probes import (
+    N_REPEATS,
     differ,
     distance,
     fit_seeded,
     limit_of,
     plain_params,
     predictions_of,
-    reinitialise,
     seeded_clone,
-    without_training,
 )
-
-N_REFERENCES = 99  # exceeded by all of them by chance: 1 %
-N_REPEATS = 8  # of a fit, where the same seed does not give the same predictions
-
-
-@dataclass(frozen=True)
-class Finding:
-    """What a canary saw.
-
-    Attributes
-    ----------
-    name : str
-        The canary.
-    leaked : bool
-        Whether it saw a leak.
-    evidence : str
-        One sentence with the numbers that say so.
-    """
-
-    name: str
-    leaked: bool
-    evidence: str
-
-    def __str__(self):
-        return f"{self.name}: {'LEAK' if self.leaked else 'no leak'}. {self.evidence}"
 
 
 def purity(estimator, X, y, *, random_state=0):
@@ -82,7 +54,10 @@ def purity(estimator, X, y, *, random_state=0):
     altered = [name for name in before if differ(before[name], after[name])]
     if not altered:
         return Finding("purity", False, "fit left every constructor argument as it was.")
-    evidence = f"fit altered the constructor argument {altered[0]!r}, which every clone copies."
+    evidence = (
+        f"fit altered the constructor argument {altered[0]!r}, which every clone copies. Let fit "
+        "build what it trains: take a class or a function, not an instance."
+    )
     return Finding("purity", True, evidence)
 
 
@@ -136,51 +111,9 @@ def refit(estimator, X, y, *, random_state=0):
         f"Fitted on other rows first, the predictions differ by {difference:.3g} on average; "
         f"chance explains {limit:.3g}."
     )
+    if leaked:
+        evidence += " Let fit start from nothing."
     return Finding("refit", leaked, evidence)
-
-
-def carried_weights(estimator, X, y, *, random_state=0):
-    """Does a clone know the labels before it has trained?
-
-    Trains a clone for 0 epochs and scores it; then initialises its networks anew, 99 times, and
-    scores it again each time. It leaked if the first score lies farther from the median of the
-    others than all of them, on either side; for an untrained network that happens at most
-    once in a hundred times.
-
-    Parameters
-    ----------
-    estimator, X, y, random_state
-        As for `purity`.
-
-    Returns
-    -------
-    Finding
-        Not leaked, saying so, for an estimator without a number of epochs or a learning rate
-        that can be 0.
-
-    Notes
-    -----
-    A network may know the labels by right, trained on other rows of the same kind; whether the
-    rows were others, this canary cannot tell. It does not see weights that a layer without
-    `reset_parameters` carries, nor those under a new first or last layer.
-    """
-    untrained = without_training(estimator, X, y, random_state)
-    if untrained is None:
-        evidence = "Not applicable: no number of epochs and no learning rate that can be 0."
-        return Finding("carried_weights", False, evidence)
-    subject = seeded_clone(estimator, random_state).set_params(**untrained)
-    own = fit_seeded(subject, X, y, random_state).score(X, y)
-    references = []
-    for seed in range(random_state + 1, random_state + 1 + N_REFERENCES):
-        reinitialise(subject, seed)
-        references.append(subject.score(X, y))
-    middle = np.median(references)
-    leaked = abs(own - middle) > np.abs(references - middle).max()
-    evidence = (
-        f"After 0 epochs a clone scores {own:.2f}; {N_REFERENCES} initialised anew score "
-        f"{min(references):.2f} to {max(references):.2f}."
-    )
-    return Finding("carried_weights", bool(leaked), evidence)
 
 
 def carry_over(estimator, X, y, *, cv=5, random_state=0):
@@ -221,4 +154,51 @@ def carry_over(estimator, X, y, *, cv=5, random_state=0):
         f"On permuted labels one object taken through {len(folds)} folds scores {reused:.2f}, "
         f"clones score {cloned:.2f}."
     )
-    return Finding("carry_over", bool(reused - cloned > limit), evidence)
+    leaked = bool(reused - cloned > limit)
+    if leaked:
+        evidence += " Clone for each fold, and let fit start from nothing."
+    return Finding("carry_over", leaked, evidence)
+
+
+def batch_mates(estimator, X, y, *, random_state=0):
+    """Does a row's prediction depend on the rows predicted with it?
+
+    Predicts all rows at once, and again in five batches of rows with like predictions. BatchNorm
+    left in training mode answers otherwise, as it scales each row by its batch.
+
+    Parameters
+    ----------
+    estimator, X, y, random_state
+        As for `purity`.
+
+    Returns
+    -------
+    Finding
+        Leaked if predictions differ by more than repeating them does, and than rounding: a
+        thousandth of their standard deviation.
+
+    Examples
+    --------
+    >>> from sklearn.datasets import load_iris
+    >>> from sklearn.neighbors import KNeighborsClassifier
+    >>> from helpers import batch_mates
+    >>> batch_mates(KNeighborsClassifier(), *load_iris(return_X_y=True)).leaked
+    False
+    """
+    subject = fit_seeded(seeded_clone(estimator, random_state), X, y, random_state)
+    together = predictions_of(subject, X)
+    by_prediction = np.lexsort(together.reshape(len(together), -1).T)
+    in_batches = np.empty_like(together)
+    for batch in np.array_split(by_prediction, 5):
+        in_batches[batch] = predictions_of(subject, _safe_indexing(X, batch))
+    difference = distance(together, in_batches)
+    repeats = [distance(together, predictions_of(subject, X)) for _ in range(N_REPEATS)]
+    rounding = 1e-3 * together.std() if together.dtype.kind == "f" else 0.0
+    leaked = bool(difference > limit_of(repeats) + rounding)
+    evidence = (
+        f"Predicted in other company, the predictions differ by {difference:.3g} on average; "
+        f"repeated, by {np.mean(repeats):.3g}."
+    )
+    if leaked:
+        evidence += " Put the network into evaluation mode (net.eval()) before it predicts."
+    return Finding("batch_mates", leaked, evidence)

@@ -1,0 +1,99 @@
+"""The canary for a feature that knows too much."""
+
+import numpy as np
+from scipy import stats
+from sklearn.ensemble import RandomForestClassifier, RandomForestRegressor
+from sklearn.feature_selection import SelectKBest, f_classif, f_regression
+from sklearn.model_selection import KFold, StratifiedKFold, cross_val_predict
+from sklearn.pipeline import make_pipeline
+from sklearn.tree import DecisionTreeClassifier, DecisionTreeRegressor
+from sklearn.utils.multiclass import type_of_target
+
+from helpers.leakage.finding import Finding
+from helpers.leakage.probes import as_numbers, column_of
+
+P_VALUE = 0.01
+
+
+def too_good_feature(X, y, *, random_state=0):
+    """Does one feature alone predict better than all the others together?
+
+    Cross-validates a small tree on the best single feature, chosen within each fold, and a forest
+    on the rest, and compares their errors row by row.
+
+    Parameters
+    ----------
+    X : array-like of shape (n_rows, n_features)
+    y : array-like of shape (n_rows,)
+    random_state : int, default=0
+
+    Returns
+    -------
+    Finding
+        Leaked if the single feature errs less, by a one-sided test at 1 %: of signs for classes,
+        of Wilcoxon for values.
+
+    Raises
+    ------
+    ValueError
+        If lengths differ.
+
+    Notes
+    -----
+    A false alarm where one feature rightly says it all, and the others nothing: a measurement
+    that is available in time is no leak. It asks a question, which only someone who knows how
+    the data came about can answer. It misses a proxy that is weak, or that comes with others as
+    good.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from helpers import too_good_feature
+    >>> from helpers.data import coin_flips
+    >>> X, y = coin_flips(200)
+    >>> proxy = y + np.random.RandomState(0).normal(scale=0.3, size=200)
+    >>> too_good_feature(X, y).leaked, too_good_feature(np.column_stack([X, proxy]), y).leaked
+    (False, True)
+    """
+    X = as_numbers(X)
+    y = column_of("y", y, len(X), required=True)
+    name = "too_good_feature"
+    if X.shape[1] < 2:
+        return Finding(name, False, "Not applicable: there is one feature.")
+    numeric = type_of_target(y).startswith("continuous")
+    if numeric:
+        choose, tree, forest = f_regression, DecisionTreeRegressor, RandomForestRegressor
+        folds = KFold(5, shuffle=True, random_state=random_state)
+    else:
+        choose, tree, forest = f_classif, DecisionTreeClassifier, RandomForestClassifier
+        n_folds = max(2, min(5, np.unique(y, return_counts=True)[1].min()))
+        folds = StratifiedKFold(n_folds, shuffle=True, random_state=random_state)
+    with np.errstate(divide="ignore", invalid="ignore"):
+        best = int(np.nanargmax(choose(X, y)[0]))
+    single = make_pipeline(SelectKBest(choose, k=1), tree(max_depth=3, random_state=random_state))
+    rest = forest(50, min_samples_leaf=2, random_state=random_state)
+    alone = cross_val_predict(single, X, y, cv=folds)
+    together = cross_val_predict(rest, np.delete(X, best, axis=1), y, cv=folds)
+    p, scores = _compare(y, alone, together, numeric)
+    leaked = bool(p < P_VALUE and scores[0] > scores[1])
+    evidence = (
+        f"Feature {best} alone scores {scores[0]:.2f}, the other {X.shape[1] - 1} together "
+        f"{scores[1]:.2f}."
+    )
+    if leaked:
+        evidence += " Ask whether it is known at the time of prediction, or follows from the label."
+    return Finding(name, leaked, evidence)
+
+
+def _compare(y, alone, together, numeric):
+    """Return the p-value that `alone` errs less by chance, and the scores of both."""
+    if numeric:
+        errors = np.abs(y - alone), np.abs(y - together)
+        p = stats.wilcoxon(*errors, alternative="less").pvalue
+        variance = np.mean((y - y.mean()) ** 2)
+        return p, [1 - np.mean(e**2) / variance for e in errors]
+    right = y == alone, y == together
+    only_alone, only_together = (right[0] & ~right[1]).sum(), (right[1] & ~right[0]).sum()
+    n = only_alone + only_together
+    p = stats.binomtest(only_alone, n, alternative="greater").pvalue if n else 1.0
+    return p, [r.mean() for r in right]

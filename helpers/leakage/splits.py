@@ -1,0 +1,230 @@
+"""Canaries on a split: may these rows test what those have trained?"""
+
+from statistics import NormalDist
+
+import numpy as np
+from sklearn.ensemble import RandomForestClassifier
+from sklearn.metrics import roc_auc_score
+from sklearn.utils.validation import _num_samples
+
+from helpers.leakage.finding import Finding
+from helpers.leakage.probes import as_numbers, column_of, folds_of
+
+N_REFERENCES = 99
+P_VALUE = 0.01
+
+
+def shared_rows(X, y=None, *, cv=5, groups=None, random_state=0):
+    """Do test rows have a twin among the training rows?
+
+    Parameters
+    ----------
+    X : array-like of shape (n_rows, n_features)
+    y : array-like of shape (n_rows,), optional
+        What `cv` may stratify by.
+    cv : int, splitter or list of (train, test), default=5
+        For one split, ``[(train, test)]``.
+    groups : array-like of shape (n_rows,), optional
+        What `cv` may need.
+    random_state : int, default=0
+        Shuffles the columns, below.
+
+    Returns
+    -------
+    Finding
+        Leaked if more test rows have a twin than in any of 99 tables whose columns were shuffled,
+        each by itself: in a coarse table rows meet by chance.
+
+    Raises
+    ------
+    ValueError
+        If lengths differ or `cv` is not of a known form.
+
+    Notes
+    -----
+    Twins are equal in every feature. It does not see rows that are merely alike: synthetic
+    neighbours (SMOTE), augmented copies, other records of the same person. Where columns depend
+    on each other and take few values, honest rows meet more often than this reference.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from helpers import shared_rows
+    >>> X = np.random.RandomState(0).normal(size=(50, 3))
+    >>> shared_rows(X).leaked, shared_rows(np.vstack([X, X])).leaked
+    (False, True)
+    """
+    folds = folds_of(cv, X, y, groups)
+    X = as_numbers(X)
+    found = _count_twins(X, folds)
+    most, rng = 0, np.random.default_rng(random_state)
+    if found:
+        most = max(_count_twins(rng.permuted(X, axis=0), folds) for _ in range(N_REFERENCES))
+    n_tested = sum(len(test) for _, test in folds)
+    evidence = (
+        f"{found} of {n_tested} test rows have a twin among the training rows; with shuffled "
+        f"columns at most {most}."
+    )
+    if found > most:
+        evidence += " Drop the copies, or keep them together with GroupKFold."
+    return Finding("shared_rows", bool(found > most), evidence)
+
+
+def _count_twins(X, folds):
+    _, numbers = np.unique(X, axis=0, return_inverse=True)
+    return sum(np.isin(numbers[test], numbers[train]).sum() for train, test in folds)
+
+
+def shared_groups(X, y=None, *, groups, cv=5):
+    """Are the rows of one group (a person, a device) on both sides of a split?
+
+    Parameters
+    ----------
+    X, y, cv
+        As for `shared_rows`.
+    groups : array-like of shape (n_rows,)
+        Whose row it is.
+
+    Returns
+    -------
+    Finding
+
+    Raises
+    ------
+    ValueError
+        If lengths differ or `cv` is not of a known form.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from sklearn.model_selection import GroupKFold
+    >>> from helpers import shared_groups
+    >>> X, person = np.zeros((30, 2)), np.repeat(np.arange(10), 3)
+    >>> shared_groups(X, groups=person, cv=GroupKFold(5)).leaked
+    False
+    >>> print(shared_groups(X, groups=person, cv=4))
+    shared_groups: LEAK. 3 of 10 groups are on both sides of a split. Split with GroupKFold.
+    """
+    folds = folds_of(cv, X, y, groups)
+    groups = column_of("groups", groups, _num_samples(X), required=True)
+    shared = set()
+    for train, test in folds:
+        shared.update(np.intersect1d(groups[train], groups[test]).tolist())
+    evidence = f"{len(shared)} of {len(np.unique(groups))} groups are on both sides of a split."
+    if shared:
+        evidence += " Split with GroupKFold."
+    return Finding("shared_groups", bool(shared), evidence)
+
+
+def time_order(X, y=None, *, time, cv=5):
+    """Is anything trained on that is not older than all it is tested on?
+
+    Parameters
+    ----------
+    X, y, cv
+        As for `shared_rows`.
+    time : array-like of shape (n_rows,)
+        When each row was recorded: numbers or dates.
+
+    Returns
+    -------
+    Finding
+
+    Raises
+    ------
+    ValueError
+        If lengths differ or `cv` is not of a known form.
+
+    Notes
+    -----
+    It looks at the order alone, not whether it matters: rows that do not depend on those before
+    them may be shuffled without harm.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from sklearn.model_selection import TimeSeriesSplit
+    >>> from helpers import time_order
+    >>> X, day = np.zeros((30, 2)), np.arange(30)
+    >>> time_order(X, time=day, cv=TimeSeriesSplit(3)).leaked
+    False
+    >>> time_order(X, time=day, cv=3).leaked
+    True
+    """
+    folds = folds_of(cv, X, y)
+    time = column_of("time", time, _num_samples(X), required=True)
+    late = sum((time[train] >= time[test].min()).sum() for train, test in folds)
+    n_trained = sum(len(train) for train, _ in folds)
+    evidence = f"{late} of {n_trained} training rows are not older than all that they predict."
+    if late:
+        evidence += " Sort by time and split with TimeSeriesSplit."
+    return Finding("time_order", bool(late), evidence)
+
+
+def shift(X, y=None, *, cv=5, groups=None, random_state=0):
+    """Do test rows look other than training rows?
+
+    Trains, for each fold, a forest to tell them apart, and scores each row with the trees that
+    have not seen it.
+
+    Parameters
+    ----------
+    X, y, cv, groups
+        As for `shared_rows`.
+    random_state : int, default=0
+        Seeds the forests.
+
+    Returns
+    -------
+    Finding
+        Leaked if a fold's area under the ROC curve exceeds one half by more than chance: 1 % in
+        all, by the normal approximation of the Mann-Whitney statistic.
+
+    Raises
+    ------
+    ValueError
+        If lengths differ or `cv` is not of a known form.
+
+    Notes
+    -----
+    A difference may be meant: later rows and other groups do look other, and then it tells how
+    far the test set is from the training set. Folds of consecutive rows, as ``cv=5`` makes them,
+    differ where the order of the table means something: digits and breast cancer are such tables.
+    The idea is that of a classifier two-sample test
+    (Lopez-Paz and Oquab, ICLR 2017, https://arxiv.org/abs/1610.06545).
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from helpers import shift
+    >>> X = np.random.RandomState(0).normal(size=(200, 3))
+    >>> by_size = np.argsort(X[:, 0])
+    >>> shift(X).leaked, shift(X, cv=[(by_size[:150], by_size[150:])]).leaked
+    (False, True)
+    """
+    folds = folds_of(cv, X, y, groups)
+    X = as_numbers(X)
+    found = [_tell_apart(X[train], X[test], random_state) for train, test in folds]
+    deviations = [(area - 0.5) / spread for area, spread in found]
+    limit = NormalDist().inv_cdf(1 - P_VALUE / len(folds))
+    worst = int(np.argmax(deviations))
+    leaked = bool(deviations[worst] > limit)
+    area, spread = found[worst]
+    evidence = (
+        f"A forest tells test from training rows with an area under the ROC curve of {area:.2f}; "
+        f"chance explains {0.5 + limit * spread:.2f}."
+    )
+    if leaked:
+        evidence += " Ask how the test rows were chosen; draw them at random."
+    return Finding("shift", leaked, evidence)
+
+
+def _tell_apart(X_train, X_test, seed):
+    """Return the out-of-bag area under the curve, and its standard deviation by chance."""
+    X = np.concatenate([X_train, X_test])
+    is_test = np.repeat([0, 1], [len(X_train), len(X_test)])
+    forest = RandomForestClassifier(
+        100, min_samples_leaf=3, oob_score=True, class_weight="balanced", random_state=seed
+    ).fit(X, is_test)
+    area = roc_auc_score(is_test, np.nan_to_num(forest.oob_decision_function_[:, 1], nan=0.5))
+    return area, np.sqrt((len(X) + 1) / (12 * len(X_train) * len(X_test)))
