@@ -1,0 +1,134 @@
+"""False alarms of the canaries: 20 seeds x 6 data sets x 10 honest estimators."""
+
+import sys
+import warnings
+from collections import Counter
+
+import numpy as np
+import torch
+from sklearn.base import BaseEstimator, ClassifierMixin
+from sklearn.datasets import load_breast_cancer, load_digits, load_iris, load_wine, make_blobs
+from sklearn.ensemble import BaggingClassifier, RandomForestClassifier
+from sklearn.linear_model import LogisticRegression
+from sklearn.model_selection import StratifiedKFold, cross_val_score
+from sklearn.naive_bayes import GaussianNB
+from sklearn.neighbors import KNeighborsClassifier
+from sklearn.neural_network import MLPClassifier
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import StandardScaler
+from sklearn.tree import DecisionTreeClassifier
+from skorch import NeuralNetClassifier
+
+from helpers import (
+    MLP,
+    TorchClassifier,
+    batch_mates,
+    blind_test,
+    carried_weights,
+    carry_over,
+    null_labels,
+    purity,
+    refit,
+    shared_rows,
+    shift,
+    too_good_feature,
+)
+from helpers.data import coin_flips
+from tests.networks import NaiveClassifier
+
+N_SEEDS, N_ROWS = 20, 120
+TABLES = {
+    "coin flips": lambda seed: coin_flips(200, random_state=seed),
+    "blobs": lambda seed: make_blobs(200, n_features=5, cluster_std=4, random_state=seed),
+    "breast cancer": lambda seed: load_breast_cancer(return_X_y=True),
+    "digits": lambda seed: load_digits(return_X_y=True),
+    "iris": lambda seed: load_iris(return_X_y=True),
+    "wine": lambda seed: load_wine(return_X_y=True),
+}
+
+
+class Unseeded(ClassifierMixin, BaseEstimator):
+    """An honest network that nobody can seed."""
+
+    def fit(self, X, y):
+        seed = np.random.default_rng().integers(2**31)
+        self.net_ = TorchClassifier(epochs=10, random_state=int(seed)).fit(X, y)
+        self.classes_ = self.net_.classes_
+        return self
+
+    def predict_proba(self, X):
+        return self.net_.predict_proba(X)
+
+    def predict(self, X):
+        return self.net_.predict(X)
+
+
+def estimators(n_features, n_classes):
+    """Return ten honest estimators; the first five are fast."""
+    skorch = NeuralNetClassifier(
+        MLP,
+        module__n_features=n_features,
+        module__n_outputs=n_classes,
+        criterion=torch.nn.CrossEntropyLoss,
+        max_epochs=5,
+        train_split=None,
+        verbose=0,
+    )
+    return [
+        make_pipeline(StandardScaler(), LogisticRegression()),
+        DecisionTreeClassifier(),
+        GaussianNB(),
+        KNeighborsClassifier(),
+        RandomForestClassifier(10),
+        BaggingClassifier(n_estimators=5),
+        MLPClassifier(max_iter=10),
+        make_pipeline(StandardScaler(), TorchClassifier(epochs=10)),
+        skorch,
+        Unseeded(),
+    ]
+
+
+def table(name, seed):
+    """Return some rows of a data set, each seed others."""
+    X, y = TABLES[name](seed)
+    rows = np.random.RandomState(seed).permutation(len(y))[:N_ROWS]
+    return X[rows].astype("float32"), y[rows].astype("int64")
+
+
+def findings(name, seed):
+    """Yield what every canary says where there is no leak."""
+    X, y = table(name, seed)
+    X = X / np.abs(X).max(axis=0).clip(1e-9)
+    honest = estimators(X.shape[1], len(np.unique(TABLES[name](seed)[1])))
+    for estimator in honest:
+        for canary in (purity, refit, carried_weights, carry_over, batch_mates):
+            yield canary(estimator, X, y, random_state=seed)
+    torch.manual_seed(seed)
+    network = MLP(X.shape[1], y.max() + 1)
+    yield carried_weights(NaiveClassifier(network), X, y, random_state=seed)
+    fast = honest[seed % 5]
+    folds = StratifiedKFold(5, shuffle=True, random_state=seed)
+    yield null_labels(
+        lambda X, y: cross_val_score(fast, X, y, cv=folds).mean(), X, y, random_state=seed
+    )
+    yield blind_test(
+        lambda X, y, train, test: fast.fit(X[train], y[train]), X, y, random_state=seed
+    )
+    yield shared_rows(X, y, cv=folds, random_state=seed)
+    yield shift(X, y, cv=folds, random_state=seed)
+    yield too_good_feature(X, y, random_state=seed)
+
+
+def main(n_seeds=N_SEEDS):
+    trials, alarms = Counter(), Counter()
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        for name in TABLES:
+            for seed in range(n_seeds):
+                for finding in findings(name, seed):
+                    trials[finding.name] += 1
+                    alarms[finding.name] += finding.leaked
+                    if finding.leaked:
+                        print(f"    {name}, seed {seed}: {finding}", file=sys.stderr, flush=True)
+    for canary, n in trials.items():
+        print(f"  {canary:16} {alarms[canary]:3} of {n:5}: {alarms[canary] / n:.1%}", flush=True)
