@@ -14,10 +14,11 @@ from sklearn.utils import _safe_indexing
 from helpers.leakage.finding import Finding
 from helpers.leakage.probes import (
     N_REPEATS,
+    compare,
     differ,
     distance,
     fit_seeded,
-    limit_of,
+    larger,
     plain_params,
     predictions_of,
     seeded_clone,
@@ -65,8 +66,8 @@ def refit(estimator, X, y, *, random_state=0):
     """Does a second `fit` remember the first?
 
     Fits one clone on half A of the rows, with permuted labels, and then on half B; another on B
-    alone; and compares their predictions. A difference counts only beyond what the same seed
-    leaves to chance.
+    alone; and compares their predictions. Where the same seed gives others each time, six of
+    each are compared, and a difference counts only beyond what chance explains.
 
     Parameters
     ----------
@@ -101,15 +102,13 @@ def refit(estimator, X, y, *, random_state=0):
         return predictions_of(fit_seeded(subject, X_b, y_b, random_state), X)
 
     alone = predictions(first_fit=False)
-    difference = distance(predictions(first_fit=True), alone)
-    limit = 0.0
-    if difference > 0:
-        repeats = [distance(predictions(first_fit=False), alone) for _ in range(N_REPEATS)]
-        limit = limit_of(repeats)
-    leaked = bool(difference > limit)
+    leaked, (difference, by_chance) = compare(
+        lambda: distance(predictions(first_fit=True), alone),
+        lambda: distance(predictions(first_fit=False), alone),
+    )
     evidence = (
         f"Fitted on other rows first, the predictions differ by {difference:.3g} on average; "
-        f"chance explains {limit:.3g}."
+        f"repeated, by {by_chance:.3g}."
     )
     if leaked:
         evidence += " Let fit start from nothing."
@@ -120,7 +119,8 @@ def carry_over(estimator, X, y, *, cv=5, random_state=0):
     """Does what one fold has learned reach the next?
 
     Permutes the labels, so that nothing can be known of a held-out row, and takes one object
-    through the folds without cloning it, as a loop written by hand does.
+    through the folds without cloning it, as a loop written by hand does. Where it does not score
+    as its clones do, six seeds tell whether it scores more.
 
     Parameters
     ----------
@@ -145,19 +145,20 @@ def carry_over(estimator, X, y, *, cv=5, random_state=0):
             scores.append(subject.score(_safe_indexing(X, test), y[test]))
         return np.mean(scores)
 
-    reused, cloned = score(True, random_state), score(False, random_state)
-    limit = 0.0
-    if reused > cloned:
-        repeats = [score(False, random_state + 1 + i) - cloned for i in range(N_REPEATS)]
-        limit = max(limit_of(repeats), 0.0)
+    reused, cloned = [score(True, random_state)], [score(False, random_state)]
+    leaked = reused[0] > cloned[0]
+    if leaked:
+        for seed in range(random_state + 1, random_state + N_REPEATS):
+            reused.append(score(True, seed))
+            cloned.append(score(False, seed))
+        leaked = larger(reused, cloned)
     evidence = (
-        f"On permuted labels one object taken through {len(folds)} folds scores {reused:.2f}, "
-        f"clones score {cloned:.2f}."
+        f"On permuted labels one object taken through {len(folds)} folds scores "
+        f"{np.mean(reused):.2f}, clones score {np.mean(cloned):.2f}."
     )
-    leaked = bool(reused - cloned > limit)
     if leaked:
         evidence += " Clone for each fold, and let fit start from nothing."
-    return Finding("carry_over", leaked, evidence)
+    return Finding("carry_over", bool(leaked), evidence)
 
 
 def batch_mates(estimator, X, y, *, random_state=0):
@@ -174,7 +175,7 @@ def batch_mates(estimator, X, y, *, random_state=0):
     Returns
     -------
     Finding
-        Leaked if predictions differ by more than repeating them does, and than rounding: a
+        Leaked if predictions differ by more than repeating them does, leaving out rounding: a
         thousandth of their standard deviation.
 
     Examples
@@ -188,16 +189,18 @@ def batch_mates(estimator, X, y, *, random_state=0):
     subject = fit_seeded(seeded_clone(estimator, random_state), X, y, random_state)
     together = predictions_of(subject, X)
     by_prediction = np.lexsort(together.reshape(len(together), -1).T)
-    in_batches = np.empty_like(together)
-    for batch in np.array_split(by_prediction, 5):
-        in_batches[batch] = predictions_of(subject, _safe_indexing(X, batch))
-    difference = distance(together, in_batches)
-    repeats = [distance(together, predictions_of(subject, X)) for _ in range(N_REPEATS)]
     rounding = 1e-3 * together.std() if together.dtype.kind == "f" else 0.0
-    leaked = bool(difference > limit_of(repeats) + rounding)
+
+    def difference(n_batches):
+        predictions = np.empty_like(together)
+        for batch in np.array_split(by_prediction, n_batches):
+            predictions[batch] = predictions_of(subject, _safe_indexing(X, batch))
+        return max(distance(together, predictions) - rounding, 0.0)
+
+    leaked, (found, by_chance) = compare(lambda: difference(5), lambda: difference(1))
     evidence = (
-        f"Predicted in other company, the predictions differ by {difference:.3g} on average; "
-        f"repeated, by {np.mean(repeats):.3g}."
+        f"Predicted in other company, the predictions differ by {found:.3g} on average; "
+        f"repeated, by {by_chance:.3g}."
     )
     if leaked:
         evidence += " Put the network into evaluation mode (net.eval()) before it predicts."

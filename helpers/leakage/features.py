@@ -71,7 +71,7 @@ def too_good_feature(X, y, *, random_state=0):
     with np.errstate(divide="ignore", invalid="ignore"):
         best = int(np.nanargmax(choose(X, y)[0]))
     single = make_pipeline(SelectKBest(choose, k=1), tree(max_depth=3, random_state=random_state))
-    rest = forest(50, min_samples_leaf=2, random_state=random_state)
+    rest = forest(30, min_samples_leaf=2, random_state=random_state)
     alone = cross_val_predict(single, X, y, cv=folds)
     together = cross_val_predict(rest, np.delete(X, best, axis=1), y, cv=folds)
     p, scores = _compare(y, alone, together, numeric)

@@ -5,6 +5,7 @@ import warnings
 from contextlib import contextmanager
 
 import numpy as np
+from scipy import stats
 from sklearn.base import clone
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.impute import SimpleImputer
@@ -13,8 +14,8 @@ from sklearn.preprocessing import OrdinalEncoder
 from sklearn.utils.multiclass import type_of_target
 from sklearn.utils.validation import _num_samples
 
-N_REPEATS = 8  # of a fit, where the same seed does not give the same predictions
-N_DEVIATIONS = 4  # above the mean of the repeats
+N_REPEATS = 6  # on each side, where chance is to be told from a leak
+P_VALUE = 0.005  # half of the false alarms that a canary may give
 EPOCH_NAMES = ("epochs", "max_epochs", "n_epochs", "max_iter")
 RATE_NAMES = ("lr", "learning_rate", "learning_rate_init")
 
@@ -97,6 +98,8 @@ def differ(a, b):
     """Say whether two values differ in any number they hold."""
     if isinstance(a, type) or hasattr(a, "get_params"):
         return False
+    if type(a) is not type(b):
+        return True
     if hasattr(a, "state_dict"):
         a, b = a.state_dict(), b.state_dict()
     if hasattr(a, "detach"):
@@ -106,10 +109,11 @@ def differ(a, b):
     if isinstance(a, list | tuple):
         return len(a) != len(b) or any(map(differ, a, b))
     if isinstance(a, np.ndarray):
-        return not np.array_equal(a, b)
+        return not np.array_equal(a, b, equal_nan=a.dtype.kind == "f")
     if type(a).__eq__ is object.__eq__:  # compares identities: look inside instead
         return hasattr(a, "__dict__") and differ(vars(a), vars(b))
-    return bool(a != b)
+    both_nan = a != a and b != b  # the default of GridSearchCV's error_score
+    return bool(a != b) and not both_nan
 
 
 def predictions_of(estimator, X):
@@ -126,9 +130,36 @@ def distance(a, b):
     return float((a != b).mean())
 
 
-def limit_of(repeats):
-    """Return the largest value that chance explains, by what repeats of a fit gave."""
-    return np.mean(repeats) + N_DEVIATIONS * np.std(repeats)
+def compare(found, by_chance, n_tries=1):
+    """Draw differences that may come from a leak, and differences that chance alone makes.
+
+    Parameters
+    ----------
+    found, by_chance : callable
+        Without arguments; each call returns a new difference, 0 for none.
+    n_tries : int
+        Of `found`; if all are 0, nothing else is drawn.
+
+    Returns
+    -------
+    leaked : bool
+        Whether the differences found are larger, by a one-sided Mann-Whitney test at 0.5 %.
+        Where repeats do not differ at all, any difference counts.
+    means : pair of float
+        Of those found, and of those by chance.
+    """
+    differences, repeats = [found() for _ in range(n_tries)], [0.0]
+    if leaked := any(differences):
+        differences += [found() for _ in range(N_REPEATS - n_tries)]
+        repeats = [by_chance() for _ in range(N_REPEATS)]
+        if any(repeats):
+            leaked = larger(differences, repeats)
+    return leaked, (np.mean(differences), np.mean(repeats))
+
+
+def larger(some, others):
+    """Say whether some numbers are larger than others by more than chance explains."""
+    return bool(stats.mannwhitneyu(some, others, alternative="greater").pvalue < P_VALUE)
 
 
 def as_numbers(X):

@@ -9,7 +9,7 @@ from sklearn.utils.validation import _num_samples
 from helpers.leakage.finding import Finding
 from helpers.leakage.probes import as_numbers, column_of, folds_of
 
-N_REFERENCES = 99  # exceeded by all of them by chance: 1 %
+N_REFERENCES = 199  # exceeded by all of them by chance: 0.5 %
 MOST_ROWS = 1000  # that are told apart
 
 
@@ -31,8 +31,9 @@ def shared_rows(X, y=None, *, cv=5, groups=None, random_state=0):
     Returns
     -------
     Finding
-        Leaked if more test rows have a twin than in any of 99 tables whose columns were shuffled,
-        each by itself: in a coarse table rows meet by chance.
+        Leaked if a row is trained on and tested on in one fold, or if more test rows have a twin
+        than in any of 199 tables whose columns were shuffled, each by itself: in a coarse table
+        rows meet by chance.
 
     Raises
     ------
@@ -55,11 +56,17 @@ def shared_rows(X, y=None, *, cv=5, groups=None, random_state=0):
     """
     folds = folds_of(cv, X, y, groups)
     X = as_numbers(X)
+    n_tested = sum(len(test) for _, test in folds)
+    if n_both := sum(len(np.intersect1d(*fold)) for fold in folds):
+        evidence = (
+            f"{n_both} of {n_tested} test rows are training rows of the same fold. Split with "
+            "train_test_split or a splitter of scikit-learn."
+        )
+        return Finding("shared_rows", True, evidence)
     found = _count_twins(X, folds)
     most, rng = 0, np.random.default_rng(random_state)
     if found:
         most = max(_count_twins(rng.permuted(X, axis=0), folds) for _ in range(N_REFERENCES))
-    n_tested = sum(len(test) for _, test in folds)
     evidence = (
         f"{found} of {n_tested} test rows have a twin among the training rows; with shuffled "
         f"columns at most {most}."
@@ -164,7 +171,7 @@ def shift(X, y=None, *, cv=5, groups=None, random_state=0):
     """Do test rows look other than training rows?
 
     Learns, for each fold, to tell them apart (kernel ridge regression, each row predicted by all
-    the others), and again with the rows dealt out at random, 99 times.
+    the others), and again with the rows dealt out at random, 199 times.
 
     Parameters
     ----------
@@ -176,8 +183,8 @@ def shift(X, y=None, *, cv=5, groups=None, random_state=0):
     Returns
     -------
     Finding
-        Leaked if the largest area under the ROC curve of the folds exceeds all 99: by chance that
-        happens once in a hundred times.
+        Leaked if the largest area under the ROC curve of the folds exceeds all 199: by chance that
+        happens once in two hundred times.
 
     Raises
     ------
@@ -202,24 +209,25 @@ def shift(X, y=None, *, cv=5, groups=None, random_state=0):
     """
     folds = folds_of(cv, X, y, groups)
     X = StandardScaler().fit_transform(as_numbers(X))
-    rng = np.random.default_rng(random_state)
-    areas = np.max([_tell_apart(X, train, test, rng) for train, test in folds], axis=0)
+    areas = np.max([_tell_apart(X, *fold, random_state) for fold in folds], axis=0)
     own, most = areas[0], areas[1:].max()
     evidence = (
-        f"Test rows are told from training rows with an area under the ROC curve of {own:.2f}; "
-        f"rows dealt out at random with at most {most:.2f}."
+        f"Test rows are told from training rows with an area under the ROC curve of {own:.3f}; "
+        f"rows dealt out at random with at most {most:.3f}."
     )
     if own > most:
         evidence += " Shuffle before you split, or ask how the test rows were chosen."
     return Finding("shift", bool(own > most), evidence)
 
 
-def _tell_apart(X, train, test, rng):
-    """Return areas under the ROC curve, shape (100,): of these rows, and dealt out at random."""
-    rows = np.concatenate([train, test])
-    is_test = np.repeat([0.0, 1.0], [len(train), len(test)])
-    kept = rng.permutation(len(rows))[:MOST_ROWS]
-    X, is_test = X[rows[kept]], is_test[kept]
+def _tell_apart(X, train, test, seed):
+    """Return areas under the ROC curve, shape (200,): of these rows, and dealt out at random.
+
+    Folds of the same rows are dealt out in the same ways, so that their maximum is comparable.
+    """
+    rng = np.random.default_rng(seed)
+    rows = rng.permutation(np.union1d(train, test))[:MOST_ROWS]
+    X, is_test = X[rows], np.isin(rows, test).astype(float)
     distances = euclidean_distances(X, squared=True)
     kernel = np.exp(-distances / max(np.median(distances), 1e-9))
     hat = np.linalg.solve(kernel + np.eye(len(X)), kernel)
@@ -230,5 +238,5 @@ def _tell_apart(X, train, test, rng):
     centred = dealt - is_test.mean()
     ranks = rankdata((hat @ centred - own * centred) / (1 - own), axis=0)
     n_test = is_test.sum()
-    pairs = n_test * (len(X) - n_test)
+    pairs = max(n_test * (len(X) - n_test), 1)  # a large table may keep no test row
     return ((ranks * dealt).sum(axis=0) - n_test * (n_test + 1) / 2) / pairs

@@ -4,9 +4,8 @@ from contextlib import contextmanager
 
 import numpy as np
 from sklearn.base import is_classifier
-from sklearn.linear_model import Ridge, RidgeClassifier
-from sklearn.pipeline import make_pipeline
-from sklearn.preprocessing import StandardScaler
+from sklearn.linear_model import Ridge
+from sklearn.preprocessing import scale
 
 from helpers.leakage.finding import Finding
 from helpers.leakage.probes import (
@@ -25,10 +24,11 @@ def carried_weights(estimator, X, y, *, random_state=0):
     """Does a clone know the labels before it has trained?
 
     Trains two clones for 0 epochs, under different seeds. Unless they have weights in common,
-    nothing was carried. Else it scores the first; scores a linear model on what each of its
+    nothing was carried. Else it scores the first; scores a linear model (R2) of what each of its
     layers gives out, fitted to half of the rows; and does both again 99 times with networks
-    initialised anew. It leaked if one of its scores lies farther from the median, by the spread
-    of that score, than any of theirs: by chance that happens once in a hundred times.
+    initialised anew. It leaked if its own score lies farther from the median, or that of a layer
+    farther above it, in units of its spread, than any of theirs: by chance that happens once in a
+    hundred times.
 
     Parameters
     ----------
@@ -67,16 +67,17 @@ def carried_weights(estimator, X, y, *, random_state=0):
         reinitialise(subject, seed)
         scores.append(scores_by_layer(subject, X, y, random_state))
     scores = np.array(scores)
-    from_median = np.abs(scores - np.median(scores, axis=0))
-    spread = from_median.mean(axis=0)
+    from_median = scores - np.median(scores, axis=0)
+    spread = np.abs(from_median).mean(axis=0)
     farness = np.divide(from_median, spread, out=np.zeros_like(scores), where=spread > 0)
+    farness[:, 0] = np.abs(farness[:, 0])  # who scores far too low knows the labels as well
     leaked = bool(farness[0].max() > farness[1:].max())
     layer = int(farness[0].argmax()) if leaked and farness[0, 0] <= farness[1:].max() else 0
     return Finding("carried_weights", leaked, _evidence(scores, layer, leaked))
 
 
 def _evidence(scores, column, leaked):
-    what = f"a linear model on its layer {column}" if column else "a clone"
+    what = f"a linear model of what its layer {column} gives out" if column else "a clone"
     own, others = scores[0, column], scores[1:, column]
     evidence = (
         f"After 0 epochs {what} scores {own:.2f}; {N_REFERENCES} initialised anew score "
@@ -100,19 +101,21 @@ def have_weights_in_common(one, other):
 
 
 def scores_by_layer(estimator, X, y, seed):
-    """Return the score of an estimator, and of a linear model on the output of each layer."""
+    """Return the score of an estimator, and the R2 of a linear model of each layer's output."""
     with recorded_outputs(estimator) as outputs:
         own = estimator.score(X, y)
-    y = np.asarray(y)
-    linear = RidgeClassifier() if is_classifier(estimator) else Ridge()
-    rows = np.random.RandomState(seed).permutation(len(y))[:MOST_ROWS]
+    target = np.asarray(y)
+    if is_classifier(estimator):
+        target = (target[:, None] == np.unique(target)).astype(float)
+    rows = np.random.RandomState(seed).permutation(len(target))[:MOST_ROWS]
     train, test = np.array_split(rows, 2)
     scores = [own]
     for parts in outputs.values():
         output = np.concatenate(parts)
-        if len(output) == len(y):
-            model = make_pipeline(StandardScaler(), linear).fit(output[train], y[train])
-            scores.append(model.score(output[test], y[test]))
+        if len(output) == len(target):
+            output = scale(output[rows].astype(float))
+            model = Ridge(alpha=len(rows)).fit(output[: len(train)], target[train])
+            scores.append(model.score(output[len(train) :], target[test]))
     return scores
 
 

@@ -1,70 +1,47 @@
-"""The gallery of leaks as code: each kind once, honest or leaky as its last argument says.
+"""The kinds of leaks as code, each honest or leaky as its last argument says.
 
-`KINDS` lists them in the order below, and `inflation` measures one. The honest and the leaky
-procedure differ only where a function asks for `leaky`.
+In each function the honest and the leaky procedure differ only where it asks for `leaky`.
 """
 
 import copy
 
 import numpy as np
 import torch
-from leaks_parts import (
-    KINDS,
-    Kind,
-    Resampled,
-    cancer,
-    digits_of_two_sensors,
-    few_rows_many_columns,
-    folds,
-    folds_of,
-    half_known,
-    in_estimator,
-    in_learning,
-    in_procedure,
-    in_split,
-    measured_subjects,
-    noise,
-    noise_with_categories,
-    noise_with_copies,
-    noise_with_proxy,
-    one_split,
-    part_of,
-    random_walk,
-    rare_noise,
-    relabelled_digits,
-)
-from leaks_parts import cross_validated
 from sklearn.base import BaseEstimator, ClassifierMixin
 from sklearn.decomposition import PCA
 from sklearn.feature_selection import SelectKBest
 from sklearn.linear_model import LogisticRegression
-from sklearn.metrics import balanced_accuracy_score, log_loss, r2_score
+from sklearn.metrics import balanced_accuracy_score, r2_score
 from sklearn.model_selection import (
     GridSearchCV,
-    StratifiedKFold,
     StratifiedShuffleSplit,
     cross_val_score,
     permutation_test_score,
 )
 from sklearn.neighbors import KNeighborsClassifier, KNeighborsRegressor
 from sklearn.pipeline import make_pipeline
-from sklearn.preprocessing import FunctionTransformer, StandardScaler, TargetEncoder
+from sklearn.preprocessing import StandardScaler, TargetEncoder
 from sklearn.svm import SVC
 from sklearn.tree import DecisionTreeClassifier
 from torch import nn
 
-from helpers import TorchClassifier, fused
+from helpers import TorchClassifier
 
-__all__ = ["KINDS", "Kind", "NaiveClassifier", "inflation"]
-
-
-def inflation(kind, seeds):
-    """Score a kind for several seeds; return an array of shape (n_seeds, 2): honest, leaky."""
-    pairs = []
-    for seed in seeds:
-        X, y, extra = kind.draw(seed)
-        pairs.append([kind.score(X, y, seed, leaky, **extra) for leaky in (False, True)])
-    return np.array(pairs)
+from . import draws
+from .parts import (
+    Resampled,
+    balanced_accuracy,
+    cross_validated,
+    folds,
+    folds_of,
+    in_columns,
+    in_estimator,
+    in_learning,
+    in_procedure,
+    in_split,
+    one_split,
+    part_of,
+)
 
 
 def network(seed, **settings):
@@ -72,10 +49,15 @@ def network(seed, **settings):
     return TorchClassifier(module__hidden=32, random_state=seed, **settings)
 
 
+def untrained(X, y, seed):
+    """Return a network with its first weights, without a draw from torch's global generator."""
+    return network(seed, epochs=0).fit(X, y).module_
+
+
 class NaiveClassifier(ClassifierMixin, BaseEstimator):
     """The wrapper of lesson 04: it takes a network, and trains that very object."""
 
-    def __init__(self, network, epochs=50, lr=0.01):
+    def __init__(self, network, epochs=50, lr=0.02):
         self.network = network
         self.epochs = epochs
         self.lr = lr
@@ -93,9 +75,13 @@ class NaiveClassifier(ClassifierMixin, BaseEstimator):
         return self.network(torch.as_tensor(X)).argmax(dim=1).numpy()
 
 
-def untrained(X, y, seed):
-    """Return a network with its first weights, without a draw from torch's global generator."""
-    return network(seed, epochs=0).fit(X, y).module_
+# No clean separation ----------------------------------------------------------------------------
+
+
+@in_split("no test set", "L1.1", draws.noise(200, 20), lambda seed: DecisionTreeClassifier())
+def no_test_set(X, y, seed, leaky):
+    rows = np.arange(len(X))
+    return [(rows, rows)] if leaky else folds(X, y, seed)
 
 
 def fit_two(first, second, X, y, seen, train):
@@ -105,54 +91,45 @@ def fit_two(first, second, X, y, seen, train):
     return make_pipeline(first, second)
 
 
-# No clean separation ----------------------------------------------------------------------------
-
-
-@in_split("no test set", "L1.1", noise(200, 20), lambda seed: DecisionTreeClassifier(random_state=0))
-def no_test_set(X, y, seed, leaky):
-    rows = np.arange(len(X))
-    return [(rows, rows)] if leaky else folds(X, y, seed)
-
-
-@in_learning("scaling on all rows", "L1.2", cancer, expect="harmless")
+@in_learning("scaling on all rows", "L1.2", draws.cancer)
 def scaling(X, y, train, test, seed, leaky):
     seen = np.union1d(train, test) if leaky else train
     return fit_two(StandardScaler(), LogisticRegression(), X, y, seen, train)
 
 
-@in_learning("whitening on all rows", "L1.2", few_rows_many_columns, expect="deflates")
+@in_learning("whitening on all rows", "L1.2", draws.few_rows_many_columns)
 def whitening(X, y, train, test, seed, leaky):
     seen = np.union1d(train, test) if leaky else train
     return fit_two(PCA(0.9999, whiten=True), LogisticRegression(), X, y, seen, train)
 
 
-@in_learning("selection on all rows", "L1.3", noise(100, 5000))
+@in_learning("selection on all rows", "L1.3", draws.noise(100, 5000))
 def selection(X, y, train, test, seed, leaky):
     seen = np.union1d(train, test) if leaky else train
     return fit_two(SelectKBest(k=20), LogisticRegression(), X, y, seen, train)
 
 
-@in_learning("target encoding on all rows", "L1.2", noise_with_categories)
+@in_learning("target encoding on all rows", "L1.2", draws.noise_with_categories)
 def target_encoding(X, y, train, test, seed, leaky):
     seen = np.union1d(train, test) if leaky else train
     encoder = TargetEncoder(smooth=1, random_state=seed)
     return fit_two(encoder, LogisticRegression(), X, y, seen, train)
 
 
-def oversample(X, y, seed):
+def repeat_rare(X, y, seed):
     """Repeat rows of the rarer class until both are equally frequent."""
     rare = np.flatnonzero(y == 1)
     more = np.random.RandomState(seed).choice(rare, np.sum(y == 0) - len(rare))
     return np.r_[X, X[more]], np.r_[y, y[more]]
 
 
-@in_procedure("oversampling before the split", "L1.2", rare_noise)
+@in_procedure("oversampling before the split", "L1.2", draws.rare_noise)
 def oversampling(X, y, seed, leaky):
     clf = KNeighborsClassifier(1)
     if leaky:
-        X, y = oversample(X, y, seed)
+        X, y = repeat_rare(X, y, seed)
     else:
-        clf = Resampled(clf, oversample, seed)
+        clf = Resampled(clf, repeat_rare, seed)
     return cross_validated(clf, X, y, folds(X, y, seed))
 
 
@@ -164,7 +141,7 @@ def interpolate(X, y, seed):
     return np.r_[X, share * X[a] + (1 - share) * X[b]], np.r_[y, y[a]]
 
 
-@in_procedure("SMOTE before the split", "L1.2", rare_noise)
+@in_procedure("SMOTE before the split", "L1.2", draws.rare_noise)
 def smote(X, y, seed, leaky):
     clf = SVC(C=10)
     if leaky:
@@ -174,23 +151,23 @@ def smote(X, y, seed, leaky):
     return cross_validated(clf, X, y, folds(X, y, seed))
 
 
-def augment(X, y, seed):
+def add_noisy_copies(X, y, seed):
     """Add four noisy copies of each image."""
     noisy = [X + 0.1 * np.random.RandomState(seed + i).normal(size=X.shape) for i in range(4)]
     return np.vstack([X, *noisy]), np.tile(y, 5)
 
 
-@in_procedure("augmentation before the split", "L1.2", relabelled_digits)
+@in_procedure("augmentation before the split", "L1.2", draws.relabelled_digits)
 def augmentation(X, y, seed, leaky):
     clf = KNeighborsClassifier(1)
     if leaky:
-        X, y = augment(X, y, seed)
+        X, y = add_noisy_copies(X, y, seed)
     else:
-        clf = Resampled(clf, augment, seed)
+        clf = Resampled(clf, add_noisy_copies, seed)
     return cross_validated(clf, X, y, folds(X, y, seed))
 
 
-@in_split("duplicates", "L1.4", noise_with_copies, lambda seed: KNeighborsClassifier(1))
+@in_split("duplicates", "L1.4", draws.noise_with_copies, lambda seed: KNeighborsClassifier(1))
 def duplicates(X, y, seed, leaky):
     _, twins = np.unique(X, axis=0, return_inverse=True)
     return folds(X, y, seed) if leaky else folds_of(twins, X, y, seed)
@@ -199,18 +176,16 @@ def duplicates(X, y, seed, leaky):
 # Columns and samples that reality does not offer ------------------------------------------------
 
 
-def without_last(X):
-    return X[:, :-1]
+@in_columns("a proxy feature", "L2", draws.noise_with_proxy, lambda seed: LogisticRegression())
+def proxy(X, leaky):
+    return X if leaky else X[:, :-1]
 
 
-@in_estimator("a proxy feature", "L2", noise_with_proxy)
-def proxy(X, y, seed, leaky):
-    clf = LogisticRegression()
-    return clf if leaky else make_pipeline(FunctionTransformer(without_last), clf)
+WALK = {"metric": r2_score, "chance": 0.0}
 
 
 @in_split(
-    "future before past", "L3.1", random_walk, lambda seed: KNeighborsRegressor(), metric=r2_score, chance=0.0
+    "future before past", "L3.1", draws.random_walk, lambda seed: KNeighborsRegressor(), **WALK
 )
 def future(X, y, seed, leaky, time):
     order = np.random.RandomState(seed).permutation(len(time)) if leaky else np.argsort(time)
@@ -218,36 +193,45 @@ def future(X, y, seed, leaky, time):
     return [(order[:cut], order[cut:])]
 
 
-@in_split("subjects on both sides", "L3.2", measured_subjects, lambda seed: network(seed, epochs=30))
+@in_split(
+    "subjects on both sides", "L3.2", draws.measured_subjects, lambda seed: network(seed, epochs=15, lr=0.03)
+)
 def subjects(X, y, seed, leaky, groups):
     return folds(X, y, seed) if leaky else folds_of(groups, X, y, seed)
 
 
-@in_split("only easy cases in the test", "L3.3", half_known, lambda seed: LogisticRegression())
+@in_split(
+    "only easy cases in the test", "L3.3", draws.half_known, lambda seed: LogisticRegression()
+)
 def easy_cases(X, y, seed, leaky):
     train, test = part_of(np.arange(len(X)), y, seed)
     easy = test[np.abs(X[test, 0]) > 1]
     return [(train, easy if leaky else test)]
 
 
-# What an earlier fit has left ---------------------------------------------------------------------
+# What an earlier fit has left -------------------------------------------------------------------
 
 
-@in_estimator("fitted weights", "-", noise(100, 10))
+def trained(net, X, y):
+    """Train a network as someone did yesterday."""
+    NaiveClassifier(net, epochs=200, lr=0.01).fit(X, y)
+
+
+@in_estimator("fitted weights", "-", draws.noise(100, 10))
 def fitted_weights(X, y, seed, leaky):
-    clf = NaiveClassifier(untrained(X, y, seed), epochs=200)
+    net = untrained(X, y, seed)
     if leaky:
-        clf.fit(X, y)
-    return clf
+        trained(net, X, y)
+    return NaiveClassifier(net, epochs=20, lr=0.01)
 
 
-@in_estimator("fitted backbone, new head", "-", noise(100, 10))
+@in_estimator("fitted backbone, new head", "-", draws.noise(100, 10))
 def fitted_backbone(X, y, seed, leaky):
     net, new = untrained(X, y, seed), untrained(X, y, seed + 1)
     if leaky:
-        NaiveClassifier(net, epochs=200).fit(X, y)
+        trained(net, X, y)
     net.layers[-1] = new.layers[-1]
-    return NaiveClassifier(net, epochs=20)
+    return NaiveClassifier(net, epochs=20, lr=0.01)
 
 
 def one_object(model, X, y, cv):
@@ -259,69 +243,87 @@ def one_object(model, X, y, cv):
     return np.mean(scores)
 
 
-@in_estimator("one model in all folds", "-", noise(100, 10), how=one_object)
+@in_estimator("one model in all folds", "-", draws.noise(100, 10), how=one_object)
 def reused_model(X, y, seed, leaky):
-    return NaiveClassifier(untrained(X, y, seed)) if leaky else network(seed, epochs=50)
+    return NaiveClassifier(untrained(X, y, seed)) if leaky else network(seed, epochs=50, lr=0.02)
 
 
 def permutation_tested(model, X, y, cv):
-    """Return the score, without the p-value; the model is cloned once, not in each fold."""
-    return permutation_test_score(model, X, y, cv=cv, n_permutations=1, random_state=0)[0]
+    """Return the score of a permutation test, which clones the model once, not in each fold."""
+    return permutation_test_score(
+        model, X, y, cv=cv, scoring=balanced_accuracy, n_permutations=1, random_state=0
+    )[0]
 
 
-@in_estimator("weights in a permutation test", "-", noise(100, 10), how=permutation_tested)
+@in_estimator(
+    "weights in a permutation test", "-", draws.noise(100, 10), how=permutation_tested
+)
 def permutation_test(X, y, seed, leaky):
-    return NaiveClassifier(untrained(X, y, seed)) if leaky else network(seed, epochs=50)
+    return NaiveClassifier(untrained(X, y, seed)) if leaky else network(seed, epochs=50, lr=0.02)
 
 
 # Looking at the test set, and again -------------------------------------------------------------
 
 
-@in_learning("best checkpoint by test score", "-", noise(200, 20), split=one_split)
+def best_epoch(X, y, rows, watched, seed, epochs, patience):
+    """Train on `rows`; return the network as it was when it scored best on `watched`."""
+    model = NaiveClassifier(untrained(X, y, seed), epochs=1, lr=0.05)
+    scores, best = [], None
+    for _ in range(epochs):
+        model.fit(X[rows], y[rows])
+        scores.append(np.mean(model.predict(X[watched]) == y[watched]))
+        if scores[-1] > max(scores[:-1], default=0):
+            best = copy.deepcopy(model)
+        if max(scores[-patience:]) < max(scores):
+            break
+    return best
+
+
+@in_learning("best checkpoint by test score", "-", draws.noise(200, 20), split=one_split)
 def best_checkpoint(X, y, train, test, seed, leaky):
-    rows, watch = part_of(train, y, seed)
-    if leaky:
-        watch = test
-    clf, checkpoints = network(seed), []
-    for _ in range(40):
-        checkpoints.append(copy.deepcopy(clf.partial_fit(X[rows], y[rows])))
-    return max(checkpoints, key=lambda clf: clf.score(X[watch], y[watch]))
+    rows, watched = part_of(train, y, seed)
+    return best_epoch(X, y, rows, test if leaky else watched, seed, epochs=60, patience=60)
 
 
-@in_learning("early stopping on the test fold", "-", noise(100, 20))
+@in_learning("early stopping on the test fold", "-", draws.noise(100, 20))
 def early_stopping(X, y, train, test, seed, leaky):
-    rows, watch = part_of(train, y, seed)
-    if leaky:
-        watch = test
-    clf, checkpoints, losses = network(seed), [], []
-    while len(losses) < 10 or min(losses[-10:]) == min(losses):
-        checkpoints.append(copy.deepcopy(clf.partial_fit(X[rows], y[rows])))
-        losses.append(log_loss(y[watch], clf.predict_proba(X[watch])))
-    return checkpoints[np.argmin(losses)]
+    rows, watched = part_of(train, y, seed)
+    return best_epoch(X, y, rows, test if leaky else watched, seed, epochs=100, patience=10)
 
 
-CONFIGURATIONS = {"C": np.logspace(-2, 3, 10), "gamma": np.logspace(-2, 2, 10)}
+SETTINGS = [
+    DecisionTreeClassifier(max_depth=depth, min_samples_leaf=rows, random_state=0)
+    for depth in range(1, 9)
+    for rows in range(1, 9)
+]
 
 
-@in_learning("tuning on the test set", "-", noise(200, 20), split=one_split)
+@in_learning("tuning on the test set", "-", draws.noise(200, 20), split=one_split)
 def tuning(X, y, train, test, seed, leaky):
-    look = (train, test) if leaky else part_of(train, y, seed)
-    search = GridSearchCV(SVC(), CONFIGURATIONS, cv=[look], refit=False).fit(X, y)
-    return SVC(**search.best_params_).fit(X[train], y[train])
+    rows, watched = (train, test) if leaky else part_of(train, y, seed)
+
+    def score(clf):
+        return np.mean(clf.fit(X[rows], y[rows]).predict(X[watched]) == y[watched])
+
+    return copy.deepcopy(max(SETTINGS, key=score)).fit(X[train], y[train])
 
 
-@in_estimator("parameters of an earlier search", "-", noise(40, 30))
+GRID = {"max_depth": [1, 3, 8], "min_samples_leaf": [1, 5]}
+
+
+@in_estimator("parameters of an earlier search", "-", draws.noise(60, 20))
 def earlier_search(X, y, seed, leaky):
-    cv = StratifiedKFold(5, shuffle=True, random_state=seed)
-    search = GridSearchCV(SVC(), {"C": np.logspace(-2, 3, 4), "gamma": np.logspace(-2, 1, 4)}, cv=cv)
-    return search.fit(X, y).best_estimator_ if leaky else search
+    tree = DecisionTreeClassifier(random_state=seed)
+    search = GridSearchCV(tree, GRID, cv=folds(X, y, seed), scoring=balanced_accuracy)
+    if leaky:
+        return search.fit(X, y).best_estimator_
+    return search.set_params(cv=3)
 
 
-@in_procedure("best of many seeds", "-", noise(200, 20))
+@in_procedure("best of many seeds", "-", draws.noise(200, 20))
 def best_of_seeds(X, y, seed, leaky):
-    splits = StratifiedShuffleSplit(40, test_size=0.25, random_state=seed)
-    with fused():
-        scores = cross_val_score(network(seed, epochs=10), X, y, cv=splits)
+    splits = StratifiedShuffleSplit(30, test_size=0.25, random_state=seed)
+    scores = cross_val_score(DecisionTreeClassifier(max_depth=3, random_state=seed), X, y, cv=splits)
     return float(scores.max() if leaky else scores.mean())
 
 
@@ -341,13 +343,18 @@ class InTrainingMode(TorchClassifier):
         with torch.no_grad():
             return self.classes_[net(torch.as_tensor(X)).argmax(dim=1).numpy()]
 
+    def predict_proba(self, X):
+        net = copy.deepcopy(self.module_).train()
+        with torch.no_grad():
+            return net(torch.as_tensor(X)).softmax(dim=1).numpy()
 
-def by_sensor(X, y, seed, leaky, groups):
-    return [(np.flatnonzero(groups == 0), np.flatnonzero(groups == 1))]
+
+def by_sensor(X, y, seed, leaky, sensor):
+    return [(np.flatnonzero(sensor == 0), np.flatnonzero(sensor == 1))]
 
 
 @in_estimator(
-    "BatchNorm in training mode", "-", digits_of_two_sensors, split=by_sensor, chance=0.1
+    "BatchNorm in training mode", "-", draws.digits_of_two_sensors, split=by_sensor, chance=0.1
 )
 def batch_norm(X, y, seed, leaky):
     cls = InTrainingMode if leaky else TorchClassifier

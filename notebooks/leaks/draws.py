@@ -1,0 +1,89 @@
+"""The data of the kinds: drawn from a seed, and with a truth that is known."""
+
+import numpy as np
+from sklearn.datasets import load_breast_cancer, load_digits
+from sklearn.model_selection import train_test_split
+
+from helpers.data import coin_flips
+
+
+def noise(n_rows, n_features):
+    """Labels are coin flips: 0.5 is all that anyone can know."""
+    return lambda seed: coin_flips(n_rows, n_features, random_state=seed)
+
+
+def rare_noise(seed):
+    """One row in ten is positive, which ones is chance."""
+    X, _ = coin_flips(200, 20, random_state=seed)
+    return X, np.random.RandomState(seed).permutation(np.arange(200) < 20).astype(int)
+
+
+def noise_with_copies(seed):
+    """Coin flips of which half the rows are in the table twice."""
+    X, y = coin_flips(200, 10, random_state=seed)
+    rows = np.random.RandomState(seed).permutation(np.r_[:200, :100])
+    return X[rows], y[rows]
+
+
+def noise_with_proxy(seed):
+    """Coin flips and, last, a column that was written down when the outcome was known."""
+    X, y = coin_flips(200, 10, random_state=seed)
+    return np.c_[X, y + 0.35 * np.random.RandomState(seed).normal(size=200)], y
+
+
+def noise_with_categories(seed):
+    """Coin flips and one column, in which of 250 places."""
+    rng = np.random.RandomState(seed)
+    return rng.randint(250, size=(1000, 1)).astype(float), rng.randint(2, size=1000)
+
+
+def random_walk(seed):
+    """No one knows where it goes: a guess from the past has an R2 of 0 at best."""
+    y = np.random.RandomState(seed).normal(size=500).cumsum()
+    time = np.arange(500)
+    return time[:, None] / 500, y, {"time": time}
+
+
+def measured_subjects(seed):
+    """Forty persons measured ten times; whether one is ill is a coin flip."""
+    rng = np.random.RandomState(seed)
+    groups = np.repeat(np.arange(40), 10)
+    X = rng.normal(size=(40, 10))[groups] + 0.5 * rng.normal(size=(400, 10))
+    return X, rng.permutation(np.arange(40) % 2)[groups], {"groups": groups}
+
+
+def half_known(seed):
+    """A sum of two numbers of which one is seen: its sign can be known 3 times in 4."""
+    rng = np.random.RandomState(seed)
+    X = rng.normal(size=(2000, 5))
+    return X, (X[:, 0] + rng.normal(size=2000) > 0).astype(int)
+
+
+def few_rows_many_columns(seed):
+    """Each of 300 columns knows a little."""
+    rng = np.random.RandomState(seed)
+    y = rng.permutation(np.arange(80) % 2)
+    return rng.normal(size=(80, 300)) + 0.12 * (2 * y[:, None] - 1), y
+
+
+def cancer(seed):
+    """A hundred patients of the breast cancer data."""
+    X, y = load_breast_cancer(return_X_y=True)
+    X, _, y, _ = train_test_split(X, y, train_size=100, stratify=y, random_state=seed)
+    return X, y
+
+
+def relabelled_digits(seed):
+    """Two hundred images, labelled by a coin."""
+    rng = np.random.RandomState(seed)
+    X = load_digits().data / 16
+    return X[rng.choice(len(X), 200, replace=False)], rng.permutation(np.arange(200) % 2)
+
+
+def digits_of_two_sensors(seed):
+    """Six hundred images; the second half comes from a sensor that is brighter and duller."""
+    X, y = load_digits(return_X_y=True)
+    rows = np.random.RandomState(seed).choice(len(X), 600, replace=False)
+    sensor = np.repeat([0, 1], 300)
+    X = np.where(sensor[:, None] == 1, 0.3 * X[rows] / 16 + 2, X[rows] / 16)
+    return X, y[rows], {"sensor": sensor}

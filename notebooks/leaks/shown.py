@@ -1,0 +1,184 @@
+"""How a kind of leak is looked at: read, measured, and given to every canary that applies."""
+
+import inspect
+from dataclasses import dataclass
+
+import numpy as np
+import sklearn
+
+from helpers import leakage, plots
+
+from .parts import KINDS
+
+ON_ESTIMATORS = ("purity", "refit", "carried_weights", "carry_over", "batch_mates")
+ON_PROCEDURES = ("null_labels", "blind_test")
+ON_SPLITS = ("shared_rows", "shared_groups", "time_order", "shift")
+CANARIES = (*ON_ESTIMATORS, *ON_PROCEDURES, *ON_SPLITS, "too_good_feature")
+SEEDS = range(5)
+LARGEST = 0.85  # gains beyond are drawn at the edge, with their number
+
+
+class Gallery:
+    """The kinds that have been looked at, in that order."""
+
+    def __init__(self):
+        self.looks = {}
+
+    def code(self, name):
+        """Print the function in which the leak is."""
+        source = inspect.getsource(KINDS[name].leak)
+        print(source[source.index("def ") :].rstrip())
+
+    def look(self, name):
+        """Measure a kind, and give it to the canaries."""
+        kind = KINDS[name]
+        leaky = findings(kind, leaky=True)
+        honest = findings(kind, leaky=False, known=leaky)
+        self.looks[name] = Look(kind, inflation(kind, SEEDS), honest, leaky)
+        return self.looks[name]
+
+    def inflation_figure(self, title):
+        """Draw how much each kind adds to the score, the largest first."""
+        looks = sorted(self.looks.values(), key=lambda look: look.gains.mean())
+        fig, ax = plots.blank(
+            6.4, 1.2 + 0.24 * len(looks), title=title, xlabel="leaky minus honest score", ylabel=""
+        )
+        for row, look in enumerate(looks):
+            low, mean, high = np.clip(look.low_mean_high(), -LARGEST, LARGEST)
+            ax.plot([low, high], [row, row], color="#D55E00", linewidth=3, alpha=0.4)
+            ax.plot(mean, row, **plots.ROLES["leaky"])
+            if look.gains.mean() > LARGEST:
+                ax.text(mean - 0.03, row, f"{look.gains.mean():+.1f}", ha="right", va="center")
+        ax.axvline(0, **plots.ROLES["chance"])
+        ax.set_yticks(range(len(looks)), [look.kind.name for look in looks])
+        texts = [f"{k.kind.name} {k.gains.mean():+.2f}" for k in reversed(looks)]
+        plots.show(fig, alt="Mean gain by kind of leak: " + ", ".join(texts) + ".")
+
+    def matrix_figure(self, title):
+        """Draw which canary sees which kind, and which fires where nothing leaks."""
+        kinds = [look.kind for look in self.looks.values()]
+        fig, ax = plots.blank(
+            7.2, 1.9 + 0.24 * len(kinds), title=title, xlabel="", ylabel=""
+        )
+        sets = {"caught": [], "missed": [], "fires on the honest one": []}
+        for row, look in enumerate(self.looks.values()):
+            for column, canary in enumerate(CANARIES):
+                if canary in look.leaky:
+                    what = "caught" if look.leaky[canary].leaked else "missed"
+                    sets[what].append((column, row))
+                    if look.honest[canary].leaked:
+                        sets["fires on the honest one"].append((column, row))
+        styles = (
+            {"marker": "X", "color": "#D55E00", "s": 60},
+            {"marker": ".", "color": "#666666", "s": 30},
+            {"marker": "o", "facecolor": "none", "edgecolor": "#0072B2", "s": 150},
+        )
+        for (label, points), style in zip(sets.items(), styles, strict=True):
+            ax.scatter(*np.reshape(points, (-1, 2)).T, label=label, **style)
+        ax.set_xticks(range(len(CANARIES)), CANARIES, rotation=40, ha="right")
+        ax.set_yticks(range(len(kinds)), [f"{k.name}   {k.code:>4}" for k in kinds])
+        ax.set_ylim(len(kinds) - 0.5, -0.5)
+        fig.legend(loc="outside lower right", ncols=3, frameon=False)
+        texts = [f"{name}: {', '.join(look.caught()) or 'none'}" for name, look in self.looks.items()]
+        plots.show(fig, alt="Canaries that caught each kind. " + "; ".join(texts) + ".")
+
+
+@dataclass
+class Look:
+    """What a kind has shown.
+
+    Attributes
+    ----------
+    kind : Kind
+    scores : ndarray of shape (n_seeds, 2)
+        Honest, leaky.
+    honest, leaky : dict of str to Finding
+        By canary, of one seed.
+    """
+
+    kind: object
+    scores: np.ndarray
+    honest: dict
+    leaky: dict
+
+    @property
+    def gains(self):
+        return self.scores[:, 1] - self.scores[:, 0]
+
+    def low_mean_high(self):
+        return self.gains.min(), self.gains.mean(), self.gains.max()
+
+    def caught(self):
+        return [name for name, finding in self.leaky.items() if finding.leaked]
+
+    def missed(self):
+        return [name for name, finding in self.leaky.items() if not finding.leaked]
+
+    def alarmed(self):
+        return [name for name, finding in self.honest.items() if finding.leaked]
+
+    def __repr__(self):
+        honest, leaky = self.scores.mean(axis=0)
+        spread = self.scores.std(axis=0, ddof=1)
+        lines = [
+            f"honest {honest:.3f} ± {spread[0]:.3f}, leaky {leaky:.3f} ± {spread[1]:.3f}: "
+            f"{leaky - honest:+.3f} ({len(self.scores)} seeds)",
+            f"caught by  {', '.join(self.caught()) or '-'}",
+            f"missed by  {', '.join(self.missed()) or '-'}",
+        ]
+        if self.alarmed():
+            lines.append(f"fires on the honest one, too: {', '.join(self.alarmed())}")
+        return "\n".join(lines)
+
+
+def inflation(kind, seeds):
+    """Score a kind for several seeds; return an array of shape (n_seeds, 2): honest, leaky."""
+    scores = []
+    with sklearn.config_context(skip_parameter_validation=True, assume_finite=True):
+        for seed in seeds:
+            for leaky in (False, True):
+                X, y, extra = kind.draw(seed, leaky)
+                scores.append(kind.score(X, y, seed, leaky, **extra))
+    return np.reshape(scores, (-1, 2))
+
+
+def findings(kind, leaky, seed=0, n_permutations=6, known=None):
+    """Give one kind, honest or leaky, to the canaries that apply; return a dict of Finding.
+
+    `known` is what has been found on the other one, of which the table is mostly the same.
+    """
+    X, y, extra = kind.draw(seed, leaky)
+    groups, seeded = extra.get("groups"), {"random_state": seed}
+    found = {}
+    # The checks of each of some ten thousand fits are a third of the time.
+    with sklearn.config_context(skip_parameter_validation=True, assume_finite=True):
+        for name in ON_ESTIMATORS if kind.estimator else ():
+            canary = getattr(leakage, name)
+            found[name] = canary(kind.estimator(X, y, seed, leaky), X, y, **seeded)
+        found["null_labels"] = leakage.null_labels(
+            lambda X, y: kind.score(X, y, seed, leaky, **extra),
+            *(X, y),
+            groups=groups,
+            chance=kind.chance,
+            n_permutations=n_permutations,
+            **seeded,
+        )
+        if kind.learn:
+            found["blind_test"] = leakage.blind_test(
+                lambda X, y, train, test: kind.learn(X, y, train, test, seed, leaky),
+                *(X, y),
+                **seeded,
+            )
+        if kind.split:
+            cv = kind.split(X, y, seed, leaky, **extra)
+            found["shared_rows"] = leakage.shared_rows(X, cv=cv, **seeded)
+            if groups is not None:
+                found["shared_groups"] = leakage.shared_groups(X, groups=groups, cv=cv)
+            if "time" in extra:
+                found["time_order"] = leakage.time_order(X, time=extra["time"], cv=cv)
+            found["shift"] = leakage.shift(X, cv=cv, **seeded)
+        if known and X.shape == kind.draw(seed, not leaky)[0].shape:
+            found["too_good_feature"] = known["too_good_feature"]
+        else:
+            found["too_good_feature"] = leakage.too_good_feature(X, y, **seeded)
+    return found
