@@ -4,8 +4,10 @@ import numpy as np
 import pytest
 import torch
 from numpy.testing import assert_array_equal
+from sklearn.base import BaseEstimator, ClassifierMixin
 from sklearn.ensemble import RandomForestClassifier
 from sklearn.linear_model import LogisticRegression, SGDClassifier
+from sklearn.model_selection import GridSearchCV
 from sklearn.neighbors import KNeighborsClassifier
 from sklearn.neural_network import MLPClassifier
 from sklearn.pipeline import make_pipeline
@@ -17,6 +19,7 @@ from helpers import (
     MLP,
     TorchClassifier,
     TorchRegressor,
+    batch_mates,
     carried_weights,
     carry_over,
     purity,
@@ -25,7 +28,13 @@ from helpers import (
 from helpers.data import coin_flips
 from tests.networks import NaiveClassifier
 
-CANARIES = {"purity": purity, "refit": refit, "carried": carried_weights, "over": carry_over}
+CANARIES = {
+    "purity": purity,
+    "refit": refit,
+    "carried": carried_weights,
+    "over": carry_over,
+    "mates": batch_mates,
+}
 X, y = coin_flips()
 X32 = X.astype(np.float32)
 
@@ -61,6 +70,32 @@ class Stubborn(TorchClassifier):
         return self
 
 
+def outside():
+    """An estimator that keeps its network where neither `get_params` nor `clone` looks."""
+    shared = MLP(10, 2, hidden=64).double()
+
+    class Outside(ClassifierMixin, BaseEstimator):
+        def __init__(self, epochs=60):
+            self.epochs = epochs
+
+        def fit(self, X, y):
+            NaiveClassifier(shared, self.epochs).fit(X, y)
+            return self
+
+        def predict(self, X):
+            return NaiveClassifier(shared).predict(X)
+
+    return Outside()
+
+
+def with_new_head():
+    """A network whose hidden layer was fitted, and whose last layer is new."""
+    model = naive().fit(X, y)
+    torch.manual_seed(1)
+    model.network.layers[-1].reset_parameters()
+    return NaiveClassifier(model.network, epochs=20)
+
+
 earlier = TorchClassifier(epochs=200, module__hidden=64, random_state=0).fit(X, y).module_
 
 
@@ -71,7 +106,7 @@ def from_checkpoint(n_features, n_outputs):
     return network
 
 
-ALL = set(CANARIES)
+ALL = {"purity", "refit", "carried", "over"}
 LEAKY = {
     "naive fitted": (lambda: naive().fit(X, y), X, ALL),
     "naive fresh": (naive, X, ALL - {"carried"}),
@@ -81,6 +116,23 @@ LEAKY = {
     "fitted, in a Pipeline": (
         lambda: make_pipeline(StandardScaler(), TorchClassifier(from_checkpoint)),
         X,
+        {"carried"},
+    ),
+    "fitted backbone, new head": (with_new_head, X, ALL),
+    "network outside the parameters": (outside, X, {"over"}),
+    "skorch fitted instance, in a Pipeline": (
+        lambda: make_pipeline(StandardScaler(), skorch(Net()).fit(X32, y)),
+        X32,
+        ALL,
+    ),
+    "naive fitted, under a GridSearchCV": (
+        lambda: GridSearchCV(naive().fit(X, y), {"epochs": [50]}, cv=2),
+        X,
+        {"carried"},
+    ),
+    "skorch fitted instance, under a GridSearchCV": (
+        lambda: GridSearchCV(skorch(Net()).fit(X32, y), {"lr": [0.01]}, cv=2),
+        X32,
         {"carried"},
     ),
     "continued by partial_fit": (lambda: Stubborn(epochs=60), X, {"refit", "over"}),
@@ -95,6 +147,7 @@ HONEST = {
     "logistic regression": (LogisticRegression(), X),
     "neighbours": (KNeighborsClassifier(), X),
     "forest": (RandomForestClassifier(10), X),
+    "under a GridSearchCV": (GridSearchCV(TorchClassifier(epochs=20), {"lr": [0.01]}, cv=2), X),
     "MLPClassifier": (MLPClassifier(max_iter=20), X),
 }
 

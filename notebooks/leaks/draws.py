@@ -87,3 +87,11 @@ def digits_of_two_sensors(seed):
     sensor = np.repeat([0, 1], 300)
     X = np.where(sensor[:, None] == 1, 0.3 * X[rows] / 16 + 2, X[rows] / 16)
     return X, y[rows], {"sensor": sensor}
+
+
+def cancer_with_gaps(seed):
+    """A hundred patients, each value missing once in ten times."""
+    X, y = cancer(seed)
+    X = X / X.max(axis=0)
+    X[np.random.RandomState(seed).uniform(size=X.shape) < 0.1] = np.nan
+    return X, y

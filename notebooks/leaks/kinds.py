@@ -78,7 +78,12 @@ class NaiveClassifier(ClassifierMixin, BaseEstimator):
 # No clean separation ----------------------------------------------------------------------------
 
 
-@in_split("no test set", "L1.1", draws.noise(200, 20), lambda seed: DecisionTreeClassifier())
+@in_split(
+    "no test set",
+    "L1.1",
+    draws.noise(200, 20),
+    lambda seed: DecisionTreeClassifier(random_state=seed),
+)
 def no_test_set(X, y, seed, leaky):
     rows = np.arange(len(X))
     return [(rows, rows)] if leaky else folds(X, y, seed)
@@ -194,7 +199,10 @@ def future(X, y, seed, leaky, time):
 
 
 @in_split(
-    "subjects on both sides", "L3.2", draws.measured_subjects, lambda seed: network(seed, epochs=15, lr=0.03)
+    "subjects on both sides",
+    "L3.2",
+    draws.measured_subjects,
+    lambda seed: network(seed, epochs=15, lr=0.03),
 )
 def subjects(X, y, seed, leaky, groups):
     return folds(X, y, seed) if leaky else folds_of(groups, X, y, seed)
@@ -255,9 +263,7 @@ def permutation_tested(model, X, y, cv):
     )[0]
 
 
-@in_estimator(
-    "weights in a permutation test", "-", draws.noise(100, 10), how=permutation_tested
-)
+@in_estimator("weights in a permutation test", "-", draws.noise(100, 10), how=permutation_tested)
 def permutation_test(X, y, seed, leaky):
     return NaiveClassifier(untrained(X, y, seed)) if leaky else network(seed, epochs=50, lr=0.02)
 
@@ -323,7 +329,9 @@ def earlier_search(X, y, seed, leaky):
 @in_procedure("best of many seeds", "-", draws.noise(200, 20))
 def best_of_seeds(X, y, seed, leaky):
     splits = StratifiedShuffleSplit(30, test_size=0.25, random_state=seed)
-    scores = cross_val_score(DecisionTreeClassifier(max_depth=3, random_state=seed), X, y, cv=splits)
+    scores = cross_val_score(
+        DecisionTreeClassifier(max_depth=3, random_state=seed), X, y, cv=splits
+    )
     return float(scores.max() if leaky else scores.mean())
 
 

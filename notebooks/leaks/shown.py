@@ -57,9 +57,7 @@ class Gallery:
     def matrix_figure(self, title):
         """Draw which canary sees which kind, and which fires where nothing leaks."""
         kinds = [look.kind for look in self.looks.values()]
-        fig, ax = plots.blank(
-            7.2, 1.9 + 0.24 * len(kinds), title=title, xlabel="", ylabel=""
-        )
+        fig, ax = plots.blank(7.2, 1.9 + 0.24 * len(kinds), title=title, xlabel="", ylabel="")
         sets = {"caught": [], "missed": [], "fires on the honest one": []}
         for row, look in enumerate(self.looks.values()):
             for column, canary in enumerate(CANARIES):
@@ -79,7 +77,9 @@ class Gallery:
         ax.set_yticks(range(len(kinds)), [f"{k.name}   {k.code:>4}" for k in kinds])
         ax.set_ylim(len(kinds) - 0.5, -0.5)
         fig.legend(loc="outside lower right", ncols=3, frameon=False)
-        texts = [f"{name}: {', '.join(look.caught()) or 'none'}" for name, look in self.looks.items()]
+        texts = [
+            f"{name}: {', '.join(look.caught()) or 'none'}" for name, look in self.looks.items()
+        ]
         plots.show(fig, alt="Canaries that caught each kind. " + "; ".join(texts) + ".")
 
 

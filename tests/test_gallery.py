@@ -1,0 +1,102 @@
+"""Each kind of leak is as large as lessons 05 and 05b say, and is seen by whom they say.
+
+A library that closes a leak, or opens one, is noticed here.
+"""
+
+import numpy as np
+import pytest
+import torch
+from numpy.testing import assert_array_equal
+
+from notebooks.leaks import CANARIES, KINDS, Gallery, findings, inflation
+
+SEEDS = range(6)
+ON_NETWORKS = {"purity", "refit", "carry_over"}
+BY_LOOKING = {"null_labels", "blind_test"}
+
+# Lowest and highest mean gain, and the canaries that must see it.
+EXPECTED = {
+    "no test set": (0.4, 0.6, {"null_labels", "shared_rows"}),
+    "scaling on all rows": (-0.02, 0.02, {"blind_test"}),
+    "whitening on all rows": (-0.7, -0.25, {"blind_test"}),
+    "selection on all rows": (0.3, 0.6, BY_LOOKING),
+    "target encoding on all rows": (0.12, 0.3, BY_LOOKING),
+    "oversampling before the split": (0.3, 0.55, {"null_labels"}),
+    "SMOTE before the split": (0.4, 0.55, {"null_labels"}),
+    "augmentation before the split": (0.4, 0.6, {"null_labels"}),
+    "duplicates": (0.18, 0.35, {"shared_rows"}),
+    "a proxy feature": (0.35, 0.5, {"too_good_feature"}),
+    "future before past": (0.9, np.inf, {"time_order"}),
+    "subjects on both sides": (0.25, 0.5, {"null_labels", "shared_groups"}),
+    "only easy cases in the test": (0.1, 0.25, {"shift"}),
+    "fitted weights": (0.3, 0.6, ON_NETWORKS | {"carried_weights", "null_labels"}),
+    "fitted backbone, new head": (0.12, 0.4, ON_NETWORKS | {"carried_weights", "null_labels"}),
+    "one model in all folds": (0.15, 0.4, ON_NETWORKS | {"null_labels"}),
+    "weights in a permutation test": (0.15, 0.4, ON_NETWORKS | {"null_labels"}),
+    "best checkpoint by test score": (0.01, 0.12, BY_LOOKING),
+    "early stopping on the test fold": (0.06, 0.2, BY_LOOKING),
+    "tuning on the test set": (0.03, 0.2, BY_LOOKING),
+    "parameters of an earlier search": (0.02, 0.15, {"null_labels", "blind_test"}),
+    "best of many seeds": (0.09, 0.25, {"null_labels"}),
+    "BatchNorm in training mode": (0.6, 0.95, {"batch_mates"}),
+}
+# What may fire where nothing leaks, each explained in the docstring of the canary.
+ALARMS = {
+    "shift": {
+        "duplicates",
+        "future before past",
+        "subjects on both sides",
+        "BatchNorm in training mode",
+    },
+    "too_good_feature": {"only easy cases in the test"},
+} | dict.fromkeys(ON_NETWORKS, {"fitted weights", "fitted backbone, new head"})
+TRUTH_IS_HALF = set(EXPECTED) - {
+    "scaling on all rows",
+    "whitening on all rows",
+    "future before past",
+    "only easy cases in the test",
+    "BatchNorm in training mode",
+}
+
+
+def test_every_kind_is_tested():
+    assert set(KINDS) == set(EXPECTED)
+
+
+@pytest.mark.parametrize("name", EXPECTED)
+def test_the_leak_is_as_large_as_expected(name):
+    lowest, highest, _ = EXPECTED[name]
+    scores = inflation(KINDS[name], SEEDS)
+    honest, leaky = scores.mean(axis=0)
+    assert lowest < leaky - honest < highest, scores
+    if name in TRUTH_IS_HALF:
+        assert 0.42 < honest < 0.58, scores
+
+
+@pytest.mark.parametrize("name", EXPECTED)
+def test_the_canaries_see_it_and_are_quiet_on_honest_work(name):
+    leaky = findings(KINDS[name], True)
+    honest = findings(KINDS[name], False, known=leaky)
+    caught = {canary for canary, finding in leaky.items() if finding.leaked}
+    assert caught >= EXPECTED[name][2]
+    for canary, finding in honest.items():
+        assert not finding.leaked or name in ALARMS[canary], str(finding)
+
+
+def test_nothing_global_is_touched():
+    torch_state, numpy_state = torch.get_rng_state(), np.random.get_state()[1].copy()
+    for name in ("fitted backbone, new head", "best checkpoint by test score"):
+        inflation(KINDS[name], [0])
+        findings(KINDS[name], True)
+    assert_array_equal(torch.get_rng_state(), torch_state)
+    assert_array_equal(np.random.get_state()[1], numpy_state)
+
+
+def test_a_look_is_repeatable_and_says_who_saw_it(capsys):
+    gallery = Gallery()
+    gallery.code("a proxy feature")
+    assert capsys.readouterr().out.startswith("def proxy(X, leaky):")
+    first, second = (repr(gallery.look("a proxy feature")) for _ in range(2))
+    assert first == second
+    assert "caught by  too_good_feature" in first
+    assert set(gallery.looks["a proxy feature"].leaky) <= set(CANARIES)
