@@ -5,6 +5,7 @@ import re
 import pytest
 
 from tests.readme_picture import PICTURE, ROOT, first_picture
+from tests.test_notebooks import headings
 
 README = (ROOT / "README.md").read_text()
 LESSON_ROW = re.compile(r"^\| \[.*?\]\((.*?)\) \| (.*?) \| (\d+) \|$", re.MULTILINE)
@@ -18,7 +19,20 @@ def test_picture_is_that_of_lesson_04():
 
 def test_links_lead_somewhere():
     for target in re.findall(r"\]\((?!https?:)(.*?)\)", README):
-        assert (ROOT / target).exists(), target
+        name, _, heading = target.partition("#")
+        if name:
+            assert (ROOT / name).exists(), target
+            assert not heading or heading in headings(ROOT / name), target
+        else:
+            own = re.findall(r"(?m)^#+ (.*)$", README)
+            assert heading in {text.lower().replace(" ", "-") for text in own}, target
+
+
+def test_all_sixteen_questions_are_answered():
+    table = README.partition("## Questions, and where they are answered")[2].partition("## ")[0]
+    rows = re.findall(r"(?m)^\| (.*\?.*) \| (.*) \|$", table)
+    assert len(rows) == 16
+    assert all("](" in where for _, where in rows)
 
 
 def test_commands_exist():

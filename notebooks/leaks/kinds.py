@@ -44,20 +44,20 @@ from .parts import (
 )
 
 
-def network(seed, **settings):
+def network(seed, hidden=32, **settings):
     """Return a classifier for coin flips that always begins anew."""
-    return TorchClassifier(module__hidden=32, random_state=seed, **settings)
+    return TorchClassifier(module__hidden=hidden, random_state=seed, **settings)
 
 
-def untrained(X, y, seed):
+def untrained(X, y, seed, hidden=32):
     """Return a network with its first weights, without a draw from torch's global generator."""
-    return network(seed, epochs=0).fit(X, y).module_
+    return network(seed, hidden, epochs=0).fit(X, y).module_
 
 
 class NaiveClassifier(ClassifierMixin, BaseEstimator):
     """The wrapper of lesson 04: it takes a network, and trains that very object."""
 
-    def __init__(self, network, epochs=50, lr=0.02):
+    def __init__(self, network, epochs=25, lr=0.03):
         self.network = network
         self.epochs = epochs
         self.lr = lr
@@ -253,7 +253,9 @@ def one_object(model, X, y, cv):
 
 @in_estimator("one model in all folds", "-", draws.noise(100, 10), how=one_object)
 def reused_model(X, y, seed, leaky):
-    return NaiveClassifier(untrained(X, y, seed)) if leaky else network(seed, epochs=50, lr=0.02)
+    if leaky:
+        return NaiveClassifier(untrained(X, y, seed, hidden=64))
+    return network(seed, hidden=64, epochs=25, lr=0.03)
 
 
 def permutation_tested(model, X, y, cv):
@@ -265,7 +267,9 @@ def permutation_tested(model, X, y, cv):
 
 @in_estimator("weights in a permutation test", "-", draws.noise(100, 10), how=permutation_tested)
 def permutation_test(X, y, seed, leaky):
-    return NaiveClassifier(untrained(X, y, seed)) if leaky else network(seed, epochs=50, lr=0.02)
+    if leaky:
+        return NaiveClassifier(untrained(X, y, seed, hidden=64))
+    return network(seed, hidden=64, epochs=25, lr=0.03)
 
 
 # Looking at the test set, and again -------------------------------------------------------------

@@ -5,12 +5,20 @@ import platform
 
 import torch
 
-from tests.benchmarks import checks, false_alarms, imports, lessons, race, single_fit
+from tests.benchmarks import (
+    canary_matrix,
+    checks,
+    false_alarms,
+    imports,
+    lessons,
+    race,
+    single_fit,
+)
 
 if __name__ == "__main__":
     print(
         f"{platform.machine()}, {os.cpu_count()} cores, torch on {torch.get_num_threads()} thread"
     )
-    for benchmark in (single_fit, imports, checks, false_alarms, lessons, race):
+    for benchmark in (single_fit, imports, checks, lessons, race, false_alarms, canary_matrix):
         print(f"\n{benchmark.__doc__}")
         benchmark.main()

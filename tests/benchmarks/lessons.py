@@ -11,8 +11,8 @@ ROOT = Path(__file__).parents[2]
 
 def main():
     with tempfile.TemporaryDirectory() as folder:
-        for notebook in sorted(ROOT.glob("notebooks/*.ipynb")):
-            copy = shutil.copy(notebook, folder)
+        lessons = Path(shutil.copytree(ROOT / "notebooks", Path(folder) / "notebooks"))
+        for copy in sorted(lessons.glob("*.ipynb")):
             command = [sys.executable, ROOT / "tests" / "refresh.py", copy]
             run = subprocess.run(command, capture_output=True, text=True, check=True)
             print(f"  {run.stdout.strip()}")
