@@ -1,5 +1,7 @@
 """Run one notebook from top to bottom and store its outputs, so that a second run changes no byte.
 
+(Save where a cell shows a clock, and is tagged nbval-ignore-output for it.)
+
     python tests/refresh.py notebooks/01_split.ipynb
 
 Prints what the run took. `make refresh` does this for every notebook; tests/test_notebooks.py
