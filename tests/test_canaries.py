@@ -164,7 +164,9 @@ def test_too_good_feature_takes_values_gaps_categories_and_constant_columns():
     target = X[:, 0] + X[:, 1]
     assert not too_good_feature(X, target).leaked
     assert too_good_feature(np.column_stack([X[:, 2:], target]), target).leaked
-    frame = pd.DataFrame({"place": list("ab") * 50, "one": 1.0, "gap": [np.nan, 1.0, 2.0, 3.0] * 25})
+    frame = pd.DataFrame(
+        {"place": list("ab") * 50, "one": 1.0, "gap": [np.nan, 1.0, 2.0, 3.0] * 25}
+    )
     assert not too_good_feature(frame, y).leaked
     assert "Not applicable" in too_good_feature(X[:, :1], y).evidence
 

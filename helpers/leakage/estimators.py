@@ -41,6 +41,11 @@ def purity(estimator, X, y, *, random_state=0):
     -------
     Finding
 
+    Notes
+    -----
+    It sees the cause before it has done harm: a network that was never fitted sets it off, if
+    `fit` would write into it. It does not see what `fit` keeps elsewhere.
+
     Examples
     --------
     >>> from sklearn.datasets import load_iris
@@ -77,6 +82,12 @@ def refit(estimator, X, y, *, random_state=0):
     Returns
     -------
     Finding
+        Leaked if they differ and repeats do not, or differ less, by a Mann-Whitney test at 0.5 %.
+
+    Notes
+    -----
+    It does not see what every fit finds again: weights in a constructor argument that `fit` leaves
+    alone, or in a place that all clones share (repeats then differ as well; see `carry_over`).
 
     Examples
     --------
@@ -134,6 +145,11 @@ def carry_over(estimator, X, y, *, cv=5, random_state=0):
     Finding
         Leaked if the agreement (accuracy, or R2) exceeds that of 199 random deals: by chance that
         happens once in two hundred times.
+
+    Notes
+    -----
+    It does not see what was learned before the first fold, since the labels are permuted, nor
+    what a search forgets by cloning; `carried_weights` does.
 
     Examples
     --------
