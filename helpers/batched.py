@@ -9,43 +9,30 @@ from torch.func import functional_call, vmap
 from helpers.jobs import OPTIMIZERS
 from helpers.modules import MLP
 
-# Layers that treat each row alone, so that they take (n_networks, n_rows, width) as it comes.
-ROWWISE = {
+# Where it is enough to replace the linear layers: the others take each number alone.
+STACKABLE = {
     *(MLP, nn.Sequential, nn.Linear, nn.Identity, nn.Dropout, nn.ReLU, nn.LeakyReLU, nn.ELU),
     *(nn.GELU, nn.SiLU, nn.Sigmoid, nn.Softplus, nn.Tanh),
 }
-# With fewer columns, a CPU multiplies (m, k) by (k, n) slower than (n, k) by (k, m): some 4 times.
-NARROW = 16
-
-
-def transposed(tensor):
-    """Return a matrix transposed, anything else as it is.
-
-    Stacks hold matrices transposed: so the product of a linear layer, (n, n_in) by (n_in, n_out),
-    and its gradient find their operands in one piece.
-    """
-    return tensor.mT if tensor.ndim == 2 else tensor
-
-
-def own(tensor):
-    """Return a copy, laid out in memory as a tensor of its own."""
-    return tensor.clone(memory_format=torch.contiguous_format)
 
 
 def batched(network, stored):
-    """Return a network that maps (n_networks, n, n_features) to (n_networks, n, n_outputs).
+    """Return a network that maps (n_networks, n_features, n) to (n_networks, n_outputs, n).
+
+    The rows come last because a CPU takes some 4 times as long for products of few columns: a
+    last layer has few units, but seldom has a batch few rows.
 
     Parameters
     ----------
     network : nn.Module
         One of them; it is copied.
     stored : dict of str to Tensor of shape (n_networks, ...)
-        The parameters of all by name, `transposed`.
+        The parameters of all by name.
     """
     network = copy.deepcopy(network)
     linear = [name for name, m in network.named_modules() if type(m) is nn.Linear]
     tied = len(stored) < len(list(network.named_parameters(remove_duplicate=False)))
-    if tied or "" in linear or not all(type(m) in ROWWISE for m in network.modules()):
+    if tied or "" in linear or not all(type(m) in STACKABLE for m in network.modules()):
         return Vmapped(network, stored)
     for name in linear:
         layer = BatchedLinear(stored[f"{name}.weight"], stored.get(f"{name}.bias"))
@@ -54,37 +41,15 @@ def batched(network, stored):
 
 
 class BatchedLinear(nn.Module):
-    """Linear layers side by side: (n_networks, n, n_in) to (n_networks, n, n_out)."""
+    """Linear layers side by side: (n_networks, n_in, n) to (n_networks, n_out, n)."""
 
     def __init__(self, weight, bias):
         super().__init__()
         self.weight, self.bias = weight, bias
 
     def forward(self, X):
-        if self.weight.shape[2] < NARROW:
-            outputs = NarrowProduct.apply(X, self.weight)
-            return outputs if self.bias is None else outputs + self.bias.unsqueeze(1)
-        if self.bias is None:
-            return torch.bmm(X, self.weight)
-        return torch.baddbmm(self.bias.unsqueeze(1), X, self.weight)
-
-
-class NarrowProduct(torch.autograd.Function):
-    """The batched product of X, (n_networks, n, n_in), and a weight of few columns.
-
-    Takes the product, and its gradient by the weight, in the transposed form, which is faster.
-    """
-
-    @staticmethod
-    def forward(ctx, X, weight):
-        ctx.save_for_backward(X, weight)
-        return torch.bmm(weight.mT, X.mT).mT
-
-    @staticmethod
-    def backward(ctx, gradient):
-        X, weight = ctx.saved_tensors
-        by_X = torch.bmm(gradient, weight.mT) if ctx.needs_input_grad[0] else None
-        return by_X, torch.bmm(gradient.mT, X).mT
+        outputs = torch.bmm(self.weight, X)
+        return outputs if self.bias is None else outputs.add_(self.bias.unsqueeze(2))
 
 
 class Vmapped(nn.Module):
@@ -96,10 +61,9 @@ class Vmapped(nn.Module):
 
     def forward(self, X):
         def call(parameters, X):
-            parameters = {name: transposed(p) for name, p in parameters.items()}
             return functional_call(self.network, parameters, (X,))
 
-        return vmap(call, randomness="different")(self.stored, X)
+        return vmap(call, randomness="different")(self.stored, X.mT).mT
 
 
 class BatchedOptimizer:
@@ -111,7 +75,7 @@ class BatchedOptimizer:
     Parameters
     ----------
     parameters : list of Tensor of shape (n_networks, ...)
-        Those to train, `transposed`.
+        Those to train.
     jobs : list of Job
         One for each network.
     """
@@ -129,7 +93,7 @@ class BatchedOptimizer:
         for i in jobs[0].memory:
             memories = [job.memory[i] for job in jobs]
             self.optimizer.state[self.additions[i]] = {
-                name: torch.stack([transposed(memory[name]) for memory in memories]).to(self.device)
+                name: torch.stack([memory[name] for memory in memories]).to(self.device)
                 if value.ndim
                 else value.clone()  # the count of steps
                 for name, value in memories[0].items()
@@ -164,7 +128,7 @@ class BatchedOptimizer:
         states = [self.optimizer.state.get(addition, {}) for addition in self.additions]
         return {
             i: {
-                name: own(transposed(value[place] if value.ndim else value).cpu())
+                name: (value[place] if value.ndim else value).to("cpu", copy=True)
                 for name, value in state.items()
             }
             for i, state in enumerate(states)

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 import torch
 from torch.nn.utils.rnn import pad_sequence
 
-from helpers.batched import BatchedOptimizer, batched, own, transposed
+from helpers.batched import BatchedOptimizer, batched
 from helpers.tensors import seed_generators
 
 
@@ -53,10 +53,10 @@ class Stack:
         self.stored = {}
         for name, of_first in first.network.named_parameters():
             of_jobs = [job.network.get_parameter(name).detach() for job in self.jobs]
-            whole = torch.stack([transposed(parameter) for parameter in of_jobs])
+            whole = torch.stack(of_jobs)
             for family, part in zip(families, whole, strict=True):
                 for job in family.jobs:
-                    job.network.get_parameter(name).data = transposed(part)
+                    job.network.get_parameter(name).data = part
             self.stored[name] = whole.requires_grad_(of_first.requires_grad)
         self.network = batched(first.network, self.stored)
         self.trained = [whole for whole in self.stored.values() if whole.requires_grad]
@@ -165,8 +165,7 @@ class Stack:
         return losses.detach(), torch.autograd.grad(losses, self.trained, share, allow_unused=True)
 
     def _losses(self, X, y):
-        # Classes on axis 1, as the losses of torch want them, which is also the fast way.
-        return self.loss(self.network(X).transpose(1, 2), y, reduction="none")
+        return self.loss(self.network(X.mT), y, reduction="none")
 
     @torch.no_grad()
     def _validation_losses(self):
@@ -194,7 +193,8 @@ class Stack:
         X = self._take(orders[:, :2])
         self.network.eval()
         with torch.no_grad():
-            for job, rows, stacked in zip(self.jobs, X, self.network(X.clone()), strict=True):
+            outputs = self.network(X.clone().mT).mT
+            for job, rows, stacked in zip(self.jobs, X, outputs, strict=True):
                 job.network.eval()
                 # One row alone: a network that mixes its rows answers otherwise, too.
                 if not torch.allclose(job.network(rows[:1]), stacked[:1], rtol=1e-3, atol=1e-4):
@@ -217,4 +217,4 @@ def attempt(member, function, *args):
 def own_weights(network):
     """End that the parameters of a network are views of a stack."""
     for parameter in network.parameters():
-        parameter.data = own(parameter.data)
+        parameter.data = parameter.data.clone()
