@@ -110,7 +110,10 @@ class BatchedOptimizer:
 
     @torch.no_grad()
     def step(self, gradients):
-        """Take one step; a gradient of None leaves its parameter as it is."""
+        """Take one step; a gradient of None leaves its parameter as it is.
+
+        The gradients may be overwritten.
+        """
         torch._foreach_zero_(self.additions)
         for i, gradient in enumerate(gradients):
             if gradient is not None:
@@ -118,7 +121,7 @@ class BatchedOptimizer:
                 if self.decays and self.decoupled:
                     self.parameters[i].mul_(1 - self.decay[i])
                 elif self.decays:
-                    gradient = gradient.addcmul(self.parameters[i], self.decay[i])
+                    gradient.addcmul_(self.parameters[i], self.decay[i])
             self.additions[i].grad = gradient
         self.optimizer.step()
         torch._foreach_addcmul_(self.parameters, self.additions, self.lr)

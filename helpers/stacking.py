@@ -5,7 +5,7 @@ from dataclasses import dataclass
 import torch
 from torch.nn.utils.rnn import pad_sequence
 
-from helpers.batched import BatchedOptimizer, batched
+from helpers.batched import BatchedOptimizer, Vmapped, batched
 from helpers.tensors import seed_generators
 
 
@@ -162,7 +162,13 @@ class Stack:
         `share` is the part of each row in the mean loss of its network.
         """
         losses = self._losses(X, y)
-        return losses.detach(), torch.autograd.grad(losses, self.trained, share, allow_unused=True)
+        gradients = torch.autograd.grad(losses, self.trained, share, allow_unused=True)
+        if isinstance(self.network, Vmapped):
+            # Parameters that a network adds up have one gradient, which each is to overwrite.
+            gradients = [
+                gradient if gradient is None else gradient.clone() for gradient in gradients
+            ]
+        return losses.detach(), gradients
 
     def _losses(self, X, y):
         return self.loss(self.network(X.mT), y, reduction="none")

@@ -269,6 +269,17 @@ class Gated(nn.Module):
         return self.normal(X @ self.weight) * self.gate(X).sigmoid()
 
 
+class AddedUp(nn.Module):
+    """Its parameters have one gradient, and autograd hands out the same tensor for both."""
+
+    def __init__(self, n_features, n_outputs):
+        super().__init__()
+        self.one, self.other = (nn.Parameter(torch.randn(n_features, n_outputs)) for _ in range(2))
+
+    def forward(self, X):
+        return X @ (self.one + self.other)
+
+
 @pytest.mark.parametrize(
     "module, reason",
     [
@@ -290,8 +301,9 @@ def test_what_cannot_be_stacked_trains_alone_with_one_warning(module, reason):
     np.testing.assert_array_equal(plain, together)
 
 
-def test_a_network_of_any_layers_is_stacked():
-    clf = TorchClassifier(Gated, epochs=20, batch_size=16, random_state=0)
+@pytest.mark.parametrize("module", [Gated, AddedUp])
+def test_a_network_of_any_layers_is_stacked(module):
+    clf = TorchClassifier(module, epochs=20, batch_size=16, weight_decay=0.1, random_state=0)
     plain = cross_val_predict(clf, X, y, method="predict_proba")
     with fused() as run:
         together = cross_val_predict(clf, X, y, method="predict_proba")
