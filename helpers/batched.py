@@ -83,8 +83,13 @@ class BatchedOptimizer:
     def __init__(self, parameters, jobs):
         self.parameters = parameters
         self.additions = [torch.zeros_like(parameter) for parameter in parameters]
-        self.optimizer = jobs[0].optimizer(self.additions, lr=1.0, weight_decay=0.0)
-        self.decoupled = jobs[0].optimizer is OPTIMIZERS["adamw"]
+        kind = jobs[0].optimizer
+        self.decoupled = kind is OPTIMIZERS["adamw"]
+        # AdamW is Adam that begins with taking lr * weight_decay of all there is. With 1 for both
+        # it starts from 0 by itself, which spares one pass through the memory.
+        self.from_zero = self.decoupled or kind is OPTIMIZERS["adam"]
+        kind = OPTIMIZERS["adamw"] if self.from_zero else kind
+        self.optimizer = kind(self.additions, lr=1.0, weight_decay=float(self.from_zero))
         self.decays = any(job.weight_decay for job in jobs)
         self.lr = self._columns([job.lr for job in jobs])
         self.decay = self._columns(
@@ -114,8 +119,9 @@ class BatchedOptimizer:
 
         The gradients may be overwritten.
         """
-        torch._foreach_zero_(self.additions)
         for i, gradient in enumerate(gradients):
+            if gradient is None or not self.from_zero:
+                self.additions[i].zero_()
             if gradient is not None:
                 gradient = gradient.contiguous()  # torch's fused optimizers do not look at strides
                 if self.decays and self.decoupled:
