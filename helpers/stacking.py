@@ -140,20 +140,21 @@ class Stack:
         self.epoch += 1
         seed_generators(sum(job.seed for job in self.jobs) % 2**62 + self.epoch, self.device)
         orders = self._draw_orders(self.epoch)
-        width = orders.shape[1]
-        batch_size = self.jobs[0].batch_size if self.in_batches else width
-        columns = torch.arange(width, device=self.device)
-        y = self.y.gather(1, orders[self.order])
-        weight = self.weight.gather(1, orders[self.order]) * (columns < self.n_rows)
-        totals = torch.zeros(len(self.jobs), dtype=torch.float64, device=self.device)
+        size = self.jobs[0].batch_size if self.in_batches else orders.shape[1]
+        rows = orders[self.order]
+        columns = torch.arange(rows.shape[1], device=self.device)
+        y = self.y.gather(1, rows)
+        weight = self.weight.gather(1, rows) * (columns < self.n_rows)
+        share = weight / (self.n_rows - columns // size * size).clamp(max=size)
+        batches = zip(*(whole.split(size, 1) for whole in (orders, y, share)), strict=True)
+        losses = []
         self.network.train()
-        for start in range(0, width, batch_size):
-            batch = slice(start, start + batch_size)
-            X = self.whole if self.whole is not None else self._take(orders[:, batch])
-            share = weight[:, batch] / (self.n_rows - start).clamp(max=batch_size)
-            losses, gradients = self._gradients(X, y[:, batch], share)
+        for orders, y, share in batches:
+            X = self.whole if self.whole is not None else self._take(orders)
+            of_rows, gradients = self._gradients(X, y, share)
             self.optimizer.step(gradients)
-            totals += (losses * weight[:, batch]).sum(1)
+            losses.append(of_rows)
+        totals = (torch.cat(losses, 1) * weight).sum(1, dtype=torch.float64)
         return (totals / self.n_rows[:, 0]).tolist()
 
     def _gradients(self, X, y, share):
