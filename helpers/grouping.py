@@ -12,8 +12,8 @@ from helpers.stacking import Family, Stack, own_weights
 from helpers.tensors import flushed_denormals, private_rng
 from helpers.training import Progress, train_alone
 
-# Numbers that the rows and parameters of one stack may hold: 8 MB in float32.
-STACK_SIZE = 2**21
+# Numbers that the rows and parameters of one stack may hold: 16 MB in float32.
+STACK_SIZE = 2**22
 # What every module has; the rest of its attributes are its own.
 _OF_ALL_MODULES = set(vars(nn.Module()))
 
