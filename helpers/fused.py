@@ -66,7 +66,8 @@ def fused(max_models=512):
     -----
     UserWarning
         Where networks cannot be stacked: sparse input, optimizers of your own, BatchNorm and
-        other layers with buffers, hooks, what `torch.func.vmap` refuses. They train one by one.
+        other layers with buffers, hooks, attributes that are another object in each network,
+        what `torch.func.vmap` refuses. They train one by one.
 
     Notes
     -----

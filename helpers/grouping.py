@@ -1,5 +1,6 @@
 """Which networks can be trained as one, and what becomes of the others."""
 
+import re
 import warnings
 import zlib
 
@@ -54,8 +55,8 @@ def train_together(jobs, batches):
         reason = why_alone(job)
         key = (type(job.network), reason) if reason else stack_key(job)
         groups.setdefault((reason, key), []).append(job)
-    for (reason, _), group in groups.items():
-        if reason or len(group) == 1:
+    for (reason, _), group in gather_single(groups).items():
+        if reason:
             train_one_by_one(group, reason, batches)
             continue
         distinct = Distinct()
@@ -103,6 +104,20 @@ def stack_key(job):
         *(job.loss, job.optimizer, job.in_batches and job.batch_size, n_steps),
         *(job.valid_rows is None, len(job.history), steps_taken),
     )
+
+
+def gather_single(groups):
+    """Give groups of one job their reason, and put together what only addresses keep apart.
+
+    What stands at two addresses may do two things, so it is not stacked; but that should be told.
+    """
+    gathered = {}
+    for (reason, key), group in groups.items():
+        if not reason and len(group) == 1:
+            reason = "an attribute is another object in each, as a function made in __init__ is"
+            key = re.sub(" at 0x[0-9a-fA-F]+", "", repr(key))
+        gathered.setdefault((reason, key), []).extend(group)
+    return gathered
 
 
 def find_families(jobs, distinct):

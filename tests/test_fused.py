@@ -256,6 +256,17 @@ class Branching(nn.Sequential):
         return super().forward(X if X.sum() > 0 else -X)
 
 
+class Holding(MLP):
+    """Each instance has a function of its own, and nothing tells what it does."""
+
+    def __init__(self, n_features, n_outputs):
+        super().__init__(n_features, n_outputs)
+        self.activation = lambda outputs: outputs.tanh()
+
+    def forward(self, X):
+        return self.activation(super().forward(X))
+
+
 class Gated(nn.Module):
     """No layer of it is in the list of those that stack as they are."""
 
@@ -286,6 +297,7 @@ class AddedUp(nn.Module):
         (Normed, "buffers"),
         (Mixing, "outputs are others"),
         (Branching, "vmap"),
+        (Holding, "another object in each"),
     ],
 )
 def test_what_cannot_be_stacked_trains_alone_with_one_warning(module, reason):
