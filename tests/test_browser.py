@@ -27,7 +27,7 @@ FLAGS = [
     "--disable-sync",
 ]
 TOKEN = "lesson"
-MILLISECONDS = 120_000
+MILLISECONDS = 240_000
 
 # What a learner sees of the lesson that is open: whether the kernel is idle and, for each cell of
 # code that is not blank, its count, whether it may raise, and what is shown in red (errors, those

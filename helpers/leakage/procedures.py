@@ -81,7 +81,10 @@ def null_labels(procedure, X, y, *, groups=None, chance=None, n_permutations=20,
         f"average, {min(scores):.2f} to {max(scores):.2f}; chance is {chance:.2f}."
     )
     if leaked:
-        evidence += " Look for the step that sees labels before the split, or a best of many."
+        evidence += (
+            " Look for a step that sees labels before the split, for a best of many, or for rows "
+            "that know each other."
+        )
     return Finding("null_labels", leaked, evidence)
 
 

@@ -11,7 +11,7 @@ from sklearn.base import BaseEstimator, ClassifierMixin
 from sklearn.decomposition import PCA
 from sklearn.feature_selection import SelectKBest
 from sklearn.linear_model import LogisticRegression
-from sklearn.metrics import balanced_accuracy_score, r2_score
+from sklearn.metrics import balanced_accuracy_score, euclidean_distances, r2_score
 from sklearn.model_selection import (
     GridSearchCV,
     StratifiedShuffleSplit,
@@ -139,11 +139,13 @@ def oversampling(X, y, seed, leaky):
 
 
 def interpolate(X, y, seed):
-    """Add points between rows of the rarer class, as SMOTE does, until both are as frequent."""
-    rng, rare = np.random.RandomState(seed), np.flatnonzero(y == 1)
-    a, b = rng.choice(rare, (2, np.sum(y == 0) - len(rare)))
-    share = rng.uniform(size=(len(a), 1))
-    return np.r_[X, share * X[a] + (1 - share) * X[b]], np.r_[y, y[a]]
+    """Add points between near rows of the rarer class until both are as frequent (SMOTE)."""
+    rng, rare = np.random.RandomState(seed), X[y == 1]
+    nearest = euclidean_distances(rare).argsort(axis=1)[:, 1:6]
+    one = rng.randint(len(rare), size=len(y) - 2 * len(rare))
+    other = nearest[one, rng.randint(5, size=len(one))]
+    new = rare[one] + rng.uniform(size=(len(one), 1)) * (rare[other] - rare[one])
+    return np.r_[X, new], np.r_[y, np.ones(len(new), dtype=int)]
 
 
 @in_procedure("SMOTE before the split", "L1.2", draws.rare_noise)
@@ -284,7 +286,7 @@ def best_epoch(X, y, rows, watched, seed, epochs, patience):
         scores.append(np.mean(model.predict(X[watched]) == y[watched]))
         if scores[-1] > max(scores[:-1], default=0):
             best = copy.deepcopy(model)
-        if max(scores[-patience:]) < max(scores):
+        if len(scores) - np.argmax(scores) > patience:
             break
     return best
 
