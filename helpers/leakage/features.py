@@ -12,9 +12,7 @@ from sklearn.tree import DecisionTreeClassifier, DecisionTreeRegressor
 from sklearn.utils.multiclass import type_of_target
 
 from helpers.leakage.finding import Finding
-from helpers.leakage.probes import as_numbers, column_of
-
-P_VALUE = 0.01
+from helpers.leakage.probes import P_VALUE, as_numbers, column_of
 
 
 def too_good_feature(X, y, *, random_state=0):
@@ -32,7 +30,7 @@ def too_good_feature(X, y, *, random_state=0):
     Returns
     -------
     Finding
-        Leaked if the single feature errs less, by a one-sided test at 1 %: of signs for classes,
+        Leaked if the single feature errs less, by a one-sided test at 0.5 %: of signs for classes,
         of Wilcoxon for values.
 
     Raises
