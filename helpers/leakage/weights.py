@@ -16,7 +16,7 @@ from helpers.leakage.probes import (
     without_training,
 )
 
-N_REFERENCES = 99  # exceeded by all of them by chance: 1 %
+N_INITIALISED = 99  # exceeded by all of them by chance: 1 %
 MOST_ROWS = 500  # that a linear model is fitted to and scored on
 
 
@@ -63,7 +63,7 @@ def carried_weights(estimator, X, y, *, random_state=0):
         evidence = "Two clones, trained for 0 epochs, have no weights in common."
         return Finding("carried_weights", False, evidence)
     scores = [scores_by_layer(subject, X, y, random_state)]
-    for seed in range(random_state + 1, random_state + 1 + N_REFERENCES):
+    for seed in range(random_state + 1, random_state + 1 + N_INITIALISED):
         reinitialise(subject, seed)
         scores.append(scores_by_layer(subject, X, y, random_state))
     scores = np.array(scores)
@@ -80,7 +80,7 @@ def _evidence(scores, column, leaked):
     what = f"a linear model of what its layer {column} gives out" if column else "a clone"
     own, others = scores[0, column], scores[1:, column]
     evidence = (
-        f"After 0 epochs {what} scores {own:.2f}; {N_REFERENCES} initialised anew score "
+        f"After 0 epochs {what} scores {own:.2f}; {N_INITIALISED} initialised anew score "
         f"{others.min():.2f} to {others.max():.2f}."
     )
     if leaked:
