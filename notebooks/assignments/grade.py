@@ -1,0 +1,208 @@
+"""Grade a folder of submissions with nbgrader, whatever is in it.
+
+    python notebooks/assignments/grade.py SUBMISSIONS ASSIGNMENT
+
+SUBMISSIONS holds a folder or a notebook for each student. What comes of it stands beside this
+file: `grades.csv`, `report_ASSIGNMENT.md`, and the students' feedback in `feedback/`. Run it again
+after a cure, or after an interruption: it grades what is new or has changed.
+"""
+
+import argparse
+import json
+import multiprocessing
+import os
+import shutil
+import sys
+import tempfile
+import time
+from concurrent.futures import ThreadPoolExecutor, as_completed
+from dataclasses import replace
+from pathlib import Path
+
+HERE = Path(__file__).resolve().parent
+sys.path.insert(0, str(HERE))
+
+from grading import intake, one, report, sandbox  # noqa: E402
+
+START = "forkserver" if "forkserver" in multiprocessing.get_all_start_methods() else "spawn"
+PROTECTED = (
+    "Each notebook ran within bubblewrap: without network, without a way to write outside its "
+    "scratch folder or to read the gradebook, the tests' source or other submissions."
+)
+UNPROTECTED = (
+    "bubblewrap is not at hand (Linux: install the package bubblewrap): the notebooks ran with "
+    "limits of memory and time, but could read and write all that you can."
+)
+
+
+class Refused(Exception):
+    """The command cannot do what it was asked for; the message says why and what to do."""
+
+
+def main(arguments=None):
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("submissions", type=Path, help="a folder or a notebook for each student")
+    parser.add_argument("assignment", help="its name, such as 01_split")
+    parser.add_argument("--course", type=Path, default=HERE, help="where source/ is")
+    parser.add_argument("--jobs", type=int, default=os.cpu_count(), help="notebooks at a time")
+    parser.add_argument("--seconds", type=int, default=30, help="for one cell; four times for all")
+    parser.add_argument("--memory", type=int, default=2048, help="MB for one notebook")
+    options = parser.parse_args(arguments)
+    try:
+        outcomes = grade_class(**vars(options))
+        return 0 if all(outcome.graded for outcome in outcomes.values()) else 1
+    except Refused as error:
+        parser.exit(2, f"grade.py: {error}\n")
+    except KeyboardInterrupt:
+        parser.exit(130, "Interrupted. What was graded is kept; run again for the rest.\n")
+
+
+def grade_class(submissions, assignment, course, jobs, seconds, memory):
+    """Grade `assignment` for all students in `submissions`; return their outcomes."""
+    course, submissions = course.resolve(), submissions.resolve()
+    refuse_nonsense(submissions, assignment, course)
+    protected = sandbox.protection()
+    print(PROTECTED if protected else UNPROTECTED, flush=True)
+    hidden = [str(course), str(submissions)]
+    task = one.Task(course, assignment, "", [], hidden, seconds, memory, protected)
+    prepare(task)
+    students, strays = intake.find(submissions, assignment)
+    outcomes = records(course, assignment)
+    for outcome in run_all(stale(task, students, outcomes), jobs):
+        outcomes[outcome.student] = outcome
+    report_path = course / f"report_{assignment}.md"
+    said = PROTECTED if protected else UNPROTECTED
+    report.write_report(report_path, assignment, outcomes.values(), strays, said)
+    write_grades(course)
+    count = sum(outcome.graded for outcome in outcomes.values())
+    odd = sum(outcome.graded and bool(outcome.remarks) for outcome in outcomes.values())
+    print(f"{count} of {len(outcomes)} graded, {odd} of them with remarks: {report_path.name}")
+    return outcomes
+
+
+def refuse_nonsense(submissions, assignment, course):
+    known = sorted(path.name for path in (course / "source").glob("*"))
+    if assignment not in known:
+        raise Refused(f"no assignment {assignment!r}; there are: {', '.join(known)}.")
+    if not submissions.is_dir():
+        raise Refused(f"{submissions} is not a folder. Name the one that holds the submissions.")
+    if submissions == course / "submitted":
+        raise Refused(f"{submissions} is nbgrader's own. Keep what comes in another folder.")
+
+
+def prepare(task):
+    """Make the release, and see that the course's own solution gets all points on this machine."""
+    source = task.course / "source" / task.assignment
+    stamp = task.course / ".graded" / f"{task.assignment}.source"
+    now = intake.digest(path for path in intake.inside(source))
+    if stamp.exists() and stamp.read_text() == now:
+        return
+    release(task.course, task.assignment)
+    with tempfile.TemporaryDirectory() as folder:
+        trial = Path(folder).resolve()
+        shutil.copytree(source, trial / "source" / task.assignment)
+        shutil.copy(task.course / "nbgrader_config.py", trial)
+        release(trial, task.assignment)
+        notebook = trial / "source" / task.assignment / f"{task.assignment}.ipynb"
+        rehearsal = replace(task, course=trial, student="solution", files=[notebook], hidden=[])
+        outcome = guard(rehearsal, "", multiprocessing.get_context(START))
+        scores = report.scores(trial, task.assignment).get("solution")
+    if not outcome.graded or scores["code_score"] < scores["max_code_score"]:
+        raise Refused(
+            "the course's own solution does not get all points on this machine, so nobody was "
+            f"graded. Is the helpers package installed? {outcome.reason} {outcome.remarks}"
+        )
+    stamp.parent.mkdir(exist_ok=True)
+    stamp.write_text(now)
+
+
+def release(course, assignment):
+    """Write the students' version with nbgrader, and enter the assignment in its gradebook."""
+    done = one.release(course, assignment)
+    if not done["success"]:
+        raise Refused(f"nbgrader cannot release {assignment}: {done.get('log')}{done.get('error')}")
+
+
+def records(course, assignment):
+    """Return the outcomes of earlier runs, for each student."""
+    saved = (course / ".graded" / assignment).glob("*.json")
+    outcomes = [one.Outcome(**json.loads(path.read_text())) for path in sorted(saved)]
+    return {outcome.student: outcome for outcome in outcomes}
+
+
+def stale(task, students, outcomes):
+    """Return a task and a digest for each student who is new, has changed or needs a new try."""
+    source = (task.course / ".graded" / f"{task.assignment}.source").read_text()
+    found = []
+    for student, files in students.items():
+        digest, old = f"{source} {intake.digest(files)}", outcomes.get(student)
+        limits = [task.seconds, task.megabytes]
+        if old and old.final and old.digest == digest and old.limited in ([], limits):
+            continue
+        found.append((replace(task, student=student, files=files), digest))
+    return found
+
+
+def run_all(tasks, jobs):
+    """Grade in `jobs` processes at a time; yield each outcome once it is on disk."""
+    context = multiprocessing.get_context(START)
+    context.set_forkserver_preload(["nbgrader.apps", "nbgrader.converters"])
+    with ThreadPoolExecutor(jobs) as pool:
+        futures = [pool.submit(guard, task, digest, context) for task, digest in tasks]
+        try:
+            for number, future in enumerate(as_completed(futures), 1):
+                outcome = future.result()
+                outcome.save(record(tasks[0][0].course, tasks[0][0].assignment, outcome.student))
+                said = "graded" if outcome.graded else "NOT GRADED"
+                said += ", with remarks" if outcome.graded and outcome.remarks else ""
+                print(
+                    f"{number}/{len(tasks)} {outcome.student}: {said}, {outcome.seconds:.0f} s",
+                    flush=True,
+                )
+                yield outcome
+        except BaseException:
+            pool.shutdown(wait=False, cancel_futures=True)
+            for process in multiprocessing.active_children():
+                process.kill()
+            raise
+
+
+def record(course, assignment, student):
+    return course / ".graded" / assignment / f"{student}.json"
+
+
+def guard(task, digest, context):
+    """Grade one student in a process that may fail or hang without harm; return the outcome."""
+    start = time.monotonic()
+    ours, theirs = context.Pipe(duplex=False)
+    process = context.Process(target=one.work, args=(task, digest, theirs))
+    process.start()
+    theirs.close()
+    seconds = one.total_seconds(task) + 60
+    outcome = one.Outcome(task.student, digest, seconds=time.monotonic() - start)
+    try:
+        if ours.poll(seconds):
+            return ours.recv()
+        outcome.limited = [task.seconds, task.megabytes]
+        outcome.reason = (
+            f"Not done after {seconds} s: a cell that cannot be interrupted. Look for an endless "
+            "loop; remove it from a copy, or ask for another, and run again."
+        )
+    except EOFError:
+        process.join()
+        outcome.reason = f"The grading process ended (code {process.exitcode}): run again."
+        outcome.final = False
+    finally:
+        process.kill()
+        process.join()
+    return outcome
+
+
+def write_grades(course):
+    """Write grades.csv for all assignments graded so far."""
+    folders = sorted(path for path in (course / ".graded").iterdir() if path.is_dir())
+    report.write_grades(course, {path.name: records(course, path.name) for path in folders})
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,5 @@
+"""What `grade.py` is made of.
+
+`intake` reads what students hand in and mends it, `sandbox` starts a kernel with limits, `one`
+grades one student with nbgrader, `report` writes what the teacher reads.
+"""

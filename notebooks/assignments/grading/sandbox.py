@@ -1,0 +1,80 @@
+"""Start a Jupyter kernel for code that nobody has read: `python sandbox.py CONNECTION SETTINGS`.
+
+The kernel may use so much memory and processor time, and write files of so many bytes. Where
+bubblewrap (https://github.com/containers/bubblewrap) is at hand, it also sees no network, cannot
+write outside its scratch folder, and finds the hidden folders empty.
+"""
+
+import json
+import os
+import shutil
+import signal
+import subprocess
+import sys
+
+FILE_BYTES = 100_000_000
+
+
+def protection():
+    """Return whether bubblewrap works here: it needs Linux and user namespaces."""
+    bwrap = shutil.which("bwrap")
+    if bwrap is None:
+        return False
+    tried = [bwrap, "--ro-bind", "/", "/", "--dev", "/dev", "--unshare-all", "true"]
+    return subprocess.run(tried, capture_output=True).returncode == 0
+
+
+def command(connection, scratch, hidden, protected):
+    """Return the command line of the kernel."""
+    # -P and ignore_cwd: a helpers.py beside the notebook must not stand in for the package.
+    kernel = [sys.executable, "-P", "-m", "ipykernel_launcher", "-f", connection]
+    kernel += ["--IPKernelApp.ignore_cwd=True", "--HistoryManager.hist_file=:memory:"]
+    if not protected:
+        return kernel
+    walls = ["bwrap", "--ro-bind", "/", "/", "--dev", "/dev", "--proc", "/proc"]
+    for folder in hidden:
+        walls += ["--tmpfs", folder]
+    walls += ["--bind", scratch, scratch, "--chdir", scratch]
+    return [*walls, "--unshare-all", "--die-with-parent", *kernel]
+
+
+def limit(megabytes, seconds):
+    """Limit this process and those that it starts."""
+    import resource  # not on Windows
+
+    for what, most in [
+        (resource.RLIMIT_DATA, megabytes * 2**20),
+        (resource.RLIMIT_CPU, seconds),
+        (resource.RLIMIT_FSIZE, FILE_BYTES),
+        (resource.RLIMIT_CORE, 0),
+    ]:
+        _, ceiling = resource.getrlimit(what)
+        most = most if ceiling == resource.RLIM_INFINITY else min(most, ceiling)
+        resource.setrlimit(what, (most, most))
+
+
+def main(connection, settings):
+    settings = json.loads(settings)
+    scratch = settings["scratch"]
+    # Files that an assignment brings along; the notebook itself, with its tests, stays away.
+    shutil.copytree(
+        os.getcwd(), scratch, ignore=shutil.ignore_patterns("*.ipynb"), dirs_exist_ok=True
+    )
+    os.chdir(scratch)
+    limit(settings["megabytes"], settings["seconds"])
+    os.environ |= {"IPYTHONDIR": scratch, "TMPDIR": scratch, "OMP_NUM_THREADS": "1"}
+    if settings["protected"]:
+        # Inside, processes are counted anew: the kernel would look for its parent in vain. An
+        # interrupt is for the kernel, which listens to it while a cell runs, not for bubblewrap.
+        del os.environ["JPY_PARENT_PID"]
+        signal.signal(signal.SIGINT, signal.SIG_IGN)
+    # What the kernel itself says is for nobody; what the cells print reaches nbgrader by itself.
+    nowhere = os.open(os.devnull, os.O_WRONLY)
+    os.dup2(nowhere, 1)
+    os.dup2(nowhere, 2)
+    line = command(connection, scratch, settings["hidden"], settings["protected"])
+    os.execvp(line[0], line)
+
+
+if __name__ == "__main__":
+    main(*sys.argv[1:])

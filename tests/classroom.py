@@ -1,0 +1,88 @@
+"""A class of students for the tests: what each hands in, made from the version given out."""
+
+import copy
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import nbformat
+from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook
+
+ROOT = Path(__file__).parents[1]
+ASSIGNMENTS = ROOT / "notebooks" / "assignments"
+
+
+def marked(cell, name, **more):
+    cell.metadata.nbgrader = {
+        "grade_id": name,
+        "schema_version": 3,
+        "task": False,
+        **{"grade": False, "solution": False, "locked": False, **more},
+    }
+    return cell
+
+
+def small_source():
+    """Return an assignment that runs in no time: double a number, and say why."""
+    solution = "def double(x):\n    ### BEGIN SOLUTION\n    return 2 * x\n    ### END SOLUTION\n"
+    shown = "assert double(3) == 6, 'double(3) should be 6'\n"
+    hidden = "### BEGIN HIDDEN TESTS\nassert double(-1) == -2\n### END HIDDEN TESTS"
+    ours = (
+        "from importlib.util import find_spec\n\n"
+        "where = find_spec('helpers').submodule_search_locations\n"
+        "assert where is not None and double(5) == 10, 'a helpers.py stands in for the package'"
+    )
+    why = "Why? *1 point for a reason.*\n\n### BEGIN SOLUTION\nBecause.\n### END SOLUTION"
+    notebook = new_notebook(
+        cells=[
+            new_markdown_cell("# Double"),
+            marked(new_code_cell("import math"), "setup", locked=True),
+            marked(new_code_cell(solution), "double", solution=True),
+            marked(new_code_cell(shown + hidden), "test_double", grade=True, locked=True, points=2),
+            marked(new_markdown_cell(why), "why", grade=True, solution=True, points=1),
+            marked(new_code_cell(ours), "test_helpers", grade=True, locked=True, points=1),
+        ]
+    )
+    notebook.metadata.kernelspec = {"name": "python3", "display_name": "Python 3"}
+    return notebook
+
+
+def cell(notebook, name):
+    (found,) = (c for c in notebook.cells if c.metadata.get("nbgrader", {}).get("grade_id") == name)
+    return found
+
+
+def answered(release, **answers):
+    """Return a copy of the version given out with answers in some of its cells."""
+    notebook = copy.deepcopy(release)
+    for name, source in answers.items():
+        cell(notebook, name).source = source
+    return notebook
+
+
+def right(release):
+    return answered(release, double="def double(x):\n    return x + x", why="It is twice.")
+
+
+def grade(folder, assignment, course, *options, **more):
+    """Run the command that the teacher runs."""
+    command = [sys.executable, ASSIGNMENTS / "grade.py", folder, assignment, "--course", course]
+    return subprocess.run(
+        [*map(str, command), *options], capture_output=True, text=True, env=environment(), **more
+    )
+
+
+def environment():
+    """The environment of a teacher who has installed the helpers from this repository."""
+    return os.environ | {"PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1"}
+
+
+def dumps(notebook):
+    return json.dumps(notebook)
+
+
+def write(path, notebook):
+    path.parent.mkdir(parents=True, exist_ok=True)
+    nbformat.write(notebook, path)

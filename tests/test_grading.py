@@ -1,0 +1,311 @@
+"""The grader with a class of students whose files hold all that can go wrong with them."""
+
+import csv
+import json
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import time
+
+import nbformat
+import pytest
+from nbgrader.api import Gradebook
+
+from tests import classroom
+from tests.classroom import answered, cell, right, write
+
+sys.path.insert(0, str(classroom.ASSIGNMENTS))
+from grading import intake, one, sandbox
+
+PROTECTED = sandbox.protection()
+TWICE = "def double(x):\n    return 2 * x\n"
+
+
+def course_in(folder):
+    course = folder / "course"
+    write(course / "source" / "double" / "double.ipynb", classroom.small_source())
+    shutil.copy(classroom.ASSIGNMENTS / "nbgrader_config.py", course)
+    return course
+
+
+@pytest.fixture(scope="module")
+def release(tmp_path_factory):
+    """The version given out, which holds neither solution nor hidden test."""
+    course = course_in(tmp_path_factory.mktemp("release"))
+    assert one.release(course, "double")["success"]
+    notebook = nbformat.read(course / "release" / "double" / "double.ipynb", as_version=4)
+    text = classroom.dumps(notebook)
+    assert "double(-1)" not in text and "2 * x" not in text and "Because" not in text
+    return notebook
+
+
+def without(notebook, name):
+    notebook.cells.remove(cell(notebook, name))
+    return notebook
+
+
+def copied(notebook, name):
+    again = nbformat.from_dict(json.loads(json.dumps(cell(notebook, name))))
+    again.id = "copy"
+    notebook.cells.insert(3, again)
+    return notebook
+
+
+def old_format(notebook):
+    notebook.nbformat_minor = 4
+    for each in notebook.cells:
+        del each["id"]
+    return notebook
+
+
+def heavy(notebook):
+    """50 MB of outputs."""
+    output = nbformat.v4.new_output("stream", text="x" * 50_000_000)
+    cell(notebook, "double").outputs = [output]
+    return notebook
+
+
+def other_kernel(notebook):
+    notebook.metadata.kernelspec = {"name": "conda-env-uni-py", "display_name": "Uni"}
+    return notebook
+
+
+def vandal(outside):
+    """An answer that destroys what it can reach."""
+    return (
+        f"import os, shutil\nshutil.rmtree({str(outside)!r}, ignore_errors=True)\n"
+        f"for place in [{str(outside / 'mine')!r}, 'here']:\n"
+        "    try:\n        open(place, 'w').write('x')\n    except OSError:\n        pass\n" + TWICE
+    )
+
+
+FLOOD = "while True:\n    print('x' * 10_000)\n"
+DEAF = (
+    "import time\nwhile True:\n    try:\n        time.sleep(9)\n    except KeyboardInterrupt:\n"
+    "        pass"
+)
+OURS = ["anna", "ben"]
+# Student: what is made of the right answers, points, and a word of the remark. None: no score.
+FAULTS = {
+    "copied_cell": (lambda n, _: copied(n, "test_double"), 3, "stands there 2 times"),
+    "copied_answer": (lambda n, _: copied(n, "double"), 3, "stands there 2 times"),
+    "deleted_test": (lambda n, _: without(n, "test_double"), 3, "test_double was deleted"),
+    "deleted_setup": (lambda n, _: without(n, "setup"), 3, "setup was deleted"),
+    "deleted_answer": (lambda n, _: without(n, "double"), 0, "double was deleted"),
+    "edited_test": (
+        lambda n, _: answered(n, double="def double(x):\n    return 7", test_double="pass"),
+        0,
+        "test_double was edited",
+    ),
+    "endless_loop": (lambda n, _: answered(n, double="while True: pass"), 0, "limit of time"),
+    "deaf_loop": (lambda n, _: answered(n, double=DEAF), None, "cannot be interrupted"),
+    "flood": (lambda n, _: answered(n, double=FLOOD + TWICE), 0, "limit of time"),
+    "memory_hog": (
+        lambda n, _: answered(n, double=TWICE + "hog = bytearray(3 * 2**30)"),
+        3,
+        "limit of memory",
+    ),
+    "kernel_name": (lambda n, _: other_kernel(n), 3, "kernel 'conda-env-uni-py'"),
+    "old_format": (lambda n, _: old_format(n), 3, "older notebook format, 4.4"),
+    "outputs": (lambda n, _: heavy(n), 3, "50 MB of outputs"),
+    "vandal": (lambda n, outside: answered(n, double=vandal(outside)), 3, ""),
+    "exit": (lambda n, _: answered(n, double=TWICE + "exit()"), 3, ""),
+    "hard_exit": (lambda n, _: answered(n, double="import os\nos._exit(0)"), None, "cell double"),
+    "cell_type": (
+        lambda n, _: (cell(n, "why").update(cell_type="code", outputs=[], execution_count=1), n)[1],
+        3,
+        "why had become a code cell",
+    ),
+    "untouched": (None, 0, "Replace this line with your answer."),
+}
+BYTES = {
+    "corrupt": (lambda text: text[: len(text) // 2], None, "JSON breaks off"),
+    "empty": (lambda text: "", None, "The file is empty"),
+    "not_a_notebook": (lambda text: '{"a": 1}', None, "not a notebook"),
+    "another": (lambda text: text.replace('"double', '"treble'), 0, "deleted"),
+    "no_marks": (
+        lambda text: text.replace('"grade_id"', '"x"'),
+        None,
+        "No cell of this assignment",
+    ),
+}
+
+
+@pytest.fixture(scope="module")
+def class_of_students(tmp_path_factory, release):
+    """Grade the class; return its folders, what was printed, and the rows of grades.csv."""
+    root = tmp_path_factory.mktemp("class")
+    course, folder, outside = course_in(root), root / "handed in", root / "precious"
+    outside.mkdir()
+    (outside / "file").write_text("keep me")
+    if not PROTECTED:
+        outside = root / "absent"  # nothing would hold the vandal back
+    for student, (change, *_) in FAULTS.items():
+        notebook = change(right(release), outside) if change else release
+        write(folder / student / "double.ipynb", notebook)
+    text = classroom.dumps(right(release))
+    for student, (change, *_) in BYTES.items():
+        (folder / f"{student}_double.ipynb").write_text(change(text))
+    write(folder / "anna" / "double.ipynb", right(release))
+    write(folder / "renamed" / "deep" / "Double final (1).ipynb", right(release))
+    accents = classroom.dumps(answered(right(release), why="Größer.")).replace("\\u00f6", "ö")
+    (folder / "Zoë Müller.ipynb").write_bytes(accents.replace("\\u00df", "ß").encode("cp1252"))
+    write(
+        folder / "shadow" / "double.ipynb",
+        answered(right(release), double="open('helpers.py', 'w').write('x = 1')\n" + TWICE),
+    )
+    (folder / "shadow" / "helpers.py").write_text("raise SystemExit")
+    write(folder / "two.ipynb", release)
+    write(folder / "two (1).ipynb", right(release))
+    os.utime(folder / "two.ipynb", (1, 1))
+    (folder / "nothing").mkdir()
+    (folder / "readme.txt").write_text("by the way")
+    done = classroom.grade(folder, "double", course, "--seconds", "3", timeout=280)
+    assert done.returncode == 1, done.stdout + done.stderr
+    return root, done, grades(course)
+
+
+def grades(course):
+    with open(course / "grades.csv", encoding="utf-8", newline="") as file:
+        return {row["student"]: row for row in csv.DictReader(file)}
+
+
+EXPECTED = {name: what[1:] for name, what in (FAULTS | BYTES).items()} | {
+    "anna": (3, ""),
+    "renamed": (3, ""),
+    "Zoë Müller": (3, "read as Windows-1252"),
+    "shadow": (3, ""),
+    "two": (3, "2 submissions"),
+    "nothing": (None, "No notebook was handed in"),
+}
+
+
+@pytest.mark.parametrize("student", EXPECTED)
+def test_each_student_is_graded_or_named_with_reason_and_cure(student, class_of_students):
+    root, done, rows = class_of_students
+    points, remark = EXPECTED[student]
+    row, report = rows[student], (root / "course" / "report_double.md").read_text()
+    assert row["score"] == ("" if points is None else f"{float(points)}"), row
+    assert row["status"] == ("not graded" if points is None else "graded")
+    assert remark in row["remarks"]
+    assert (f"**{student}**" in report) == bool(row["remarks"])
+    assert remark in report
+    page = root / "course" / "feedback" / student / "double" / "double.html"
+    assert page.exists() == (points is not None)
+
+
+def test_nobody_else_is_in_the_table(class_of_students):
+    root, done, rows = class_of_students
+    assert rows.keys() == EXPECTED.keys()
+    report = (root / "course" / "report_double.md").read_text()
+    assert "readme.txt" in report and "helpers.py" in report
+    assert "of 30 graded" not in done.stderr and "Traceback" not in report
+
+
+def test_nothing_outside_is_touched(class_of_students):
+    root, *_ = class_of_students
+    assert (root / "precious" / "file").read_text() == "keep me"
+    assert [path.name for path in (root / "precious").iterdir()] == ["file"]
+
+
+def test_the_report_says_whether_files_were_protected(class_of_students):
+    root, done, _ = class_of_students
+    report = (root / "course" / "report_double.md").read_text()
+    assert ("ran within bubblewrap" in report) == PROTECTED
+    assert ("bubblewrap is not at hand" in report) == (not PROTECTED)
+
+
+def test_again_grades_only_what_has_changed(class_of_students, release):
+    root, *_ = class_of_students
+    course = root / "course"
+    with Gradebook(f"sqlite:///{course}/gradebook.db") as gradebook:  # the teacher's own points
+        grade = gradebook.find_grade("why", "double", "double", "anna")
+        grade.manual_score, grade.needs_manual_grade = 1, False
+        gradebook.db.commit()
+    write(root / "handed in" / "corrupt_double.ipynb", right(release))
+    done = classroom.grade(root / "handed in", "double", course, "--seconds", "3", timeout=100)
+    assert "1/1 corrupt: graded" in done.stdout
+    rows = grades(course)
+    assert rows["corrupt"]["score"] == "3.0" and rows["corrupt"]["by_hand"] == "waiting"
+    assert rows["anna"]["score"] == "4.0" and rows["anna"]["by_hand"] == ""
+    assert rows["renamed"]["score"] == "3.0"
+
+
+def test_an_interrupted_run_is_resumed(tmp_path, release):
+    course, folder = course_in(tmp_path), tmp_path / "in"
+    for number in range(4):
+        write(folder / f"s{number}.ipynb", right(release))
+    slow = answered(right(release), double="import time\ntime.sleep(60)\n" + TWICE)
+    write(folder / "slow.ipynb", slow)
+    command = [sys.executable, classroom.ASSIGNMENTS / "grade.py", folder, "double"]
+    process = subprocess.Popen(
+        [*map(str, command), "--course", str(course), "--seconds", "100", "--jobs", "2"],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        env=classroom.environment(),
+        start_new_session=True,
+    )
+    deadline = time.monotonic() + 90
+    saved = course / ".graded" / "double"
+    while len(list(saved.glob("s?.json"))) < 4 and time.monotonic() < deadline:
+        time.sleep(0.1)
+    os.killpg(process.pid, signal.SIGINT)
+    said, _ = process.communicate(timeout=30)
+    assert process.returncode == 130 and "What was graded is kept" in said
+    assert "Traceback" not in said
+    before = {path.name: path.stat().st_mtime for path in saved.glob("*.json")}
+    assert sorted(before) == [f"s{number}.json" for number in range(4)]
+    write(folder / "slow.ipynb", right(release))
+    done = classroom.grade(folder, "double", course, timeout=100)
+    assert done.returncode == 0 and "1/1 slow: graded" in done.stdout, done.stdout + done.stderr
+    assert {row["score"] for row in grades(course).values()} == {"3.0"}
+
+
+@pytest.mark.parametrize(
+    "folder, assignment, sentence",
+    [
+        ("in", "treble", "no assignment 'treble'; there are: double."),
+        ("out", "double", "is not a folder. Name the one that holds the submissions."),
+        ("course/submitted", "double", "is nbgrader's own. Keep what comes in another folder."),
+    ],
+)
+def test_a_wrong_command_says_what_to_do(tmp_path, folder, assignment, sentence):
+    course = course_in(tmp_path)
+    (tmp_path / "in").mkdir()
+    (course / "submitted").mkdir()
+    done = classroom.grade(tmp_path / folder, assignment, course, timeout=60)
+    assert done.returncode == 2 and sentence in done.stderr
+    assert not (course / "grades.csv").exists()
+
+
+def test_nobody_is_graded_where_the_solution_itself_fails(tmp_path, release):
+    course, folder = course_in(tmp_path), tmp_path / "in"
+    source = classroom.small_source()
+    cell(source, "test_helpers").source += "\nimport a_package_that_is_missing"
+    write(course / "source" / "double" / "double.ipynb", source)
+    write(folder / "anna.ipynb", right(release))
+    done = classroom.grade(folder, "double", course, timeout=100)
+    assert done.returncode == 2 and "own solution does not get all points" in done.stderr
+    assert not (course / "grades.csv").exists()
+
+
+def test_students_are_found_by_folder_and_by_file(tmp_path):
+    for name in [
+        "a/x.ipynb",
+        "b.ipynb",
+        "b (2).ipynb",
+        "c_double.ipynb",
+        "double.ipynb",
+        "d/.ipynb_checkpoints/x.ipynb",
+        "__MACOSX/e.ipynb",
+        "f*/deep/x.ipynb",
+    ]:
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).touch()
+    students, strays = intake.find(tmp_path, "double")
+    counts = {student: len(files) for student, files in students.items()}
+    assert counts == {"a": 1, "b": 2, "c": 1, "d": 0, "f": 1}
+    assert [stray.name for stray in strays] == ["double.ipynb"]
