@@ -112,7 +112,11 @@ FAULTS = {
     "outputs": (lambda n, _: heavy(n), 3, "50 MB of outputs"),
     "vandal": (lambda n, outside: answered(n, double=vandal(outside)), 3, ""),
     "exit": (lambda n, _: answered(n, double=TWICE + "exit()"), 3, ""),
-    "hard_exit": (lambda n, _: answered(n, double="import os\nos._exit(0)"), None, "cell double"),
+    "hard_exit": (
+        lambda n, _: answered(n, double="import os\nos._exit(0)"),
+        None,
+        "cell setup or the one after",
+    ),
     "cell_type": (
         lambda n, _: (cell(n, "why").update(cell_type="code", outputs=[], execution_count=1), n)[1],
         3,
@@ -124,7 +128,7 @@ BYTES = {
     "corrupt": (lambda text: text[: len(text) // 2], None, "JSON breaks off"),
     "empty": (lambda text: "", None, "The file is empty"),
     "not_a_notebook": (lambda text: '{"a": 1}', None, "not a notebook"),
-    "another": (lambda text: text.replace('"double', '"treble'), 0, "deleted"),
+    "renamed_mark": (lambda text: text.replace('"double"', '"treble"'), 3, "double was deleted"),
     "no_marks": (
         lambda text: text.replace('"grade_id"', '"x"'),
         None,
@@ -163,6 +167,7 @@ def class_of_students(tmp_path_factory, release):
     (folder / "nothing").mkdir()
     (folder / "readme.txt").write_text("by the way")
     done = classroom.grade(folder, "double", course, "--seconds", "3", timeout=280)
+    print(done.stdout)
     assert done.returncode == 1, done.stdout + done.stderr
     return root, done, grades(course)
 

@@ -178,15 +178,14 @@ def guard(task, digest, context):
     process = context.Process(target=one.work, args=(task, digest, theirs))
     process.start()
     theirs.close()
-    seconds = one.total_seconds(task) + 60
+    seconds = one.total_seconds(task) + 30
     outcome = one.Outcome(task.student, digest, seconds=time.monotonic() - start)
     try:
         if ours.poll(seconds):
             return ours.recv()
         outcome.limited = [task.seconds, task.megabytes]
         outcome.reason = (
-            f"Not done after {seconds} s: a cell that cannot be interrupted. Look for an endless "
-            "loop; remove it from a copy, or ask for another, and run again."
+            f"Not done after {seconds} s, and stopped. Look for an endless loop. {one.CURE}"
         )
     except EOFError:
         process.join()

@@ -12,7 +12,7 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
 import nbformat
-from nbclient.exceptions import DeadKernelError
+from nbclient.exceptions import CellTimeoutError, DeadKernelError
 from nbgrader.apps import NbGraderAPI
 from nbgrader.converters import Autograde, GenerateFeedback
 from nbgrader.converters.base import NbGraderException
@@ -22,6 +22,9 @@ from traitlets.config import PyFileConfigLoader
 
 from grading import intake, sandbox
 
+ENDED = "Python ended before the notebook did: an exit, a crash or the limit of processor time."
+DEAF = "A cell cannot be interrupted: an endless loop that catches everything."
+CURE = "Mend a copy, or ask for another, and run again."
 LIMITS = {"CellTimeoutError": "time", "MemoryError": "memory"}
 OUTPUT_BYTES = 5_000_000  # of text and pictures shown; what comes after is dropped
 
@@ -77,20 +80,17 @@ class GuardedExecute(Execute):
     def preprocess(self, nb, resources):
         try:
             return super().preprocess(nb, resources)
-        except DeadKernelError:
-            self.ended = where_it_ended(nb)
+        except (DeadKernelError, CellTimeoutError) as error:
+            dead = isinstance(error, DeadKernelError)
+            self.ended = where_it_ended(nb, ENDED if dead else DEAF)
             raise
 
 
-def where_it_ended(notebook):
+def where_it_ended(notebook, reason):
     code = [cell for cell in notebook.cells if cell.cell_type == "code" and cell.source.strip()]
     last = [cell for cell in code if cell.execution_count or cell.outputs] or code[:1]
     name = intake.mark_of(last[-1]) or "added by the student"
-    return (
-        f"Python ended before the notebook did, in or after cell {name}: exit(), a crash, or the "
-        "limit of processor time. Remove what ends it from a copy, or ask for another, and run "
-        "again."
-    )
+    return f"{reason} It was cell {name} or the one after it. {CURE}"
 
 
 def work(task, digest, pipe):
