@@ -194,6 +194,27 @@ def move_sliders(page):
         assert red(page) == []
 
 
+def test_a_guess_is_seen_beside_the_result(folder, server, page):
+    ask = "from helpers.predict import predict\npredict('a', 'b')"
+    notebook = new_notebook(cells=[new_code_cell(source) for source in (ask, "1 + 1", "2 + 2")])
+    notebook.metadata.kernelspec = {"name": "python3", "display_name": "Python 3"}
+    nbformat.write(notebook, folder / "guess.ipynb")
+    page.goto(f"{server}/lab/tree/guess.ipynb?token={TOKEN}&reset")
+    page.wait_for_function(READY)
+    cells = page.locator(".jp-NotebookPanel:visible .jp-CodeCell")
+    cells.first.click()
+    page.keyboard.press("Shift+Enter")
+    button = page.get_by_role("button", name="(b)", exact=True)
+    button.click()
+    # The click has put the selection back: the first cell is run again, and keeps the guess.
+    for count in (2, 3, 4):
+        page.keyboard.press("Shift+Enter")
+        page.wait_for_function(f"() => ({LESSON})().cells.some(cell => cell.count === {count})")
+    assert "Your guess was (b)." in cells.nth(1).inner_text()
+    assert "guess" not in cells.nth(2).inner_text()
+    assert "mod-active" in button.get_attribute("class") and button.is_disabled()
+
+
 DIVIDES = "import ipywidgets\nipywidgets.interact(lambda n: print(1 / (3 - n)), n=(0, 4))"
 BROKEN = {
     "an error": ("1 / 0", "ZeroDivisionError"),
