@@ -1,0 +1,138 @@
+"""Wrong answers to assignment 01_split, and the points each must lose."""
+
+SPLIT = """
+def split(X, y, seed):
+    return train_test_split(X, y, {})
+"""
+
+SCALED = """
+def scaled(X, train, test):
+    {}
+"""
+
+ACCURACY = """
+def accuracy(network, X, y):
+    answers = network(torch.tensor(X, dtype=torch.float32)).argmax(dim=1)
+    return {}
+"""
+
+EXPERIMENT = """
+def experiment(X_train, y_train, X_test, y_test, seed):
+    {seeding}
+    inputs, labels = torch.tensor(X_train).float(), torch.tensor(y_train).long()
+    test_inputs, test_labels = torch.tensor(X_test).float(), torch.tensor(y_test).long()
+    {before}
+    network = make_network(X_train.shape[1])
+    optimizer = torch.optim.Adam(network.parameters(), lr=0.01)
+    history, kept = [], []
+    for _ in range(100):
+        optimizer.zero_grad()
+        nn.functional.cross_entropy(network(inputs), labels).backward()
+        optimizer.step()
+        right = network(test_inputs).argmax(dim=1) == test_labels
+        history.append(right.double().mean().item())
+        kept.append({{name: value.clone() for name, value in network.state_dict().items()}})
+    {after}
+"""
+
+SPREAD = """
+def spread(clf, X, y, n_splits):
+    scores = []
+    for i in range(n_splits):
+        parts = train_test_split(X, y, test_size=0.2, stratify=y, random_state={seed})
+        X_train, X_test, y_train, y_test = parts
+        scores.append(clf.fit(X_train, y_train).score({scored}))
+    return np.mean(scores), np.std(scores){divided}
+"""
+
+
+def experiment(seeding="torch.manual_seed(seed)", before="", after="return network, history[-1]"):
+    source = EXPERIMENT.format(seeding=seeding, before=before, after=after)
+    return {"experiment": source}
+
+
+def spread(seed="i", scored="X_test, y_test", divided=""):
+    return {"spread": SPREAD.format(seed=seed, scored=scored, divided=divided)}
+
+
+BEST_EPOCH = """best = int(np.argmax(history))
+    network.load_state_dict(kept[best])
+    return network, history[best]"""
+
+ALL_ROWS = """inputs, labels = torch.cat([inputs, test_inputs]), torch.cat([labels, test_labels])"""
+
+ON_TRAINING_ROWS = """right = network(inputs).argmax(dim=1) == labels
+    return network, right.double().mean().item()"""
+
+WRONG = {
+    "unstratified split": (
+        {"split": SPLIT.format("test_size=0.2, random_state=seed")},
+        {"test_split_shares": 1.0},
+    ),
+    "unseeded split": (
+        {"split": SPLIT.format("test_size=0.2, stratify=y")},
+        {"test_split_seed": 1.0},
+    ),
+    "seed ignored": (
+        {"split": SPLIT.format("test_size=0.2, stratify=y, random_state=42")},
+        {"test_split_seed": 1.0},
+    ),
+    "a quarter put away": (
+        {"split": SPLIT.format("stratify=y, random_state=seed")},
+        {"test_split_rows": 1.0},
+    ),
+    "labels shuffled apart": (
+        {
+            "split": """
+def split(X, y, seed):
+    X_train, X_test = train_test_split(X, test_size=0.2, stratify=y, random_state=seed)
+    y_train, y_test = train_test_split(y, test_size=0.2, stratify=y, random_state=seed + 1)
+    return X_train, X_test, y_train, y_test
+"""
+        },
+        {"test_split_rows": 1.0},
+    ),
+    "scaled before the split": (
+        {
+            "scaled": SCALED.format(
+                "X = StandardScaler().fit_transform(X); return X[train], X[test]"
+            )
+        },
+        {"test_scaled_training": 1.0},
+    ),
+    "each part scaled by itself": (
+        {
+            "scaled": SCALED.format(
+                "return tuple(StandardScaler().fit_transform(X[rows]) for rows in (train, test))"
+            )
+        },
+        {"test_scaled_test": 1.0},
+    ),
+    "accuracy that broadcasts": (
+        {"accuracy": ACCURACY.format("(answers == torch.tensor(y)).double().mean().item()")},
+        {"test_accuracy_column": 1.0},
+    ),
+    "accuracy as a tensor": (
+        {"accuracy": ACCURACY.format("(answers == torch.tensor(y).view(-1)).double().mean()")},
+        {"test_accuracy": 1.0},
+    ),
+    "best epoch by the test rows": (experiment(after=BEST_EPOCH), {"test_experiment_blind": 1.0}),
+    "best accuracy reported": (
+        experiment(after="return network, max(history)"),
+        {"test_experiment_accuracy": 1.0},
+    ),
+    "accuracy on training rows": (
+        experiment(after=ON_TRAINING_ROWS),
+        {"test_experiment_accuracy": 1.0},
+    ),
+    "trained on all rows": (experiment(before=ALL_ROWS), {"test_experiment_blind": 1.0}),
+    "unseeded network": (experiment(seeding=""), {"test_experiment_seed": 1.0}),
+    "every network the same": (
+        experiment(seeding="torch.manual_seed(0)"),
+        {"test_experiment_seed": 1.0},
+    ),
+    "the same split repeated": (spread(seed="0"), {"test_spread_splits": 1.0}),
+    "unseeded splits": (spread(seed="None"), {"test_spread_splits": 1.0}),
+    "spread on training rows": (spread(scored="X_train, y_train"), {"test_spread": 1.0}),
+    "standard error of the mean": (spread(divided=" / n_splits**0.5"), {"test_spread": 1.0}),
+}
