@@ -3,10 +3,15 @@
 # The versions are those of constraints.txt. pip reads its own settings as always, so
 # PIP_EXTRA_INDEX_URL (where to find torch without CUDA, for instance) works here as well.
 
+ASSIGNMENTS = notebooks/assignments
+WRITTEN = $(ASSIGNMENTS)/selfstudy/stamp
 NOTEBOOKS = $(sort $(wildcard notebooks/*.ipynb))
 PY = .venv/bin/python
 # The first of these that is Python 3.11 or newer; `make PYTHON=/path/to/python` names one.
 PYTHON = python3.11 python3 python3.12 python3.13 python3.14 python
+
+# Tests run in so many processes; a file of tests stays in one.
+WORKERS = 2
 
 # JupyterLab refuses to run as root (in a container, say) unless it is told that this is meant.
 ROOT_FLAG = $(if $(filter 0,$(shell id -u)),--allow-root)
@@ -17,23 +22,39 @@ CLEAN_ENV = env -u MPLBACKEND OMP_NUM_THREADS=1 JUPYTER_CONFIG_DIR="$(CURDIR)/.v
             IPYTHONDIR="$(CURDIR)/.venv/ipython" MPLCONFIGDIR="$(CURDIR)/.venv/matplotlib"
 
 .DEFAULT_GOAL = help
-.PHONY: help lab test refresh lint bench clean
+.PHONY: help lab test refresh lint bench clean assignments grade formgrader
 
 help:
 	@echo "make lab      open the course in JupyterLab"
 	@echo "make test     everything that is promised is checked: code, notebooks, browser"
+	@echo "make assignments   write what students get from notebooks/assignments/source"
+	@echo "make grade    grade what they hand in: FROM=folder ASSIGNMENT=01_split"
+	@echo "make formgrader    open nbgrader's page for grading by hand"
 	@echo "make refresh  run the notebooks again and store their new outputs"
 	@echo "make lint     ruff over code and notebooks"
 	@echo "make bench    the timings that the README states"
 	@echo "make clean    remove .venv and caches"
 
-lab: .venv/stamp
+lab: $(WRITTEN)
 	OMP_NUM_THREADS=1 $(PY) -m jupyterlab --ServerApp.root_dir=notebooks \
 	    --LabApp.default_url=/lab/tree/01_split.ipynb $(ROOT_FLAG) $(LAB_ARGS)
 
-test: lint
+test: lint $(WRITTEN)
 	$(CLEAN_ENV) $(PY) -m pytest tests helpers README.md $(NOTEBOOKS) --nbval --nbval-current-env \
-	    --nbval-sanitize-with tests/sanitize.cfg --nbval-cell-timeout 120
+	    --nbval-sanitize-with tests/sanitize.cfg --nbval-cell-timeout 120 -n $(WORKERS) --dist loadfile
+
+assignments: $(WRITTEN)
+
+$(WRITTEN): .venv/stamp $(wildcard $(ASSIGNMENTS)/source/*/*.ipynb $(ASSIGNMENTS)/*.py $(ASSIGNMENTS)/grading/*.py)
+	$(CLEAN_ENV) $(PY) $(ASSIGNMENTS)/release.py
+	@touch $@
+
+grade: .venv/stamp
+	@test "$(FROM)" -a "$(ASSIGNMENT)" || { echo "Say whose work: make grade FROM=folder ASSIGNMENT=01_split" >&2; exit 2; }
+	$(CLEAN_ENV) $(PY) $(ASSIGNMENTS)/grade.py "$(FROM)" "$(ASSIGNMENT)"
+
+formgrader: .venv/stamp
+	cd $(ASSIGNMENTS) && ../../$(PY) -m jupyterlab --LabApp.default_url=/formgrader $(ROOT_FLAG) $(LAB_ARGS)
 
 # One process a notebook, so that the memory it reports is that notebook's.
 refresh: .venv/stamp
@@ -53,6 +74,7 @@ clean:
 
 # Debian without python3-venv has no ensurepip; there the pip outside installs into the .venv.
 # Compiled on all cores afterwards, which pip would do on one; imports then take a third.
+# What nbgrader adds to JupyterLab is for teachers, who have `make formgrader`.
 # matplotlib builds its font cache here because it would say so inside the first notebook.
 .venv/stamp: pyproject.toml constraints.txt
 	@rm -f $@; \
@@ -79,4 +101,5 @@ clean:
 	$(PY) -m compileall -q -j 0 .venv/lib >/dev/null 2>&1; \
 	$(CLEAN_ENV) $(PY) -c 'import matplotlib.font_manager' \
 	    || stop "The installed packages cannot be imported: run 'make clean' and then make again."; \
+	$(PY) -m jupyter labextension disable --level=sys_prefix @jupyter/nbgrader; \
 	touch $@

@@ -31,7 +31,7 @@ def locked():
 
 
 EXTRAS = PROJECT["optional-dependencies"]
-TO_RUN = requirements(PROJECT["dependencies"] + EXTRAS["course"])
+TO_RUN = requirements(PROJECT["dependencies"] + EXTRAS["course"] + EXTRAS["grade"])
 TO_TEST = requirements(EXTRAS["test"])
 
 
@@ -64,10 +64,23 @@ def test_conda_has_what_the_notebooks_run_with_in_the_same_ranges():
     assert conda == {CONDA_NAMES.get(name, name): s for name, s in TO_RUN.items()}
 
 
-def test_postbuild_installs_the_helpers_and_nothing_else():
+def test_postbuild_installs_the_helpers_and_writes_the_assignments():
     post_build = ROOT / "postBuild"
     assert os.access(post_build, os.X_OK)
-    assert "pip install --no-cache-dir --no-deps -e ." in post_build.read_text()
+    commands = [line for line in post_build.read_text().splitlines() if line[:1] != "#"]
+    assert commands == [
+        "set -eu",
+        "python -m pip install --no-cache-dir --no-deps -e .",
+        "python notebooks/assignments/release.py",
+        "jupyter labextension disable --level=sys_prefix @jupyter/nbgrader",
+    ]
+
+
+def test_what_is_written_is_not_committed():
+    written = ["release/x", "selfstudy/x", "submitted/x", "gradebook.db", "grades.csv"]
+    for path in written:
+        command = ["git", "check-ignore", "-q", f"notebooks/assignments/{path}"]
+        assert subprocess.run(command, cwd=ROOT).returncode == 0, path
 
 
 def test_binder_sees_python_conda_and_postbuild():

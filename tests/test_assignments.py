@@ -1,0 +1,162 @@
+"""Each assignment, handed in by students who are right, wrong in typical ways, or idle."""
+
+import importlib
+import json
+import re
+import shutil
+import sys
+
+import nbformat
+import pytest
+from nbgrader.api import Gradebook
+
+from tests import classroom
+from tests.classroom import answered, cell, write
+
+sys.path.insert(0, str(classroom.ASSIGNMENTS))
+from grading import intake, one
+from release import for_selfstudy
+
+SOURCES = sorted((classroom.ASSIGNMENTS / "source").glob("*/*.ipynb"))
+LESSONS = sorted(path.stem for path in (classroom.ROOT / "notebooks").glob("??_*.ipynb"))
+SCREEN = 40  # lines
+COLOURS = re.compile(r"\x1b\[[\d;]*m")
+
+
+def answers(name):
+    return importlib.import_module(f"tests.answers.answers_{name}").WRONG
+
+
+def name_of(student):
+    return re.sub(r"[^\w .-]", "_", student)
+
+
+@pytest.fixture(scope="module", params=SOURCES, ids=lambda path: path.stem)
+def graded(request, tmp_path_factory):
+    """Hand in the solution, the untouched version and each wrong answer; grade them all."""
+    source = nbformat.read(request.param, as_version=4)
+    name, root = request.param.stem, tmp_path_factory.mktemp(request.param.stem)
+    course, folder = root / "course", root / "in"
+    shutil.copytree(request.param.parent, course / "source" / name)
+    shutil.copy(classroom.ASSIGNMENTS / "nbgrader_config.py", course)
+    assert one.release(course, name)["success"]
+    release = nbformat.read(course / "release" / name / f"{name}.ipynb", as_version=4)
+    marks = {mark: cells[0] for mark, cells in intake.marks(source).items()}
+    solution = {
+        mark: each.source for mark, each in marks.items() if each.metadata.nbgrader.solution
+    }
+    handed_in = {"idle": release, "right": answered(release, **solution)}
+    for student, (replaced, _) in answers(name).items():
+        assert replaced.keys() <= solution.keys(), f"{student}: no such answers"
+        handed_in[name_of(student)] = answered(release, **solution | replaced)
+    for student, notebook in handed_in.items():
+        write(folder / f"{student}.ipynb", notebook)
+    done = classroom.grade(folder, name, course, timeout=550)
+    assert done.returncode == 0, done.stdout + done.stderr
+    return name, course, source, release
+
+
+def points(course, name, student):
+    """Return the points lost by machine, and those that wait for the teacher, by test."""
+    with Gradebook(f"sqlite:///{course}/gradebook.db") as gradebook:
+        (notebook,) = gradebook.find_submission(name, student).notebooks
+        lost = {
+            g.name: g.max_score - g.auto_score for g in notebook.grades if g.auto_score is not None
+        }
+        waiting = {g.name: g.max_score for g in notebook.grades if g.auto_score is None}
+        top = {g.name: g.max_score for g in notebook.grades}
+    return {test: lost[test] for test in lost if lost[test]}, waiting, top
+
+
+@pytest.mark.timeout(600)
+def test_the_solution_gets_all_points_and_leaves_the_words_to_the_teacher(graded):
+    name, course, source, _ = graded
+    lost, waiting, top = points(course, name, "right")
+    assert lost == {}
+    written = {
+        mark
+        for mark, cells in intake.marks(source).items()
+        if cells[0].cell_type == "markdown" and cells[0].metadata.nbgrader.grade
+    }
+    assert waiting.keys() == written and written
+    for mark in written:
+        text = cell(source, mark).source
+        assert re.search(r"\d points? for", text), f"{mark} has no rubric"
+
+
+def test_the_untouched_version_gets_nothing_and_says_what_to_do(graded):
+    name, course, source, release = graded
+    lost, waiting, top = points(course, name, "idle")
+    assert lost == top and waiting == {}
+    notebook = nbformat.read(course / "autograded" / "idle" / name / f"{name}.ipynb", as_version=4)
+    tests = [c for c in notebook.cells if (intake.mark_of(c) or "").startswith("test_")]
+    for test in tests:
+        (error,) = (o for o in test.outputs if o.output_type == "error")
+        assert len(error.evalue.split()) >= 4, f"{intake.mark_of(test)}: {error.evalue!r}"
+        lines = COLOURS.sub("", "\n".join(error.traceback)).splitlines()
+        assert len(lines) <= SCREEN, f"{intake.mark_of(test)}: {len(lines)} lines"
+
+
+def test_each_wrong_answer_loses_exactly_its_points(graded):
+    name, course, *_ = graded
+    wrong = answers(name)
+    assert len(wrong) >= 4
+    found = {who: points(course, name, name_of(who))[0] for who in wrong}
+    assert found == {who: pytest.approx(lost) for who, (_, lost) in wrong.items()}
+    assert all(lost for _, lost in wrong.values())
+
+
+def test_nothing_is_given_away(graded):
+    name, course, source, release = graded
+    text = classroom.dumps(release)
+    for words in ("BEGIN SOLUTION", "BEGIN HIDDEN", "END HIDDEN"):
+        assert words not in text
+    given_out = "\n".join(each.source for each in release.cells)
+    for cells in intake.marks(source).values():
+        for part in re.findall(r"### BEGIN [A-Z ]+\n(.*?)[ ]*### END", cells[0].source, re.DOTALL):
+            assert part.strip() not in given_out
+
+
+def test_selfstudy_unfolds_what_was_taken_out(graded):
+    name, _, source, release = graded
+    notebook = for_selfstudy(source, nbformat.from_dict(release))
+    assert not intake.marks(notebook)
+    folded = "\n".join(c.source for c in notebook.cells if c.source.startswith("<details>"))
+    open_cells = [c.source for c in notebook.cells if not c.source.startswith("<details>")]
+    assert open_cells == [c.source for c in release.cells]
+    for cells in intake.marks(source).values():
+        for part in re.findall(r"### BEGIN [A-Z ]+\n(.*?)[ ]*### END", cells[0].source, re.DOTALL):
+            assert part.rstrip() in folded
+    nbformat.validate(notebook)
+
+
+def test_the_right_answer_draws_no_remark(graded):
+    name, course, *_ = graded
+    outcome = json.loads((course / ".graded" / name / "right.json").read_text())
+    assert outcome["graded"] and outcome["remarks"] == []
+
+
+def test_every_lesson_up_to_06_has_one():
+    assert [path.stem for path in SOURCES] == [name for name in LESSONS if name < "07"]
+
+
+@pytest.mark.parametrize("path", SOURCES, ids=lambda path: path.stem)
+def test_sources_are_stored_without_outputs_and_say_how_long_they_take(path):
+    notebook = nbformat.read(path, as_version=4)
+    nbformat.validate(notebook)
+    assert notebook.nbformat_minor >= 5 and notebook.metadata.kernelspec.name == "python3"
+    for each in notebook.cells:
+        assert not each.get("outputs") and each.get("execution_count") is None
+    first = notebook.cells[0].source
+    minutes = int(re.search(r"(\d+) minutes", first)[1])
+    assert 20 <= minutes <= 40
+    assert f"](../../../{path.stem}.ipynb)" in first
+    by_machine, by_hand = 0, 0
+    for cells in intake.marks(notebook).values():
+        mark = cells[0].metadata.nbgrader
+        if mark.grade and cells[0].cell_type == "code":
+            by_machine += mark.points
+        elif mark.grade:
+            by_hand += mark.points
+    assert f"{by_machine:g} points" in first and by_hand >= 2
+    assert re.search(rf"\b{by_hand:g} ", first)
