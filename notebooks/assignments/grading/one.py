@@ -194,6 +194,7 @@ def use_kernel(settings, task, folder):
     settings.KernelManager.connection_file = str(scratch / "kernel.json")
     settings.GuardedExecute.kernel_name = "limited"
     settings.GuardedExecute.timeout = task.seconds
+    settings.GuardedExecute.shutdown_kernel = "immediate"  # there is nothing to be saved
 
 
 def total_seconds(task):
