@@ -20,15 +20,15 @@ from release import for_selfstudy
 
 SOURCES = sorted((classroom.ASSIGNMENTS / "source").glob("*/*.ipynb"))
 LESSONS = sorted(path.stem for path in (classroom.ROOT / "notebooks").glob("??_*.ipynb"))
-N_ANSWERS = 5  # of each assignment: each takes a kernel of its own
 SCREEN = 40  # lines
 COLOURS = re.compile(r"\x1b\[[\d;]*m")
 
 
 def answers(name):
     """Return the most typical wrong answers; all of them where ALL_ANSWERS is set."""
-    wrong = importlib.import_module(f"tests.answers.answers_{name}").WRONG
-    return wrong if os.environ.get("ALL_ANSWERS") else dict(list(wrong.items())[:N_ANSWERS])
+    module = importlib.import_module(f"tests.answers.answers_{name}")
+    chosen = module.WRONG if os.environ.get("ALL_ANSWERS") else module.TYPICAL
+    return {who: module.WRONG[who] for who in chosen}
 
 
 def name_of(student):

@@ -151,11 +151,61 @@ def test_lesson_runs_in_jupyterlab(name, server, page):
 def run_all_cells(page, server, name):
     page.goto(f"{server}/lab/tree/{name}?token={TOKEN}&reset")
     page.wait_for_function(READY)
+    press_run_all(page)
+    assert red(page) == []
+
+
+def press_run_all(page):
     # The stored outputs go first, so that what is looked at below was made here.
     menu(page, "Edit", "Clear Outputs of All Cells")
     menu(page, "Run", "Run All Cells")
     page.wait_for_function(DONE)
-    assert red(page) == []
+
+
+# A solution other than the one that unfolds.
+SPLIT = """from sklearn.model_selection import StratifiedShuffleSplit
+
+def split(X, y, seed):
+    shuffled = StratifiedShuffleSplit(n_splits=1, test_size=0.2, random_state=seed)
+    train, test = next(shuffled.split(X, y))
+    return X[train], X[test], y[train], y[test]"""
+AT = "path => window.jupyterapp.shell.currentWidget?.context?.path === path"
+
+
+def test_a_visitor_goes_from_the_lesson_to_the_next_and_solves_a_question(server, page):
+    run_all_cells(page, server, "01_split.ipynb")
+    move_sliders(page)
+    follow(page, "What must a network promise", "02_estimator.ipynb")
+    page.get_by_role("tab", name="01_split.ipynb").click()
+    page.wait_for_function(AT, arg="01_split.ipynb")
+    follow(page, "Split, scale, train", "assignments/selfstudy/01_split/01_split.ipynb")
+    page.wait_for_function(READY)
+    press_run_all(page)  # it ends at the first check that fails
+    ((unsolved, said),) = failing(page)
+    assert "Replace this line with your answer." in said
+    notebook = page.locator(".jp-NotebookPanel:visible")
+    notebook.locator(".cm-content", has_text="def split(").first.click()
+    page.keyboard.press("Control+A")
+    page.keyboard.insert_text(SPLIT)
+    press_run_all(page)
+    ((next_unsolved, said),) = failing(page)
+    assert next_unsolved > unsolved + 2, "the three checks of the first question have turned"
+    assert "Replace this line with your answer." in said
+    solution = notebook.locator("details", has_text="def split(").first
+    assert not solution.locator("pre").first.is_visible()
+    solution.locator("summary").click()
+    assert solution.locator("pre").first.is_visible()
+
+
+def follow(page, link, path):
+    page.locator(".jp-NotebookPanel:visible").get_by_role("link", name=link).last.click()
+    page.wait_for_function(AT, arg=path)
+
+
+def failing(page):
+    """Return the number and the error of each cell of code that shows one."""
+    cells = enumerate(page.evaluate(LESSON)["cells"])
+    return [(number, "\n".join(cell["red"])) for number, cell in cells if cell["red"]]
 
 
 def menu(page, name, item):

@@ -9,6 +9,7 @@ from tests.benchmarks import (
     canary_matrix,
     checks,
     false_alarms,
+    grading,
     imports,
     lessons,
     race,
@@ -19,6 +20,15 @@ if __name__ == "__main__":
     print(
         f"{platform.machine()}, {os.cpu_count()} cores, torch on {torch.get_num_threads()} thread"
     )
-    for benchmark in (single_fit, imports, checks, lessons, race, false_alarms, canary_matrix):
+    for benchmark in (
+        single_fit,
+        imports,
+        checks,
+        lessons,
+        race,
+        false_alarms,
+        canary_matrix,
+        grading,
+    ):
         print(f"\n{benchmark.__doc__}")
         benchmark.main()

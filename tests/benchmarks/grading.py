@@ -45,7 +45,8 @@ def kinds(release, solution):
 
 def hand_in(folder, handed_in, students):
     for number in students:
-        work, path = handed_in[number % len(handed_in)], folder / f"student_{number:03}.ipynb"
+        path = folder / f"student_{number:03}.ipynb"
+        work = handed_in[7 * number % len(handed_in)]  # 7 steps on, so that any few are mixed
         if isinstance(work, str):
             path.write_text(work)
         else:
@@ -70,7 +71,7 @@ def main():
             start = time.perf_counter()
             done = classroom.grade(folder, NAME, course)
             seconds = time.perf_counter() - start
-            assert done.returncode == 1, done.stdout + done.stderr
+            assert done.returncode in (0, 1), done.stdout + done.stderr
             total += seconds
             print(
                 f"{size - before:4} more, {size:4} in all: {seconds:5.0f} s, "
