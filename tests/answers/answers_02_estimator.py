@@ -1,0 +1,90 @@
+"""Wrong answers to assignment 02_estimator, and the points each must lose."""
+
+RIGHT = """
+from sklearn.utils import check_random_state
+from sklearn.utils.validation import check_is_fitted, validate_data
+
+
+class MyClassifier(ClassifierMixin, BaseEstimator):
+    def __init__(self, module, epochs=30, lr=0.01, random_state=None):
+        self.module = module
+        self.epochs = epochs
+        self.lr = lr
+        self.random_state = random_state
+
+    def fit(self, X, y):
+        X, y = validate_data(self, X, y, dtype=np.float64)
+        self.classes_, y = np.unique(y, return_inverse=True)
+        seed = check_random_state(self.random_state).randint(2**31 - 1)
+        with torch.random.fork_rng(devices=[]):
+            torch.manual_seed(seed)
+            self.network_ = self.module(X.shape[1], len(self.classes_))
+        X, y = torch.as_tensor(X), torch.as_tensor(y)
+        optimizer = torch.optim.Adam(self.network_.parameters(), lr=self.lr)
+        for _ in range(self.epochs):
+            optimizer.zero_grad()
+            nn.functional.cross_entropy(self.network_(X), y).backward()
+            optimizer.step()
+        return self
+
+    def predict_proba(self, X):
+        check_is_fitted(self)
+        X = validate_data(self, X, reset=False, dtype=np.float64)
+        return self.network_(torch.as_tensor(X)).softmax(dim=1).detach().numpy()
+
+    def predict(self, X):
+        P = self.predict_proba(X)
+        return self.classes_[P.argmax(axis=1)]
+"""
+BUILD = "            self.network_ = self.module(X.shape[1], len(self.classes_))\n"
+NAMES = "        self.classes_, y = np.unique(y, return_inverse=True)\n"
+FORK = "        with torch.random.fork_rng(devices=[]):\n            torch.manual_seed(seed)\n    "
+
+
+def changed(*pairs):
+    """Return the right class with some of its lines replaced."""
+    source = RIGHT
+    for old, new in pairs:
+        assert old in source, old
+        source = source.replace(old, new)
+    return {"my_classifier": source}
+
+
+WRONG = {
+    # The naive wrapper: the network is made once and trained on and on.
+    "the network is kept": (
+        changed((BUILD, f"            if not hasattr(self, 'network_'):\n    {BUILD}")),
+        {"test_starts_anew": 2.0},
+    ),
+    "the rate is frozen in the constructor": (
+        changed(
+            ("        self.lr = lr\n", "        self.lr = lr\n        self._rate = lr\n"),
+            ("lr=self.lr)", "lr=self._rate)"),
+        ),
+        {"test_parameters": 2.0},
+    ),
+    "labels are class numbers": (
+        changed((NAMES, "        self.classes_ = np.arange(int(y.max()) + 1)\n")),
+        {"test_labels": 1.0},
+    ),
+    "random_state is ignored": (
+        changed(("check_random_state(self.random_state)", "np.random.RandomState()")),
+        {"test_random_state": 1.0},
+    ),
+    "the generator is not put back": (
+        changed((FORK, "        torch.manual_seed(seed)\n"), (BUILD[4:], BUILD[4:])),
+        {"test_generators": 1.0},
+    ),
+    "the input is not checked": (
+        changed(
+            ("        X, y = validate_data(self, X, y, dtype=np.float64)\n", ""),
+            ("        X = validate_data(self, X, reset=False, dtype=np.float64)\n", ""),
+        ),
+        {"test_input": 1.0},
+    ),
+    "logits for probabilities": (
+        changed((".softmax(dim=1)", "")),
+        {"test_probabilities": 1.0},
+    ),
+}
+TYPICAL = list(WRONG)[:5]
