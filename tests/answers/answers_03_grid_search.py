@@ -1,0 +1,103 @@
+"""Wrong answers to assignment 03_grid_search, and the points each must lose."""
+
+SEARCH = """
+def make_search(seed):
+    clf = {clf}
+    grid = {{
+        "torchclassifier__lr": [0.0001, 0.03],
+        "torchclassifier__module__hidden": [4, 16],
+    }}
+    return GridSearchCV(clf, grid, cv={cv})
+"""
+CLF = "make_pipeline(StandardScaler(), TorchClassifier(epochs=20, random_state=seed))"
+CV = "StratifiedKFold(3, shuffle=True, random_state=seed)"
+
+STUDY = """
+def study(search, X, y, seed):
+    {first}
+    X_train, X_test, y_train, y_test = train_test_split(
+        X, y, test_size=0.25, stratify=y, random_state=seed
+    )
+    search = clone(search).fit({rows})
+    {then}
+    return {{"params": {params}, "cv": search.best_score_, "test": {test}}}
+"""
+HONEST = {
+    "first": "pass",
+    "rows": "X_train, y_train",
+    "then": "pass",
+    "params": "search.best_params_",
+    "test": "search.score(X_test, y_test)",
+}
+BY_TEST = """candidates = [
+        clone(search.estimator).set_params(**params).fit(X_train, y_train)
+        for params in search.cv_results_["params"]
+    ]
+    scores = [candidate.score(X_test, y_test) for candidate in candidates]
+    chosen = int(np.argmax(scores))"""
+FIRST = "first = clone(search.estimator).set_params(**search.cv_results_['params'][0])"
+
+
+def search(clf=CLF, cv=CV):
+    return {"make_search": SEARCH.format(clf=clf, cv=cv)}
+
+
+def study(**changes):
+    return {"study": STUDY.format(**HONEST | changes)}
+
+
+WRONG = {
+    "scaled before the split": (
+        study(first="X = StandardScaler().fit_transform(X)"),
+        {"test_study_choice": 2.0},
+    ),
+    "tuned on the test rows": (
+        study(then=BY_TEST, params='search.cv_results_["params"][chosen]', test="max(scores)"),
+        {"test_study_choice": 2.0},
+    ),
+    "best_score_ for the test score": (
+        study(test="search.best_score_"),
+        {"test_study_look": 2.0},
+    ),
+    "unseeded folds": (
+        search(cv="StratifiedKFold(3, shuffle=True)"),
+        {"test_folds": 1.0},
+    ),
+    "not scaled": (
+        search(
+            clf='__import__("sklearn").pipeline.Pipeline([("torchclassifier", '
+            "TorchClassifier(epochs=20, random_state=seed))])"
+        ),
+        {"test_search": 2.0},
+    ),
+    "searched on all rows": (
+        study(
+            rows="X, y",
+            test="clone(search.best_estimator_).fit(X_train, y_train).score(X_test, y_test)",
+        ),
+        {"test_study_choice": 2.0},
+    ),
+    "unshuffled folds": (search(cv="3"), {"test_folds": 1.0}),
+    "another candidate than the one named": (
+        study(then=FIRST, test="first.fit(X_train, y_train).score(X_test, y_test)"),
+        {"test_study_look": 2.0},
+    ),
+    "spread over candidates": (
+        {
+            "fold_spread": """
+def fold_spread(search):
+    return search.best_score_, np.std(search.cv_results_["mean_test_score"], ddof=1)
+"""
+        },
+        {"test_spread": 1.0},
+    ),
+    "the smallest of all": (
+        {"smallest": 'def smallest(search):\n    return min(search.cv_results_["param_hidden"])\n'},
+        {"test_smallest": 2.0},
+    ),
+    "the best": (
+        {"smallest": 'def smallest(search):\n    return search.best_params_["hidden"]\n'},
+        {"test_smallest": 2.0},
+    ),
+}
+TYPICAL = list(WRONG)[:5]
