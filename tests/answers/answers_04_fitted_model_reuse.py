@@ -1,0 +1,64 @@
+"""Wrong answers to assignment 04_fitted_model_reuse, and the points each must lose."""
+
+from tests.answers.answers_02_estimator import BUILD, changed
+
+CANARY = """
+def knows_already(estimator, X, y, seed):
+    {first}
+    folds = KFold(4, shuffle=True, random_state=seed)
+    score = cross_val_score(clone(estimator), X, y, cv=folds).mean()
+    return bool({verdict})
+"""
+LOOP = """
+def fold_scores(recipe, X, y, seed):
+    torch.manual_seed(seed)
+    network, scores = recipe(X.shape[1], 2), []
+    for rows, held_out in StratifiedKFold(5, shuffle=True, random_state=seed).split(X, y):
+        {before}
+        train(network, X[rows], y[rows])
+        scores.append(accuracy(network, X[held_out], y[held_out]))
+    return scores
+"""
+
+
+def canary(verdict, first="pass"):
+    return {"knows_already": CANARY.format(verdict=verdict, first=first)}
+
+
+WRONG = {
+    "the naive wrapper": (
+        changed((BUILD, f"            if not hasattr(self, 'network_'):\n    {BUILD}")),
+        {"test_canaries": 2.0},
+    ),
+    "everyone knows": (canary("True"), {"test_accuses_no_one": 2.0}),
+    "no one knows": (canary("False"), {"test_finds_memory": 2.0}),
+    "a fixed threshold": (canary("score > 0.6"), {"test_accuses_no_one": 2.0}),
+    "the last layer alone is new": (
+        {"fold_scores": LOOP.format(before="network[2] = nn.Linear(16, 2).double()")},
+        {"test_fold_scores": 2.0},
+    ),
+    "a copy of the trained one": (
+        {"fold_scores": LOOP.format(before="network = pickle.loads(pickle.dumps(network))")},
+        {"test_fold_scores": 2.0},
+    ),
+    "fits what it was given": (
+        {
+            "knows_already": """
+def knows_already(estimator, X, y, seed):
+    rng = np.random.RandomState(seed)
+    folds = KFold(4, shuffle=True, random_state=seed)
+    score = cross_val_score(estimator, X, y, cv=folds).mean()
+    others = [rng.permutation(y) for _ in range(19)]
+    reference = [cross_val_score(estimator, X, other, cv=folds).mean() for other in others]
+    estimator.fit(X, y)
+    return bool(score > max(reference))
+"""
+        },
+        {"test_leaves_no_trace": 1.0},
+    ),
+    "judged on its training rows": (
+        canary("clone(estimator).fit(X, y).score(X, y) > 0.8"),
+        {"test_finds_memory": 2.0, "test_accuses_no_one": 2.0},
+    ),
+}
+TYPICAL = list(WRONG)[:6]
