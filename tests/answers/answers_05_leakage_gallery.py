@@ -1,0 +1,102 @@
+"""Wrong answers to assignment 05_leakage_gallery, and the points each must lose."""
+
+GENES = """
+def learn_genes(X, y, train, test, k=20):
+    {first}
+    clf = make_pipeline(SimpleImputer(), SelectKBest(k=k), LogisticRegression())
+    return clf.fit(X[train], y[train])
+"""
+FIRST_SELECTED = """
+def learn_genes(X, y, train, test, k=20):
+    keep = SelectKBest(k=k).fit(SimpleImputer().fit_transform(X), y).get_support()
+    clf = make_pipeline(SimpleImputer(), Columns(keep), LogisticRegression())
+    return clf.fit(X[train], y[train])
+
+
+from sklearn.base import BaseEstimator, TransformerMixin
+
+
+class Columns(TransformerMixin, BaseEstimator):
+    def __init__(self, keep):
+        self.keep = keep
+
+    def fit(self, X, y=None):
+        return self
+
+    def transform(self, X):
+        return X[:, self.keep]
+"""
+IMPUTED = """X = X.copy()
+    for label in np.unique(y):
+        X[y == label] = SimpleImputer().fit_transform(X[y == label])"""
+
+
+def clinic(cv):
+    return {"clinic_folds": f"def clinic_folds(table):\n    return list({cv})\n"}
+
+
+def market(body):
+    return {"market_folds": f"def market_folds(table):\n    {body}\n"}
+
+
+def rare(body):
+    return {"learn_rare": f"def learn_rare(X, y, train, test, seed):\n    {body}\n"}
+
+
+WRONG = {
+    "genes selected on all rows": ({"learn_genes": FIRST_SELECTED}, {"test_genes_many": 1.0}),
+    "gaps filled within each class": (
+        {"learn_genes": GENES.format(first=IMPUTED)},
+        {"test_genes_gaps": 1.0},
+    ),
+    "visits shuffled": (
+        clinic('StratifiedKFold(5, shuffle=True, random_state=1).split(table["X"], table["ill"])'),
+        {"test_clinic_folds": 2.0},
+    ),
+    "days shuffled": (
+        market('return list(KFold(5, shuffle=True, random_state=1).split(table["X"]))'),
+        {"test_market_order": 1.0, "test_market_known": 1.0},
+    ),
+    "oversampled before the split": (
+        rare(
+            "X, y = oversample(X, y, seed)\n"
+            "    rows = train_test_split(np.arange(len(y)), test_size=0.3, random_state=seed)\n"
+            "    clf = KNeighborsClassifier(5).fit(X[rows[0]], y[rows[0]])\n"
+            "    found = precision_score(y[rows[1]], clf.predict(X[rows[1]]), zero_division=0)\n"
+            "    return clf, found"
+        ),
+        {"test_rare_classifier": 1.0, "test_rare_precision": 1.0},
+    ),
+    "all of them leak": (
+        {"too_good": 'def too_good():\n    return set("abcdefgh")\n'},
+        {"test_too_good": 2.0},
+    ),
+    "the test rows oversampled as well": (
+        rare(
+            "clf = KNeighborsClassifier(5).fit(*oversample(X[train], y[train], seed))\n"
+            "    X_test, y_test = oversample(X[test], y[test], seed)\n"
+            "    return clf, precision_score(y_test, clf.predict(X_test), zero_division=0)"
+        ),
+        {"test_rare_precision": 1.0},
+    ),
+    "in order, but targets not yet known": (
+        market(
+            'rows = np.argsort(table["day"])\n'
+            "    return [(rows[i], rows[j]) for i, j in TimeSeriesSplit(5).split(rows)]"
+        ),
+        {"test_market_known": 1.0},
+    ),
+    "grouped by device": (
+        clinic('GroupKFold(5).split(table["X"], table["ill"], table["device"])'),
+        {"test_clinic_folds": 2.0},
+    ),
+    "an honest column dropped": (
+        {"ward_columns": 'def ward_columns():\n    return ["age", "fever", "pulse"]\n'},
+        {"test_ward_columns": 0.5},
+    ),
+    "every column kept": (
+        {"ward_columns": "def ward_columns():\n    return columns\n"},
+        {"test_ward_columns": 2.0},
+    ),
+}
+TYPICAL = list(WRONG)[:6]
