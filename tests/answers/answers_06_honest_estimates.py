@@ -1,0 +1,102 @@
+"""Wrong answers to assignment 06_honest_estimates, and the points each must lose."""
+
+PERMUTE = """
+def permutation_p(score, X, y, n, seed):
+    rng, real = np.random.default_rng(seed), score(X, y)
+    {first}
+    as_high = sum(score(X, {labels}) {at_least} real for _ in range(n))
+    return {p}
+"""
+HONEST = {"first": "pass", "labels": "rng.permutation(y)", "at_least": ">="}
+
+
+def permute(p="(1 + as_high) / (1 + n)", **changes):
+    return {"permutation_p": PERMUTE.format(p=p, **HONEST | changes)}
+
+
+WRONG = {
+    "tuned outside the folds": (
+        {
+            "nested": """
+def nested(estimator, grid, X, y, seed):
+    outer = StratifiedKFold(5, shuffle=True, random_state=seed)
+    chosen = GridSearchCV(estimator, grid, cv=outer).fit(X, y).best_estimator_
+    return cross_val_score(chosen, X, y, cv=outer)
+"""
+        },
+        {"test_nested_score": 2.0, "test_nested_rows": 1.0},
+    ),
+    "unseeded folds": (
+        {
+            "nested": """
+def nested(estimator, grid, X, y, seed):
+    search = GridSearchCV(estimator, grid, cv=3)
+    return cross_val_score(search, X, y, cv=StratifiedKFold(5, shuffle=True))
+"""
+        },
+        {"test_nested_rows": 1.0},
+    ),
+    "the best seed": (
+        {
+            "over_seeds": """
+def over_seeds(make, X, y, seeds):
+    scores = [cross_val_score(make(seed), X, y, cv=StratifiedKFold(5)) for seed in seeds]
+    best = max(scores, key=np.mean)
+    return best.mean(), best.std(ddof=1)
+"""
+        },
+        {"test_over_seeds": 1.0},
+    ),
+    "p can be 0": (permute(p="as_high / n"), {"test_permutation_p": 2.0}),
+    "only the winner is permuted": (
+        {
+            "search_p": """
+def search_p(estimator, grid, X, y, n, seed):
+    search = GridSearchCV(estimator, grid, cv=3).fit(X, y)
+    rng, winner = np.random.default_rng(seed), search.best_estimator_
+    others = [cross_val_score(winner, X, rng.permutation(y), cv=3).mean() for _ in range(n)]
+    return (1 + sum(np.array(others) >= search.best_score_)) / (1 + n)
+"""
+        },
+        {"test_search_p": 2.0},
+    ),
+    "one trial for an expectation": (
+        {
+            "best_of": """
+def best_of(k, n, p=0.5):
+    return float(np.random.RandomState(0).binomial(n, p, size=k).max() / n)
+"""
+        },
+        {"test_best_of": 2.0},
+    ),
+    "best_score_ in every fold": (
+        {
+            "nested": """
+def nested(estimator, grid, X, y, seed):
+    outer = StratifiedKFold(5, shuffle=True, random_state=seed)
+    return np.array([
+        GridSearchCV(estimator, grid, cv=3).fit(X[train], y[train]).best_score_
+        for train, _ in outer.split(X, y)
+    ])
+"""
+        },
+        {"test_nested_score": 2.0},
+    ),
+    "permuted once": (
+        permute(first="other = rng.permutation(y)", labels="other"),
+        {"test_permutation_p": 2.0},
+    ),
+    "ties do not count": (permute(at_least=">"), {"test_permutation_p": 2.0}),
+    "chosen before the folds": (
+        {
+            "nested": """
+def nested(estimator, grid, X, y, seed):
+    chosen = GridSearchCV(estimator, grid, cv=3).fit(X, y).best_params_
+    outer = StratifiedKFold(5, shuffle=True, random_state=seed)
+    return cross_val_score(estimator.set_params(**chosen), X, y, cv=outer)
+"""
+        },
+        {"test_nested_score": 2.0, "test_nested_rows": 1.0},
+    ),
+}
+TYPICAL = list(WRONG)[:5]
