@@ -40,7 +40,7 @@ lab: $(WRITTEN)
 	    --LabApp.default_url=/lab/tree/01_split.ipynb $(ROOT_FLAG) $(LAB_ARGS)
 
 test: lint $(WRITTEN)
-	$(CLEAN_ENV) $(PY) -m pytest tests helpers README.md $(NOTEBOOKS) --nbval --nbval-current-env \
+	$(CLEAN_ENV) $(PY) -m pytest tests helpers README.md $(NOTEBOOKS) -p tests.nbval_pictures --nbval --nbval-current-env \
 	    --nbval-sanitize-with tests/sanitize.cfg --nbval-cell-timeout 120 -n $(WORKERS) --dist loadfile
 
 assignments: $(WRITTEN)

@@ -27,7 +27,6 @@ from tests import refresh
 FOLDER = Path(__file__).parents[1] / "notebooks"
 LESSONS = sorted(FOLDER.glob("*.ipynb"))
 REFRESH = [sys.executable, refresh.__file__]
-MOST_MEGABYTES = 700
 
 
 # Reading a notebook -----------------------------------------------------------------------------
@@ -223,55 +222,18 @@ def test_lesson_is_normalised(path, tmp_path):
     assert list(is_normalised(None, path, tmp_path)) == []
 
 
-@pytest.mark.parametrize("path", LESSONS, ids=lambda path: path.stem)
-def test_lesson_run_again_is_the_same_and_fits_into_memory(path, tmp_path):
-    shutil.copytree(path.parent, tmp_path / "notebooks")
-    megabytes = run_again(copy := tmp_path / "notebooks" / path.name)
-    assert differences(path, copy) == []
-    assert megabytes < MOST_MEGABYTES
-
-
 def run_again(path):
     done = subprocess.run([*REFRESH, str(path)], capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
     return int(re.search(r"(\d+) MB", done.stdout)[1])
 
 
-def differences(before, after):
-    """What differs between two notebooks, to the byte; of pictures, what an eye could see.
-
-    Another processor moves a curve by some 1e-8, which may turn a pixel by a shade. Outputs that
-    nbval ignores, since they show a clock, are ignored here as well.
-    """
-    if before.read_bytes() == after.read_bytes():
-        return []
-    faults, texts = [], []
-    for path in (before, after):
-        notebook = nbformat.read(path, as_version=4)
-        for _, cell in code_cells(notebook):
-            if "nbval-ignore-output" in cell.metadata.get("tags", []):
-                cell.outputs = []
-        pngs = [output.data.pop("image/png") for _, output in pictures(notebook)]
-        texts.append((nbformat.writes(notebook), [pixels(png) for png in pngs]))
-    (text, drawn), (text_again, drawn_again) = texts
-    if text != text_again:
-        faults += ["the outputs differ: run make refresh and look at what changed"]
-    for i, (one, other) in enumerate(zip(drawn, drawn_again, strict=False), 1):
-        if one.shape != other.shape or np.abs(one - other).max() > 0.05:
-            faults += [f"picture {i} differs"]
-    return faults
-
-
-def pixels(png):
-    return matplotlib.image.imread(io.BytesIO(base64.b64decode(png)))
-
-
 # The checks are checked -------------------------------------------------------------------------
 
 
-def picture(side=4, shade=0.0):
+def picture(side=4):
     buffer = io.BytesIO()
-    grey = np.random.default_rng(0).random((side, side, 3)) * (1 - shade)
+    grey = np.random.default_rng(0).random((side, side, 3))
     matplotlib.image.imsave(buffer, grey)
     return base64.b64encode(buffer.getvalue()).decode()
 
@@ -382,27 +344,6 @@ def test_check_finds_what_is_not_normalised(path, tmp_path_factory):
     assert list(is_normalised(None, path, tmp_path_factory.mktemp("bad"))) != []
 
 
-@pytest.mark.parametrize("shade, found", [(0.01, []), (0.1, ["picture 1 differs"])])
-def test_a_picture_may_differ_by_what_no_eye_can_see(shade, found, path, tmp_path):
-    notebook = nbformat.read(path, as_version=4)
-    notebook.cells[3].outputs[0].data["image/png"] = picture(shade=shade)
-    again = tmp_path / "again.ipynb"
-    nbformat.write(notebook, again)
-    assert again.read_bytes() != path.read_bytes()
-    assert differences(path, again) == found
-
-
-@pytest.mark.parametrize("tags, n_faults", [([], 1), (["nbval-ignore-output"], 0)])
-def test_a_clock_may_differ_where_nbval_ignores_it(tags, n_faults, path, tmp_path):
-    notebook = nbformat.read(path, as_version=4)
-    notebook.cells[1].metadata["tags"] = tags
-    nbformat.write(notebook, path)
-    notebook.cells[1].outputs[0].data["text/plain"] = "0.4913"
-    again = tmp_path / "again.ipynb"
-    nbformat.write(notebook, again)
-    assert len(differences(path, again)) == n_faults
-
-
 def test_running_again_finds_a_changing_output_and_measures_memory(path, tmp_path):
     show = "display({'text/plain': ''}, metadata={'image/png': {'alt': 'A line.'}}, raw=True)"
     sources = ["block = bytearray(300_000_000)", "1 / 0", show, "import time\ntime.time()"]
@@ -412,7 +353,7 @@ def test_running_again_finds_a_changing_output_and_measures_memory(path, tmp_pat
     assert 300 < run_again(path) < 500
     copy = Path(shutil.copy(path, tmp_path / "copy.ipynb"))
     run_again(copy)
-    assert differences(path, copy) != []
+    assert copy.read_bytes() != path.read_bytes()
     notebook = nbformat.read(path, as_version=4)
     assert notebook.cells[1].metadata.tags == ["raises-exception"]
     assert notebook.cells[2].outputs[0].metadata["image/png"].alt == "A line."
