@@ -22,13 +22,14 @@ CLEAN_ENV = env -u MPLBACKEND OMP_NUM_THREADS=1 JUPYTER_CONFIG_DIR="$(CURDIR)/.v
             IPYTHONDIR="$(CURDIR)/.venv/ipython" MPLCONFIGDIR="$(CURDIR)/.venv/matplotlib"
 
 .DEFAULT_GOAL = help
-.PHONY: help lab test refresh lint bench clean assignments grade formgrader
+.PHONY: help lab test refresh lint bench clean assignments grade feedback formgrader
 
 help:
 	@echo "make lab      open the course in JupyterLab"
 	@echo "make test     everything that is promised is checked: code, notebooks, browser"
 	@echo "make assignments   write what students get from notebooks/assignments/source"
 	@echo "make grade    grade what they hand in: FROM=folder ASSIGNMENT=01_split"
+	@echo "make feedback    write the feedback again, with the points you gave: ASSIGNMENT=01_split"
 	@echo "make formgrader    open nbgrader's page for grading by hand"
 	@echo "make refresh  run the notebooks again and store their new outputs"
 	@echo "make lint     ruff over code and notebooks"
@@ -52,6 +53,9 @@ $(WRITTEN): .venv/stamp $(wildcard $(ASSIGNMENTS)/source/*/*.ipynb $(ASSIGNMENTS
 grade: .venv/stamp
 	@test "$(FROM)" -a "$(ASSIGNMENT)" || { echo "Say whose work: make grade FROM=folder ASSIGNMENT=01_split" >&2; exit 2; }
 	$(CLEAN_ENV) $(PY) $(ASSIGNMENTS)/grade.py "$(FROM)" "$(ASSIGNMENT)"
+
+feedback: .venv/stamp
+	cd $(ASSIGNMENTS) && $(CLEAN_ENV) ../../$(PY) -W ignore -m nbgrader generate_feedback "$(ASSIGNMENT)" --force
 
 formgrader: .venv/stamp
 	cd $(ASSIGNMENTS) && ../../$(PY) -m jupyterlab --LabApp.default_url=/formgrader $(ROOT_FLAG) $(LAB_ARGS)

@@ -1,0 +1,167 @@
+"""The teacher's guide: its numbers are counted again, its commands are run in order."""
+
+import os
+import re
+import shlex
+import shutil
+import socket
+import subprocess
+import time
+import urllib.request
+from pathlib import Path
+
+import nbformat
+import pytest
+from nbgrader.api import Gradebook
+
+from tests import classroom
+from tests.classroom import ROOT, answered, right, write
+
+GUIDE = (classroom.ASSIGNMENTS / "README.md").read_text(encoding="utf-8")
+NAME = "01_split"
+
+
+def test_words_and_minutes_are_counted():
+    rows = re.findall(
+        r"^\| \[(\d\d)\]\(\.\./(\S+)\) \| ([\d,]+) \| (\d+) min \| \[.*\]\(.*\) \| (\d+) min \|$",
+        GUIDE,
+        flags=re.MULTILINE,
+    )
+    assert len(rows) == 6
+    for _, file, words, reading, assignment in rows:
+        lesson = nbformat.read(ROOT / "notebooks" / file, as_version=4)
+        prose = "\n".join(c.source for c in lesson.cells if c.cell_type == "markdown")
+        counted = len(prose.partition("## Your turn")[0].split())
+        assert int(words.replace(",", "")) == pytest.approx(counted, rel=0.02), f"{file}: {counted}"
+        assert int(reading) == round(int(words.replace(",", "")) / 200)
+        source = classroom.ASSIGNMENTS / "source" / Path(file).stem / file
+        first = nbformat.read(source, as_version=4).cells[0].source
+        assert f"{assignment} minutes" in first
+    total = re.search(r"\| sum \| \| (\d+) min \| \| (\d+) min \|", GUIDE)
+    assert int(total[1]) == sum(int(row[3]) for row in rows)
+    assert int(total[2]) == sum(int(row[4]) for row in rows)
+
+
+def test_links_lead_to_headings():
+    for file, anchor in re.findall(r"\]\(\.\./(\w+\.ipynb)#([^|]*?)\) \|", GUIDE):
+        lesson = nbformat.read(ROOT / "notebooks" / file, as_version=4)
+        prose = "\n".join(c.source for c in lesson.cells if c.cell_type == "markdown")
+        headings = [h.replace(" ", "-") for h in re.findall(r"^#+ (.*)$", prose, re.MULTILINE)]
+        assert anchor in headings, f"{file}#{anchor}"
+
+
+def test_the_tests_named_are_tests_of_an_assignment():
+    named = set(re.findall(r"`(test_\w+)`", GUIDE))
+    sources = [path.read_text() for path in (classroom.ASSIGNMENTS / "source").glob("*/*.ipynb")]
+    assert named and [name for name in named if f'"{name}"' not in "".join(sources)] == []
+
+
+def test_twelve_questions_with_folded_answers():
+    quiz = GUIDE.partition("## Twelve questions")[2]
+    assert len(re.findall(r"^\d+\. .*\?", quiz, re.MULTILINE)) == 12
+    assert quiz.count("<details><summary>Answer</summary>") == 12
+
+
+def commands():
+    return re.search(r"```bash\n(.*?)```", GUIDE, flags=re.DOTALL)[1].splitlines()
+
+
+@pytest.fixture
+def school(tmp_path):
+    """A repository whose assignment is quick, and what two students have handed in."""
+    for name in ("Makefile", "pyproject.toml", "constraints.txt"):
+        shutil.copy(ROOT / name, tmp_path)
+    (tmp_path / ".venv").symlink_to(ROOT / ".venv")
+    course = tmp_path / "notebooks" / "assignments"
+    shutil.copytree(
+        classroom.ASSIGNMENTS,
+        course,
+        ignore=lambda folder, names: [n for n in names if not n.endswith(".py") and n != "grading"],
+    )
+    write(course / "source" / NAME / f"{NAME}.ipynb", classroom.small_source())
+    return tmp_path, course
+
+
+@pytest.mark.timeout(600)
+def test_the_commands_in_order(school):
+    if not (ROOT / ".venv" / "stamp").exists():
+        pytest.skip("make has not made .venv")
+    folder, course = school
+    release, grade, by_hand, again, feedback = commands()
+    run(release, folder)
+    given_out = nbformat.read(course / "release" / NAME / f"{NAME}.ipynb", as_version=4)
+    assert (course / "selfstudy" / NAME / f"{NAME}.ipynb").exists()
+    write(folder / "handed_in" / "anna" / f"{NAME}.ipynb", right(given_out))
+    write(folder / "handed_in" / "ben.ipynb", answered(given_out, why="Because two."))
+    assert "2 of 2 graded" in run(grade, folder)
+    look_at_formgrader(by_hand, folder)
+    with Gradebook(f"sqlite:///{course}/gradebook.db") as gradebook:
+        point = gradebook.find_grade("why", NAME, NAME, "anna")
+        point.manual_score, point.needs_manual_grade = 1, False
+        gradebook.find_comment("why", NAME, NAME, "anna").manual_comment = "Well put."
+        gradebook.db.commit()
+    assert "2 of 2 graded" in run(again, folder)
+    table = (course / "grades.csv").read_text()
+    assert "anna,graded,4.0,4.0" in table and "ben,graded,0.0,4.0,waiting" in table
+    run(feedback, folder)
+    page = course / "feedback" / "anna" / NAME / f"{NAME}.html"
+    assert "Well put." in page.read_text()
+
+
+def make(line):
+    """The command as it stands, except that .venv is taken as it is."""
+    word, *rest = shlex.split(line)
+    assert word == "make"
+    return [word, "-o", ".venv/stamp", *rest]
+
+
+def environment():
+    inside_make = ("MAKE", "MFLAGS")
+    clean = {k: v for k, v in os.environ.items() if not k.startswith(inside_make)}
+    return clean | {"PYTHONPATH": str(ROOT)}
+
+
+def run(line, folder):
+    done = subprocess.run(
+        make(line), cwd=folder, env=environment(), capture_output=True, text=True, timeout=200
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+    return done.stdout
+
+
+def look_at_formgrader(line, folder):
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    options = f"LAB_ARGS=--no-browser --port={port} --IdentityProvider.token=guide"
+    with open(folder / "log", "w") as log:
+        lab = subprocess.Popen(
+            [*make(line), options],
+            cwd=folder,
+            env=environment(),
+            stdout=log,
+            stderr=log,
+            start_new_session=True,
+        )
+    request = urllib.request.Request(
+        f"http://127.0.0.1:{port}/formgrader/api/submissions/{NAME}",
+        headers={"Authorization": "token guide"},
+    )
+    try:
+        page = wait_for(request)
+    finally:
+        os.killpg(lab.pid, 15)
+        lab.wait(timeout=30)
+    assert "anna" in page and "ben" in page
+
+
+def wait_for(request):
+    deadline = time.monotonic() + 90
+    while True:
+        try:
+            with urllib.request.urlopen(request, timeout=30) as answer:
+                return answer.read().decode()
+        except OSError:
+            if time.monotonic() > deadline:
+                raise
+            time.sleep(0.2)
