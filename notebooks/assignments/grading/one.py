@@ -53,7 +53,7 @@ class Outcome:
     file: str = ""
     remarks: list = field(default_factory=list)
     reason: str = ""  # why it was not graded, and the cure
-    limited: list = field(default_factory=list)  # the limits, where one was met
+    limited: list = field(default_factory=list)  # the limits, where they may have decided
     final: bool = True  # False: the next run tries again
     seconds: float = 0.0
 
@@ -118,6 +118,7 @@ def grade(task, digest):
         outcome.graded = True
     except intake.NotGraded as error:
         outcome.reason = str(error)
+        outcome.limited = [task.seconds, task.megabytes]  # other limits are worth another try
     except Exception:
         outcome.reason = "The grader itself failed: run again. " + traceback.format_exc()[-2000:]
         outcome.final = False
