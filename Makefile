@@ -41,8 +41,10 @@ lab: $(WRITTEN)
 	    --LabApp.default_url=/lab/tree/01_split.ipynb $(ROOT_FLAG) $(LAB_ARGS)
 
 test: lint $(WRITTEN)
-	$(CLEAN_ENV) $(PY) -m pytest tests helpers README.md $(NOTEBOOKS) -p tests.nbval_pictures --nbval --nbval-current-env \
-	    --nbval-sanitize-with tests/sanitize.cfg --nbval-cell-timeout 120 -n $(WORKERS) --dist loadfile
+	$(CLEAN_ENV) $(PY) -m pytest tests helpers README.md $(NOTEBOOKS) \
+	    -p tests.nbval_pictures --nbval --nbval-current-env --nbval-cell-timeout 120 \
+	    --nbval-sanitize-with tests/sanitize.cfg \
+	    -n $(WORKERS) --dist loadfile --no-loadscope-reorder
 
 assignments: $(WRITTEN)
 
