@@ -115,7 +115,7 @@ FAULTS = {
     "hard_exit": (
         lambda n, _: answered(n, double="import os\nos._exit(0)"),
         None,
-        "cell setup or the one after",
+        "Python ended before",
     ),
     "cell_type": (
         lambda n, _: (cell(n, "why").update(cell_type="code", outputs=[], execution_count=1), n)[1],
