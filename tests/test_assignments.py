@@ -18,6 +18,9 @@ sys.path.insert(0, str(classroom.ASSIGNMENTS))
 from grading import intake, one
 from release import for_selfstudy
 
+# The first test of each assignment grades a class.
+pytestmark = pytest.mark.timeout(600)
+
 SOURCES = sorted((classroom.ASSIGNMENTS / "source").glob("*/*.ipynb"))
 LESSONS = sorted(path.stem for path in (classroom.ROOT / "notebooks").glob("??_*.ipynb"))
 SCREEN = 40  # lines
@@ -76,7 +79,6 @@ def points(course, name, student):
     return {test: lost[test] for test in lost if lost[test]}, waiting, top
 
 
-@pytest.mark.timeout(600)
 def test_the_solution_gets_all_points_and_leaves_the_words_to_the_teacher(graded):
     name, course, source, _ = graded
     lost, waiting, top = points(course, name, "right")
