@@ -3,6 +3,7 @@
 import base64
 import io
 import os
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -11,7 +12,9 @@ import matplotlib.image
 import nbformat
 import numpy as np
 import pytest
-from nbformat.v4 import new_code_cell, new_notebook
+from nbformat.v4 import new_code_cell, new_notebook, new_output
+
+from tests.nbval_pictures import PNG, WIDGET, differences
 
 ROOT = Path(__file__).parents[1]
 SHOW = """import base64, io
@@ -27,26 +30,29 @@ for _ in range({times}):
 TOY = {"shade": 0.5, "alt": "Grey.", "times": 1}
 
 
+def output(shade=TOY["shade"], side=4, alt=TOY["alt"]):
+    buffer = io.BytesIO()
+    matplotlib.image.imsave(buffer, np.full((side, side, 3), shade))
+    data = {PNG: base64.b64encode(buffer.getvalue()).decode(), "text/plain": ""}
+    return new_output("display_data", data, metadata={PNG: {"alt": alt}})
+
+
 def stored(path, tags=(), **changes):
     """Write a notebook whose stored outputs are those of TOY and whose code may do otherwise."""
-    shade = np.full((4, 4, 3), TOY["shade"])
-    buffer = io.BytesIO()
-    matplotlib.image.imsave(buffer, shade)
-    data = {"image/png": base64.b64encode(buffer.getvalue()).decode(), "text/plain": ""}
-    alt = {"image/png": {"alt": TOY["alt"]}}
-    output = nbformat.v4.new_output("display_data", data, metadata=alt)
-    cell = new_code_cell(SHOW.format(**TOY | changes), execution_count=1, outputs=[output])
+    cell = new_code_cell(SHOW.format(**TOY | changes), execution_count=1, outputs=[output()])
     cell.metadata["tags"] = list(tags)
     hog = new_code_cell("block = bytearray(300_000_000)", execution_count=2)
     nbformat.write(new_notebook(cells=[cell, hog]), path)
 
 
-def nbval(path, megabytes=700):
+def nbval(*paths, megabytes=None, options=()):
+    """Run the plugin on notebooks, with another limit than its own if one is given."""
     command = [sys.executable, "-m", "pytest", "-p", "tests.nbval_pictures", "--nbval"]
+    limit = {} if megabytes is None else {"MOST_MEGABYTES": str(megabytes)}
     return subprocess.run(
-        [*command, "--nbval-current-env", "-q", "-c", os.devnull, str(path)],
+        [*command, "--nbval-current-env", "-q", "-c", os.devnull, *options, *map(str, paths)],
         cwd=ROOT,
-        env=os.environ | {"MOST_MEGABYTES": str(megabytes)},
+        env={k: v for k, v in os.environ.items() if k != "MOST_MEGABYTES"} | limit,
         capture_output=True,
         text=True,
     )
@@ -57,7 +63,7 @@ def nbval(path, megabytes=700):
     [
         ({}, ""),
         ({"shade": 0.51}, ""),
-        ({"shade": 0.6}, "picture 1 differs"),
+        ({"shade": 0.6}, "picture 1 differs. Run `make refresh`"),
         ({"shade": 0.6, "tags": ["nbval-ignore-output"]}, ""),
         ({"alt": "Gray."}, "the text of picture 1 differs"),
     ],
@@ -69,7 +75,71 @@ def test_pictures_are_compared_as_an_eye_would(changes, found, tmp_path):
     assert found in done.stdout
 
 
-def test_a_kernel_that_takes_too_much_is_named(tmp_path):
+def text(said, kind="display_data", **more):
+    return new_output(kind, {"text/plain": said}, **more)
+
+
+def printed(said):
+    return new_output("stream", name="stdout", text=said)
+
+
+def error(line):
+    return new_output("error", ename="E", evalue="no", traceback=[line, "E: no"])
+
+
+VIEW = new_output("display_data", {WIDGET: {"model_id": "1"}, "text/plain": "Slider()"})
+OVERLOOKS = "what nbval overlooks"
+PAIRS = {
+    "the same": ([output(), text("1")], [output(), text("1")], ""),
+    "no picture": ([output()], [], "pictures: 0 instead of 1"),
+    "one picture more": ([output()], [output(), output()], "pictures: 2 instead of 1"),
+    "a larger picture": ([output()], [output(side=5)], "picture 1 differs"),
+    "the second picture": ([output(), output()], [output(), output(0.6)], "picture 2 differs"),
+    "a clock": ([printed("2.1 s")], [printed("2.2 s")], OVERLOOKS),
+    "an address": ([text("<f at 0x7f0000>")], [text("<f at 0x7f0001>")], OVERLOOKS),
+    "the order": ([printed("1"), output()], [output(), printed("1")], OVERLOOKS),
+    "the kind": ([text("1")], [text("1", "execute_result")], OVERLOOKS),
+    "metadata": ([text("1")], [text("1", metadata={"isolated": True})], OVERLOOKS),
+    "a traceback": ([error("In[3], line 1")], [error("In[3], line 2")], OVERLOOKS),
+    "a count": ([error("In[3], line 1")], [error("In[1], line 1")], ""),
+    "another count": (
+        [text("1", "execute_result", execution_count=3)],
+        [text("1", "execute_result", execution_count=1)],
+        "",
+    ),
+    "a widget, never stored": ([text("1")], [VIEW, text("1")], ""),
+}
+
+
+@pytest.mark.parametrize("before, after, found", PAIRS.values(), ids=PAIRS)
+def test_what_nbval_overlooks_is_found(before, after, found):
+    faults = differences(before, after)
+    assert len(faults) == bool(found) and found in "".join(faults)
+
+
+@pytest.mark.skipif(not Path("/proc/self/status").exists(), reason="the system does not say")
+@pytest.mark.parametrize("options", [[], ["-n", "2", "--dist", "loadfile"]], ids=["one", "two"])
+def test_each_kernel_that_takes_too_much_is_named(options, tmp_path):
+    for name in ("first", "second"):
+        stored(tmp_path / f"{name}.ipynb")
+    small = new_notebook(cells=[new_code_cell("one = 1", execution_count=1)])
+    nbformat.write(small, tmp_path / "modest.ipynb")
+    paths = [tmp_path / f"{name}.ipynb" for name in ("first", "modest", "second")]
+    done = nbval(*paths, megabytes=300, options=options)
+    assert done.returncode == 1 and "5 passed, 2 errors" in done.stdout, done.stdout
+    for name in ("first", "second"):
+        assert re.search(rf"The kernel of {name}.ipynb took \d+ MB .* do with 300\.", done.stdout)
+
+
+ENDS = {"dies": "import os\nos._exit(1)", "hangs": "import time\ntime.sleep(60)"}
+
+
+@pytest.mark.parametrize("source", ENDS.values(), ids=ENDS)
+def test_a_kernel_that_ends_early_fails_its_own_cell_only(source, tmp_path):
+    nbformat.write(
+        new_notebook(cells=[new_code_cell(source, execution_count=1)]), tmp_path / "ends.ipynb"
+    )
     stored(tmp_path / "toy.ipynb")
-    done = nbval(tmp_path / "toy.ipynb", megabytes=300)
-    assert done.returncode == 1 and "The kernel of toy.ipynb took" in done.stdout
+    options = ["--nbval-cell-timeout", "3"]
+    done = nbval(tmp_path / "ends.ipynb", tmp_path / "toy.ipynb", options=options)
+    assert "1 failed, 2 passed" in done.stdout and "error" not in done.stdout.split("\n")[-2]
