@@ -4,8 +4,8 @@
 
     python tests/refresh.py notebooks/01_split.ipynb
 
-Prints what the run took. `make refresh` does this for every notebook; tests/test_notebooks.py
-does it on a copy and compares.
+Prints what the run took. `make refresh` does this for every notebook. That nothing has changed
+since is for nbval to check, which `make test` runs with tests/nbval_pictures.py.
 """
 
 import resource
@@ -17,7 +17,7 @@ from pathlib import Path
 import nbformat
 from nbclient import NotebookClient
 
-# Outputs and counts stay, because nbval compares them. Clocks, widget states and the patch
+# Outputs and counts stay, because they are compared. Clocks, widget states and the patch
 # version of Python go, because they differ from run to run or from machine to machine.
 NORMALISE = [
     *(sys.executable, "-m", "nbstripout", "--keep-output", "--keep-count", "--unix-newlines"),

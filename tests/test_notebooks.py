@@ -1,8 +1,9 @@
 """What every lesson keeps: it was run, it says what it computed, and it is short.
 
 A check is a function that yields one sentence for each fault of a notebook. Each is tried on a
-broken notebook as well (`BREAK`), so that none of them can pass by looking at nothing. nbval,
-which `make test` runs beside this, compares the outputs; it passes a notebook without any.
+broken notebook as well (`BREAK`), so that none of them can pass by looking at nothing. No lesson
+is run here: nbval, which `make test` runs beside this with tests/nbval_pictures.py, runs each and
+compares its outputs; it passes a notebook without any.
 """
 
 import base64
