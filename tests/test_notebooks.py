@@ -21,6 +21,7 @@ import matplotlib.image
 import nbformat
 import numpy as np
 import pytest
+from ipykernel.ipkernel import IPythonKernel
 from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook, new_output
 
 from tests import refresh
@@ -221,6 +222,13 @@ def test_lesson(path, check):
 @pytest.mark.parametrize("path", LESSONS, ids=lambda path: path.stem)
 def test_lesson_is_normalised(path, tmp_path):
     assert list(is_normalised(None, path, tmp_path)) == []
+
+
+@pytest.mark.parametrize("path", LESSONS, ids=lambda path: path.stem)
+def test_lesson_names_the_language_that_its_kernel_speaks(path):
+    """Else `make refresh` would change it, which is not an output that nbval compares."""
+    spoken = {k: v for k, v in IPythonKernel.language_info.items() if k != "version"}
+    assert nbformat.read(path, as_version=4).metadata.language_info == spoken
 
 
 def run_again(path):
