@@ -31,12 +31,21 @@ IMPUTED = """X = X.copy()
         X[y == label] = SimpleImputer().fit_transform(X[y == label])"""
 
 
+SPLITTERS = "from sklearn.model_selection import GroupKFold, TimeSeriesSplit\n\n\n"
+MEANS_OF_ALL = """
+def learn_genes(X, y, train, test, k=20):
+    impute = SimpleImputer().fit(X)
+    clf = make_pipeline(SelectKBest(k=k), LogisticRegression())
+    return make_pipeline(impute, clf.fit(impute.transform(X[train]), y[train]))
+"""
+
+
 def clinic(cv):
-    return {"clinic_folds": f"def clinic_folds(table):\n    return list({cv})\n"}
+    return {"clinic_folds": f"{SPLITTERS}def clinic_folds(table):\n    return list({cv})\n"}
 
 
 def market(body):
-    return {"market_folds": f"def market_folds(table):\n    {body}\n"}
+    return {"market_folds": f"{SPLITTERS}def market_folds(table):\n    {body}\n"}
 
 
 def rare(body):
@@ -97,6 +106,41 @@ WRONG = {
     "every column kept": (
         {"ward_columns": "def ward_columns():\n    return columns\n"},
         {"test_ward_columns": 2.0},
+    ),
+    "gaps filled with means of all rows": (
+        {"learn_genes": MEANS_OF_ALL},
+        {"test_genes_gaps": 1.0},
+    ),
+    "the order of the table taken for that of time": (
+        market('return list(TimeSeriesSplit(5, gap=7).split(table["X"]))'),
+        {"test_market_order": 1.0, "test_market_known": 1.0},
+    ),
+    "what predicts best dropped": (
+        {
+            "ward_columns": "def ward_columns():\n"
+            '    return ["age", "fever", "doses", "pulse", "letter"]\n'
+        },
+        {"test_ward_columns": 1.5},
+    ),
+    "the ill of all rows copied": (
+        rare(
+            "ill = np.random.default_rng(seed).choice(np.flatnonzero(y), len(train) * 8 // 10)\n"
+            "    rows = np.r_[train, ill]\n"
+            "    clf = KNeighborsClassifier(5).fit(X[rows], y[rows])\n"
+            "    return clf, precision_score(y[test], clf.predict(X[test]), zero_division=0)"
+        ),
+        {"test_rare_classifier": 1.0},
+    ),
+    "not balanced": (
+        rare(
+            "clf = KNeighborsClassifier(5).fit(X[train], y[train])\n"
+            "    return clf, precision_score(y[test], clf.predict(X[test]), zero_division=0)"
+        ),
+        {"test_rare_classifier": 1.0},
+    ),
+    "whatever touches all rows suspected": (
+        {"too_good": 'def too_good():\n    return set("abdfgh")\n'},
+        {"test_too_good": 1.0},
     ),
 }
 TYPICAL = list(WRONG)[:6]
