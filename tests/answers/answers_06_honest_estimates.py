@@ -98,5 +98,62 @@ def nested(estimator, grid, X, y, seed):
         },
         {"test_nested_score": 2.0, "test_nested_rows": 1.0},
     ),
+    "no search in the folds": (
+        {
+            "nested": """
+def nested(estimator, grid, X, y, seed):
+    outer = StratifiedKFold(5, shuffle=True, random_state=seed)
+    return cross_val_score(estimator, X, y, cv=outer)
+"""
+        },
+        {"test_nested_rows": 1.0},
+    ),
+    "not stratified": (
+        {
+            "nested": """
+def nested(estimator, grid, X, y, seed):
+    from sklearn.model_selection import KFold
+
+    outer = KFold(5, shuffle=True, random_state=seed)
+    return cross_val_score(GridSearchCV(estimator, grid, cv=3), X, y, cv=outer)
+"""
+        },
+        {"test_nested_rows": 1.0},
+    ),
+    "the standard error for the deviation": (
+        {
+            "over_seeds": """
+def over_seeds(make, X, y, seeds):
+    scores = [cross_val_score(make(seed), X, y, cv=StratifiedKFold(5)).mean() for seed in seeds]
+    return np.mean(scores), stats.sem(scores)
+"""
+        },
+        {"test_over_seeds": 1.0},
+    ),
+    "the search permuted once": (
+        {
+            "search_p": """
+def search_p(estimator, grid, X, y, n, seed):
+    search = GridSearchCV(estimator, grid, cv=3)
+    real, other = search.fit(X, y).best_score_, np.random.default_rng(seed).permutation(y)
+    return (1 + sum(search.fit(X, other).best_score_ >= real for _ in range(n))) / (1 + n)
+"""
+        },
+        {"test_search_p": 2.0},
+    ),
+    "only the refit is permuted": (
+        {
+            "search_p": """
+def search_p(estimator, grid, X, y, n, seed):
+    search, rng = GridSearchCV(estimator, grid, cv=3), np.random.default_rng(seed)
+    real, others = search.fit(X, y).best_score_, []
+    for _ in range(n):
+        chosen = search.fit(X, y).best_estimator_
+        others.append(cross_val_score(chosen, X, rng.permutation(y), cv=3).mean())
+    return (1 + sum(np.array(others) >= real)) / (1 + n)
+"""
+        },
+        {"test_search_p": 2.0},
+    ),
 }
 TYPICAL = list(WRONG)[:5]
