@@ -19,13 +19,15 @@ class MyClassifier(ClassifierMixin, BaseEstimator):
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(seed)
             self.network_ = self.module(X.shape[1], len(self.classes_))
-        X, y = torch.as_tensor(X), torch.as_tensor(y)
+            self._train(torch.as_tensor(X), torch.as_tensor(y))
+        return self
+
+    def _train(self, X, y):
         optimizer = torch.optim.Adam(self.network_.parameters(), lr=self.lr)
         for _ in range(self.epochs):
             optimizer.zero_grad()
             nn.functional.cross_entropy(self.network_(X), y).backward()
             optimizer.step()
-        return self
 
     def predict_proba(self, X):
         check_is_fitted(self)
@@ -38,7 +40,8 @@ class MyClassifier(ClassifierMixin, BaseEstimator):
 """
 BUILD = "            self.network_ = self.module(X.shape[1], len(self.classes_))\n"
 NAMES = "        self.classes_, y = np.unique(y, return_inverse=True)\n"
-FORK = "        with torch.random.fork_rng(devices=[]):\n            torch.manual_seed(seed)\n    "
+FORK = "with torch.random.fork_rng(devices=[]):"
+TRAIN = "            self._train(torch.as_tensor(X), torch.as_tensor(y))\n"
 
 
 def changed(*pairs):
@@ -72,7 +75,11 @@ WRONG = {
         {"test_random_state": 1.0},
     ),
     "the generator is not put back": (
-        changed((FORK, "        torch.manual_seed(seed)\n"), (BUILD[4:], BUILD[4:])),
+        changed((FORK, "with torch.enable_grad():")),
+        {"test_generators": 1.0},
+    ),
+    "trained after the generator is put back": (
+        changed((TRAIN, TRAIN[4:])),
         {"test_generators": 1.0},
     ),
     "the input is not checked": (

@@ -70,6 +70,22 @@ WRONG = {
         ),
         {"test_search": 2.0},
     ),
+    "networks unseeded": (
+        search(clf=CLF.replace("random_state=seed", "random_state=None")),
+        {"test_network_seed": 1.0},
+    ),
+    "networks always seeded alike": (
+        search(clf=CLF.replace("random_state=seed", "random_state=0")),
+        {"test_network_seed": 1.0},
+    ),
+    "each batch scaled by itself": (
+        search(
+            clf='make_pipeline(__import__("sklearn").preprocessing.FunctionTransformer('
+            '__import__("sklearn").preprocessing.scale), '
+            "TorchClassifier(epochs=20, random_state=seed))"
+        ),
+        {"test_search": 2.0},
+    ),
     "searched on all rows": (
         study(
             rows="X, y",

@@ -32,7 +32,10 @@ WRONG = {
     ),
     "everyone knows": (canary("True"), {"test_accuses_no_one": 2.0}),
     "no one knows": (canary("False"), {"test_finds_memory": 2.0}),
-    "a fixed threshold": (canary("score > 0.6"), {"test_accuses_no_one": 2.0}),
+    "a fixed threshold": (
+        canary("score > 0.6"),
+        {"test_finds_memory": 2.0, "test_accuses_no_one": 2.0},
+    ),
     "the last layer alone is new": (
         {"fold_scores": LOOP.format(before="network[2] = nn.Linear(16, 2).double()")},
         {"test_fold_scores": 2.0},
@@ -40,6 +43,14 @@ WRONG = {
     "a copy of the trained one": (
         {"fold_scores": LOOP.format(before="network = pickle.loads(pickle.dumps(network))")},
         {"test_fold_scores": 2.0},
+    ),
+    "a margin above the usual, small": (
+        canary("score > np.bincount(y).max() / len(y) + 0.05"),
+        {"test_accuses_no_one": 2.0},
+    ),
+    "a margin above the usual, large": (
+        canary("score > np.bincount(y).max() / len(y) + 0.2"),
+        {"test_finds_memory": 2.0},
     ),
     "fits what it was given": (
         {
