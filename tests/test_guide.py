@@ -42,6 +42,15 @@ def test_words_and_minutes_are_counted():
     assert int(total[2]) == sum(int(row[4]) for row in rows)
 
 
+def test_points_are_those_of_the_assignments():
+    said = re.findall(r"\b(0\d) has\s(\d+) \+ (\d+)", GUIDE)
+    assert len(said) == 6
+    for number, by_machine, by_hand in said:
+        (source,) = (classroom.ASSIGNMENTS / "source").glob(f"{number}_*/*.ipynb")
+        first = nbformat.read(source, as_version=4).cells[0].source
+        assert re.search(rf"\b{by_machine} points .*\b{by_hand} (for|by)", first), first
+
+
 def test_links_lead_to_headings():
     for file, anchor in re.findall(r"\]\(\.\./(\w+\.ipynb)#([^|]*?)\) \|", GUIDE):
         lesson = nbformat.read(ROOT / "notebooks" / file, as_version=4)

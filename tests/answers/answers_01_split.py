@@ -36,12 +36,15 @@ def experiment(X_train, y_train, X_test, y_test, seed):
 """
 
 SPREAD = """
+from sklearn.base import clone
+
+
 def spread(clf, X, y, n_splits):
     scores = []
     for i in range(n_splits):
-        parts = train_test_split(X, y, test_size=0.2, stratify=y, random_state={seed})
+        parts = train_test_split(X, y, test_size=0.2, stratify={stratify}, random_state={seed})
         X_train, X_test, y_train, y_test = parts
-        scores.append(clf.fit(X_train, y_train).score({scored}))
+        scores.append({clf}.fit(X_train, y_train).score({scored}))
     return np.mean(scores), np.std(scores){divided}
 """
 
@@ -51,8 +54,9 @@ def experiment(seeding="torch.manual_seed(seed)", before="", after="return netwo
     return {"experiment": source}
 
 
-def spread(seed="i", scored="X_test, y_test", divided=""):
-    return {"spread": SPREAD.format(seed=seed, scored=scored, divided=divided)}
+def spread(**changes):
+    honest = {"clf": "clone(clf)", "stratify": "y", "seed": "i", "scored": "X_test, y_test"}
+    return {"spread": SPREAD.format(**honest | {"divided": ""} | changes)}
 
 
 BEST_EPOCH = """best = int(np.argmax(history))
@@ -133,6 +137,8 @@ def split(X, y, seed):
     ),
     "the same split repeated": (spread(seed="0"), {"test_spread_splits": 1.0}),
     "unseeded splits": (spread(seed="None"), {"test_spread_splits": 1.0}),
+    "one object through all splits": (spread(clf="clf"), {"test_spread_splits": 1.0}),
+    "unstratified splits": (spread(stratify="None"), {"test_spread_splits": 1.0}),
     "spread on training rows": (spread(scored="X_train, y_train"), {"test_spread": 1.0}),
     "standard error of the mean": (spread(divided=" / n_splits**0.5"), {"test_spread": 1.0}),
 }

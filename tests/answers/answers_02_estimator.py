@@ -1,7 +1,6 @@
 """Wrong answers to assignment 02_estimator, and the points each must lose."""
 
 RIGHT = """
-from sklearn.utils import check_random_state
 from sklearn.utils.validation import check_is_fitted, validate_data
 
 
@@ -15,7 +14,7 @@ class MyClassifier(ClassifierMixin, BaseEstimator):
     def fit(self, X, y):
         X, y = validate_data(self, X, y, dtype=np.float64)
         self.classes_, y = np.unique(y, return_inverse=True)
-        seed = check_random_state(self.random_state).randint(2**31 - 1)
+        seed = int(np.random.default_rng(self.random_state).integers(2**31))
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(seed)
             self.network_ = self.module(X.shape[1], len(self.classes_))
@@ -32,7 +31,8 @@ class MyClassifier(ClassifierMixin, BaseEstimator):
     def predict_proba(self, X):
         check_is_fitted(self)
         X = validate_data(self, X, reset=False, dtype=np.float64)
-        return self.network_(torch.as_tensor(X)).softmax(dim=1).detach().numpy()
+        logits = self.network_.eval()(torch.as_tensor(X))
+        return logits.softmax(dim=1).detach().numpy()
 
     def predict(self, X):
         P = self.predict_proba(X)
@@ -71,7 +71,7 @@ WRONG = {
         {"test_labels": 1.0},
     ),
     "random_state is ignored": (
-        changed(("check_random_state(self.random_state)", "np.random.RandomState()")),
+        changed(("default_rng(self.random_state)", "default_rng()")),
         {"test_random_state": 1.0},
     ),
     "the generator is not put back": (
@@ -80,8 +80,13 @@ WRONG = {
     ),
     "trained after the generator is put back": (
         changed((TRAIN, TRAIN[4:])),
-        {"test_generators": 1.0},
+        {"test_generators": 1.0, "test_random_state": 1.0},
     ),
+    "None is always 0": (
+        changed(("default_rng(self.random_state)", "default_rng(self.random_state or 0)")),
+        {"test_random_state": 1.0},
+    ),
+    "dropout while predicting": (changed((".eval()", "")), {"test_random_state": 1.0}),
     "the input is not checked": (
         changed(
             ("        X, y = validate_data(self, X, y, dtype=np.float64)\n", ""),

@@ -18,12 +18,13 @@ def study(search, X, y, seed):
     X_train, X_test, y_train, y_test = train_test_split(
         X, y, test_size=0.25, stratify=y, random_state=seed
     )
-    search = clone(search).fit({rows})
+    search = {search}.fit({rows})
     {then}
     return {{"params": {params}, "cv": search.best_score_, "test": {test}}}
 """
 HONEST = {
     "first": "pass",
+    "search": "clone(search)",
     "rows": "X_train, y_train",
     "then": "pass",
     "params": "search.best_params_",
@@ -98,6 +99,22 @@ WRONG = {
         study(then=FIRST, test="first.fit(X_train, y_train).score(X_test, y_test)"),
         {"test_study_look": 2.0},
     ),
+    "always the first candidate": (
+        study(
+            then=FIRST,
+            params='search.cv_results_["params"][0]',
+            test="first.fit(X_train, y_train).score(X_test, y_test)",
+        ),
+        {"test_study_choice": 2.0},
+    ),
+    "the score of the worst over the folds": (
+        study(then='search.best_score_ = search.cv_results_["mean_test_score"].min()'),
+        {"test_study_choice": 2.0},
+    ),
+    "the search that was handed in is fitted": (
+        study(search="search"),
+        {"test_study_choice": 2.0},
+    ),
     "spread over candidates": (
         {
             "fold_spread": """
@@ -109,6 +126,19 @@ def fold_spread(search):
     ),
     "the smallest of all": (
         {"smallest": 'def smallest(search):\n    return min(search.cv_results_["param_hidden"])\n'},
+        {"test_smallest": 2.0},
+    ),
+    "within one standard error": (
+        {
+            "smallest": """
+def smallest(search):
+    results, best = search.cv_results_, search.best_index_
+    names = [f"split{i}_test_score" for i in range(search.n_splits_)]
+    error = np.std([results[name][best] for name in names], ddof=1) / len(names) ** 0.5
+    enough = results["mean_test_score"] >= results["mean_test_score"][best] - error
+    return min(p["hidden"] for p, good in zip(results["params"], enough) if good)
+"""
+        },
         {"test_smallest": 2.0},
     ),
     "the best": (

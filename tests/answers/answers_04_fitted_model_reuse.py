@@ -44,6 +44,33 @@ WRONG = {
         {"fold_scores": LOOP.format(before="network = pickle.loads(pickle.dumps(network))")},
         {"test_fold_scores": 2.0},
     ),
+    "other folds": (
+        {
+            "fold_scores": """
+def fold_scores(recipe, X, y, seed):
+    scores = []
+    for rows, held_out in StratifiedKFold(5).split(X, y):
+        torch.manual_seed(seed)
+        train(network := recipe(X.shape[1], 2), X[rows], y[rows])
+        scores.append(accuracy(network, X[held_out], y[held_out]))
+    return scores
+"""
+        },
+        {"test_fold_scores": 2.0},
+    ),
+    "another answer each time": (
+        {
+            "knows_already": """
+def knows_already(estimator, X, y, seed):
+    rng, folds = np.random.RandomState(), KFold(4, shuffle=True, random_state=seed)
+    score = cross_val_score(clone(estimator), X, y, cv=folds).mean()
+    others = [rng.permutation(y) for _ in range(19)]
+    reference = [cross_val_score(clone(estimator), X, other, cv=folds).mean() for other in others]
+    return bool(score > max(reference))
+"""
+        },
+        {"test_leaves_no_trace": 1.0},
+    ),
     "a margin above the usual, small": (
         canary("score > np.bincount(y).max() / len(y) + 0.05"),
         {"test_accuses_no_one": 2.0},

@@ -2,12 +2,12 @@
 
 PERMUTE = """
 def permutation_p(score, X, y, n, seed):
-    rng, real = np.random.default_rng(seed), score(X, y)
+    rng, real = np.random.default_rng({seed}), score(X, y)
     {first}
     as_high = sum(score(X, {labels}) {at_least} real for _ in range(n))
     return {p}
 """
-HONEST = {"first": "pass", "labels": "rng.permutation(y)", "at_least": ">="}
+HONEST = {"seed": "seed", "first": "pass", "labels": "rng.permutation(y)", "at_least": ">="}
 
 
 def permute(p="(1 + as_high) / (1 + n)", **changes):
@@ -86,6 +86,7 @@ def nested(estimator, grid, X, y, seed):
         permute(first="other = rng.permutation(y)", labels="other"),
         {"test_permutation_p": 2.0},
     ),
+    "unseeded permutations": (permute(seed=""), {"test_permutation_p": 2.0}),
     "ties do not count": (permute(at_least=">"), {"test_permutation_p": 2.0}),
     "chosen before the folds": (
         {
@@ -98,6 +99,19 @@ def nested(estimator, grid, X, y, seed):
         },
         {"test_nested_score": 2.0, "test_nested_rows": 1.0},
     ),
+    "the worst candidate": (
+        {
+            "nested": """
+def nested(estimator, grid, X, y, seed):
+    def worst(results):
+        return int(np.argmin(results["mean_test_score"]))
+
+    search = GridSearchCV(estimator, grid, cv=3, refit=worst)
+    return cross_val_score(search, X, y, cv=StratifiedKFold(5, shuffle=True, random_state=seed))
+"""
+        },
+        {"test_nested_score": 2.0},
+    ),
     "no search in the folds": (
         {
             "nested": """
@@ -106,7 +120,7 @@ def nested(estimator, grid, X, y, seed):
     return cross_val_score(estimator, X, y, cv=outer)
 """
         },
-        {"test_nested_rows": 1.0},
+        {"test_nested_score": 2.0, "test_nested_rows": 1.0},
     ),
     "not stratified": (
         {
