@@ -31,7 +31,8 @@ def locked():
 
 
 EXTRAS = PROJECT["optional-dependencies"]
-TO_RUN = requirements(PROJECT["dependencies"] + EXTRAS["course"] + EXTRAS["grade"])
+EXTRAS_TO_RUN = EXTRAS["course"] + EXTRAS["scale"] + EXTRAS["grade"]
+TO_RUN = requirements(PROJECT["dependencies"] + EXTRAS_TO_RUN)
 TO_TEST = requirements(EXTRAS["test"])
 
 

@@ -1,0 +1,135 @@
+"""The same search on a cluster of two worker processes over TCP: the same scores."""
+
+import gc
+import os
+import signal
+import sys
+from contextlib import contextmanager
+
+import numpy as np
+import pytest
+import torch
+from dask.distributed import Client, LocalCluster
+from joblib import parallel_config
+from sklearn.datasets import load_digits
+from sklearn.model_selection import GridSearchCV, cross_val_score
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import StandardScaler
+from torch import nn
+
+from helpers import TorchClassifier, fused
+from helpers.cluster import SafeClient
+
+X, y = load_digits(return_X_y=True)
+X, y = X[:600], y[:600]
+GRID = {"lr": [0.003, 0.01], "weight_decay": [0.0, 0.01]}
+
+
+@contextmanager
+def two_workers():
+    options = {"dashboard_address": ":0", "silence_logs": 50}
+    with LocalCluster(n_workers=2, threads_per_worker=1, processes=True, **options) as cluster:
+        with SafeClient(cluster) as client:
+            yield client
+
+
+@pytest.fixture(scope="module")
+def client():
+    with two_workers() as client:
+        yield client
+
+
+def scores(search):
+    return search.fit(X, y).cv_results_["mean_test_score"]
+
+
+def search_over(recipe, **arguments):
+    clf = TorchClassifier(recipe, epochs=3, batch_size=64, random_state=0, **arguments)
+    return GridSearchCV(clf, GRID, cv=3, refit=False)
+
+
+def local_recipe():
+    """A recipe that no other process can import, as one that was defined in a notebook."""
+
+    class Local(nn.Module):
+        def __init__(self, n_features, n_outputs):
+            super().__init__()
+            self.first, self.last = nn.Linear(n_features, 8), nn.Linear(8, n_outputs)
+
+        def forward(self, X):
+            return self.last(torch.tanh(self.first(X)))
+
+    return Local
+
+
+def test_the_scores_are_the_same_to_the_last_digit(client):
+    assert client.scheduler.address.startswith("tcp://") and len(client.nthreads()) == 2
+    search = search_over(local_recipe())
+    search.estimator = make_pipeline(StandardScaler(), search.estimator)
+    search.param_grid = {f"torchclassifier__{name}": values for name, values in GRID.items()}
+    here = scores(search)
+    assert len(set(here)) > 1
+    with parallel_config(backend="dask"):
+        assert np.array_equal(scores(search), here)
+    with parallel_config(backend="dask", scatter=[X, y]):
+        assert np.array_equal(scores(search), here)
+
+
+def test_candidates_are_fused_within_a_worker(client):
+    class Fused(GridSearchCV):
+        def fit(self, X, y=None, **params):
+            with fused() as run:
+                super().fit(X, y, **params)
+            self.batches_, self.worker_ = run.batches, os.getpid()
+            return self
+
+    plain = search_over(local_recipe())
+    within = Fused(plain.estimator, GRID, cv=3, refit=False).set_params(refit=True)
+    here = cross_val_score(plain.set_params(refit=True), X, y, cv=3)
+    with parallel_config(backend="dask"):
+        assert np.array_equal(cross_val_score(within, X, y, cv=3), here)
+    there = client.submit(lambda search: search.fit(X, y), within).result()
+    assert there.batches_ == [12, 1] and there.worker_ != os.getpid()
+
+
+def fragile(flag, at):
+    """A recipe that kills the process that is the `at`-th to call it."""
+    recipe = local_recipe()
+
+    def fragile_recipe(n_features, n_outputs):
+        with flag.open("a") as calls:
+            calls.write(".")
+        if flag.stat().st_size == at:
+            os.kill(os.getpid(), signal.SIGKILL)
+        return recipe(n_features, n_outputs)
+
+    return fragile_recipe
+
+
+@pytest.mark.parametrize(
+    "at, scattered", [(1, []), (6, [X, y]), (13, [])], ids=["first call", "scattered", "half-way"]
+)
+def test_a_killed_worker_loses_nothing(tmp_path, at, scattered):
+    here = scores(search_over(local_recipe()))
+    calls = tmp_path / "calls"
+    with two_workers(), parallel_config(backend="dask", scatter=scattered):
+        after_death = scores(search_over(fragile(calls, at)))
+    assert np.array_equal(after_death, here)
+    # Each of 12 fits calls its recipe twice; the lost fits have called it again.
+    assert calls.stat().st_size > 24
+
+
+def test_no_error_is_swallowed(client, monkeypatch):
+    swallowed = []
+    monkeypatch.setattr(sys, "unraisablehook", swallowed.append)
+    search = search_over(local_recipe())
+    with parallel_config(backend="dask"):
+        scores(search)
+    gc.collect()
+    assert swallowed == []
+
+
+def test_what_is_broadcast_goes_to_the_workers(client):
+    assert isinstance(client, Client)
+    (future,) = client.scatter([np.arange(3)], broadcast=True)
+    assert future.result().tolist() == [0, 1, 2]
