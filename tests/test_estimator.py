@@ -365,6 +365,27 @@ def test_memory_mapped_read_only_input(tmp_path):
     assert_array_equal(clf.fit(mapped, y).predict(mapped), clf.fit(X, y).predict(X))
 
 
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+def test_memory_mapped_input_is_not_copied(tmp_path, monkeypatch, dtype):
+    X, y = coin_flips(200, 10)
+    mapped = np.memmap(tmp_path / "X", dtype=dtype, mode="w+", shape=X.shape)
+    mapped[:] = X
+    mapped = np.memmap(tmp_path / "X", dtype=dtype, mode="r", shape=X.shape)
+    jobs = []
+    monkeypatch.setattr("helpers.base.train", lambda job: (jobs.append(job), train(job)))
+    clf = TorchClassifier(epochs=2, batch_size=50, random_state=0).fit(mapped, y)
+    assert jobs[0].X.data_ptr() == mapped.ctypes.data
+    assert_array_equal(clf.predict_proba(mapped), clf.fit(np.array(mapped), y).predict_proba(X))
+
+
+def test_weights_of_zero_and_one_make_a_fold_without_copying_its_rows():
+    X, y = coin_flips(60, 4)
+    train_rows = np.arange(60) % 3 > 0
+    clf = TorchClassifier(epochs=5, batch_size=16, random_state=0)
+    of_weights = clf.fit(X, y, sample_weight=train_rows.astype(float)).predict_proba(X)
+    assert_array_equal(of_weights, clf.fit(X[train_rows], y[train_rows]).predict_proba(X))
+
+
 # Randomness.
 
 

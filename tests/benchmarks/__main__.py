@@ -13,6 +13,7 @@ from tests.benchmarks import (
     imports,
     lessons,
     race,
+    scale,
     single_fit,
 )
 
@@ -26,6 +27,7 @@ if __name__ == "__main__":
         checks,
         lessons,
         race,
+        scale,
         false_alarms,
         canary_matrix,
         grading,
