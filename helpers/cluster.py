@@ -23,6 +23,9 @@ class SafeClient(Client):
     of a search in one process if each fit depends on its arguments alone, as with an integer
     `random_state`. What dies with the scheduler, or with the process that asked, is lost.
 
+    On Linux dask starts its workers with ``MALLOC_TRIM_THRESHOLD_=65536``. With it torch took
+    twice the time for small products, and more for large arrays; lesson 08 starts them without.
+
     References
     ----------
     How joblib scatters: https://joblib.readthedocs.io/en/stable/parallel.html and the class
