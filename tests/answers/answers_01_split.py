@@ -149,5 +149,4 @@ TYPICAL = [
     "unseeded split",
     "scaled before the split",
     "best epoch by the test rows",
-    "the same split repeated",
 ]

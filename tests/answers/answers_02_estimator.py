@@ -99,4 +99,4 @@ WRONG = {
         {"test_probabilities": 1.0},
     ),
 }
-TYPICAL = list(WRONG)[:5]
+TYPICAL = list(WRONG)[:4]

@@ -146,4 +146,4 @@ def smallest(search):
         {"test_smallest": 2.0},
     ),
 }
-TYPICAL = list(WRONG)[:5]
+TYPICAL = list(WRONG)[:4]
