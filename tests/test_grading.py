@@ -317,3 +317,9 @@ def test_students_are_found_by_folder_and_by_file(tmp_path):
     counts = {student: len(files) for student, files in students.items()}
     assert counts == {"a": 1, "b": 2, "c": 1, "d": 0, "f": 1}
     assert [stray.name for stray in strays] == ["double.ipynb"]
+
+
+def test_what_cells_print_is_bounded():
+    code = sandbox.BOUNDED + "for _ in range(1000):\n    print('x' * 10_000)"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, check=True)
+    assert 4_900_000 < len(done.stdout) < 5_100_000

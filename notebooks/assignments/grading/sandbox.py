@@ -13,6 +13,19 @@ import subprocess
 import sys
 
 FILE_BYTES = 100_000_000
+# Run by the kernel before the first cell. What a flood prints would else fill the line to nbgrader,
+# which on a busy machine then takes longer to empty than it may wait.
+BOUNDED = """
+def bounded(write, left=5_000_000):
+    def until_it_is_too_much(text):
+        nonlocal left
+        left -= len(text)
+        return write(text) if left > 0 else len(text)
+    return until_it_is_too_much
+__import__("sys").stdout.write = bounded(__import__("sys").stdout.write)
+__import__("sys").stderr.write = bounded(__import__("sys").stderr.write)
+del bounded
+"""
 
 
 def protection():
@@ -29,6 +42,7 @@ def command(connection, scratch, hidden, protected):
     # -P and ignore_cwd: a helpers.py beside the notebook must not stand in for the package.
     kernel = [sys.executable, "-P", "-m", "ipykernel_launcher", "-f", connection]
     kernel += ["--IPKernelApp.ignore_cwd=True", "--HistoryManager.hist_file=:memory:"]
+    kernel += [f"--IPKernelApp.exec_lines={BOUNDED}"]
     if not protected:
         return kernel
     walls = ["bwrap", "--ro-bind", "/", "/", "--dev", "/dev", "--proc", "/proc"]
