@@ -49,8 +49,11 @@ class SafeClient(Client):
     """
 
     def scatter(self, data, workers=None, broadcast=False, **options):
-        """Send `data` to all workers if `broadcast`; else leave it in the task that needs it."""
-        if broadcast:
+        """Scatter as `dask.distributed.Client` does, except where joblib asks of its own accord.
+
+        It does so for each array of a search, asynchronously and without `broadcast`.
+        """
+        if broadcast or not options.get("asynchronous"):
             return super().scatter(data, workers, broadcast, **options)
 
         async def nowhere():  # joblib awaits a future; for None it sends the array with the task

@@ -12,12 +12,13 @@ import base64
 import io
 import os
 import re
-from pathlib import Path
 
 import matplotlib.image
 import numpy as np
 import pytest
 from nbval.plugin import IPyNbCell
+
+from tests.memory import megabytes
 
 MOST_MEGABYTES = float(os.environ.get("MOST_MEGABYTES", 700))
 PNG = "image/png"
@@ -89,11 +90,11 @@ def pytest_runtest_call(item):
 @pytest.hookimpl(wrapper=True)
 def pytest_runtest_teardown(item, nextitem):
     last = isinstance(item, IPyNbCell) and (nextitem is None or nextitem.parent is not item.parent)
-    megabytes = peak(item.parent.kernel) if last else 0
+    taken = peak(item.parent.kernel) if last else 0
     result = yield
-    if megabytes > MOST_MEGABYTES:
+    if taken > MOST_MEGABYTES:
         pytest.fail(
-            f"The kernel of {item.parent.path.name} took {megabytes:.0f} MB at its peak; a lesson "
+            f"The kernel of {item.parent.path.name} took {taken:.0f} MB at its peak; a lesson "
             f"must do with {MOST_MEGABYTES:.0f}.",
             pytrace=False,
         )
@@ -104,6 +105,4 @@ def peak(kernel):
     """Return the megabytes of a running kernel at its peak, 0 where none runs or /proc is none."""
     if kernel is None or not kernel.is_alive():
         return 0
-    status = Path(f"/proc/{kernel.km.provisioner.pid}/status")
-    found = status.exists() and re.search(r"VmHWM:\s+(\d+) kB", status.read_text())
-    return int(found[1]) * 1024 / 1e6 if found else 0
+    return megabytes(kernel.km.provisioner.pid)

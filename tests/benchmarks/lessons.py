@@ -10,6 +10,8 @@ import time
 import urllib.request
 from pathlib import Path
 
+from tests.memory import megabytes
+
 ROOT = Path(__file__).parents[2]
 
 
@@ -44,11 +46,10 @@ def server_megabytes(folder):
                 break
             except OSError:
                 time.sleep(0.2)
-        status = Path(f"/proc/{server.pid}/status").read_text()
+        return megabytes(server.pid)
     finally:
         server.terminate()
         server.wait()
-    return int(re.search(r"VmHWM:\s+(\d+)", status)[1]) * 1024 / 1e6
 
 
 if __name__ == "__main__":

@@ -2,10 +2,10 @@
 
 import subprocess
 import sys
+import tempfile
 import threading
 import time
 from contextlib import contextmanager, nullcontext
-from pathlib import Path
 
 import numpy as np
 import torch
@@ -14,6 +14,7 @@ from sklearn.datasets import load_digits
 from sklearn.model_selection import GridSearchCV, cross_val_score
 
 from helpers import TorchClassifier, fused
+from tests.memory import megabytes
 
 FOLDS = 5
 FITS, ROWS = (10, 100, 1000, 10_000), (1000, 10_000, 100_000, 1_000_000)
@@ -33,7 +34,7 @@ class FusedGridSearchCV(GridSearchCV):
 
 @contextmanager
 def workers():
-    """Two worker processes, started and warm; yields them."""
+    """Two worker processes, started and warm; yields their client."""
     import dask
     from dask.distributed import LocalCluster
 
@@ -49,30 +50,21 @@ def workers():
 ENGINES = {"plain": nullcontext, "fused": fused, "dask": workers}
 
 
-def rss(pid="self", kind="VmRSS"):
-    """Return the memory of a process now, or at its peak (VmHWM), in MB (Linux)."""
-    for line in Path(f"/proc/{pid}/status").read_text().splitlines():
-        if line.startswith(kind):
-            return int(line.split()[1]) * 1024 / 1e6
-
-
-def one_search(engine, n_fits, n_rows):
+def one_search(engine, n_fits, n_rows, epochs):
     """Print the seconds of one search and the peak of all its processes."""
     rng = np.random.default_rng(0)
     X = rng.normal(size=(n_rows, 10)).astype("float32")
     y = (X[:, 0] + rng.normal(size=n_rows) > 0).astype(int)
-    clf = TorchClassifier(
-        module__hidden=16, epochs=10 if n_rows <= 1000 else 1, batch_size=128, random_state=0
-    )
+    clf = TorchClassifier(module__hidden=16, epochs=epochs, batch_size=128, random_state=0)
     grid = {"lr": np.geomspace(1e-4, 1e-1, n_fits // FOLDS)}
     search = GridSearchCV(clf, grid, cv=FOLDS, refit=False)
     with ENGINES[engine]() as running:
         start = time.perf_counter()
         search.fit(X, y)
         seconds = time.perf_counter() - start
-        peaks = [rss(kind="VmHWM")]
+        peaks = [megabytes()]
         if engine == "dask":
-            peaks += running.run(rss, kind="VmHWM").values()
+            peaks += running.run(megabytes).values()
     print(seconds, sum(peaks))
 
 
@@ -129,14 +121,12 @@ class Watch(threading.Thread):
 
     def run(self):
         while True:
-            self.peak = max(self.peak, rss(kind="RssAnon"))
+            self.peak = max(self.peak, megabytes(what="RssAnon"))
             time.sleep(0.01)
 
 
 def large_file(gigabytes=4):
     """Print the memory that one epoch on a file takes."""
-    import tempfile
-
     n_rows, n_features = int(gigabytes * 1e6), 250
     with tempfile.TemporaryDirectory() as folder:
         X = np.memmap(f"{folder}/X", "float32", "w+", shape=(n_rows, n_features))
@@ -148,7 +138,7 @@ def large_file(gigabytes=4):
         X = np.memmap(f"{folder}/X", "float32", "r", shape=(n_rows, n_features))
         clf = TorchClassifier(epochs=1, batch_size=1000, random_state=0)
         clf.fit(X[:2000], y[:2000])  # warms up
-        watch, before = Watch(), rss(kind="RssAnon")
+        watch, before = Watch(), megabytes(what="RssAnon")
         watch.start()
         start = time.perf_counter()
         clf.fit(X, y)
@@ -162,13 +152,13 @@ def large_file(gigabytes=4):
 
 def main():
     print("  1,000 rows of 10 numbers, 10-16-2, batches of 128, 10 epochs; candidates x 5 folds:")
-    curve("fits", FITS, lambda n_fits: (n_fits, 1000))
+    curve("fits", FITS, lambda n_fits: (n_fits, 1000, 10))
     print("  10 fits, 1 epoch:")
-    curve("rows", ROWS, lambda n_rows: (10, n_rows))
+    curve("rows", ROWS, lambda n_rows: (10, n_rows, 1))
     nested()
     large_file()
 
 
 if __name__ == "__main__":
     torch.set_num_threads(1)
-    one_search(sys.argv[1], int(sys.argv[2]), int(sys.argv[3]))
+    one_search(sys.argv[1], *map(int, sys.argv[2:]))

@@ -26,7 +26,6 @@ ENDED = "Python ended before the notebook did: an exit, a crash or the limit of 
 DEAF = "A cell cannot be interrupted: an endless loop that catches everything."
 CURE = "Mend a copy, or ask for another, and run again."
 LIMITS = {"CellTimeoutError": "time", "MemoryError": "memory"}
-OUTPUT_BYTES = 5_000_000  # of text and pictures shown; what comes after is dropped
 
 
 @dataclass(frozen=True)
@@ -73,7 +72,7 @@ class GuardedExecute(Execute):
     def process_message(self, msg, cell, cell_index):
         if msg["msg_type"] in ("stream", "display_data"):
             self.shown += sum(map(len, map(str, msg["content"].values())))
-            if self.shown > OUTPUT_BYTES:
+            if self.shown > sandbox.OUTPUT_BYTES:
                 return None
         return super().process_message(msg, cell, cell_index)
 

@@ -13,18 +13,20 @@ import subprocess
 import sys
 
 FILE_BYTES = 100_000_000
+OUTPUT_BYTES = 5_000_000  # of text and pictures shown; what comes after is dropped
 # Run by the kernel before the first cell. What a flood prints would else fill the line to nbgrader,
 # which on a busy machine then takes longer to empty than it may wait.
-BOUNDED = """
-def bounded(write, left=5_000_000):
+BOUNDED = f"""
+import sys
+def bounded(write, left={OUTPUT_BYTES}):
     def until_it_is_too_much(text):
         nonlocal left
         left -= len(text)
         return write(text) if left > 0 else len(text)
     return until_it_is_too_much
-__import__("sys").stdout.write = bounded(__import__("sys").stdout.write)
-__import__("sys").stderr.write = bounded(__import__("sys").stderr.write)
-del bounded
+for stream in (sys.stdout, sys.stderr):
+    stream.write = bounded(stream.write)
+del sys, bounded, stream
 """
 
 
