@@ -135,7 +135,11 @@ def test_what_the_user_scatters_goes_to_the_workers(client, broadcast, copies):
 
 
 def test_what_joblib_scatters_is_left_on_no_worker(client):
-    before = client.has_what()
+    def held():
+        return {key for keys in client.has_what().values() for key in keys}
+
+    before = held()
     asked = client.scatter(X, asynchronous=True, hash=False)  # as joblib does
     assert asyncio.run_coroutine_threadsafe(asked, client.loop.asyncio_loop).result(60) is None
-    assert client.has_what() == before
+    # Not equality: what an earlier test left may be given up meanwhile.
+    assert held() <= before
