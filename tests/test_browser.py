@@ -128,7 +128,8 @@ def browser():
     from playwright.sync_api import sync_playwright
 
     with sync_playwright() as playwright:
-        yield playwright.chromium.launch(executable_path=found, args=FLAGS)
+        # One context, in which JupyterLab's own files are loaded once for all pages.
+        yield playwright.chromium.launch(executable_path=found, args=FLAGS).new_context()
 
 
 @pytest.fixture
@@ -150,16 +151,21 @@ def test_lesson_runs_in_jupyterlab(name, server, page):
 
 def run_all_cells(page, server, name):
     page.goto(f"{server}/lab/tree/{name}?token={TOKEN}&reset")
-    page.wait_for_function(READY)
+    wait(page, READY)
     press_run_all(page)
     assert red(page) == []
+
+
+def wait(page, condition, arg=None):
+    # Asked at every frame, as is the default, the browser would keep one core to itself.
+    page.wait_for_function(condition, arg=arg, polling=200)
 
 
 def press_run_all(page):
     # The stored outputs go first, so that what is looked at below was made here.
     menu(page, "Edit", "Clear Outputs of All Cells")
     menu(page, "Run", "Run All Cells")
-    page.wait_for_function(DONE)
+    wait(page, DONE)
 
 
 # A solution other than the one that unfolds.
@@ -177,9 +183,9 @@ def test_a_visitor_goes_from_the_lesson_to_the_next_and_solves_a_question(server
     move_sliders(page)
     follow(page, "What must a network promise", "02_estimator.ipynb")
     page.get_by_role("tab", name="01_split.ipynb").click()
-    page.wait_for_function(AT, arg="01_split.ipynb")
+    wait(page, AT, "01_split.ipynb")
     follow(page, "Split, scale, train", "assignments/selfstudy/01_split/01_split.ipynb")
-    page.wait_for_function(READY)
+    wait(page, READY)
     press_run_all(page)  # it ends at the first check that fails
     ((unsolved, said),) = failing(page)
     assert "Replace this line with your answer." in said
@@ -199,7 +205,7 @@ def test_a_visitor_goes_from_the_lesson_to_the_next_and_solves_a_question(server
 
 def follow(page, link, path):
     page.locator(".jp-NotebookPanel:visible").get_by_role("link", name=link).last.click()
-    page.wait_for_function(AT, arg=path)
+    wait(page, AT, path)
 
 
 def failing(page):
@@ -236,11 +242,9 @@ def move_sliders(page):
     for slider in page.locator(".jp-NotebookPanel:visible .widget-slider").all():
         before = slider.evaluate(SHOWN)
         slider.locator(".noUi-handle").press("ArrowRight")
-        page.wait_for_function(
-            f"([slider, before]) => ({SHOWN})(slider) !== before",
-            arg=[slider.element_handle(), before],
-        )
-        page.wait_for_function(READY)
+        changed = f"([slider, before]) => ({SHOWN})(slider) !== before"
+        wait(page, changed, [slider.element_handle(), before])
+        wait(page, READY)
         assert red(page) == []
 
 
@@ -250,7 +254,7 @@ def test_a_guess_is_seen_beside_the_result(folder, server, page):
     notebook.metadata.kernelspec = {"name": "python3", "display_name": "Python 3"}
     nbformat.write(notebook, folder / "guess.ipynb")
     page.goto(f"{server}/lab/tree/guess.ipynb?token={TOKEN}&reset")
-    page.wait_for_function(READY)
+    wait(page, READY)
     cells = page.locator(".jp-NotebookPanel:visible .jp-CodeCell")
     cells.first.click()
     page.keyboard.press("Shift+Enter")
@@ -259,7 +263,7 @@ def test_a_guess_is_seen_beside_the_result(folder, server, page):
     # The click has put the selection back: the first cell is run again, and keeps the guess.
     for count in (2, 3, 4):
         page.keyboard.press("Shift+Enter")
-        page.wait_for_function(f"() => ({LESSON})().cells.some(cell => cell.count === {count})")
+        wait(page, f"() => ({LESSON})().cells.some(cell => cell.count === {count})")
     assert "Your guess was (b)." in cells.nth(1).inner_text()
     assert "guess" not in cells.nth(2).inner_text()
     assert "mod-active" in button.get_attribute("class") and button.is_disabled()

@@ -255,6 +255,8 @@ def test_an_interrupted_run_is_resumed(tmp_path, release):
         text=True,
         env=classroom.environment(),
         start_new_session=True,
+        # A shell ignores it for what it runs in background, `make test &` for instance.
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
     )
     deadline = time.monotonic() + 90
     saved = course / ".graded" / "double"
