@@ -178,7 +178,7 @@ def guard(task, digest, context):
     process = context.Process(target=one.work, args=(task, digest, theirs))
     process.start()
     theirs.close()
-    seconds = one.total_seconds(task) + 30
+    seconds = one.total_seconds(task) + one.PATIENCE + 30
     outcome = one.Outcome(task.student, digest, seconds=time.monotonic() - start)
     try:
         if ours.poll(seconds):

@@ -25,6 +25,7 @@ from grading import intake, sandbox
 ENDED = "Python ended before the notebook did: an exit, a crash or the limit of processor time."
 DEAF = "A cell cannot be interrupted: an endless loop that catches everything."
 CURE = "Mend a copy, or ask for another, and run again."
+PATIENCE = 20  # seconds in which a cell must heed an interrupt; a busy machine needs some
 LIMITS = {"CellTimeoutError": "time", "MemoryError": "memory"}
 
 
@@ -194,6 +195,7 @@ def use_kernel(settings, task, folder):
     settings.KernelManager.connection_file = str(scratch / "kernel.json")
     settings.GuardedExecute.kernel_name = "limited"
     settings.GuardedExecute.timeout = task.seconds
+    settings.GuardedExecute.iopub_timeout = PATIENCE
     settings.GuardedExecute.shutdown_kernel = "immediate"  # there is nothing to be saved
 
 
