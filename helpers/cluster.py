@@ -10,7 +10,8 @@ class SafeClient(Client):
     fetch it from there. If that worker dies the array is gone, and the search ends with an error.
     With this client the arrays travel with the tasks that need them. Those that are named in
     ``parallel_config(backend="dask", scatter=[X, y])`` go once to every worker instead, before the
-    search begins, which is the way for tables of more than some MB.
+    search begins, which is the way for tables of more than some MB. They stay there: dask's Active
+    Memory Manager, which would drop all copies but one, is stopped on the cluster.
 
     Parameters
     ----------
@@ -53,10 +54,12 @@ class SafeClient(Client):
 
         It does so for each array of a search, asynchronously and without `broadcast`.
         """
-        if broadcast or not options.get("asynchronous"):
-            return super().scatter(data, workers, broadcast, **options)
 
         async def nowhere():  # joblib awaits a future; for None it sends the array with the task
             return None
 
-        return nowhere()
+        if options.get("asynchronous") and not broadcast:
+            return nowhere()
+        if broadcast and not options.get("asynchronous"):
+            self.amm.stop()
+        return super().scatter(data, workers, broadcast, **options)

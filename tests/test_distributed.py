@@ -5,8 +5,10 @@ import gc
 import os
 import signal
 import sys
+import time
 from contextlib import contextmanager
 
+import dask
 import numpy as np
 import pytest
 import torch
@@ -28,8 +30,9 @@ GRID = {"lr": [0.003, 0.01], "weight_decay": [0.0, 0.01]}
 
 @contextmanager
 def two_workers():
-    options = {"dashboard_address": ":0", "silence_logs": 50}
-    with LocalCluster(n_workers=2, threads_per_worker=1, processes=True, **options) as cluster:
+    options = {"threads_per_worker": 1, "dashboard_address": ":0", "silence_logs": 50}
+    often = {"distributed.scheduler.active-memory-manager.interval": "50ms"}
+    with dask.config.set(often), LocalCluster(n_workers=2, **options) as cluster:
         with SafeClient(cluster) as client:
             yield client
 
@@ -98,9 +101,10 @@ def fragile(flag, at):
     recipe = local_recipe()
 
     def fragile_recipe(n_features, n_outputs):
-        with flag.open("a") as calls:
-            calls.write(".")
-        if flag.stat().st_size == at:
+        with flag.open("ab", buffering=0) as calls:
+            calls.write(b".")
+            mine = calls.tell()  # not the size, which another process may have changed since
+        if mine == at:
             os.kill(os.getpid(), signal.SIGKILL)
         return recipe(n_features, n_outputs)
 
@@ -128,8 +132,9 @@ def test_no_error_is_swallowed(client, monkeypatch):
 
 
 @pytest.mark.parametrize("broadcast, copies", [(True, 2), (False, 1)])
-def test_what_the_user_scatters_goes_to_the_workers(client, broadcast, copies):
+def test_what_the_user_scatters_goes_to_the_workers_and_stays(client, broadcast, copies):
     (future,) = client.scatter([np.arange(3)], broadcast=broadcast, hash=False)
+    time.sleep(0.5)  # ten rounds of dask's Active Memory Manager
     assert future.result().tolist() == [0, 1, 2]
     assert len(client.who_has(future)[future.key]) == copies
 
