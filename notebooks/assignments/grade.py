@@ -24,7 +24,9 @@ sys.path.insert(0, str(HERE))
 
 from grading import intake, one, report, sandbox  # noqa: E402
 
-START = "forkserver" if "forkserver" in multiprocessing.get_all_start_methods() else "spawn"
+METHODS = multiprocessing.get_all_start_methods()
+PROCESSES = multiprocessing.get_context("forkserver" if "forkserver" in METHODS else "spawn")
+PROCESSES.set_forkserver_preload(["nbgrader.apps", "nbgrader.converters"])
 PROTECTED = (
     "Each notebook ran within bubblewrap: without network, without a way to write outside its "
     "scratch folder or to read the gradebook, the tests' source or other submissions."
@@ -60,11 +62,12 @@ def main(arguments=None):
 def grade_class(submissions, assignment, course, jobs, seconds, memory):
     """Grade `assignment` for all students in `submissions`; return their outcomes."""
     course, submissions = course.resolve(), submissions.resolve()
-    refuse_nonsense(submissions, assignment, course)
+    refuse_nonsense(submissions, assignment, course, jobs)
     protected = sandbox.protection()
     print(PROTECTED if protected else UNPROTECTED, flush=True)
-    hidden = [str(course), str(submissions)]
-    task = one.Task(course, assignment, "", [], hidden, seconds, memory, protected)
+    task = one.Task(
+        course, assignment, "", [], hidden(course, submissions), seconds, memory, protected
+    )
     prepare(task)
     students, strays = intake.find(submissions, assignment)
     outcomes = records(course, assignment)
@@ -80,7 +83,14 @@ def grade_class(submissions, assignment, course, jobs, seconds, memory):
     return outcomes
 
 
-def refuse_nonsense(submissions, assignment, course):
+def hidden(*folders):
+    """Return what a student's code must not read: these, and what the repository says of tests."""
+    repository = HERE.parents[1]
+    known = [HERE, *folders, repository / ".git", repository / "tests"]
+    return sorted({str(folder) for folder in known if folder.is_dir()})
+
+
+def refuse_nonsense(submissions, assignment, course, jobs):
     known = sorted(path.name for path in (course / "source").glob("*"))
     if assignment not in known:
         raise Refused(f"no assignment {assignment!r}; there are: {', '.join(known)}.")
@@ -88,6 +98,13 @@ def refuse_nonsense(submissions, assignment, course):
         raise Refused(f"{submissions} is not a folder. Name the one that holds the submissions.")
     if submissions == course / "submitted":
         raise Refused(f"{submissions} is nbgrader's own. Keep what comes in another folder.")
+    if jobs < 1:
+        raise Refused(f"--jobs {jobs}: at least one process is needed.")
+    if (course / ".graded").exists() and not (course / "gradebook.db").exists():
+        raise Refused(
+            f"gradebook.db is gone from {course}, and .graded there says who was in it. Put it "
+            "back, or remove .graded as well and run again: all are then graded anew."
+        )
 
 
 def prepare(task):
@@ -105,7 +122,7 @@ def prepare(task):
         release(trial, task.assignment)
         notebook = trial / "source" / task.assignment / f"{task.assignment}.ipynb"
         rehearsal = replace(task, course=trial, student="solution", files=[notebook], hidden=[])
-        outcome = guard(rehearsal, "", multiprocessing.get_context(START))
+        outcome = guard(rehearsal, "")
         scores = report.scores(trial, task.assignment).get("solution")
     if not outcome.graded or scores["code_score"] < scores["max_code_score"]:
         raise Refused(
@@ -145,10 +162,8 @@ def stale(task, students, outcomes):
 
 def run_all(tasks, jobs):
     """Grade in `jobs` processes at a time; yield each outcome once it is on disk."""
-    context = multiprocessing.get_context(START)
-    context.set_forkserver_preload(["nbgrader.apps", "nbgrader.converters"])
     with ThreadPoolExecutor(jobs) as pool:
-        futures = [pool.submit(guard, task, digest, context) for task, digest in tasks]
+        futures = [pool.submit(guard, task, digest) for task, digest in tasks]
         try:
             for number, future in enumerate(as_completed(futures), 1):
                 outcome = future.result()
@@ -171,29 +186,31 @@ def record(course, assignment, student):
     return course / ".graded" / assignment / f"{student}.json"
 
 
-def guard(task, digest, context):
+def guard(task, digest):
     """Grade one student in a process that may fail or hang without harm; return the outcome."""
     start = time.monotonic()
-    ours, theirs = context.Pipe(duplex=False)
-    process = context.Process(target=one.work, args=(task, digest, theirs))
-    process.start()
-    theirs.close()
+    ours, theirs = PROCESSES.Pipe(duplex=False)
     seconds = one.total_seconds(task) + one.PATIENCE + 30
-    outcome = one.Outcome(task.student, digest, seconds=time.monotonic() - start)
-    try:
-        if ours.poll(seconds):
-            return ours.recv()
-        outcome.limited = [task.seconds, task.megabytes]
-        outcome.reason = (
-            f"Not done after {seconds} s, and stopped. Look for an endless loop. {one.CURE}"
-        )
-    except EOFError:
-        process.join()
-        outcome.reason = f"The grading process ended (code {process.exitcode}): run again."
-        outcome.final = False
-    finally:
-        process.kill()
-        process.join()
+    outcome = one.Outcome(task.student, digest)
+    with tempfile.TemporaryDirectory(prefix="grade", ignore_cleanup_errors=True) as folder:
+        process = PROCESSES.Process(target=one.work, args=(task, digest, folder, theirs))
+        process.start()
+        theirs.close()
+        try:
+            if ours.poll(seconds):
+                return ours.recv()
+            outcome.limited = [task.seconds, task.megabytes]
+            outcome.reason = (
+                f"Not done after {seconds} s, and stopped. Look for an endless loop. {one.CURE}"
+            )
+        except EOFError:
+            process.join()
+            outcome.reason = f"The grading process ended (code {process.exitcode}): run again."
+            outcome.final = False
+        finally:
+            process.kill()
+            process.join()
+    outcome.seconds = time.monotonic() - start
     return outcome
 
 

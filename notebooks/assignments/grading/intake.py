@@ -63,14 +63,21 @@ def digest(files):
     """Return a text that changes whenever a name or a byte of `files` does."""
     contents = hashlib.sha256()
     for file in files:
-        data = file.read_bytes()
-        contents.update(f"{file.name} {len(data)} ".encode() + data)
+        try:
+            data = file.read_bytes()
+        except OSError as error:
+            data = repr(error).encode()
+        contents.update(os.fsencode(file.name) + f" {len(data)} ".encode() + data)
     return contents.hexdigest()
 
 
 def read(file):
     """Return the notebook in `file`, in today's format, and remarks; raise `NotGraded`."""
-    data, remarks = file.read_bytes(), []
+    remarks = []
+    try:
+        data = file.read_bytes()
+    except OSError as error:
+        raise NotGraded(f"It cannot be opened ({error.strerror}). Ask for it again.") from error
     if not data.strip():
         raise NotGraded("The file is empty. Ask for it again: the upload may have failed.")
     if len(data) > HEAVY:

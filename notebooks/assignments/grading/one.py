@@ -4,7 +4,6 @@ import json
 import os
 import shutil
 import sys
-import tempfile
 import time
 import traceback
 import warnings
@@ -93,13 +92,13 @@ def where_it_ended(notebook, reason):
     return f"{reason} It was cell {name} or the one after it. {CURE}"
 
 
-def work(task, digest, pipe):
+def work(task, digest, folder, pipe):
     """Grade in this process and send the `Outcome`."""
-    pipe.send(grade(task, digest))
+    pipe.send(grade(task, digest, folder))
 
 
-def grade(task, digest):
-    """Grade, and return the `Outcome`."""
+def grade(task, digest, folder):
+    """Grade with `folder` for what is needed meanwhile, and return the `Outcome`."""
     start, outcome = time.monotonic(), Outcome(task.student, digest)
     try:
         release_file = task.course / "release" / task.assignment / f"{task.assignment}.ipynb"
@@ -112,7 +111,7 @@ def grade(task, digest):
         shutil.rmtree(place, ignore_errors=True)
         place.mkdir(parents=True)
         nbformat.write(mended, place / release_file.name)
-        seen, limited = look(run_nbgrader(task))
+        seen, limited = look(run_nbgrader(task, folder))
         outcome.remarks += seen
         outcome.limited = [task.seconds, task.megabytes] if limited else []
         outcome.graded = True
@@ -140,25 +139,24 @@ def release(course, assignment):
     return api.generate_assignment(assignment)
 
 
-def run_nbgrader(task):
+def run_nbgrader(task, folder):
     """Autograde, write the feedback, and return the graded notebook."""
     settings = config(task.course)
-    with tempfile.TemporaryDirectory(prefix="grade") as folder:
-        use_kernel(settings, task, Path(folder))
-        api = NbGraderAPI(config=settings)
-        with temp_attrs(api.coursedir, assignment_id=task.assignment, student_id=task.student):
-            guarded = GuardedExecute(config=settings)
-            autograde = Autograde(coursedir=api.coursedir, parent=api, force=True)
-            autograde.autograde_preprocessors = [
-                guarded if step is Execute else step for step in autograde.autograde_preprocessors
-            ]
-            try:
-                run(autograde)
-            except NbGraderException:
-                if guarded.ended:
-                    raise intake.NotGraded(guarded.ended) from None
-                raise
-            run(GenerateFeedback(coursedir=api.coursedir, parent=api, force=True))
+    use_kernel(settings, task, Path(folder))
+    api = NbGraderAPI(config=settings)
+    with temp_attrs(api.coursedir, assignment_id=task.assignment, student_id=task.student):
+        guarded = GuardedExecute(config=settings)
+        autograde = Autograde(coursedir=api.coursedir, parent=api, force=True)
+        autograde.autograde_preprocessors = [
+            guarded if step is Execute else step for step in autograde.autograde_preprocessors
+        ]
+        try:
+            run(autograde)
+        except NbGraderException:
+            if guarded.ended:
+                raise intake.NotGraded(guarded.ended) from None
+            raise
+        run(GenerateFeedback(coursedir=api.coursedir, parent=api, force=True))
     place = task.course / "autograded" / task.student / task.assignment
     return nbformat.read(place / f"{task.assignment}.ipynb", as_version=4)
 

@@ -25,7 +25,7 @@ def write_grades(course, outcomes):
         For each assignment, for each student.
     """
     new = course / "grades.csv.new"
-    with open(new, "w", newline="", encoding="utf-8") as file:
+    with open(new, "w", newline="", encoding="utf-8", errors="backslashreplace") as file:
         table = csv.DictWriter(file, COLUMNS)
         table.writeheader()
         for assignment, students in outcomes.items():
@@ -69,7 +69,8 @@ def write_report(path, assignment, outcomes, strays, protected):
     if strays:
         lines += ["", "## Files that nobody read", ""]
         lines += [f"- {stray}" for stray in strays]
-    path.write_text("\n".join(lines) + "\n", encoding="utf-8")
+    # The name of a file need not be one that can be written.
+    path.write_text("\n".join(lines) + "\n", encoding="utf-8", errors="backslashreplace")
 
 
 def entry(outcome, sentences):

@@ -30,13 +30,15 @@ del sys, bounded, stream
 """
 
 
+WALLS = ["bwrap", "--unshare-all", "--die-with-parent"]
+WALLS += ["--ro-bind", "/", "/", "--dev", "/dev", "--proc", "/proc"]
+
+
 def protection():
     """Return whether bubblewrap works here: it needs Linux and user namespaces."""
-    bwrap = shutil.which("bwrap")
-    if bwrap is None:
+    if shutil.which("bwrap") is None:
         return False
-    tried = [bwrap, "--ro-bind", "/", "/", "--dev", "/dev", "--unshare-all", "true"]
-    return subprocess.run(tried, capture_output=True).returncode == 0
+    return subprocess.run([*WALLS, "true"], capture_output=True).returncode == 0
 
 
 def command(connection, scratch, hidden, protected):
@@ -47,11 +49,10 @@ def command(connection, scratch, hidden, protected):
     kernel += [f"--IPKernelApp.exec_lines={BOUNDED}"]
     if not protected:
         return kernel
-    walls = ["bwrap", "--ro-bind", "/", "/", "--dev", "/dev", "--proc", "/proc"]
+    walls = WALLS.copy()
     for folder in hidden:
         walls += ["--tmpfs", folder]
-    walls += ["--bind", scratch, scratch, "--chdir", scratch]
-    return [*walls, "--unshare-all", "--die-with-parent", *kernel]
+    return [*walls, "--bind", scratch, scratch, "--chdir", scratch, *kernel]
 
 
 def limit(megabytes, seconds):
