@@ -107,7 +107,10 @@ def server(folder):
         yield address
     finally:
         lab.terminate()
-        lab.wait(timeout=30)
+        try:
+            lab.wait(timeout=30)
+        except subprocess.TimeoutExpired:
+            lab.kill()
 
 
 def wait_for(url, process, log):
@@ -138,7 +141,7 @@ def page(server, browser):
     page = browser.new_page()
     page.set_default_timeout(MILLISECONDS)
     yield page
-    page.evaluate("() => window.jupyterapp.shell.currentWidget.sessionContext.shutdown()")
+    page.evaluate("() => window.jupyterapp?.serviceManager.sessions.shutdownAll()")
     page.close()
 
 
@@ -225,6 +228,7 @@ def red(page):
 
 
 def drawn_pictures(page):
+    wait(page, "() => [...document.images].every(image => image.complete)")
     images = page.locator(".jp-NotebookPanel:visible .jp-OutputArea-output img")
     drawn = images.evaluate_all("all => all.map(image => image.complete && image.naturalWidth)")
     assert all(drawn), f"width of each picture drawn: {drawn}"

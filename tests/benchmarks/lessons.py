@@ -46,6 +46,8 @@ def server_megabytes(folder):
                 break
             except OSError:
                 time.sleep(0.2)
+        else:
+            raise RuntimeError("JupyterLab's server has not answered within a minute.")
         return megabytes(server.pid)
     finally:
         server.terminate()

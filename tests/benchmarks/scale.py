@@ -22,7 +22,11 @@ FITS, ROWS = (10, 100, 1000, 10_000), (1000, 10_000, 100_000, 1_000_000)
 # took 6 s on two cores, 4,000 took 57 s. So dask ends here, and its curve says where one should.
 MOST_ON_DASK = 2000
 # dask has its workers give memory back at once, which makes torch fetch it again for each product.
-KEEP_MEMORY = {"MALLOC_TRIM_THRESHOLD_": 2**30, "MALLOC_MMAP_THRESHOLD_": 2**25}
+WORKERS = "distributed.nanny.pre-spawn-environ."
+KEEP_MEMORY = {
+    WORKERS + "MALLOC_TRIM_THRESHOLD_": 2**30,
+    WORKERS + "MALLOC_MMAP_THRESHOLD_": 2**25,
+}
 NESTED = (32, 3, 4)  # candidates, inner folds, outer folds
 
 
@@ -40,7 +44,7 @@ def workers():
 
     from helpers.cluster import SafeClient
 
-    dask.config.set({"distributed.nanny.pre-spawn-environ": KEEP_MEMORY})
+    dask.config.set(KEEP_MEMORY)
     with LocalCluster(n_workers=2, threads_per_worker=1, dashboard_address=":0") as cluster:
         with SafeClient(cluster) as client, parallel_config(backend="dask"):
             client.run(__import__, "helpers")
@@ -117,12 +121,11 @@ class Watch(threading.Thread):
 
     def __init__(self):
         super().__init__(daemon=True)
-        self.peak = 0
+        self.peak, self.done = 0, threading.Event()
 
     def run(self):
-        while True:
+        while not self.done.wait(0.01):
             self.peak = max(self.peak, megabytes(what="RssAnon"))
-            time.sleep(0.01)
 
 
 def large_file(gigabytes=4):
@@ -142,7 +145,9 @@ def large_file(gigabytes=4):
         watch.start()
         start = time.perf_counter()
         clf.fit(X, y)
-        took, per_row = time.perf_counter() - start, (watch.peak - before) * 1e6 / n_rows
+        took = time.perf_counter() - start
+        watch.done.set()
+        per_row = (watch.peak - before) * 1e6 / n_rows
         print(
             f"  a file of {X.nbytes / 1e9:.1f} GB, {n_rows:,} rows: one epoch {took:.0f} s, "
             f"{watch.peak - before:.0f} MB more memory of its own ({per_row:.0f} bytes a row), "
