@@ -57,6 +57,7 @@ grade: .venv/stamp
 	$(CLEAN_ENV) $(PY) $(ASSIGNMENTS)/grade.py "$(FROM)" "$(ASSIGNMENT)"
 
 feedback: .venv/stamp
+	@test "$(ASSIGNMENT)" || { echo "Say which: make feedback ASSIGNMENT=01_split" >&2; exit 2; }
 	cd $(ASSIGNMENTS) && $(CLEAN_ENV) ../../$(PY) -W ignore -m nbgrader generate_feedback "$(ASSIGNMENT)" --force
 
 formgrader: .venv/stamp
@@ -76,7 +77,7 @@ bench: .venv/stamp
 
 clean:
 	rm -rf .venv .pytest_cache .ruff_cache build *.egg-info
-	find . -name __pycache__ -o -name .ipynb_checkpoints | xargs rm -rf
+	find . \( -name __pycache__ -o -name .ipynb_checkpoints \) -prune -exec rm -rf {} +
 
 # Debian without python3-venv has no ensurepip; there the pip outside installs into the .venv.
 # Compiled on all cores afterwards, which pip would do on one; imports then take a third.
