@@ -160,7 +160,7 @@ def run_all_cells(page, server, name):
 
 
 def wait(page, condition, arg=None):
-    # Asked at every frame, as is the default, the browser would keep one core to itself.
+    # The default is to ask at every frame, while the lesson needs the processor.
     page.wait_for_function(condition, arg=arg, polling=200)
 
 
