@@ -131,8 +131,7 @@ def browser():
     from playwright.sync_api import sync_playwright
 
     with sync_playwright() as playwright:
-        # One context, in which JupyterLab's own files are loaded once for all pages.
-        yield playwright.chromium.launch(executable_path=found, args=FLAGS).new_context()
+        yield playwright.chromium.launch(executable_path=found, args=FLAGS)
 
 
 @pytest.fixture
@@ -154,21 +153,16 @@ def test_lesson_runs_in_jupyterlab(name, server, page):
 
 def run_all_cells(page, server, name):
     page.goto(f"{server}/lab/tree/{name}?token={TOKEN}&reset")
-    wait(page, READY)
+    page.wait_for_function(READY)
     press_run_all(page)
     assert red(page) == []
-
-
-def wait(page, condition, arg=None):
-    # The default is to ask at every frame, while the lesson needs the processor.
-    page.wait_for_function(condition, arg=arg, polling=200)
 
 
 def press_run_all(page):
     # The stored outputs go first, so that what is looked at below was made here.
     menu(page, "Edit", "Clear Outputs of All Cells")
     menu(page, "Run", "Run All Cells")
-    wait(page, DONE)
+    page.wait_for_function(DONE)
 
 
 # A solution other than the one that unfolds.
@@ -186,19 +180,18 @@ def test_a_visitor_goes_from_the_lesson_to_the_next_and_solves_a_question(server
     move_sliders(page)
     follow(page, "What must a network promise", "02_estimator.ipynb")
     page.get_by_role("tab", name="01_split.ipynb").click()
-    wait(page, AT, "01_split.ipynb")
+    page.wait_for_function(AT, arg="01_split.ipynb")
     follow(page, "Split, scale, train", "assignments/selfstudy/01_split/01_split.ipynb")
-    wait(page, READY)
-    press_run_all(page)
-    # It ends at the first check that fails, or soon after: what the kernel gets later is run.
-    (unsolved, said), *_ = failing(page)
+    page.wait_for_function(READY)
+    press_run_all(page)  # it ends at the first check that fails
+    unsolved, said = the_one_that_fails(page)
     assert "Replace this line with your answer." in said
     notebook = page.locator(".jp-NotebookPanel:visible")
     notebook.locator(".cm-content", has_text="def split(").first.click()
     page.keyboard.press("Control+A")
     page.keyboard.insert_text(SPLIT)
     press_run_all(page)
-    (next_unsolved, said), *_ = failing(page)
+    next_unsolved, said = the_one_that_fails(page)
     assert next_unsolved > unsolved + 2, "the three checks of the first question have turned"
     assert "Replace this line with your answer." in said
     solution = notebook.locator("details", has_text="def split(").first
@@ -209,13 +202,15 @@ def test_a_visitor_goes_from_the_lesson_to_the_next_and_solves_a_question(server
 
 def follow(page, link, path):
     page.locator(".jp-NotebookPanel:visible").get_by_role("link", name=link).last.click()
-    wait(page, AT, path)
+    page.wait_for_function(AT, arg=path)
 
 
-def failing(page):
-    """Return the number and the error of each cell of code that shows one."""
+def the_one_that_fails(page):
+    """Return the number and the error of the one cell of code that shows something in red."""
     cells = enumerate(page.evaluate(LESSON)["cells"])
-    return [(number, "\n".join(cell["red"])) for number, cell in cells if cell["red"]]
+    failing = [(number, "\n".join(cell["red"])) for number, cell in cells if cell["red"]]
+    assert len(failing) == 1, failing
+    return failing[0]
 
 
 def menu(page, name, item):
@@ -229,7 +224,7 @@ def red(page):
 
 
 def drawn_pictures(page):
-    wait(page, "() => [...document.images].every(image => image.complete)")
+    page.wait_for_function("() => [...document.images].every(image => image.complete)")
     images = page.locator(".jp-NotebookPanel:visible .jp-OutputArea-output img")
     drawn = images.evaluate_all("all => all.map(image => image.complete && image.naturalWidth)")
     assert all(drawn), f"width of each picture drawn: {drawn}"
@@ -247,9 +242,11 @@ def move_sliders(page):
     for slider in page.locator(".jp-NotebookPanel:visible .widget-slider").all():
         before = slider.evaluate(SHOWN)
         slider.locator(".noUi-handle").press("ArrowRight")
-        changed = f"([slider, before]) => ({SHOWN})(slider) !== before"
-        wait(page, changed, [slider.element_handle(), before])
-        wait(page, READY)
+        page.wait_for_function(
+            f"([slider, before]) => ({SHOWN})(slider) !== before",
+            arg=[slider.element_handle(), before],
+        )
+        page.wait_for_function(READY)
         assert red(page) == []
 
 
@@ -259,7 +256,7 @@ def test_a_guess_is_seen_beside_the_result(folder, server, page):
     notebook.metadata.kernelspec = {"name": "python3", "display_name": "Python 3"}
     nbformat.write(notebook, folder / "guess.ipynb")
     page.goto(f"{server}/lab/tree/guess.ipynb?token={TOKEN}&reset")
-    wait(page, READY)
+    page.wait_for_function(READY)
     cells = page.locator(".jp-NotebookPanel:visible .jp-CodeCell")
     cells.first.click()
     page.keyboard.press("Shift+Enter")
@@ -268,7 +265,7 @@ def test_a_guess_is_seen_beside_the_result(folder, server, page):
     # The click has put the selection back: the first cell is run again, and keeps the guess.
     for count in (2, 3, 4):
         page.keyboard.press("Shift+Enter")
-        wait(page, f"() => ({LESSON})().cells.some(cell => cell.count === {count})")
+        page.wait_for_function(f"() => ({LESSON})().cells.some(cell => cell.count === {count})")
     assert "Your guess was (b)." in cells.nth(1).inner_text()
     assert "guess" not in cells.nth(2).inner_text()
     assert "mod-active" in button.get_attribute("class") and button.is_disabled()
