@@ -1,7 +1,6 @@
 """Under `fused`, searches give the answers of the plain loop, whatever is mixed or fails."""
 
 import _thread
-import signal
 import subprocess
 import sys
 import threading
@@ -383,14 +382,6 @@ class Interrupting(LogisticRegression):
     def fit(self, X, y):
         _thread.interrupt_main()
         return super().fit(X, y)
-
-
-@pytest.fixture
-def ctrl_c():
-    """Have SIGINT raise KeyboardInterrupt; a shell ignores it for what it runs in background."""
-    before = signal.signal(signal.SIGINT, signal.default_int_handler)
-    yield
-    signal.signal(signal.SIGINT, before)
 
 
 def test_keyboard_interrupt_within_a_task(ctrl_c):

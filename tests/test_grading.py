@@ -168,9 +168,10 @@ def class_of_students(tmp_path_factory, release):
     os.utime(folder / "two.ipynb", (1, 1))
     (folder / "nothing").mkdir()
     (folder / "readme.txt").write_text("by the way")
+    (folder / os.fsdecode(b"p\xe8re.txt")).write_text("a name that is not UTF-8")
     (folder / os.fsdecode(b"J\xfcrg.ipynb")).write_text(text)
     (folder / "dangling.ipynb").symlink_to(root / "nowhere")
-    done = classroom.grade(folder, "double", course, "--seconds", "5", timeout=550)
+    done = classroom.grade(folder, "double", course, "--seconds", "3", timeout=550)
     print(done.stdout)
     assert done.returncode == 1, done.stdout + done.stderr
     return root, done, grades(course)
@@ -211,7 +212,7 @@ def test_nobody_else_is_in_the_table(class_of_students):
     root, done, rows = class_of_students
     assert rows.keys() == EXPECTED.keys()
     report = (root / "course" / "report_double.md").read_text()
-    assert "readme.txt" in report and "helpers.py" in report
+    assert "readme.txt" in report and "helpers.py" in report and "p\\udce8re.txt" in report
     assert f" of {len(EXPECTED)} graded" in done.stdout and "Traceback" not in report
 
 
@@ -237,7 +238,7 @@ def test_again_grades_only_what_has_changed(class_of_students, release):
         grade.manual_score, grade.needs_manual_grade = 1, False
         gradebook.db.commit()
     write(root / "handed in" / "corrupt_double.ipynb", right(release))
-    done = classroom.grade(root / "handed in", "double", course, "--seconds", "5", timeout=250)
+    done = classroom.grade(root / "handed in", "double", course, "--seconds", "3", timeout=250)
     assert "1/1 corrupt: graded" in done.stdout
     rows = grades(course)
     assert rows["corrupt"]["score"] == "3.0" and rows["corrupt"]["by_hand"] == "waiting"
@@ -245,7 +246,7 @@ def test_again_grades_only_what_has_changed(class_of_students, release):
     assert rows["renamed"]["score"] == "3.0"
 
 
-def test_an_interrupted_run_is_resumed(tmp_path, release):
+def test_an_interrupted_run_is_resumed(tmp_path, release, ctrl_c):
     course, folder = course_in(tmp_path), tmp_path / "in"
     for number in range(4):
         write(folder / f"s{number}.ipynb", right(release))
@@ -259,8 +260,6 @@ def test_an_interrupted_run_is_resumed(tmp_path, release):
         text=True,
         env=classroom.environment(),
         start_new_session=True,
-        # A shell ignores it for what it runs in background, `make test &` for instance.
-        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
     )
     deadline = time.monotonic() + 90
     saved = course / ".graded" / "double"
