@@ -2,7 +2,7 @@
 
 from helpers import leakage
 from helpers.estimator import TorchClassifier, TorchRegressor
-from helpers.fused import fused
+from helpers.fusing import fused
 from helpers.leakage import *  # noqa: F403
 from helpers.modules import MLP
 

@@ -143,7 +143,7 @@ class TorchEstimator(CallbackSupportMixin, BaseEstimator):
         new.module_, new.history_ = job.network, job.history
         report_epochs(job, context, task, learned=vars(new))
         train(job)
-        new.n_epochs_, new._memory = len(job.history), job.memory
+        new.n_epochs_, new._optimizer_state = len(job.history), job.optimizer_state
         self.__dict__ = new.__dict__
         context.call_on_fit_task_end(**task, reconstruction_attributes={})
         return self
@@ -211,7 +211,7 @@ class TorchEstimator(CallbackSupportMixin, BaseEstimator):
                 "optimizer were changed since; call fit to start anew."
             )
         job.network = copy.deepcopy(self.module_).to(job.y.device)
-        job.memory = copy.deepcopy(self._memory)
+        job.optimizer_state = copy.deepcopy(self._optimizer_state)
         job.seed, job.history = self._seed, list(self.history_)
 
     def _current_recipe(self):

@@ -47,7 +47,7 @@ class Job:
         ``seed + e``.
     history : list of dict
         One row for each epoch trained so far.
-    memory : dict
+    optimizer_state : dict
         What the optimizer remembers of them (for Adam, the moments).
     before_epoch, after_epoch : callable
         Called without arguments; training ends when `after_epoch` returns True.
@@ -70,7 +70,7 @@ class Job:
     valid_rows: torch.Tensor | None = None
     patience: int | None = None
     history: list = field(default_factory=list)
-    memory: dict = field(default_factory=dict)
+    optimizer_state: dict = field(default_factory=dict)
     before_epoch: Callable = lambda: None
     after_epoch: Callable = lambda: False
     error: Exception | None = None

@@ -41,7 +41,7 @@ def train_alone(job):
             if job.valid_rows is not None:
                 losses["valid_loss"] = _validation_loss(job)
             progress.end_epoch(losses)
-        job.memory = {
+        job.optimizer_state = {
             parameter: {name: torch.as_tensor(value).cpu() for name, value in state.items()}
             for parameter, state in optimizer.state_dict()["state"].items()
         }
@@ -86,10 +86,10 @@ def _optimizer(job):
     """Return the optimizer, with what it remembers from earlier epochs."""
     parameters = [p for p in job.network.parameters() if p.requires_grad]
     optimizer = job.optimizer(parameters, lr=job.lr, weight_decay=job.weight_decay)
-    if job.memory:
+    if job.optimizer_state:
         # lr and weight_decay are today's: only the memory is taken over.
         groups = optimizer.state_dict()["param_groups"]
-        optimizer.load_state_dict({"state": job.memory, "param_groups": groups})
+        optimizer.load_state_dict({"state": job.optimizer_state, "param_groups": groups})
     return optimizer
 
 

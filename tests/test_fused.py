@@ -35,9 +35,9 @@ from sklearn.preprocessing import StandardScaler
 from torch import nn
 
 from helpers import MLP, TorchClassifier, TorchRegressor, fused
-from helpers.grouping import train_together
-from helpers.meeting import Task
-from helpers.stacking import Stack
+from helpers.fusing.grouping import train_together
+from helpers.fusing.scheduler import Task
+from helpers.fusing.stack import Stack
 
 X, y = make_classification(90, 6, n_informative=4, n_classes=3, random_state=0)
 WEIGHT = np.random.default_rng(0).integers(0, 3, len(y)).astype(float)

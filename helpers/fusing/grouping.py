@@ -8,8 +8,8 @@ import torch
 from scipy import sparse
 from torch import nn
 
+from helpers.fusing.stack import Family, Stack, own_weights
 from helpers.jobs import OPTIMIZERS
-from helpers.stacking import Family, Stack, own_weights
 from helpers.tensors import flushed_denormals, private_rng
 from helpers.training import Progress, train_alone
 
@@ -98,7 +98,7 @@ def stack_key(job):
         (name, p.shape, p.dtype, p.requires_grad) for name, p in network.named_parameters()
     )
     n_steps = -(-len(job.rows) // job.batch_size) if job.in_batches else 1
-    steps_taken = tuple(float(state["step"]) for state in job.memory.values())
+    steps_taken = tuple(float(state["step"]) for state in job.optimizer_state.values())
     return (
         *(structure, shapes, job.X.shape[1], job.X.dtype, job.y.dtype, job.y.device),
         *(job.loss, job.optimizer, job.in_batches and job.batch_size, n_steps),
@@ -127,7 +127,7 @@ def find_families(jobs, distinct):
         number = distinct.number(job.X)
         order = (number, distinct.number(job.rows), job.seed if job.in_batches else None)
         tensors = [job.y, job.weight, *job.network.parameters()]
-        for state in job.memory.values():
+        for state in job.optimizer_state.values():
             tensors += state.values()
         alike = (
             order,

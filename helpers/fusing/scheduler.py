@@ -1,15 +1,12 @@
-"""Where the fits of a search wait for each other: `helpers.fused` brings joblib here."""
+"""Where the fits of a search wait for each other: `fused` brings joblib here."""
 
 import heapq
 import itertools
 import threading
 from collections import deque
 from concurrent.futures import Future
-from contextlib import contextmanager
 
-from joblib.parallel import ParallelBackendBase
-
-from helpers.grouping import train_together
+from helpers.fusing.grouping import train_together
 from helpers.training import train_alone, trainer
 
 # Bytes that the rows of those who wait may hold. They take some three times as much in all, with
@@ -57,7 +54,7 @@ class Task(threading.Thread):
             self.join()
 
     def run(self):
-        trainer.set(self.backend.meeting.train)
+        trainer.set(self.backend.scheduler.train)
         outcome = Future()
         try:
             outcome.set_result(self.function())
@@ -72,7 +69,7 @@ class Abandoned(BaseException):
     """Ends a task that nobody waits for; no `except Exception` on its way may stop it."""
 
 
-class Meeting:
+class Scheduler:
     """Where tasks wait for each other, so that their networks can be trained together."""
 
     def __init__(self, max_models, batches):
@@ -80,17 +77,17 @@ class Meeting:
         self.new = []  # a heap: the deepest first, so that few calls are open at once
         self.numbers = itertools.count()
         self.awake = deque()
-        self.waiting, self.rows_waiting = [], 0
+        self.waiting, self.bytes_waiting = [], 0
 
     def train(self, job):
         """Train a job: in a task, with those of the other tasks; else at once."""
         task = threading.current_thread()
-        if not isinstance(task, Task) or task.backend.meeting is not self:
+        if not isinstance(task, Task) or task.backend.scheduler is not self:
             self.batches.append(1)
             return train_alone(job)
         task.job = job
         self.waiting.append(task)
-        self.rows_waiting += job.X.shape[0] * job.X.shape[1] * job.X.dtype.itemsize
+        self.bytes_waiting += job.X.shape[0] * job.X.shape[1] * job.X.dtype.itemsize
         task.pause()
         task.job = None  # tasks are kept until their call ends, rows need not be
         if job.error is not None:
@@ -102,7 +99,7 @@ class Meeting:
 
     def has_room(self):
         """Tell whether one more may wait."""
-        return len(self.waiting) < self.max_models and self.rows_waiting < ROWS_WAITING
+        return len(self.waiting) < self.max_models and self.bytes_waiting < ROWS_WAITING
 
     def run_until(self, settled):
         """Give the tasks their turns, and train those who wait, until `settled()`."""
@@ -112,7 +109,7 @@ class Meeting:
             elif self.new and self.has_room():
                 heapq.heappop(self.new)[-1].resume()
             else:
-                waiting, self.waiting, self.rows_waiting = self.waiting, [], 0
+                waiting, self.waiting, self.bytes_waiting = self.waiting, [], 0
                 waiting = [task for task in waiting if not task.abandoned]
                 if not waiting:  # an error is better than waiting for ever
                     raise RuntimeError("fused: every task waits for another; please report this.")
@@ -122,64 +119,4 @@ class Meeting:
     def close(self):
         """End whatever still waits."""
         for task in (*self.awake, *self.waiting):
-            task.abandon()
-
-
-class MeetingBackend(ParallelBackendBase):
-    """Has joblib run its calls as tasks of a meeting; each task calls through one of its own."""
-
-    supports_retrieve_callback = True
-    supports_sharedmem = True
-    uses_threads = True
-
-    def __init__(self, meeting, nesting_level=0):
-        super().__init__(nesting_level=nesting_level)
-        self.meeting = meeting
-        self.start_call()
-
-    def start_call(self):
-        self.tasks, self.unfinished, self.failed, self.caller = [], 0, False, None
-
-    def effective_n_jobs(self, n_jobs):
-        if n_jobs == 0:
-            raise ValueError("n_jobs == 0 in Parallel has no meaning")
-        return self.meeting.max_models
-
-    def submit(self, func, callback=None):
-        task = Task(func, callback, self)
-        self.tasks.append(task)
-        self.unfinished += 1
-        self.meeting.add(task)
-        return task
-
-    def end(self, task, outcome):
-        """Note what became of a task; joblib may submit the next."""
-        task.callback(outcome)
-        self.unfinished -= 1
-        self.failed = self.failed or outcome.exception() is not None
-        if self.settled() and self.caller:
-            self.meeting.awake.append(self.caller)
-            self.caller = None
-
-    def settled(self):
-        return self.failed or not self.unfinished
-
-    def retrieve_result_callback(self, outcome):
-        return outcome.result()
-
-    @contextmanager
-    def retrieval_context(self):
-        """Wait for the tasks of this call: joblib enters here before it collects results."""
-        if self.nesting_level == 0:
-            self.meeting.run_until(self.settled)
-        elif not self.settled():
-            self.caller = threading.current_thread()
-            self.caller.pause()
-        yield
-
-    def get_nested_backend(self):
-        return MeetingBackend(self.meeting, self.nesting_level + 1), None
-
-    def abort_everything(self, ensure_ready=True):
-        for task in self.tasks:
             task.abandon()

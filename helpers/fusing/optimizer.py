@@ -1,69 +1,8 @@
-"""Networks side by side: one product for each layer, one optimizer step for all of them."""
-
-import copy
+"""One optimizer step for networks side by side."""
 
 import torch
-from torch import nn
-from torch.func import functional_call, vmap
 
 from helpers.jobs import OPTIMIZERS
-from helpers.modules import MLP
-
-# Where it is enough to replace the linear layers: the others take each number alone.
-STACKABLE = {
-    *(MLP, nn.Sequential, nn.Linear, nn.Identity, nn.Dropout, nn.ReLU, nn.LeakyReLU, nn.ELU),
-    *(nn.GELU, nn.SiLU, nn.Sigmoid, nn.Softplus, nn.Tanh),
-}
-
-
-def batched(network, stored):
-    """Return a network that maps (n_networks, n_features, n) to (n_networks, n_outputs, n).
-
-    The rows come last because a CPU takes some 4 times as long for products of few columns: a
-    last layer has few units, but seldom has a batch few rows.
-
-    Parameters
-    ----------
-    network : nn.Module
-        One of them; it is copied.
-    stored : dict of str to Tensor of shape (n_networks, ...)
-        The parameters of all by name.
-    """
-    network = copy.deepcopy(network)
-    linear = [name for name, m in network.named_modules() if type(m) is nn.Linear]
-    tied = len(stored) < len(list(network.named_parameters(remove_duplicate=False)))
-    if tied or "" in linear or not all(type(m) in STACKABLE for m in network.modules()):
-        return Vmapped(network, stored)
-    for name in linear:
-        layer = BatchedLinear(stored[f"{name}.weight"], stored.get(f"{name}.bias"))
-        network.set_submodule(name, layer)
-    return network
-
-
-class BatchedLinear(nn.Module):
-    """Linear layers side by side: (n_networks, n_in, n) to (n_networks, n_out, n)."""
-
-    def __init__(self, weight, bias):
-        super().__init__()
-        self.weight, self.bias = weight, bias
-
-    def forward(self, X):
-        outputs = torch.bmm(self.weight, X)
-        return outputs if self.bias is None else outputs.add_(self.bias.unsqueeze(2))
-
-
-class Vmapped(nn.Module):
-    """Any network, by `torch.func.vmap`, which adds its own time to each step."""
-
-    def __init__(self, network, stored):
-        super().__init__()
-        self.network, self.stored = network, stored
-
-    def forward(self, X):
-        def call(parameters, X):
-            return functional_call(self.network, parameters, (X,))
-
-        return vmap(call, randomness="different")(self.stored, X.mT).mT
 
 
 class BatchedOptimizer:
@@ -86,7 +25,7 @@ class BatchedOptimizer:
         kind = jobs[0].optimizer
         self.decoupled = kind is OPTIMIZERS["adamw"]
         # AdamW is Adam that begins with taking lr * weight_decay of all there is. With 1 for both
-        # it starts from 0 by itself, which spares one pass through the memory.
+        # it starts from 0 by itself, which spares one pass through the state.
         self.from_zero = self.decoupled or kind is OPTIMIZERS["adam"]
         kind = OPTIMIZERS["adamw"] if self.from_zero else kind
         self.optimizer = kind(self.additions, lr=1.0, weight_decay=float(self.from_zero))
@@ -95,13 +34,13 @@ class BatchedOptimizer:
         self.decay = self._columns(
             [job.weight_decay * (job.lr if self.decoupled else 1) for job in jobs]
         )
-        for i in jobs[0].memory:
-            memories = [job.memory[i] for job in jobs]
+        for i in jobs[0].optimizer_state:
+            states = [job.optimizer_state[i] for job in jobs]
             self.optimizer.state[self.additions[i]] = {
-                name: torch.stack([memory[name] for memory in memories]).to(self.device)
+                name: torch.stack([state[name] for state in states]).to(self.device)
                 if value.ndim
                 else value.clone()  # the count of steps
-                for name, value in memories[0].items()
+                for name, value in states[0].items()
             }
 
     @property
@@ -132,8 +71,8 @@ class BatchedOptimizer:
         self.optimizer.step()
         torch._foreach_addcmul_(self.parameters, self.additions, self.lr)
 
-    def memory(self, place):
-        """Return what it remembers of one network, in the form of `Job.memory`."""
+    def state_of(self, place):
+        """Return what it remembers of one network, in the form of `Job.optimizer_state`."""
         states = [self.optimizer.state.get(addition, {}) for addition in self.additions]
         return {
             i: {

@@ -5,7 +5,8 @@ from dataclasses import dataclass
 import torch
 from torch.nn.utils.rnn import pad_sequence
 
-from helpers.batched import BatchedOptimizer, Vmapped, batched
+from helpers.fusing.layers import Vmapped, batched
+from helpers.fusing.optimizer import BatchedOptimizer
 from helpers.tensors import seed_generators
 
 
@@ -40,7 +41,7 @@ class Stack:
     Parameters
     ----------
     families : list of Family
-        Alike in all that `helpers.grouping.stack_key` names.
+        Alike in all that `helpers.fusing.grouping.stack_key` names.
     sets : list of Tensor of shape (n_rows, n_features)
         The distinct `X`.
     """
@@ -130,7 +131,7 @@ class Stack:
         for i, family in enumerate(self.families):
             for member in filter(whom, family.members):
                 own_weights(member.job.network)
-                member.job.memory = self.optimizer.memory(i)
+                member.job.optimizer_state = self.optimizer.state_of(i)
                 if member.ended:
                     attempt(member, member.finish)
             family.members = [member for member in family.members if not member.ended]

@@ -7,7 +7,8 @@ from numbers import Integral
 
 from joblib import parallel_config
 
-from helpers.meeting import Meeting, MeetingBackend
+from helpers.fusing.backend import FusingBackend
+from helpers.fusing.scheduler import Scheduler
 from helpers.training import trainer
 
 
@@ -101,12 +102,12 @@ def fused(max_models=512):
     if not isinstance(max_models, Integral) or max_models < 1:
         raise ValueError(f"max_models must be a positive integer; got {max_models!r}.")
     run = Run()
-    meeting = Meeting(max_models, run.batches)
-    token = trainer.set(meeting.train)
+    scheduler = Scheduler(max_models, run.batches)
+    token = trainer.set(scheduler.train)
     try:
-        with parallel_config(backend=MeetingBackend(meeting)), warnings.catch_warnings():
+        with parallel_config(backend=FusingBackend(scheduler)), warnings.catch_warnings():
             yield run
     finally:
         run._stop = time.perf_counter()
         trainer.reset(token)
-        meeting.close()
+        scheduler.close()
