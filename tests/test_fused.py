@@ -184,7 +184,7 @@ def test_a_grid_over_epochs_is_one_training(monkeypatch):
     steps, train_epoch = [], Stack.train_epoch
 
     def counted(stack):
-        steps.append(len(stack.going()))
+        steps.append(len(stack.active()))
         train_epoch(stack)
 
     monkeypatch.setattr(Stack, "train_epoch", counted)
@@ -490,11 +490,11 @@ def test_max_models_bounds_the_batch():
 
 
 def test_a_batch_too_large_is_split(monkeypatch):
-    def rehearse(stack):
-        if len(stack.families) > 3:
+    def trial_step(stack):
+        if len(stack.slots) > 3:
             raise MemoryError
 
-    monkeypatch.setattr(Stack, "rehearse", rehearse)
+    monkeypatch.setattr(Stack, "trial_step", trial_step)
     plain = cross_val_score(PIPELINE, X, y)
     with fused() as run, pytest.warns(UserWarning, match="5 networks do not fit"):
         together = cross_val_score(PIPELINE, X, y)

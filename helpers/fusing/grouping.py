@@ -8,7 +8,7 @@ import torch
 from scipy import sparse
 from torch import nn
 
-from helpers.fusing.stack import Family, Stack, own_weights
+from helpers.fusing.stack import Slot, Stack, own_weights
 from helpers.jobs import OPTIMIZERS
 from helpers.tensors import flushed_denormals, private_rng
 from helpers.training import Progress, train_alone
@@ -19,7 +19,7 @@ STACK_SIZE = 2**22
 _OF_ALL_MODULES = set(vars(nn.Module()))
 
 
-class Distinct:
+class TensorIndex:
     """Numbers tensors so that equal ones have one number."""
 
     def __init__(self):
@@ -59,11 +59,11 @@ def train_together(jobs, batches):
         if reason:
             train_one_by_one(group, reason, batches)
             continue
-        distinct = Distinct()
-        families = find_families(group, distinct)
+        index = TensorIndex()
+        slots = assign_slots(group, index)
         size = max(1, STACK_SIZE // numbers_in(group[0]))
-        for start in range(0, len(families), size):
-            train_families(families[start : start + size], distinct.tensors, batches)
+        for start in range(0, len(slots), size):
+            train_slots(slots[start : start + size], index.tensors, batches)
 
 
 def why_alone(job):
@@ -120,12 +120,12 @@ def gather_single(groups):
     return gathered
 
 
-def find_families(jobs, distinct):
+def assign_slots(jobs, index):
     """Put together the jobs that differ in `epochs` alone; number what they train on."""
-    families = {}
+    slots = {}
     for job in jobs:
-        number = distinct.number(job.X)
-        order = (number, distinct.number(job.rows), job.seed if job.in_batches else None)
+        number = index.number(job.X)
+        order = (number, index.number(job.rows), job.seed if job.in_batches else None)
         tensors = [job.y, job.weight, *job.network.parameters()]
         for state in job.optimizer_state.values():
             tensors += state.values()
@@ -134,12 +134,12 @@ def find_families(jobs, distinct):
             job.lr,
             job.weight_decay,
             job.seed,
-            *(distinct.number(tensor) for tensor in tensors),
+            *(index.number(tensor) for tensor in tensors),
         )
         if job.patience is not None:
             alike = id(job)  # its best epoch depends on where it ends
-        families.setdefault(alike, Family([], number, order)).members.append(Progress(job))
-    return list(families.values())
+        slots.setdefault(alike, Slot([], number, order)).members.append(Progress(job))
+    return list(slots.values())
 
 
 def numbers_in(job):
@@ -165,13 +165,13 @@ def train_one_by_one(jobs, reason, batches):
             job.error = error
 
 
-def train_families(families, sets, batches):
+def train_slots(slots, sets, batches):
     """Train one stack to its end; halve it if it is too large for the memory."""
-    jobs = [job for family in families for job in family.jobs]
+    jobs = [job for slot in slots for job in slot.jobs]
     with private_rng(jobs[0].y.device), flushed_denormals():
         try:
-            stack = Stack(families, sets)
-            stack.rehearse()
+            stack = Stack(slots, sets)
+            stack.trial_step()
         except Exception as error:
             too_large = is_too_large(error)
             reason = (str(error).splitlines() or [type(error).__name__])[0]
@@ -181,15 +181,15 @@ def train_families(families, sets, batches):
     stack = None  # free it before anything else is tried
     for job in jobs:
         own_weights(job.network)
-    if too_large and len(families) > 1:
+    if too_large and len(slots) > 1:
         warnings.warn(
-            f"{len(families)} networks do not fit into the memory of {jobs[0].y.device} at once; "
+            f"{len(slots)} networks do not fit into the memory of {jobs[0].y.device} at once; "
             f"trying half of them. Give fused a smaller max_models to spare the attempt.",
             stacklevel=2,
         )
-        half = len(families) // 2
-        train_families(families[:half], sets, batches)
-        train_families(families[half:], sets, batches)
+        half = len(slots) // 2
+        train_slots(slots[:half], sets, batches)
+        train_slots(slots[half:], sets, batches)
     else:
         train_one_by_one(jobs, reason, batches)
 
@@ -203,16 +203,16 @@ def is_too_large(error):
 
 def train_to_end(stack, sets):
     """Train a stack; once a quarter of it has ended, the others move together."""
-    stack.let_go(lambda member: member.ended)  # those of no epochs
-    while stack.going():
+    stack.release(lambda member: member.ended)  # those of no epochs
+    while stack.active():
         try:
-            while 4 * len(stack.going()) > 3 * len(stack.families):
+            while 4 * len(stack.active()) > 3 * len(stack.slots):
                 stack.train_epoch()
         except Exception as error:
-            for family in stack.going():
-                for job in family.jobs:
+            for slot in stack.active():
+                for job in slot.jobs:
                     job.error = error
             return
-        stack.let_go(lambda member: True)
-        if going := stack.going():
-            stack = Stack(going, sets)
+        stack.release(lambda member: True)
+        if active := stack.active():
+            stack = Stack(active, sets)

@@ -11,7 +11,7 @@ from helpers.tensors import seed_generators
 
 
 @dataclass
-class Family:
+class Slot:
     """Jobs that are equal but for `epochs`, so that one network answers them all.
 
     Attributes
@@ -21,7 +21,7 @@ class Family:
     set : int
         Number of its `X` among the distinct ones.
     order : hashable
-        Equal for families that take the same rows in the same order.
+        Equal for slots that take the same rows in the same order.
     """
 
     members: list
@@ -34,29 +34,29 @@ class Family:
 
 
 class Stack:
-    """Families trained together, one epoch at a time.
+    """Slots trained together, one epoch at a time.
 
     While a job is in it, the parameters of its network are views of the stack's.
 
     Parameters
     ----------
-    families : list of Family
+    slots : list of Slot
         Alike in all that `helpers.fusing.grouping.stack_key` names.
     sets : list of Tensor of shape (n_rows, n_features)
         The distinct `X`.
     """
 
-    def __init__(self, families, sets):
-        self.families = list(families)
-        self.jobs = [family.jobs[0] for family in families]
+    def __init__(self, slots, sets):
+        self.slots = list(slots)
+        self.jobs = [slot.jobs[0] for slot in slots]
         first = self.jobs[0]
         self.device, self.loss, self.in_batches = first.y.device, first.loss, first.in_batches
         self.stored = {}
         for name, of_first in first.network.named_parameters():
             of_jobs = [job.network.get_parameter(name).detach() for job in self.jobs]
             whole = torch.stack(of_jobs)
-            for family, part in zip(families, whole, strict=True):
-                for job in family.jobs:
+            for slot, part in zip(slots, whole, strict=True):
+                for job in slot.jobs:
                     job.network.get_parameter(name).data = part
             self.stored[name] = whole.requires_grad_(of_first.requires_grad)
         self.network = batched(first.network, self.stored)
@@ -67,7 +67,7 @@ class Stack:
 
     def _share_rows(self, sets):
         """Hold each distinct `X` once, and note which of its rows each network takes."""
-        used = sorted({family.set for family in self.families})
+        used = sorted({slot.set for slot in self.slots})
         stops = torch.tensor([len(sets[number]) for number in used]).cumsum(0).tolist()
         starts = dict(zip(used, [0, *stops], strict=False))
         self.X = torch.cat([sets[number] for number in used])
@@ -76,12 +76,12 @@ class Stack:
         for weight, job in zip(self.weight, self.jobs, strict=True):
             if job.weight is not None:
                 weight[: len(job.weight)] = job.weight
-        self.start = self._column(starts[family.set] for family in self.families)
+        self.start = self._column(starts[slot.set] for slot in self.slots)
         self.n_rows = self._column(len(job.rows) for job in self.jobs)
         # Those who take the same rows in the same order share that order: `order` numbers it.
-        self.owners = {f.order: job for f, job in zip(self.families, self.jobs, strict=True)}
+        self.owners = {slot.order: job for slot, job in zip(self.slots, self.jobs, strict=True)}
         numbers = {order: number for number, order in enumerate(self.owners)}
-        self.order = self._column(numbers[family.order] for family in self.families)[:, 0]
+        self.order = self._column(numbers[slot.order] for slot in self.slots)[:, 0]
         self.order_start = self._column(starts[order_set] for order_set, *_ in self.owners)
         self.whole = None if self.in_batches else self._take(self._draw_orders(0))
 
@@ -108,33 +108,33 @@ class Stack:
 
     def train_epoch(self):
         """Train one epoch; whoever ends with it leaves."""
-        for family in self.families:
-            for member in family.members:
+        for slot in self.slots:
+            for member in slot.members:
                 attempt(member, member.job.before_epoch)
         losses = {"train_loss": self._train_epoch()}
         if self.jobs[0].valid_rows is not None:
             losses["valid_loss"] = self._validation_losses()
-        for i, family in enumerate(self.families):
-            for member in family.members:
+        for i, slot in enumerate(self.slots):
+            for member in slot.members:
                 attempt(member, member.end_epoch, {name: of[i] for name, of in losses.items()})
-        self.let_go(lambda member: member.ended)
+        self.release(lambda member: member.ended)
 
-    def going(self):
-        """Return the families that have not ended."""
-        return [family for family in self.families if family.members]
+    def active(self):
+        """Return the slots that have not ended."""
+        return [slot for slot in self.slots if slot.members]
 
-    def let_go(self, whom):
+    def release(self, whom):
         """Give some members their own weights, and what the optimizer remembers of them.
 
         Those among them that have ended leave.
         """
-        for i, family in enumerate(self.families):
-            for member in filter(whom, family.members):
+        for i, slot in enumerate(self.slots):
+            for member in filter(whom, slot.members):
                 own_weights(member.job.network)
                 member.job.optimizer_state = self.optimizer.state_of(i)
                 if member.ended:
                     attempt(member, member.finish)
-            family.members = [member for member in family.members if not member.ended]
+            slot.members = [member for member in slot.members if not member.ended]
 
     def _train_epoch(self):
         """Take one step for each batch; return the mean loss of each network, floats."""
@@ -192,7 +192,7 @@ class Stack:
             totals = totals + (losses * weight[:, part]).sum(1, dtype=torch.float64)
         return (totals / n_rows[:, 0]).tolist()
 
-    def rehearse(self):
+    def trial_step(self):
         """Raise an error unless the stack answers as its networks do, and can be trained.
 
         Nothing is changed; what does not fit into memory shows here.
