@@ -9,17 +9,14 @@ from scipy import sparse
 from sklearn.base import BaseEstimator, ClassifierMixin, RegressorMixin
 from sklearn.callback import CallbackSupportMixin, with_callbacks
 from sklearn.utils import check_random_state
-from sklearn.utils._param_validation import Interval, StrOptions
-from sklearn.utils.validation import (
-    _check_sample_weight,
-    check_is_fitted,
-    validate_data,
-)
+from sklearn.utils.validation import check_is_fitted, validate_data
 
+from helpers._compat import Interval, StrOptions, _check_sample_weight
 from helpers.jobs import OPTIMIZERS, Job, report_epochs, split_rows
 from helpers.modules import MLP, build, check_outputs
 from helpers.tensors import (
     as_tensor,
+    as_torch_starts,
     choose_device,
     chunks,
     private_rng,
@@ -121,6 +118,7 @@ class TorchEstimator(CallbackSupportMixin, BaseEstimator):
         """
         return self._learn(X, y, sample_weight, groups)
 
+    @torch.inference_mode(False)  # whatever the caller has switched off, gradients are needed
     def _learn(self, X, y, sample_weight, groups=None, classes=None, partial=False):
         self._validate_params()
         epochs = 1 if partial else self.epochs
@@ -225,7 +223,7 @@ class TorchEstimator(CallbackSupportMixin, BaseEstimator):
         X = X if sparse.issparse(X) else as_tensor(X)
         device = next(self.module_.parameters()).device
         self.module_.eval()
-        with torch.inference_mode():
+        with as_torch_starts(device), torch.inference_mode():
             parts = [
                 self.module_(take_rows(X, rows).to(device)).cpu()
                 for rows in chunks(torch.arange(X.shape[0]))

@@ -7,7 +7,8 @@ from numbers import Integral
 
 import torch
 from torch import nn
-from torch.nn.parameter import is_lazy
+
+from helpers._compat import is_lazy
 
 
 class MLP(nn.Module):

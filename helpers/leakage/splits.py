@@ -4,8 +4,8 @@ import numpy as np
 from scipy.stats import rankdata
 from sklearn.metrics import euclidean_distances
 from sklearn.preprocessing import StandardScaler
-from sklearn.utils.validation import _num_samples
 
+from helpers._compat import _num_samples
 from helpers.leakage.finding import Finding
 from helpers.leakage.probes import N_REFERENCES, as_numbers, column_of, folds_of
 

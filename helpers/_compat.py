@@ -1,0 +1,57 @@
+"""Every private or undocumented name of another library that `helpers` uses.
+
+A release may change such a name without a word. Then the import of this file or
+`tests/test_compat.py` fails, and the comment beside the name says what is broken.
+"""
+
+# joblib calls its base class of backends experimental. Without it there is no `fused`.
+# FallbackToBackend makes joblib go on with another backend: without it every forest and every
+# kernel inside `fused` would be cut into tasks.
+from joblib.parallel import FallbackToBackend, ParallelBackendBase
+
+# Some rows of an array, a table or a list: canaries split all of them.
+from sklearn.utils import _safe_indexing
+
+# What a parameter may be: without them a wrong `lr` is not refused in scikit-learn's words.
+from sklearn.utils._param_validation import Interval, StrOptions
+
+# `sample_weight` checked as scikit-learn does, and the number of rows of whatever has rows.
+from sklearn.utils.validation import _check_sample_weight, _num_samples
+
+# A layer whose shape is not known yet has no memory to compare: without it a recipe of such
+# layers is refused as one that returns the same weights twice.
+from torch.nn.parameter import is_lazy
+
+__all__ = [
+    "ATTRIBUTES",
+    "FallbackToBackend",
+    "Interval",
+    "ParallelBackendBase",
+    "StrOptions",
+    "_check_sample_weight",
+    "_num_samples",
+    "_safe_indexing",
+    "is_lazy",
+]
+
+# Private attributes by their owner, written out where they are used.
+ATTRIBUTES = {
+    "sklearn.base.BaseEstimator": [
+        "_validate_params",  # refuses what the table `_parameter_constraints` does not allow
+        "_get_param_names",  # the arguments that the message about a misspelt one lists
+    ],
+    "sklearn.callback.CallbackSupportMixin": [
+        "_init_callback_context",  # begins a fit for scikit-learn's callbacks: progress bars
+    ],
+    "torch.nn.Identity()": [
+        "_forward_hooks",  # a network with hooks is trained alone; if one is not seen, it is lost
+        "_forward_pre_hooks",
+        "_backward_hooks",
+    ],
+    "torch": [
+        "_foreach_addcmul_",  # the optimizer's last step for all parameters at once
+    ],
+    "ipywidgets.Widget": [
+        "_repr_mimebundle_",  # shows the buttons of `predict` without a line of text beside them
+    ],
+}
