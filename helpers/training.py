@@ -17,8 +17,14 @@ def train(job):
     trainer.get(train_alone)(job)
 
 
-def train_alone(job):
+def train_alone(job, progress=None):
     """Train `job.network` in place and append to `job.history`.
+
+    Parameters
+    ----------
+    job : Job
+    progress : Progress, default=None
+        How far the job has come, if it has begun elsewhere.
 
     Raises
     ------
@@ -34,7 +40,7 @@ def train_alone(job):
     with private_rng(job.y.device), flushed_denormals():
         optimizer = _optimizer(job)
         whole = None if job.in_batches else job.take(job.rows)
-        progress = Progress(job)
+        progress = progress or Progress(job)
         while not progress.ended:
             job.before_epoch()
             losses = {"train_loss": _train_epoch(job, optimizer, whole)}

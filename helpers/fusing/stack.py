@@ -116,7 +116,9 @@ class Stack:
             losses["valid_loss"] = self._validation_losses()
         for i, slot in enumerate(self.slots):
             for member in slot.members:
-                attempt(member, member.end_epoch, {name: of[i] for name, of in losses.items()})
+                if not member.ended:
+                    of_slot = {name: of[i] for name, of in losses.items()}
+                    attempt(member, member.end_epoch, of_slot)
         self.release(lambda member: member.ended)
 
     def active(self):
@@ -132,7 +134,7 @@ class Stack:
             for member in filter(whom, slot.members):
                 own_weights(member.job.network)
                 member.job.optimizer_state = self.optimizer.state_of(i)
-                if member.ended:
+                if member.ended and member.job.error is None:
                     attempt(member, member.finish)
             slot.members = [member for member in slot.members if not member.ended]
 
@@ -191,27 +193,6 @@ class Stack:
             losses = self._losses(X.view(len(rows), len(part), -1), y[:, part])
             totals = totals + (losses * weight[:, part]).sum(1, dtype=torch.float64)
         return (totals / n_rows[:, 0]).tolist()
-
-    def trial_step(self):
-        """Raise an error unless the stack answers as its networks do, and can be trained.
-
-        Nothing is changed; what does not fit into memory shows here.
-        """
-        orders = self._draw_orders(1)
-        X = self._take(orders[:, :2])
-        self.network.eval()
-        with torch.no_grad():
-            outputs = self.network(X.clone().mT).mT
-            for job, rows, stacked in zip(self.jobs, X, outputs, strict=True):
-                job.network.eval()
-                # One row alone: a network that mixes its rows answers otherwise, too.
-                if not torch.allclose(job.network(rows[:1]), stacked[:1], rtol=1e-3, atol=1e-4):
-                    raise RuntimeError("its outputs are others when it is stacked")
-        self.network.train()
-        width = self.jobs[0].batch_size if self.in_batches else orders.shape[1]
-        X = self.whole if self.whole is not None else self._take(orders[:, :width])
-        y = self.y.gather(1, orders[self.order][:, :width])
-        self._gradients(X.clone(), y, torch.ones_like(y, dtype=X.dtype))
 
 
 def attempt(member, function, *args):
