@@ -1,8 +1,79 @@
-"""What tests of several files need."""
+"""What tests of several files need: which are run, in which order, and what is no mere warning."""
 
+import os
 import signal
+from pathlib import Path
 
 import pytest
+
+ROOT = Path(__file__).parents[1]
+
+# Files that need the lessons, the grader or a browser; `--helpers-only` leaves them out.
+COURSE = {
+    "test_assignments",
+    "test_browser",
+    "test_environment",
+    "test_gallery",
+    "test_grading",
+    "test_guide",
+    "test_honest_estimates",
+    "test_nbval_pictures",
+    "test_notebooks",
+    "test_readme",
+}
+# A file stays in one process, so the long ones begin: a short one in the end keeps nobody waiting.
+LONGEST_FIRST = [
+    "test_assignments",
+    "test_grading",
+    "test_fused",
+    "test_gallery",
+    "05b_leakage_catalogue",
+    "08_beyond_one_machine",
+    "test_browser",
+    "test_guide",
+    "test_check_estimator",
+    "test_estimator",
+    "test_nbval_pictures",
+]
+
+
+def pytest_addoption(parser):
+    parser.addoption(
+        "--helpers-only",
+        action="store_true",
+        help="leave out the tests that need the lessons, the grader or a browser",
+    )
+
+
+def pytest_ignore_collect(collection_path, config):
+    """Return True for what is left out, and None for what pytest is to decide."""
+    left_out = config.getoption("--helpers-only") and collection_path.stem in COURSE
+    return True if left_out else None
+
+
+def pytest_collection_modifyitems(items):
+    place = {name: number for number, name in enumerate(LONGEST_FIRST)}
+    items.sort(key=lambda item: place.get(item.path.stem, len(place)))
+
+
+def our_modules():
+    """Return the names by which our own code is imported; that of a notebook is __main__."""
+    homes = {"helpers": ROOT, "leaks": ROOT / "notebooks"}
+    for package, home in homes.items():
+        for path in (home / package).rglob("*.py"):
+            yield ".".join(path.relative_to(home).with_suffix("").parts).removesuffix(".__init__")
+    yield "__main__"
+
+
+def pytest_configure(config):
+    """Make errors of the same warnings in what tests start: kernels, workers, other Pythons.
+
+    pyproject.toml has them for the tests themselves. Python takes them from this variable, which
+    knows no patterns, so each module is named.
+    """
+    kinds = ("DeprecationWarning", "PendingDeprecationWarning", "FutureWarning")
+    errors = [f"error::{kind}:{module}" for module in sorted(our_modules()) for kind in kinds]
+    os.environ["PYTHONWARNINGS"] = ",".join(errors)
 
 
 @pytest.fixture
