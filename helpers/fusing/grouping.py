@@ -9,7 +9,7 @@ from scipy import sparse
 from torch import nn
 
 from helpers.fusing.stack import Slot, Stack, own_weights
-from helpers.jobs import OPTIMIZERS
+from helpers.optimizers import ELEMENTWISE, OPTIMIZERS, known_name
 from helpers.tensors import flushed_denormals, private_rng
 from helpers.training import Progress, train_alone
 
@@ -70,8 +70,10 @@ def why_alone(job):
     """Return the reason why a job must be trained alone, or None."""
     if sparse.issparse(job.X):
         return "its input is sparse"
-    if job.optimizer not in OPTIMIZERS.values():
+    if known_name(job.optimizer) is None:
         return f"its optimizer is none of {', '.join(sorted(OPTIMIZERS))}"
+    for name in sorted(job.optimizer_arguments.keys() - ELEMENTWISE):
+        return f"optimizer__{name} is set"
     if any(True for _ in job.network.buffers()):
         return "it has buffers, as the running means of BatchNorm are"
     hooks = [
@@ -98,10 +100,20 @@ def stack_key(job):
         (name, p.shape, p.dtype, p.requires_grad) for name, p in network.named_parameters()
     )
     n_steps = -(-len(job.rows) // job.batch_size) if job.in_batches else 1
-    steps_taken = tuple(float(state["step"]) for state in job.optimizer_state.values())
+    steps_taken = tuple(float(state.get("step", 0)) for state in job.optimizer_state.values())
+    arguments = tuple(
+        (name, tuple(value) if isinstance(value, list) else value)
+        for name, value in sorted(job.optimizer_arguments.items())
+    )
     return (
         *(structure, shapes, job.X.shape[1], job.X.dtype, job.y.dtype, job.y.device),
-        *(job.loss, job.optimizer, job.in_batches and job.batch_size, n_steps),
+        *(
+            job.loss,
+            known_name(job.optimizer),
+            arguments,
+            job.in_batches and job.batch_size,
+            n_steps,
+        ),
         *(job.valid_rows is None, len(job.history), steps_taken),
     )
 
