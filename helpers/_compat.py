@@ -13,7 +13,11 @@ from joblib.parallel import FallbackToBackend, ParallelBackendBase
 from sklearn.utils import _safe_indexing
 
 # What a parameter may be: without them a wrong `lr` is not refused in scikit-learn's words.
-from sklearn.utils._param_validation import Interval, StrOptions
+from sklearn.utils._param_validation import (
+    Interval,
+    StrOptions,
+    validate_parameter_constraints,
+)
 
 # `sample_weight` checked as scikit-learn does, and the number of rows of whatever has rows.
 from sklearn.utils.validation import _check_sample_weight, _num_samples
@@ -32,6 +36,7 @@ __all__ = [
     "_num_samples",
     "_safe_indexing",
     "is_lazy",
+    "validate_parameter_constraints",
 ]
 
 # Private attributes by their owner, written out where they are used.

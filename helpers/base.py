@@ -1,6 +1,7 @@
 """What TorchClassifier and TorchRegressor share: everything but target, loss and answer."""
 
 import copy
+from contextlib import nullcontext
 from numbers import Integral, Real
 
 import numpy as np
@@ -12,8 +13,13 @@ from sklearn.utils import check_random_state
 from sklearn.utils.validation import check_is_fitted, validate_data
 
 from helpers._compat import Interval, StrOptions, _check_sample_weight
-from helpers.jobs import OPTIMIZERS, Job, report_epochs, split_rows
-from helpers.modules import MLP, build, check_outputs
+from helpers.copies import copy_network, unchanged_on_failure
+from helpers.jobs import Job, report_epochs, split_rows
+from helpers.labels import check_weights
+from helpers.modules import MLP
+from helpers.optimizers import OPTIMIZERS, check_optimizer
+from helpers.outputs import check_outputs, normalised_as, warn_of_probabilities
+from helpers.recipes import build
 from helpers.tensors import (
     as_tensor,
     as_torch_starts,
@@ -24,10 +30,17 @@ from helpers.tensors import (
     take_rows,
 )
 from helpers.training import train
+from helpers.validation import check_parameters, plain, same
+
+NUMBERS = (
+    *("epochs", "lr", "batch_size", "weight_decay", "patience", "validation_fraction"),
+    "random_state",
+)
+PREFIXES = ("module__", "optimizer__")
 
 
 class TorchEstimator(CallbackSupportMixin, BaseEstimator):
-    """Base of `TorchClassifier` and `TorchRegressor`, which add `_encode` and `_loss`."""
+    """Base of `TorchClassifier` and `TorchRegressor`, which add what concerns the target."""
 
     _parameter_constraints = {
         "epochs": [Interval(Integral, 0, None, closed="left")],
@@ -70,26 +83,35 @@ class TorchEstimator(CallbackSupportMixin, BaseEstimator):
         # check_estimator feeds the name of the last argument back as if it were one of its
         # own; it begins with module__ so that this, too, is an argument of the module.
         for name in module__arguments:
-            if not name.startswith("module__"):
+            if not name.startswith(PREFIXES):
                 raise TypeError(
                     f"{type(self).__name__} has no argument {name!r}; its arguments are "
-                    f"{', '.join(self._get_param_names())}, and module__<name> for the module's."
+                    f"{', '.join(self._get_param_names())}, module__<name> for the module's, and "
+                    f"optimizer__<name> for the optimizer's."
                 )
-        self._module_arguments = module__arguments
+        self._arguments = module__arguments
 
     def get_params(self, deep=True):
-        """Get the parameters, those of the module (``module__*``) included."""
-        return super().get_params(deep) | self._module_arguments
+        """Get the parameters, ``module__*`` and ``optimizer__*`` included."""
+        return super().get_params(deep) | self._arguments
 
     def set_params(self, **params):
-        """Set parameters, those of the module (``module__*``) included; build nothing."""
-        module = {name: params[name] for name in params if name.startswith("module__")}
-        super().set_params(**{name: params[name] for name in params if name not in module})
-        self._module_arguments = self._module_arguments | module
+        """Set parameters, ``module__*`` and ``optimizer__*`` included; build nothing."""
+        arguments = {name: params[name] for name in params if name.startswith(PREFIXES)}
+        super().set_params(**{name: params[name] for name in params if name not in arguments})
+        self._arguments = self._arguments | arguments
         return self
 
+    def _arguments_of(self, prefix):
+        """Return the arguments that begin with a prefix, without it, numbers as Python's."""
+        return {
+            name.removeprefix(prefix): plain(value)
+            for name, value in self._arguments.items()
+            if name.startswith(prefix)
+        }
+
     @with_callbacks
-    def fit(self, X, y, sample_weight=None, groups=None):
+    def fit(self, X, y=None, sample_weight=None, groups=None):
         """Build a new network and train it.
 
         Parameters
@@ -120,38 +142,50 @@ class TorchEstimator(CallbackSupportMixin, BaseEstimator):
 
     @torch.inference_mode(False)  # whatever the caller has switched off, gradients are needed
     def _learn(self, X, y, sample_weight, groups=None, classes=None, partial=False):
-        self._validate_params()
-        epochs = 1 if partial else self.epochs
+        settings = check_parameters(self, NUMBERS)
+        epochs = 1 if partial else settings["epochs"]
         context = self._init_callback_context(max_subtasks=epochs)
         metadata = None if sample_weight is None else {"sample_weight": sample_weight}
         task = {"estimator": self, "X": X, "y": y, "metadata": metadata}
         context.call_on_fit_task_begin(**task)
 
-        new = copy.copy(self)  # learns in our place, so that a failure leaves us as we were
+        new = self._shallow_copy()  # learns in our place, so that a failure leaves us as we were
         resume = partial and hasattr(self, "module_")
-        job = new._job(X, y, sample_weight, classes, epochs, resume)
+        job = new._job(X, y, sample_weight, classes, settings, partial, resume)
         if resume:
             new._resume(job)
         else:
-            new._start(job)
-        if self.patience is not None and not partial:
-            job.patience = self.patience
+            new._start(job, settings)
+        if settings["patience"] is not None and not partial:
+            job.patience = settings["patience"]
             stratify = isinstance(self, ClassifierMixin)
-            split_rows(job, groups, fraction=self.validation_fraction, stratify=stratify)
+            split_rows(job, groups, fraction=settings["validation_fraction"], stratify=stratify)
         new.module_, new.history_ = job.network, job.history
         report_epochs(job, context, task, learned=vars(new))
-        train(job)
+        with unchanged_on_failure(job.network) if resume else nullcontext():
+            train(job)
         new.n_epochs_, new._optimizer_state = len(job.history), job.optimizer_state
+        new._optimizer_settings = job.optimizer_settings
         self.__dict__ = new.__dict__
         context.call_on_fit_task_end(**task, reconstruction_attributes={})
         return self
 
-    def _job(self, X, y, sample_weight, classes, epochs, resume):
-        """Validate data and parameters; return a `Job` that lacks only its network."""
+    def _shallow_copy(self):
+        """Return an estimator that shares all with this one (`copy.copy` may copy the network)."""
+        new = object.__new__(type(self))
+        vars(new).update(vars(self))
+        return new
+
+    def _job(self, X, y, sample_weight, classes, settings, partial, resume):
+        """Validate the data; return a `Job` that lacks only its network."""
+        owner = type(self).__name__
+        optimizer_arguments = check_optimizer(
+            self.optimizer, self._arguments_of("optimizer__"), owner=owner
+        )
         X, y = validate_data(
             self,
             X,
-            y,
+            self._plain_target(y),
             accept_sparse="csr",
             dtype=self._dtype if resume else [np.float32, np.float64],
             y_numeric=isinstance(self, RegressorMixin),
@@ -159,12 +193,10 @@ class TorchEstimator(CallbackSupportMixin, BaseEstimator):
         )
         device = choose_device(self.device)
         target = self._encode(y, X.dtype, classes, resume)
-        weight = self._row_weight(X, y, sample_weight)
+        weight = self._row_weight(X, y, sample_weight, partial)
         rows = np.arange(len(y)) if weight is None else np.flatnonzero(weight)
-        if len(rows) == 0:
-            raise ValueError("Every row has weight 0; give some a positive weight.")
         if weight is not None:
-            weight = as_tensor(weight / weight[rows].mean()).to(device)
+            weight = as_tensor(check_weights(weight, rows, scale=not partial)).to(device)
         self._dtype = X.dtype
         return Job(
             X=X if sparse.issparse(X) else as_tensor(X).to(device),
@@ -172,49 +204,56 @@ class TorchEstimator(CallbackSupportMixin, BaseEstimator):
             weight=weight,
             rows=as_tensor(rows),
             loss=self._loss,
-            optimizer=OPTIMIZERS.get(self.optimizer, self.optimizer),
-            lr=self.lr,
-            weight_decay=self.weight_decay,
-            epochs=epochs,
-            batch_size=self.batch_size,
+            optimizer=self.optimizer,
+            lr=settings["lr"],
+            weight_decay=settings["weight_decay"],
+            epochs=1 if partial else settings["epochs"],
+            batch_size=settings["batch_size"],
+            n_outputs=self._n_outputs,
+            optimizer_arguments=optimizer_arguments,
         )
 
-    def _row_weight(self, X, y, sample_weight):
+    def _row_weight(self, X, y, sample_weight, partial):
         """Return the weight of each row, shape (n_rows,), or None where all are equal."""
         if sample_weight is None:
             return None
         return _check_sample_weight(sample_weight, X, dtype=X.dtype, ensure_non_negative=True)
 
-    def _start(self, job):
+    def _start(self, job, settings):
         """Give the job a new network."""
-        seed = self.random_state
+        seed = settings["random_state"]
         if seed is None:  # fresh entropy, so that numpy's global generator stays as it is
             seed = np.random.SeedSequence().generate_state(1)[0]
         job.seed = self._seed = check_random_state(seed).randint(np.iinfo(np.int32).max)
         self._recipe = self._current_recipe()
-        arguments = {n.removeprefix("module__"): v for n, v in self._module_arguments.items()}
-        sample = take_rows(job.X, job.rows[:2]).to(job.y.device)
-        with private_rng(sample.device):
-            seed_generators(job.seed, sample.device)
-            n_features, owner = sample.shape[1], type(self).__name__
-            network = build(self.module, n_features, self._n_outputs, arguments, owner=owner)
-            job.network = network.to(sample.device, sample.dtype)
-            check_outputs(job.network, sample, self._n_outputs)
+        owner = type(self).__name__
+        X = take_rows(job.X, job.rows[:2]).to(job.y.device)
+        widths, arguments = (X.shape[1], self._n_outputs), self._arguments_of("module__")
+        with private_rng(X.device):
+            seed_generators(job.seed, X.device)
+            network = build(self.module, *widths, arguments, owner=owner)
+            job.network = network.to(X.device, X.dtype)
+            looks_like = normalised_as(check_outputs(job.network, X, self._n_outputs))
+            if looks_like and isinstance(self, ClassifierMixin):
+                X = take_rows(job.X, job.rows[:64]).to(X.device)
+                another = self.module(*widths, **arguments).to(X.device, X.dtype)
+                warn_of_probabilities(another, X, looks_like, owner)
 
     def _resume(self, job):
-        """Give the job a copy of our network, as far as it is trained."""
-        if self._recipe != self._current_recipe():
+        """Give the job our network and what its optimizer remembers."""
+        if not same(self._recipe, self._current_recipe()):
             raise ValueError(
-                "partial_fit continues the network it has, but module, its arguments or "
-                "optimizer were changed since; call fit to start anew."
+                "partial_fit continues the network it has, but module, optimizer or their "
+                "arguments were changed since; call fit to start anew."
             )
-        job.network = copy.deepcopy(self.module_).to(job.y.device)
+        job.network = self.module_.to(job.y.device)
         job.optimizer_state = copy.deepcopy(self._optimizer_state)
+        job.optimizer_settings = self._optimizer_settings
         job.seed, job.history = self._seed, list(self.history_)
 
     def _current_recipe(self):
         """Return what a network and its optimizer are built from."""
-        return self.module, self._module_arguments, self.optimizer
+        return self.module, self._arguments, self.optimizer
 
     def _outputs(self, X):
         """Return the network's outputs for `X`, a tensor of shape (n_rows, n_outputs)."""
@@ -223,7 +262,7 @@ class TorchEstimator(CallbackSupportMixin, BaseEstimator):
         X = X if sparse.issparse(X) else as_tensor(X)
         device = next(self.module_.parameters()).device
         self.module_.eval()
-        with as_torch_starts(device), torch.inference_mode():
+        with as_torch_starts(device), torch.no_grad():
             parts = [
                 self.module_(take_rows(X, rows).to(device)).cpu()
                 for rows in chunks(torch.arange(X.shape[0]))
@@ -234,8 +273,15 @@ class TorchEstimator(CallbackSupportMixin, BaseEstimator):
         """Pickle the network on the CPU, so that it can be loaded on any machine."""
         state = dict(super().__getstate__())
         if "module_" in state and next(self.module_.parameters()).is_cuda:
-            state["module_"] = copy.deepcopy(self.module_).cpu()
+            state["module_"] = copy_network(self.module_, "pickling moves a copy to the CPU").cpu()
         return state
+
+    def __deepcopy__(self, memo):
+        new = memo[id(self)] = self._shallow_copy()
+        if "module_" in vars(self):
+            memo[id(self.module_)] = copy_network(self.module_, "copy.deepcopy was called")
+        new.__dict__ = copy.deepcopy(vars(self), memo)
+        return new
 
     def __sklearn_is_fitted__(self):
         return hasattr(self, "module_")

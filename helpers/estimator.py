@@ -3,11 +3,11 @@
 import numpy as np
 from sklearn.base import ClassifierMixin, RegressorMixin
 from sklearn.callback import with_callbacks
-from sklearn.utils import compute_sample_weight
-from sklearn.utils.multiclass import check_classification_targets
+from sklearn.utils.multiclass import check_classification_targets, unique_labels
 from torch.nn import functional as F
 
 from helpers.base import TorchEstimator
+from helpers.labels import class_weights, plain_labels, plain_values
 from helpers.modules import MLP
 
 
@@ -107,14 +107,24 @@ class TorchClassifier(ClassifierMixin, TorchEstimator):
 
     _loss = staticmethod(F.cross_entropy)
 
+    def _plain_target(self, y):
+        return plain_labels(y, type(self).__name__)
+
     def _encode(self, y, dtype, classes, resume):
         """Turn labels into class numbers, and learn the labels."""
         check_classification_targets(y)
+        classes = y if classes is None and not resume else self._plain_target(classes)
         if not resume:
-            self.classes_ = np.unique(y if classes is None else classes)
+            self.classes_ = np.unique(classes)
+        elif classes is not None and not np.array_equal(self.classes_, unique_labels(classes)):
+            raise ValueError(
+                f"`classes={classes!r}` is not the same as on last call to partial_fit, was: "
+                f"{self.classes_!r}"
+            )
         if len(self.classes_) < 2:
             raise ValueError(
-                f"TorchClassifier needs at least two classes; got one class, {self.classes_[0]!r}."
+                f"{type(self).__name__} needs at least two classes; got one class, "
+                f"{self.classes_[0]!r}. In partial_fit, name all in the first call: classes=[...]."
             )
         unknown = np.setdiff1d(y, self.classes_)
         if len(unknown):
@@ -125,12 +135,22 @@ class TorchClassifier(ClassifierMixin, TorchEstimator):
         self._n_outputs = len(self.classes_)
         return np.searchsorted(self.classes_, y)
 
-    def _row_weight(self, X, y, sample_weight):
-        weight = super()._row_weight(X, y, sample_weight)
+    def _row_weight(self, X, y, sample_weight, partial):
+        weight = super()._row_weight(X, y, sample_weight, partial)
         if self.class_weight is None:
             return weight
-        of_class = compute_sample_weight(self.class_weight, y).astype(X.dtype)
-        return of_class if weight is None else weight * of_class
+        if partial and self.class_weight == "balanced":
+            raise ValueError(
+                "class_weight 'balanced' is not supported for partial_fit. In order to use "
+                "'balanced' weights, use compute_class_weight('balanced', classes=classes, y=y). "
+                "In place of y you can use a large enough sample of the full training set target "
+                "to properly estimate the class frequency distributions. Pass the resulting "
+                "weights as the class_weight parameter."
+            )
+        of_class = class_weights(self.class_weight, y, self.classes_, weight)
+        with np.errstate(over="ignore"):  # told when the weights are added up
+            of_class = of_class.astype(X.dtype)
+            return of_class if weight is None else weight * of_class
 
     @with_callbacks
     def partial_fit(self, X, y, classes=None, sample_weight=None):
@@ -156,6 +176,10 @@ class TorchClassifier(ClassifierMixin, TorchEstimator):
     def predict_proba(self, X):
         """Return the probability of each class, shape (n_rows, n_classes)."""
         return self._outputs(X).softmax(dim=1).numpy()
+
+    def predict_log_proba(self, X):
+        """Return the logarithms of the probabilities, finite where those are too small."""
+        return self._outputs(X).log_softmax(dim=1).numpy()
 
     def predict(self, X):
         """Return the most probable label of each row, shape (n_rows,)."""
@@ -198,9 +222,19 @@ device, random_state
     def _loss(outputs, y, reduction="mean"):
         return F.mse_loss(outputs[:, 0], y, reduction=reduction)
 
+    def _plain_target(self, y):
+        return plain_values(y, type(self).__name__)
+
     def _encode(self, y, dtype, classes, resume):
         """Give the values the dtype of `X`."""
-        return y.astype(dtype)
+        with np.errstate(over="ignore"):
+            values = y.astype(dtype)
+        if not np.isfinite(values).all():
+            raise ValueError(
+                f"y holds {abs(y).max():.3g}, more than {np.dtype(dtype)}, the precision of X, can "
+                f"hold. Scale y, or give X as float64."
+            )
+        return values
 
     @with_callbacks
     def partial_fit(self, X, y, sample_weight=None):

@@ -1,12 +1,17 @@
 """The training loop: one network, from its first weights to its last."""
 
-import copy
 import math
 from contextvars import ContextVar
 
 import torch
 
+from helpers.copies import put_back, weights_of
+from helpers.optimizers import make_optimizer, settings_of, state_of
+from helpers.outputs import check_gradients
 from helpers.tensors import chunks, flushed_denormals, private_rng, seed_generators
+
+# Inputs, targets and weights above it are named as the likely cause when training diverges.
+FAR_FROM_ONE = 1000
 
 # Who trains a job, where it is not `train_alone`: `helpers.fused` sets it for its own threads.
 trainer = ContextVar("trainer")
@@ -30,7 +35,7 @@ def train_alone(job, progress=None):
     ------
     ValueError
         If the loss or a weight is no longer finite; the message names the epoch, `lr` and the
-        largest input.
+        largest input. If the network cannot be trained, as BatchNorm on a single row.
 
     Notes
     -----
@@ -38,8 +43,8 @@ def train_alone(job, progress=None):
     time; the generator is left as it was found.
     """
     with private_rng(job.y.device), flushed_denormals():
-        optimizer = _optimizer(job)
-        whole = None if job.in_batches else job.take(job.rows)
+        optimizer, begun = make_optimizer(job)
+        whole = None if job.in_batches else _whole(job)
         progress = progress or Progress(job)
         while not progress.ended:
             job.before_epoch()
@@ -47,10 +52,8 @@ def train_alone(job, progress=None):
             if job.valid_rows is not None:
                 losses["valid_loss"] = _validation_loss(job)
             progress.end_epoch(losses)
-        job.optimizer_state = {
-            parameter: {name: torch.as_tensor(value).cpu() for name, value in state.items()}
-            for parameter, state in optimizer.state_dict()["state"].items()
-        }
+        job.optimizer_state = state_of(optimizer)
+        job.optimizer_settings = begun, settings_of(optimizer)
         progress.finish()
 
 
@@ -61,7 +64,7 @@ class Progress:
         self.job = job
         self.ended = job.epochs == 0
         self._last_epoch = len(job.history) + job.epochs
-        self._best_loss, self._best_network, self._waited = math.inf, None, 0
+        self._best_loss, self._best_weights, self._waited = math.inf, None, 0
 
     def end_epoch(self, losses):
         """Note an epoch's losses, a dict; raise a ValueError if training diverged."""
@@ -73,7 +76,7 @@ class Progress:
         self._waited += 1
         if row.get("valid_loss", math.inf) < self._best_loss:
             self._best_loss, self._waited = row["valid_loss"], 0
-            self._best_network = copy.deepcopy(job.network)
+            self._best_weights = weights_of(job.network)
         self.ended = job.after_epoch() or row["epoch"] == self._last_epoch
         if job.patience is not None and self._waited >= job.patience:
             self.ended = True
@@ -81,22 +84,23 @@ class Progress:
     def finish(self):
         """Leave the network with its best weights, ready to predict."""
         job = self.job
-        if self._best_network is not None:
-            job.network.load_state_dict(self._best_network.state_dict())
+        if self._best_weights is not None:
+            put_back(job.network, self._best_weights)
         if job.history and not all(p.isfinite().all() for p in job.network.parameters()):
             raise _divergence(job, job.history[-1])
         job.network.eval()
 
 
-def _optimizer(job):
-    """Return the optimizer, with what it remembers from earlier epochs."""
-    parameters = [p for p in job.network.parameters() if p.requires_grad]
-    optimizer = job.optimizer(parameters, lr=job.lr, weight_decay=job.weight_decay)
-    if job.optimizer_state:
-        # lr and weight_decay are today's: only the memory is taken over.
-        groups = optimizer.state_dict()["param_groups"]
-        optimizer.load_state_dict({"state": job.optimizer_state, "param_groups": groups})
-    return optimizer
+def _whole(job):
+    """Return (X, y, weight) of all training rows, and room for a copy of X."""
+    everything = len(job.rows) == len(job.y) and isinstance(job.X, torch.Tensor)
+    X, y, weight = (job.X, job.y, job.weight) if everything else job.take(job.rows)
+    return X, y, weight, torch.empty_like(X)
+
+
+def _fresh(X, y, weight, room):
+    """Return the one batch of full batches; a network may write to its rows in each step."""
+    return room.copy_(X).detach(), y, weight
 
 
 def _train_epoch(job, optimizer, whole):
@@ -106,16 +110,40 @@ def _train_epoch(job, optimizer, whole):
         order = job.rows[torch.randperm(len(job.rows))]
         batches = map(job.take, order.split(job.batch_size))
     else:
-        batches = [whole]
+        batches = [_fresh(*whole)]
     losses = []
     job.network.train()
     for X, y, weight in batches:
         optimizer.zero_grad()
-        loss = job.mean_loss(X, y, weight)
+        loss = _batch_loss(job, X, y, weight)
         loss.backward()
+        if not losses:
+            check_gradients(job.network)
         optimizer.step()
         losses.append((loss.detach(), len(y)))
     return sum(loss.item() * n for loss, n in losses) / len(job.rows)
+
+
+def _batch_loss(job, X, y, weight):
+    """Return the mean loss of a batch; raise a ValueError if it cannot be trained on."""
+    try:
+        loss = job.mean_loss(X, y, weight)
+    except ValueError as error:
+        if len(y) > 1 or "Expected more than 1" not in str(error):
+            raise
+        n_rows, size = len(job.rows), job.batch_size
+        cause, cure = f"there is only one of the {n_rows} training rows in the last batch", ""
+        if job.in_batches and size > 1:
+            better = next(n for n in range(size + 1, n_rows + size) if n_rows % n != 1)
+            cause += f" of batch_size={size}"
+            cure = f"another batch_size, such as {better}, "
+        raise ValueError(
+            f"{type(job.network).__name__} normalises over the rows of a batch, as BatchNorm does, "
+            f"for which two are needed; {cause}. Choose {cure}more rows, or LayerNorm."
+        ) from error
+    if not loss.requires_grad:
+        check_gradients(job.network)
+    return loss
 
 
 def _validation_loss(job):
@@ -128,8 +156,19 @@ def _validation_loss(job):
 
 def _divergence(job, row):
     """Return the error that names the cause of a loss or weight that is not finite."""
+    largest = {"input": abs(job.X).max()}
+    cures = {"input": "scale X, for instance with make_pipeline(StandardScaler(), ...)"}
+    if job.y.is_floating_point():
+        largest["target"] = abs(job.y).max()
+        cures["target"] = "scale y, for instance with TransformedTargetRegressor"
+    if job.weight is not None:
+        largest["weight of a row"] = job.weight.max()
+        cures["weight of a row"] = "divide the weights by their mean"
+    said = [f"the largest {what} is {float(value):.3g}" for what, value in largest.items()]
+    # What is far from 1 is the likely cause; else it is lr.
+    causes = [cures[what] for what, value in largest.items() if value > FAR_FROM_ONE]
+    cure = " and ".join(causes) or f"lower lr, or {cures['input']}"
     return ValueError(
         f"Training diverged: the loss was {row['train_loss']:.3g} in epoch {row['epoch']}, with "
-        f"lr={job.lr}; the largest input is {abs(job.X).max():.3g}. Lower lr, or scale X, for "
-        f"instance with make_pipeline(StandardScaler(), ...)."
+        f"lr={job.lr}; {', '.join(said)}. {cure[0].upper()}{cure[1:]}."
     )

@@ -9,7 +9,7 @@ from helpers.fusing.content import Incomparable, contents, structure
 from helpers.fusing.recovery import train_slots
 from helpers.fusing.slots import TensorIndex, assign_slots
 from helpers.fusing.trial import ROWS_DEPEND, trial_step
-from helpers.jobs import OPTIMIZERS
+from helpers.optimizers import ELEMENTWISE, OPTIMIZERS, known_name
 from helpers.tensors import flushed_denormals, private_rng
 from helpers.training import train_alone
 
@@ -85,8 +85,10 @@ def why_alone(job):
     """Return the reason why a job must be trained alone, or None."""
     if sparse.issparse(job.X):
         return "its input is sparse"
-    if job.optimizer not in OPTIMIZERS.values():
+    if known_name(job.optimizer) is None:
         return f"its optimizer is none of {', '.join(sorted(OPTIMIZERS))}"
+    for name in sorted(job.optimizer_arguments.keys() - ELEMENTWISE):
+        return f"optimizer__{name} is set"
     if any(True for _ in job.network.buffers()):
         return "it has buffers, as the running means of BatchNorm are"
     for name, owner in (*job.network.named_modules(), *job.network.named_parameters()):
@@ -103,10 +105,15 @@ def why_alone(job):
 def stack_key(job):
     """Return what jobs of one stack have in common, beside the attributes of their networks."""
     n_steps = -(-len(job.rows) // job.batch_size) if job.in_batches else 1
-    steps_taken = tuple(float(state["step"]) for state in job.optimizer_state.values())
+    steps_taken = tuple(float(state.get("step", 0)) for state in job.optimizer_state.values())
+    arguments = tuple(
+        (name, tuple(value) if isinstance(value, list) else value)
+        for name, value in sorted(job.optimizer_arguments.items())
+    )
     return (
         *(structure(job.network), job.X.shape[1:], job.X.dtype, job.y.dtype, job.y.device),
-        *(job.loss, job.optimizer, job.in_batches and job.batch_size, n_steps),
+        *(job.loss, known_name(job.optimizer), arguments),
+        *(job.in_batches and job.batch_size, n_steps),
         *(job.valid_rows is None, len(job.history), steps_taken),
     )
 

@@ -2,7 +2,7 @@
 
 import torch
 
-from helpers.jobs import OPTIMIZERS
+from helpers.optimizers import OPTIMIZERS, known_name
 
 
 class BatchedOptimizer:
@@ -22,13 +22,17 @@ class BatchedOptimizer:
     def __init__(self, parameters, jobs):
         self.parameters = parameters
         self.additions = [torch.zeros_like(parameter) for parameter in parameters]
-        kind = jobs[0].optimizer
-        self.decoupled = kind is OPTIMIZERS["adamw"]
+        kind = known_name(jobs[0].optimizer)
+        self.decoupled = kind == "adamw"
         # AdamW is Adam that begins with taking lr * weight_decay of all there is. With 1 for both
         # it starts from 0 by itself, which spares one pass through the state.
-        self.from_zero = self.decoupled or kind is OPTIMIZERS["adam"]
-        kind = OPTIMIZERS["adamw"] if self.from_zero else kind
-        self.optimizer = kind(self.additions, lr=1.0, weight_decay=float(self.from_zero))
+        self.from_zero = self.decoupled or kind == "adam"
+        self.optimizer = OPTIMIZERS["adamw" if self.from_zero else kind](
+            self.additions,
+            lr=1.0,
+            weight_decay=float(self.from_zero),
+            **jobs[0].optimizer_arguments,
+        )
         self.decays = any(job.weight_decay for job in jobs)
         self.lr = self._columns([job.lr for job in jobs])
         self.decay = self._columns(
@@ -38,8 +42,8 @@ class BatchedOptimizer:
             states = [job.optimizer_state[i] for job in jobs]
             self.optimizer.state[self.additions[i]] = {
                 name: torch.stack([state[name] for state in states]).to(self.device)
-                if value.ndim
-                else value.clone()  # the count of steps
+                if name != "step"
+                else value.clone()
                 for name, value in states[0].items()
             }
 
@@ -76,7 +80,7 @@ class BatchedOptimizer:
         states = [self.optimizer.state.get(addition, {}) for addition in self.additions]
         return {
             i: {
-                name: (value[place] if value.ndim else value).to("cpu", copy=True)
+                name: (value if name == "step" else value[place]).to("cpu", copy=True)
                 for name, value in state.items()
             }
             for i, state in enumerate(states)

@@ -20,13 +20,10 @@ from helpers.fusing.content import Incomparable, contents, first_line
 from helpers.fusing.outside import Outside
 from helpers.fusing.slots import TensorIndex, assign_slots
 from helpers.fusing.stack import Stack
-from helpers.jobs import OPTIMIZERS
 from helpers.tensors import flushed_denormals, private_rng, seed_generators
 from helpers.training import train_alone
 
-ROWS_DEPEND = (
-    "its rows depend on each other in training, and its fits have unequal numbers of rows"
-)
+ROWS_DEPEND = "its rows depend on each other in training, and its fits have unequal numbers of rows"
 _N_NETWORKS = 3
 _N_EPOCHS = 2
 # Largest difference of two updates, in parts of the larger one.
@@ -196,7 +193,8 @@ def copied(job, i, lr, unequal):
         **{"network": network, "X": X, "y": y, "weight": weight, "batch_size": batch_size},
         rows=torch.arange(n_rows),
         valid_rows=None if valid_rows is None else torch.arange(n_rows, len(taken)),
-        **{"optimizer": OPTIMIZERS["sgd"], "optimizer_state": {}, "lr": lr, "weight_decay": 0.0},
+        **{"optimizer": "sgd", "optimizer_arguments": {}, "optimizer_state": {}},
+        **{"optimizer_settings": ((), ()), "lr": lr, "weight_decay": 0.0},
         **{"epochs": _N_EPOCHS, "patience": None, "history": []},
         before_epoch=lambda: None,
         after_epoch=lambda: False,
@@ -213,7 +211,9 @@ def state_of(job):
     network = job.network
     kinds = (("parameter", network.named_parameters()), ("buffer", network.named_buffers()))
     return {
-        f"{kind} `{name}`": tensor.detach().clone() for kind, named in kinds for name, tensor in named
+        f"{kind} `{name}`": tensor.detach().clone()
+        for kind, named in kinds
+        for name, tensor in named
     }
 
 
