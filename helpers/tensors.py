@@ -8,6 +8,7 @@ import numpy as np
 import torch
 from scipy import sparse
 
+CHUNK = 4096  # rows in one forward pass outside training
 _one_at_a_time = threading.RLock()
 
 
@@ -29,9 +30,9 @@ def take_rows(X, rows):
     return X[rows]
 
 
-def chunks(rows, size=4096):
+def chunks(rows):
     """Split rows into parts small enough for one forward pass outside training."""
-    return rows.split(size)
+    return rows.split(CHUNK)
 
 
 def choose_device(name):

@@ -1,6 +1,5 @@
 """The training loop: one network, from its first weights to its last."""
 
-import copy
 import math
 from contextvars import ContextVar
 
@@ -55,7 +54,7 @@ class Progress:
         self.job = job
         self.ended = job.epochs == 0
         self._last_epoch = len(job.history) + job.epochs
-        self._best_loss, self._best_network, self._waited = math.inf, None, 0
+        self._best_loss, self._best, self._waited = math.inf, None, 0
 
     def end_epoch(self, losses):
         """Note an epoch's losses, a dict; raise a ValueError if training diverged."""
@@ -67,7 +66,7 @@ class Progress:
         self._waited += 1
         if row.get("valid_loss", math.inf) < self._best_loss:
             self._best_loss, self._waited = row["valid_loss"], 0
-            self._best_network = copy.deepcopy(job.network)
+            self._best = {name: value.clone() for name, value in job.network.state_dict().items()}
         self.ended = job.after_epoch() or row["epoch"] == self._last_epoch
         if job.patience is not None and self._waited >= job.patience:
             self.ended = True
@@ -75,8 +74,8 @@ class Progress:
     def finish(self):
         """Leave the network with its best weights, ready to predict."""
         job = self.job
-        if self._best_network is not None:
-            job.network.load_state_dict(self._best_network.state_dict())
+        if self._best is not None:
+            job.network.load_state_dict(self._best)
         if job.history and not all(p.isfinite().all() for p in job.network.parameters()):
             raise _divergence(job, job.history[-1])
         job.network.eval()
@@ -93,12 +92,23 @@ def _optimizer(job):
     return optimizer
 
 
+def row_order(job, epoch):
+    """Return the rows to train on in the order of an epoch, drawn by a generator of its own."""
+    generator = torch.Generator().manual_seed(job.seed + epoch)
+    return job.rows[torch.randperm(len(job.rows), generator=generator)]
+
+
+def dropout_seed(seed, epoch):
+    """Return what seeds the dropout masks of an epoch: they depend on no other draw."""
+    return seed + epoch + 2**31  # other numbers than those of the order of rows
+
+
 def _train_epoch(job, optimizer, whole):
     """Take one step for each batch; return the mean loss of the rows, a float."""
-    seed_generators(job.seed + len(job.history) + 1, job.y.device)
+    epoch = len(job.history) + 1
+    seed_generators(dropout_seed(job.seed, epoch), job.y.device)
     if whole is None:
-        order = job.rows[torch.randperm(len(job.rows))]
-        batches = map(job.take, order.split(job.batch_size))
+        batches = map(job.take, row_order(job, epoch).split(job.batch_size))
     else:
         batches = [whole]
     losses = []

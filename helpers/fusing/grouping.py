@@ -8,15 +8,17 @@ import torch
 from scipy import sparse
 from torch import nn
 
-from helpers.fusing.stack import Slot, Stack, own_weights
+from helpers.fusing.norms import BATCH_NORMS
+from helpers.fusing.stack import Slot, Stack, own_weights, tensors_of
 from helpers.jobs import OPTIMIZERS
 from helpers.tensors import flushed_denormals, private_rng
 from helpers.training import Progress, train_alone
 
 # Numbers that the rows and parameters of one stack may hold: 16 MB in float32.
 STACK_SIZE = 2**22
-# What every module has; the rest of its attributes are its own.
-_OF_ALL_MODULES = set(vars(nn.Module()))
+# What every module has, and the parameters of LSTM and GRU under another name; the rest of a
+# module's attributes are its own.
+_NOT_OWN = set(vars(nn.Module())) | {"_flat_weights", "_flat_weight_refs"}
 
 
 class TensorIndex:
@@ -72,8 +74,8 @@ def why_alone(job):
         return "its input is sparse"
     if job.optimizer not in OPTIMIZERS.values():
         return f"its optimizer is none of {', '.join(sorted(OPTIMIZERS))}"
-    if any(True for _ in job.network.buffers()):
-        return "it has buffers, as the running means of BatchNorm are"
+    if has_single_row(job):
+        return "it has BatchNorm, and a batch of one row"
     hooks = [
         hook
         for owner in (*job.network.modules(), *job.network.parameters())
@@ -83,6 +85,13 @@ def why_alone(job):
     return "it has hooks" if hooks else None
 
 
+def has_single_row(job):
+    """Tell whether a step takes one row, of which BatchNorm makes an error for one network only."""
+    size = job.batch_size if job.in_batches else len(job.rows)
+    kinds = {type(module) for module in job.network.modules()}
+    return bool(kinds & BATCH_NORMS) and len(job.rows) % size == 1 % size
+
+
 def stack_key(job):
     """Return what jobs of one stack have in common."""
     network = job.network
@@ -90,13 +99,11 @@ def stack_key(job):
         (
             name,
             type(module),
-            repr({k: v for k, v in vars(module).items() if k not in _OF_ALL_MODULES}),
+            repr({k: v for k, v in vars(module).items() if k not in _NOT_OWN}),
         )
         for name, module in network.named_modules()
     )
-    shapes = tuple(
-        (name, p.shape, p.dtype, p.requires_grad) for name, p in network.named_parameters()
-    )
+    shapes = tuple((name, t.shape, t.dtype, t.requires_grad) for name, t in tensors_of(network))
     n_steps = -(-len(job.rows) // job.batch_size) if job.in_batches else 1
     steps_taken = tuple(float(state["step"]) for state in job.optimizer_state.values())
     return (
@@ -126,7 +133,7 @@ def assign_slots(jobs, index):
     for job in jobs:
         number = index.number(job.X)
         order = (number, index.number(job.rows), job.seed if job.in_batches else None)
-        tensors = [job.y, job.weight, *job.network.parameters()]
+        tensors = [job.y, job.weight, *(tensor for _, tensor in tensors_of(job.network))]
         for state in job.optimizer_state.values():
             tensors += state.values()
         alike = (
