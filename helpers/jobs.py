@@ -39,8 +39,8 @@ class Job:
     epochs, batch_size, patience : int
         `batch_size` None is all rows at once; `patience` None never stops early.
     seed : int
-        Epoch e, counted from 1, draws its order of rows and its dropout masks from
-        ``seed + e``.
+        Epoch e, counted from 1, draws its order of rows from ``seed + e`` and its dropout masks
+        from `helpers.training.dropout_seed`.
     history : list of dict
         One row for each epoch trained so far.
     optimizer_arguments : dict

@@ -9,6 +9,8 @@ import numpy as np
 import torch
 from scipy import sparse
 
+CHUNK = 4096  # rows in one forward pass outside training
+
 
 class _Guard:
     """The lock for torch's global state, and what that state was before somebody took it."""
@@ -52,9 +54,9 @@ def take_rows(X, rows):
     return X[rows]
 
 
-def chunks(rows, size=4096):
+def chunks(rows):
     """Split rows into parts small enough for one forward pass outside training."""
-    return rows.split(size)
+    return rows.split(CHUNK)
 
 
 def choose_device(name):

@@ -103,12 +103,23 @@ def _fresh(X, y, weight, room):
     return room.copy_(X).detach(), y, weight
 
 
+def row_order(job, epoch):
+    """Return the rows to train on in the order of an epoch, drawn by a generator of its own."""
+    generator = torch.Generator().manual_seed(job.seed + epoch)
+    return job.rows[torch.randperm(len(job.rows), generator=generator)]
+
+
+def dropout_seed(seed, epoch):
+    """Return what seeds the dropout masks of an epoch: they depend on no other draw."""
+    return seed + epoch + 2**31  # other numbers than those of the order of rows
+
+
 def _train_epoch(job, optimizer, whole):
     """Take one step for each batch; return the mean loss of the rows, a float."""
-    seed_generators(job.seed + len(job.history) + 1, job.y.device)
+    epoch = len(job.history) + 1
+    seed_generators(dropout_seed(job.seed, epoch), job.y.device)
     if whole is None:
-        order = job.rows[torch.randperm(len(job.rows))]
-        batches = map(job.take, order.split(job.batch_size))
+        batches = map(job.take, row_order(job, epoch).split(job.batch_size))
     else:
         batches = [_fresh(*whole)]
     losses = []

@@ -198,26 +198,6 @@ def test_a_grid_over_epochs_is_one_training(monkeypatch):
     assert steps == [5] * 6  # five folds, as long as the longest
 
 
-class Dropping(nn.Sequential):
-    """LayerNorm is not in the list of layers that stack as they are: this one is vmapped."""
-
-    def __init__(self, n_features, n_outputs, dropout):
-        layers = nn.Linear(n_features, 8), nn.LayerNorm(8), nn.Dropout(dropout)
-        super().__init__(*layers, nn.Linear(8, n_outputs))
-
-
-@pytest.mark.parametrize("module", [MLP, Dropping])
-@pytest.mark.parametrize("dropout", [0.0, 0.5])
-def test_dropout_masks_are_independent(module, dropout):
-    # A decay too small to matter makes two networks of what would otherwise be one.
-    clf = TorchClassifier(module, epochs=1, random_state=0, module__dropout=dropout)
-    fits = [clone(clf).set_params(weight_decay=decay) for decay in (0.0, 1e-200)]
-    with fused() as run:
-        one, other = Parallel()(delayed(fit)(clf, slice(None), False) for clf in fits)
-    assert run.batches == [2]
-    assert torch.allclose(weights(one), weights(other), rtol=0, atol=1e-12) == (dropout == 0)
-
-
 def test_generators_and_backend_are_put_back():
     numpy_before, torch_before = np.random.get_state()[1].copy(), torch.get_rng_state()
     backend, filters = type(get_active_backend()[0]), list(warnings.filters)
@@ -293,7 +273,6 @@ class AddedUp(nn.Module):
 @pytest.mark.parametrize(
     "module, reason",
     [
-        (Normed, "buffers"),
         (Mixing, "outputs are others"),
         (Branching, "vmap"),
         (Holding, "another object in each"),
@@ -312,7 +291,7 @@ def test_what_cannot_be_stacked_trains_alone_with_one_warning(module, reason):
     np.testing.assert_array_equal(plain, together)
 
 
-@pytest.mark.parametrize("module", [Gated, AddedUp])
+@pytest.mark.parametrize("module", [Gated, AddedUp, Normed])
 def test_a_network_of_any_layers_is_stacked(module):
     clf = TorchClassifier(module, epochs=20, batch_size=16, weight_decay=0.1, random_state=0)
     plain = cross_val_predict(clf, X, y, method="predict_proba")

@@ -6,6 +6,7 @@ from scipy import sparse
 from torch.nn.modules import module as torch_module
 
 from helpers.fusing.content import Incomparable, contents, structure
+from helpers.fusing.norms import BATCH_NORMS
 from helpers.fusing.recovery import train_slots
 from helpers.fusing.slots import TensorIndex, assign_slots
 from helpers.fusing.trial import ROWS_DEPEND, trial_step
@@ -89,8 +90,8 @@ def why_alone(job):
         return f"its optimizer is none of {', '.join(sorted(OPTIMIZERS))}"
     for name in sorted(job.optimizer_arguments.keys() - ELEMENTWISE):
         return f"optimizer__{name} is set"
-    if any(True for _ in job.network.buffers()):
-        return "it has buffers, as the running means of BatchNorm are"
+    if has_single_row(job):
+        return "it has BatchNorm, and a batch of one row"
     for name, owner in (*job.network.named_modules(), *job.network.named_parameters()):
         of_it = f"`{name}` has" if name else "it has"
         if any(getattr(owner, kind, None) for kind in HOOKS):
@@ -100,6 +101,13 @@ def why_alone(job):
     if any(getattr(torch_module, f"_global{kind}", None) for kind in HOOKS):
         return "torch has global hooks, which see one network at a time"
     return None
+
+
+def has_single_row(job):
+    """Tell whether a step takes one row, of which BatchNorm makes an error for one network only."""
+    size = job.batch_size if job.in_batches else len(job.rows)
+    kinds = {type(module) for module in job.network.modules()}
+    return bool(kinds & BATCH_NORMS) and len(job.rows) % size == 1 % size
 
 
 def stack_key(job):

@@ -1,13 +1,36 @@
-"""Jobs trained together: whose rows are where, and what an epoch is."""
+"""Jobs trained together: whose rows are where, and what an epoch is.
+
+Glossary of shapes
+------------------
+n_networks
+    Networks side by side, one for each slot. It is the first axis of all that each network has
+    of its own: weights, moments, rows, losses.
+n, width
+    Rows in a step: the batch size, or less in the last step. A network of a smaller fold has
+    fewer; the rest of its rows is padding, whose share of the loss is 0.
+X : (n_networks, n, n_features)
+    What networks are trained on in a step. Layers take (n_networks, n_features, n): the rows
+    last, see `helpers.fusing.layers`.
+y, weight, share : (n_networks, n)
+    Targets; weights of rows; the part of each row in the mean loss of its network.
+orders : (n_orders, n)
+    Numbers of rows. Candidates of one fold and one seed take the same rows in the same order,
+    so there are fewer orders than networks.
+stored : dict of (n_networks, ...)
+    Parameters and buffers of all networks by name. Those of a job's own network are views of
+    them while it is in the stack (shared), copies once it is released (own).
+"""
 
 from dataclasses import dataclass
 
 import torch
 from torch.nn.utils.rnn import pad_sequence
 
-from helpers.fusing.layers import Vmapped, batched
+from helpers.fusing.chance import Chance
+from helpers.fusing.layers import Vmapped, batched, mixes_rows
 from helpers.fusing.optimizer import BatchedOptimizer
-from helpers.tensors import seed_generators
+from helpers.tensors import CHUNK
+from helpers.training import row_order
 
 
 @dataclass
@@ -51,19 +74,26 @@ class Stack:
         self.jobs = [slot.jobs[0] for slot in slots]
         first = self.jobs[0]
         self.device, self.loss, self.in_batches = first.y.device, first.loss, first.in_batches
-        self.stored = {}
-        for name, of_first in first.network.named_parameters():
-            of_jobs = [job.network.get_parameter(name).detach() for job in self.jobs]
-            whole = torch.stack(of_jobs)
-            for slot, part in zip(slots, whole, strict=True):
-                for job in slot.jobs:
-                    job.network.get_parameter(name).data = part
-            self.stored[name] = whole.requires_grad_(of_first.requires_grad)
-        self.network = batched(first.network, self.stored)
+        self.chance = Chance(self.jobs)
+        self._share_weights()
+        self.network = batched(first.network, self.stored, self.chance)
+        self.vmapped = any(isinstance(module, Vmapped) for module in self.network.modules())
         self.trained = [whole for whole in self.stored.values() if whole.requires_grad]
         self.optimizer = BatchedOptimizer(self.trained, self.jobs)
         self.epoch = len(first.history)
+        self.chance.begin_epoch(self.epoch + 1)
         self._share_rows(sets)
+
+    def _share_weights(self):
+        """Store parameters and buffers of all networks side by side, and have networks use them."""
+        self.stored = {}
+        tensors = [dict(tensors_of(slot.jobs[0].network)) for slot in self.slots]
+        for name, of_first in tensors[0].items():
+            whole = torch.stack([each[name].detach() for each in tensors])
+            for slot, part in zip(self.slots, whole, strict=True):
+                for job in slot.jobs:
+                    dict(tensors_of(job.network))[name].data = part
+            self.stored[name] = whole.requires_grad_(of_first.requires_grad)
 
     def _share_rows(self, sets):
         """Hold each distinct `X` once, and note which of its rows each network takes."""
@@ -91,13 +121,8 @@ class Stack:
 
     def _draw_orders(self, epoch):
         """Return the rows of an epoch in each order, shape (n_orders, n), padded with 0."""
-        generator, orders = torch.Generator(), []
-        for job in self.owners.values():
-            rows = job.rows
-            if self.in_batches:
-                generator.manual_seed(job.seed + epoch)
-                rows = rows[torch.randperm(len(rows), generator=generator)]
-            orders.append(rows)
+        jobs = self.owners.values()
+        orders = [row_order(job, epoch) if self.in_batches else job.rows for job in jobs]
         return pad_sequence(orders, batch_first=True).to(self.device)
 
     def _take(self, orders):
@@ -141,7 +166,7 @@ class Stack:
     def _train_epoch(self):
         """Take one step for each batch; return the mean loss of each network, floats."""
         self.epoch += 1
-        seed_generators(sum(job.seed for job in self.jobs) % 2**62 + self.epoch, self.device)
+        self.chance.begin_epoch(self.epoch)
         orders = self._draw_orders(self.epoch)
         size = self.jobs[0].batch_size if self.in_batches else orders.shape[1]
         rows = orders[self.order]
@@ -153,10 +178,12 @@ class Stack:
         losses = []
         self.network.train()
         for orders, y, share in batches:
-            X = self.whole if self.whole is not None else self._take(orders)
+            X = self._take(orders) if self.whole is None else self.whole
             of_rows, gradients = self._gradients(X, y, share)
             self.optimizer.step(gradients)
             losses.append(of_rows)
+        if self.whole is not None and self.whole._version:
+            self.whole = None  # the network writes to its input: a new copy for each step
         totals = (torch.cat(losses, 1) * weight).sum(1, dtype=torch.float64)
         return (totals / self.n_rows[:, 0]).tolist()
 
@@ -165,9 +192,10 @@ class Stack:
 
         `share` is the part of each row in the mean loss of its network.
         """
+        self.chance.begin_step((share > 0).sum(1), share.shape[1])
         losses = self._losses(X, y)
         gradients = torch.autograd.grad(losses, self.trained, share, allow_unused=True)
-        if isinstance(self.network, Vmapped):
+        if self.vmapped:
             # Parameters that a network adds up have one gradient, which each is to overwrite.
             gradients = [
                 gradient if gradient is None else gradient.clone() for gradient in gradients
@@ -188,7 +216,10 @@ class Stack:
         weight = self.weight.gather(1, rows) * (columns < n_rows)
         self.network.eval()
         totals = 0
-        for part in columns.split(max(1, 2**16 // len(rows))):
+        # Where rows of a batch act on each other, batches must be those of a network alone.
+        size = CHUNK if mixes_rows(self.network) else max(1, 2**16 // len(rows))
+        for part in columns.split(size):
+            self.chance.begin_step((n_rows[:, 0] - part[0]).clamp(0, len(part)), len(part))
             X = self.X.index_select(0, (rows[:, part] + self.start).flatten())
             losses = self._losses(X.view(len(rows), len(part), -1), y[:, part])
             totals = totals + (losses * weight[:, part]).sum(1, dtype=torch.float64)
@@ -203,7 +234,12 @@ def attempt(member, function, *args):
         member.job.error, member.ended = error, True
 
 
+def tensors_of(network):
+    """Return (name, tensor) of all parameters and buffers of a network."""
+    return *network.named_parameters(), *network.named_buffers()
+
+
 def own_weights(network):
-    """End that the parameters of a network are views of a stack."""
-    for parameter in network.parameters():
-        parameter.data = parameter.data.clone()
+    """End that the parameters and buffers of a network are views of a stack."""
+    for _, tensor in tensors_of(network):
+        tensor.data = tensor.data.clone()

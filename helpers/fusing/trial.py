@@ -14,8 +14,8 @@ from dataclasses import replace
 
 import numpy as np
 import torch
-from torch import nn
 
+from helpers.fusing.chance import DROPOUTS
 from helpers.fusing.content import Incomparable, contents, first_line
 from helpers.fusing.outside import Outside
 from helpers.fusing.slots import TensorIndex, assign_slots
@@ -70,11 +70,10 @@ def _why_not(jobs, outside):
 
 
 def without_dropout(network):
-    """Have a network drop nothing: in a stack it would draw other masks."""
+    """Have torch's dropout layers drop nothing: what they draw is each network's own in a stack."""
     for module in network.modules():
-        if type(module) is nn.Dropout:
+        if type(module) in DROPOUTS:
             module.p = 0.0
-    return network
 
 
 def why_impure(job, network, outside):
@@ -107,7 +106,7 @@ def why_impure(job, network, outside):
     if name := outside.changed():
         return f"it keeps `{name}`, a variable outside of it, between batches"
     if drawn:
-        return "it draws random numbers while training other than by nn.Dropout"
+        return "it draws random numbers while training other than by torch's dropout layers"
     return None
 
 
@@ -173,7 +172,7 @@ def copied(job, i, lr, unequal):
     `i` is its number in the trial: each has weights of its own, so that it shows if a stack
     reaches for those of another.
     """
-    network = without_dropout(copy.deepcopy(job.network))
+    network = copy.deepcopy(job.network)
     generator = torch.Generator().manual_seed(i)
     with torch.no_grad():
         for tensor in (*network.parameters(), *network.buffers()):
