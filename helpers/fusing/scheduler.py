@@ -78,6 +78,7 @@ class Scheduler:
         self.numbers = itertools.count()
         self.awake = deque()
         self.waiting, self.bytes_waiting = [], 0
+        self.told = set()  # why networks are trained alone: each reason is told once
 
     def train(self, job):
         """Train a job: in a task, with those of the other tasks; else at once."""
@@ -113,7 +114,7 @@ class Scheduler:
                 waiting = [task for task in waiting if not task.abandoned]
                 if not waiting:  # an error is better than waiting for ever
                     raise RuntimeError("fused: every task waits for another; please report this.")
-                train_together([task.job for task in waiting], self.batches)
+                train_together([task.job for task in waiting], self.batches, self.told)
                 self.awake.extend(waiting)
 
     def close(self):
