@@ -4,11 +4,13 @@ import hashlib
 import inspect
 import pickle
 import sys
+import textwrap
 import types
 
 import numpy as np
 import torch
 from torch import nn
+from torch.nn.utils.parametrize import type_before_parametrizations
 
 # What every module has; the rest of its attributes are its own.
 _OF_ALL_MODULES = set(vars(nn.Module()))
@@ -88,7 +90,7 @@ def structure(network):
     """
     names = names_within(network)
     classes = (
-        (name, names[id(module)], class_content(type(module), names))
+        (name, names[id(module)], class_of(name, module, names))
         for name, module in network.named_modules(remove_duplicate=False)
     )
     tensors = (
@@ -99,9 +101,15 @@ def structure(network):
     return *classes, *tensors
 
 
-def class_content(cls, names):
-    """Return a class, or a digest of what it holds if it was made on the spot."""
-    return cls if is_found_by_name(cls) else digest(cls, names)
+def class_of(name, module, names):
+    """Return the class of a module, or a digest of what it holds if it was made on the spot."""
+    cls = type_before_parametrizations(module)  # whose names are in the structure
+    if is_found_by_name(cls):
+        return cls
+    try:
+        return digest(cls, names)
+    except Exception as error:
+        raise Incomparable(f"{name}.__class__".lstrip("."), error) from error
 
 
 def names_within(network):
@@ -121,8 +129,9 @@ def digest(value, names=()):
 
 
 def first_line(error):
-    """Return the first line of an error's text, or its type where it has none."""
-    return next(iter(str(error).splitlines()), "") or type(error).__name__
+    """Return the beginning of an error's text, or its type where it has none."""
+    line = next(iter(str(error).splitlines()), "").rstrip(".") or type(error).__name__
+    return textwrap.shorten(line, 160, placeholder=" ...")
 
 
 class _Digest:
@@ -169,6 +178,8 @@ class ContentPickler(pickle.Pickler):
             return self._written_once(obj, _class_content if kind is type else _code_content)
         if kind is types.ModuleType:
             return _written("module", obj.__name__)
+        if isinstance(obj, nn.Module):  # none of the network's own, which have names
+            return _written(kind, vars(obj))
         if kind is types.CodeType:
             return _written(obj.co_code, obj.co_names, obj.co_varnames, obj.co_consts)
         if kind is types.CellType:

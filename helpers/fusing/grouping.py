@@ -2,6 +2,7 @@
 
 import warnings
 
+import torch
 from scipy import sparse
 from torch.nn.modules import module as torch_module
 
@@ -9,7 +10,7 @@ from helpers.fusing.content import Incomparable, contents, structure
 from helpers.fusing.norms import BATCH_NORMS
 from helpers.fusing.recovery import train_slots
 from helpers.fusing.slots import TensorIndex, assign_slots
-from helpers.fusing.trial import ROWS_DEPEND, trial_step
+from helpers.fusing.trial import ROWS_DEPEND, depends_on_more, trial_step
 from helpers.optimizers import ELEMENTWISE, OPTIMIZERS, known_name
 from helpers.tensors import flushed_denormals, private_rng
 from helpers.training import train_alone
@@ -35,10 +36,11 @@ def train_together(jobs, batches, told=None):
     told : set, default=None
         The warnings given so far, which are not repeated; new ones are added.
     """
-    alone = {}  # (type of the network, reason) -> [(job, how far it has come)]
+    alone = {}  # (class of the network, reason) -> [(job, how far it has come)]
 
     def leave_out(job, reason, progress=None):
-        alone.setdefault((type(job.network), reason), []).append((job, progress))
+        key = type(job.network).__name__, reason
+        alone.setdefault(key, []).append((job, progress))
 
     for group in find_groups(jobs, leave_out):
         reason = trial_step(group)
@@ -50,10 +52,10 @@ def train_together(jobs, batches, told=None):
         else:
             train_group(group, batches, leave_out)
     told = set() if told is None else told
-    for (kind, reason), left_out in alone.items():
-        if reason and len(jobs) > 1 and (kind, reason) not in told:
-            told.add((kind, reason))
-            warn(kind, reason, len(left_out))
+    for key, left_out in alone.items():
+        if key[1] and len(jobs) > 1 and key not in told:
+            told.add(key)
+            warn(*key, len(left_out))
         train_one_by_one(left_out, batches)
 
 
@@ -63,23 +65,29 @@ def find_groups(jobs, leave_out):
     for job in jobs:
         try:
             reason = why_alone(job)
-            attributes = None if reason else tuple(contents(job.network).items())
+            if not reason:
+                key, attributes = stack_key(job), tuple(contents(job.network).items())
         except Incomparable as error:
             reason = str(error)
         if reason:
             leave_out(job, reason)
         else:
-            groups.setdefault(stack_key(job), {}).setdefault(attributes, []).append(job)
+            groups.setdefault(key, {}).setdefault(attributes, []).append(job)
     for by_attributes in groups.values():
-        single = {key: group[0] for key, group in by_attributes.items() if len(group) == 1}
-        reason = None
-        if len(single) > 1:
-            reason = f"its {difference(*map(dict, list(single)[:2]))} differs from fit to fit"
-        for key, group in by_attributes.items():
-            if key in single:
-                leave_out(group[0], reason)
-            else:
+        single = [dict(key) for key, group in by_attributes.items() if len(group) == 1]
+        for group in by_attributes.values():
+            if len(group) > 1:
                 yield group
+            elif len(single) > 1:
+                leave_out(group[0], why_unlike(group[0], *single[:2]))
+            else:
+                leave_out(group[0], None)
+
+
+def why_unlike(job, *attributes):
+    """Return why a job is like no other, where networks differ in nothing but attributes."""
+    name = difference(*attributes)
+    return depends_on_more(job) or f"its attribute `{name}` differs from fit to fit"
 
 
 def why_alone(job):
@@ -93,11 +101,15 @@ def why_alone(job):
     if has_single_row(job):
         return "it has BatchNorm, and a batch of one row"
     for name, owner in (*job.network.named_modules(), *job.network.named_parameters()):
-        of_it = f"`{name}` has" if name else "it has"
+        it = f"its `{name}`" if name else "it"
+        if isinstance(owner, torch.jit.ScriptModule):
+            return f"{it} is scripted"
+        if hasattr(owner, "_orig_mod") or "_compiled_call_impl" in vars(owner):
+            return f"{it} is compiled"
         if any(getattr(owner, kind, None) for kind in HOOKS):
-            return f"{of_it} hooks, which see one network at a time"
+            return f"{it} has hooks, which see one network at a time"
         if "forward" in vars(owner):
-            return f"{of_it} a `forward` of its own, which is not that of its class"
+            return f"{it} has a `forward` of its own, which is not that of its class"
     if any(getattr(torch_module, f"_global{kind}", None) for kind in HOOKS):
         return "torch has global hooks, which see one network at a time"
     return None
@@ -128,8 +140,7 @@ def stack_key(job):
 
 def difference(one, other):
     """Return the name of the first attribute that is another in each of two networks."""
-    names = [name for name in (*one, *other) if one.get(name, ()) != other.get(name, ())]
-    return f"attribute `{names[0]}`"
+    return next(name for name in (*one, *other) if one.get(name) != other.get(name))
 
 
 def train_by_number_of_rows(group, batches, leave_out):
@@ -169,12 +180,10 @@ def numbers_in(job):
     return n_rows * job.X[0].numel() + 4 * n_parameters
 
 
-def warn(kind, reason, n_fits):
+def warn(name, reason, n_fits):
     """Say which networks are trained one by one, and why."""
-    fits = f"{n_fits} fits of it are" if n_fits > 1 else "One fit of it is"
-    warnings.warn(
-        f"{kind.__name__} cannot be stacked: {reason}. {fits} trained one by one.", stacklevel=3
-    )
+    fits = f"{n_fits} fits of it are trained one by one" if n_fits > 1 else "It is trained alone"
+    warnings.warn(f"{name} cannot be stacked: {reason}. {fits}.", stacklevel=3)
 
 
 def train_one_by_one(left_out, batches):

@@ -41,9 +41,9 @@ class BatchedOptimizer:
         for i in jobs[0].optimizer_state:
             states = [job.optimizer_state[i] for job in jobs]
             self.optimizer.state[self.additions[i]] = {
-                name: torch.stack([state[name] for state in states]).to(self.device)
-                if name != "step"
-                else value.clone()
+                name: value.clone()
+                if name == "step"
+                else torch.stack([state[name] for state in states]).to(self.device)
                 for name, value in states[0].items()
             }
 

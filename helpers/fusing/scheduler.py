@@ -153,6 +153,7 @@ class Scheduler:
         self.awake = deque()  # paused tasks that can go on
         self.waiting, self.bytes_waiting = [], 0  # paused tasks with a job to be trained
         self.running = None
+        self.told = set()  # why networks are trained alone: each reason is told once
         self._numbers = itertools.count()
         self._lock, self._driver = threading.Lock(), None
         self._process = os.getpid()
@@ -256,7 +257,7 @@ class Scheduler:
             raise RuntimeError("fused: every task waits for another; please report this.")
         jobs = [task.job for task in tasks]
         try:
-            train_together(jobs, self.batches)
+            train_together(jobs, self.batches, self.told)
         except BaseException as error:
             for job in jobs:
                 job.error = job.error or error

@@ -10,6 +10,7 @@ import copy
 import random
 import traceback
 import warnings
+from contextlib import contextmanager
 from dataclasses import replace
 
 import numpy as np
@@ -24,7 +25,7 @@ from helpers.tensors import flushed_denormals, private_rng, seed_generators
 from helpers.training import train_alone
 
 ROWS_DEPEND = "its rows depend on each other in training, and its fits have unequal numbers of rows"
-_N_NETWORKS = 3
+NOT_FINITE = "its loss is not a finite number in a trial step"
 _N_EPOCHS = 2
 # Largest difference of two updates, in parts of the larger one.
 _TOLERANCE = {torch.float64: 1e-9, torch.float32: 1e-3}
@@ -41,32 +42,33 @@ def trial_step(jobs):
     jobs : list of Job
         Alike in all that `helpers.fusing.grouping.stack_key` names, with equal attributes.
     """
-    jobs = [jobs[0], jobs[len(jobs) // 2], jobs[-1]]
-    outside = Outside(jobs[0].network)
+    with nothing_changed(jobs[0]) as outside:
+        jobs = [jobs[0], jobs[len(jobs) // 2], jobs[-1]]
+        network = copy.deepcopy(jobs[0].network)
+        if reason := why_impure(jobs[0], network, outside):
+            return reason
+        return why_different(jobs, moderate_rate(network))
+
+
+def depends_on_more(job):
+    """Return what a network depends on, or changes, beside its weights; None for nothing."""
+    with nothing_changed(job) as outside:
+        return why_impure(job, copy.deepcopy(job.network), outside)
+
+
+@contextmanager
+def nothing_changed(job):
+    """Put back what a copy of a job's network may change while it is trained."""
+    outside = Outside(job.network)
     generators = random.getstate(), np.random.get_state()
     try:
-        with private_rng(jobs[0].y.device), flushed_denormals(), warnings.catch_warnings():
+        with private_rng(job.y.device), flushed_denormals(), warnings.catch_warnings():
             warnings.simplefilter("ignore")
-            return _why_not(jobs, outside)
+            yield outside
     finally:
         outside.restore()
         random.setstate(generators[0])
         np.random.set_state(generators[1])
-
-
-def _why_not(jobs, outside):
-    try:
-        network = copy.deepcopy(jobs[0].network)
-        reason = why_impure(jobs[0], network, outside)
-    except Exception as error:
-        return f"a training step of it fails: {first_line(error)}"
-    if reason:
-        return reason
-    lr, unequal = moderate_rate(network), len({len(job.rows) for job in jobs}) > 1
-    reason = why_different(jobs, lr, unequal)
-    if reason and unequal and not why_different(jobs, lr, unequal=False):
-        return ROWS_DEPEND
-    return reason
 
 
 def without_dropout(network):
@@ -81,6 +83,13 @@ def why_impure(job, network, outside):
 
     `network`, a copy of the job's, takes a training step, which leaves its gradients.
     """
+    try:
+        return _why_impure(job, network, outside)
+    except Exception as error:
+        return failure_of(error)
+
+
+def _why_impure(job, network, outside):
     if name := first_difference(contents(job.network), network):
         return f"its attribute `{name}` holds on to the network itself, which a copy cannot follow"
     without_dropout(network)
@@ -98,7 +107,7 @@ def why_impure(job, network, outside):
         with torch.no_grad():
             network(X)
     if not loss.isfinite():
-        return "its loss is not a finite number in a trial step"
+        return NOT_FINITE
     if not torch.equal(X, given):
         return "it changes its input in place"
     if name := first_difference(attributes, network):
@@ -138,35 +147,56 @@ def moderate_rate(network):
     return rate if 0 < rate < float("inf") else 1.0
 
 
-def why_different(jobs, lr, unequal):
-    """Return how a stack differs from the networks alone, or None.
+def why_different(jobs, lr):
+    """Return how a stack of networks differs from the networks alone, or None."""
+    unequal = len({len(job.rows) for job in jobs}) > 1
+    reason = compare(jobs, lr, unequal, unequal_valid=True)
+    if reason and unequal and not compare(jobs, lr, unequal=False, unequal_valid=True):
+        return ROWS_DEPEND
+    if reason and jobs[0].valid_rows is not None:
+        if not compare(jobs, lr, unequal=False, unequal_valid=False):
+            return "its rows depend on each other"
+    return reason
 
-    `unequal` trains the networks on unequal numbers of rows, as the jobs will be.
+
+def compare(jobs, lr, unequal, unequal_valid):
+    """Train copies of jobs in a stack and alone; return how they differ, or None.
+
+    Where `unequal`, the copies have unequal numbers of rows, so that some are padded.
     """
-    copies = [copied(job, i, lr, unequal) for i, job in enumerate(jobs)]
-    before = [state_of(job) for job in copies]
+
+    def copies():
+        return [copied(job, i, lr, unequal, unequal_valid) for i, job in enumerate(jobs)]
+
+    before = [state_of(job) for job in copies()]
     try:
-        alone = [train_copy(copied(job, i, lr, unequal)) for i, job in enumerate(jobs)]
-        again = train_copy(copied(jobs[0], 0, lr, unequal))
+        alone, again = [train_copy(job) for job in copies()], train_copy(copies()[0])
     except Exception as error:
-        return f"a training step of it fails: {first_line(error)}"
+        return failure_of(error)
     tolerance = _TOLERANCE[jobs[0].X.dtype]
     if difference(before[0], alone[0], again, tolerance):
         return "two equal training steps of it give different weights"
     try:
-        stacked = train_stack(copies)
+        stacked = train_stack(copies())
     except Exception as error:
-        frames = traceback.extract_tb(error.__traceback__)
-        of_vmap = any("_functorch" in frame.filename for frame in frames)
-        refuses = "torch.func.vmap refuses it" if of_vmap else "a stack of it fails"
-        return f"{refuses}: {first_line(error)}"
+        return failure_of(error, "a stack of it fails")
     for of_one in zip(before, alone, stacked, strict=True):
         if reason := difference(*of_one, tolerance):
             return f"{reason} when it is stacked"
     return None
 
 
-def copied(job, i, lr, unequal):
+def failure_of(error, what="a training step of it fails"):
+    """Return what an error says, and who says it."""
+    frames = traceback.extract_tb(error.__traceback__)
+    if any("_functorch" in frame.filename for frame in frames) or "vmap" in str(error):
+        what = "torch.func.vmap refuses it"
+    if "Training diverged" in str(error):
+        return NOT_FINITE
+    return f"{what}: {first_line(error)}"
+
+
+def copied(job, i, lr, unequal, unequal_valid):
     """Return a small copy of a job: few rows, other weights, two epochs of plain descent.
 
     `i` is its number in the trial: each has weights of its own, so that it shows if a stack
@@ -184,7 +214,9 @@ def copied(job, i, lr, unequal):
     if unequal:
         n_rows -= min(i, (batch_size or n_rows) - 1)
     rows = rotated(job.rows, i, n_rows)
-    valid_rows = None if job.valid_rows is None else rotated(job.valid_rows, i, 3 + i)
+    valid_rows = (
+        None if job.valid_rows is None else rotated(job.valid_rows, i, 3 + i * unequal_valid)
+    )
     taken = rows if valid_rows is None else torch.cat([rows, valid_rows])
     X, y, weight = job.take(taken)
     return replace(
@@ -250,13 +282,18 @@ def difference(before, expected, found, tolerance):
         for name in different:
             if name.startswith("parameter") and torch.equal(other[name], before[name]):
                 return f"the {name} gets no gradient"
-        for kind, of_what in (("train_loss", "outputs"), ("valid_loss", "outputs in evaluation")):
-            one, another = (of[epoch].get(kind, 0.0) for of in (losses, other_losses))
-            if not abs(one - another) <= tolerance * max(1.0, abs(one)):
-                return f"its {of_what} are others"
+        one, another = losses[epoch], other_losses[epoch]
+        if epoch == 0 and not near(one["train_loss"], another["train_loss"], tolerance):
+            return "its outputs in training are others"
         if different:
             return f"the {different[0]} is trained to other numbers"
+        if not all(near(one[kind], another[kind], tolerance) for kind in another):
+            return "its outputs in evaluation are others"
     return None
+
+
+def near(loss, other, tolerance):
+    return abs(loss - other) <= tolerance * max(1.0, abs(loss))
 
 
 def alike(name, before, state, other, tolerance):
