@@ -125,15 +125,14 @@ def _batch_loss(job, X, y, weight):
     except ValueError as error:
         if len(y) > 1 or "Expected more than 1" not in str(error):
             raise
-        n_rows, size = len(job.rows), job.batch_size
-        cause, cure = f"there is only one of the {n_rows} training rows in the last batch", ""
-        if job.in_batches and size > 1:
-            better = next(n for n in range(size + 1, n_rows + size) if n_rows % n != 1)
-            cause += f" of batch_size={size}"
+        n_rows, size, cure = len(job.rows), job.batch_size, ""
+        if job.in_batches:
+            better = next(n for n in range(size + 1, n_rows + size + 2) if n_rows % n != 1)
             cure = f"another batch_size, such as {better}, "
         raise ValueError(
             f"{type(job.network).__name__} normalises over the rows of a batch, as BatchNorm does, "
-            f"for which two are needed; {cause}. Choose {cure}more rows, or LayerNorm."
+            f"and needs two at least; the last batch of the {n_rows} training rows, with "
+            f"batch_size={size}, has one. Choose {cure}more rows, or LayerNorm."
         ) from error
     if not loss.requires_grad:
         check_gradients(job.network)
