@@ -32,8 +32,8 @@ def plain_labels(y, owner):
         return y
     if values.dtype.kind in "mMV":
         raise ValueError(
-            f"The labels in y are of dtype {values.dtype}, which {owner} does not take. If each "
-            f"value is a class of its own, make them strings: y.astype(str)."
+            f"Unknown label type: y is of dtype {values.dtype}, which {owner} does not take. If "
+            f"each value is a class of its own, make them strings: y.astype(str)."
         )
     if values.dtype.kind not in "OT" or values.ndim != 1:
         return y
@@ -47,14 +47,14 @@ def plain_labels(y, owner):
         return y
     if len(kinds) > 1:
         raise ValueError(
-            f"The labels in y are of several types: {', '.join(sorted(kinds))}. Give all of them "
-            f"one, for instance [str(label) for label in y]."
+            f"Unknown label type: y holds labels of several types: {', '.join(sorted(kinds))}. "
+            f"Give all of them one, for instance [str(label) for label in y]."
         )
     kind = kinds.pop()
     cast = kind if kind in ("int", "float", "bool") else "str"
     raise ValueError(
-        f"y is of dtype object and holds labels of type {kind}. Give them a dtype of their own: "
-        f"{'np.array(y)' if is_list else 'y'}.astype({cast})."
+        f"Unknown label type: y is of dtype object and holds {kind}. Give the labels a dtype of "
+        f"their own: {'np.array(y)' if is_list else 'y'}.astype({cast})."
     )
 
 

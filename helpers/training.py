@@ -78,6 +78,8 @@ class Progress:
     def finish(self):
         """Leave the network with its best weights, ready to predict."""
         job = self.job
+        if job.error is not None:
+            return  # that is why it ends
         if self._best_weights is not None:
             put_back(job.network, self._best_weights)
         if job.history and not all(p.isfinite().all() for p in job.network.parameters()):
@@ -158,8 +160,9 @@ def _divergence(job, row):
         largest["weight of a row"] = job.weight.max()
         cures["weight of a row"] = "divide the weights by their mean"
     said = [f"the largest {what} is {float(value):.3g}" for what, value in largest.items()]
-    # What is far from 1 is the likely cause; else it is lr.
+    # What is far from 1 is the likely cause.
     causes = [cures[what] for what, value in largest.items() if value > FAR_FROM_ONE]
+    causes += ["lower lr"] if job.lr > 1 else []
     cure = " and ".join(causes) or f"lower lr, or {cures['input']}"
     return ValueError(
         f"Training diverged: the loss was {row['train_loss']:.3g} in epoch {row['epoch']}, with "
