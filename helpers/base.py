@@ -13,7 +13,8 @@ from sklearn.utils import check_random_state
 from sklearn.utils.validation import check_is_fitted, validate_data
 
 from helpers._compat import Interval, StrOptions, _check_sample_weight
-from helpers.copies import copy_network, unchanged_on_failure
+from helpers.arguments import ArgumentsMixin, check_parameters, same
+from helpers.copies import CopyMixin, unchanged_on_failure
 from helpers.jobs import Job, report_epochs, split_rows
 from helpers.labels import check_weights
 from helpers.modules import MLP
@@ -30,16 +31,14 @@ from helpers.tensors import (
     take_rows,
 )
 from helpers.training import train
-from helpers.validation import check_parameters, plain, same
 
 NUMBERS = (
     *("epochs", "lr", "batch_size", "weight_decay", "patience", "validation_fraction"),
     "random_state",
 )
-PREFIXES = ("module__", "optimizer__")
 
 
-class TorchEstimator(CallbackSupportMixin, BaseEstimator):
+class TorchEstimator(ArgumentsMixin, CopyMixin, CallbackSupportMixin, BaseEstimator):
     """Base of `TorchClassifier` and `TorchRegressor`, which add what concerns the target."""
 
     _parameter_constraints = {
@@ -82,33 +81,7 @@ class TorchEstimator(CallbackSupportMixin, BaseEstimator):
         self.random_state = random_state
         # check_estimator feeds the name of the last argument back as if it were one of its
         # own; it begins with module__ so that this, too, is an argument of the module.
-        for name in module__arguments:
-            if not name.startswith(PREFIXES):
-                raise TypeError(
-                    f"{type(self).__name__} has no argument {name!r}; its arguments are "
-                    f"{', '.join(self._get_param_names())}, module__<name> for the module's, and "
-                    f"optimizer__<name> for the optimizer's."
-                )
-        self._arguments = module__arguments
-
-    def get_params(self, deep=True):
-        """Get the parameters, ``module__*`` and ``optimizer__*`` included."""
-        return super().get_params(deep) | self._arguments
-
-    def set_params(self, **params):
-        """Set parameters, ``module__*`` and ``optimizer__*`` included; build nothing."""
-        arguments = {name: params[name] for name in params if name.startswith(PREFIXES)}
-        super().set_params(**{name: params[name] for name in params if name not in arguments})
-        self._arguments = self._arguments | arguments
-        return self
-
-    def _arguments_of(self, prefix):
-        """Return the arguments that begin with a prefix, without it, numbers as Python's."""
-        return {
-            name.removeprefix(prefix): plain(value)
-            for name, value in self._arguments.items()
-            if name.startswith(prefix)
-        }
+        self._take_arguments(module__arguments)
 
     @with_callbacks
     def fit(self, X, y=None, sample_weight=None, groups=None):
@@ -149,7 +122,7 @@ class TorchEstimator(CallbackSupportMixin, BaseEstimator):
         task = {"estimator": self, "X": X, "y": y, "metadata": metadata}
         context.call_on_fit_task_begin(**task)
 
-        new = self._shallow_copy()  # learns in our place, so that a failure leaves us as we were
+        new = copy.copy(self)  # learns in our place, so that a failure leaves us as we were
         resume = partial and hasattr(self, "module_")
         job = new._job(X, y, sample_weight, classes, settings, partial, resume)
         if resume:
@@ -169,12 +142,6 @@ class TorchEstimator(CallbackSupportMixin, BaseEstimator):
         self.__dict__ = new.__dict__
         context.call_on_fit_task_end(**task, reconstruction_attributes={})
         return self
-
-    def _shallow_copy(self):
-        """Return an estimator that shares all with this one (`copy.copy` may copy the network)."""
-        new = object.__new__(type(self))
-        vars(new).update(vars(self))
-        return new
 
     def _job(self, X, y, sample_weight, classes, settings, partial, resume):
         """Validate the data; return a `Job` that lacks only its network."""
@@ -268,20 +235,6 @@ class TorchEstimator(CallbackSupportMixin, BaseEstimator):
                 for rows in chunks(torch.arange(X.shape[0]))
             ]
         return torch.cat(parts)
-
-    def __getstate__(self):
-        """Pickle the network on the CPU, so that it can be loaded on any machine."""
-        state = dict(super().__getstate__())
-        if "module_" in state and next(self.module_.parameters()).is_cuda:
-            state["module_"] = copy_network(self.module_, "pickling moves a copy to the CPU").cpu()
-        return state
-
-    def __deepcopy__(self, memo):
-        new = memo[id(self)] = self._shallow_copy()
-        if "module_" in vars(self):
-            memo[id(self.module_)] = copy_network(self.module_, "copy.deepcopy was called")
-        new.__dict__ = copy.deepcopy(vars(self), memo)
-        return new
 
     def __sklearn_is_fitted__(self):
         return hasattr(self, "module_")

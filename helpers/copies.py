@@ -37,26 +37,54 @@ def copy_network(network, why):
     except Exception as error:
         raise TypeError(f"{why}, and {name} cannot be copied: {error}.") from error
     for old_parameter, parameter in zip(network.parameters(), new.parameters(), strict=True):
-        _copy_extras(old_parameter, parameter)
+        vars(parameter).update(vars(old_parameter))
+    put_hooks(new, parameter_hooks(network))
     originals = {id(t) for t in (*network.modules(), *network.parameters(), *network.buffers())}
     for part in new.modules():
-        for attribute, value in vars(part).items():
+        for attribute, value in _own_attributes(part):
             if originals & _reached_from(value).keys():
                 raise TypeError(
-                    f"{why}, and {name} cannot be copied: what its attribute {attribute!r} holds "
-                    f"would go on using the network that it was made with. Write it as a method "
-                    f"of {type(part).__name__} that uses self, not as a function made in __init__."
+                    f"{why}, and {name} cannot be copied: {attribute} would go on using the "
+                    f"network that it was made with. Write that as a method of {name}, or in its "
+                    f"forward, instead of a function made in __init__."
                 )
     return new
 
 
-def _copy_extras(old, new):
-    """Give a copied parameter the hooks and attributes of the old one."""
-    vars(new).update(vars(old))
-    for hook in (old._backward_hooks or {}).values():
-        new.register_hook(hook)
-    for hook in (getattr(old, "_post_accumulate_grad_hooks", None) or {}).values():
-        new.register_post_accumulate_grad_hook(hook)
+def _own_attributes(part):
+    """Return a name for messages, and the value, of all that a module holds but other modules."""
+    held = {name: value for name, value in vars(part).items() if name != "_modules"}
+    for name, value in held.items():
+        if "hooks" in name or name in ("_parameters", "_buffers"):
+            yield "a hook", value
+        else:
+            yield f"its attribute {name!r}", value
+
+
+def parameter_hooks(network):
+    """Return the hooks of each parameter: those on its gradient, and those after accumulation.
+
+    `copy.deepcopy` and `pickle` forget them. None if there are none.
+    """
+    hooks = [
+        (
+            list((parameter._backward_hooks or {}).values()),
+            list((getattr(parameter, "_post_accumulate_grad_hooks", None) or {}).values()),
+        )
+        for parameter in network.parameters()
+    ]
+    return hooks if any(one or other for one, other in hooks) else None
+
+
+def put_hooks(network, hooks):
+    """Give the parameters of a network the hooks that `parameter_hooks` returned."""
+    if hooks is None:
+        return
+    for parameter, (on_gradient, accumulated) in zip(network.parameters(), hooks, strict=True):
+        for hook in on_gradient:
+            parameter.register_hook(hook)
+        for hook in accumulated:
+            parameter.register_post_accumulate_grad_hook(hook)
 
 
 def _reached_from(root):
@@ -108,3 +136,35 @@ def unchanged_on_failure(network):
         for tensor, value in tensors:
             tensor.data = value
         raise
+
+
+class CopyMixin:
+    """Copies and pickles an estimator whose `module_` is a network, without losing anything."""
+
+    def __copy__(self):
+        new = object.__new__(type(self))
+        vars(new).update(vars(self))
+        return new
+
+    def __deepcopy__(self, memo):
+        new = memo[id(self)] = copy.copy(self)
+        if "module_" in vars(self):
+            memo[id(self.module_)] = copy_network(self.module_, "copy.deepcopy was called")
+        new.__dict__ = copy.deepcopy(vars(self), memo)
+        return new
+
+    def __getstate__(self):
+        """Pickle the network on the CPU, so that it can be loaded on any machine."""
+        state = dict(super().__getstate__())
+        if "module_" in state:
+            if next(self.module_.parameters()).is_cuda:
+                state["module_"] = copy_network(self.module_, "Pickling copies to the CPU").cpu()
+            if hooks := parameter_hooks(self.module_):
+                state["_parameter_hooks"] = hooks
+        return state
+
+    def __setstate__(self, state):
+        state = dict(state)
+        hooks = state.pop("_parameter_hooks", None)
+        super().__setstate__(state)
+        put_hooks(getattr(self, "module_", None), hooks)

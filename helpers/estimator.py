@@ -3,11 +3,10 @@
 import numpy as np
 from sklearn.base import ClassifierMixin, RegressorMixin
 from sklearn.callback import with_callbacks
-from sklearn.utils.multiclass import check_classification_targets, unique_labels
 from torch.nn import functional as F
 
 from helpers.base import TorchEstimator
-from helpers.labels import class_weights, plain_labels, plain_values
+from helpers.labels import class_weights, find_classes, plain_labels, plain_values
 from helpers.modules import MLP
 
 
@@ -112,26 +111,8 @@ class TorchClassifier(ClassifierMixin, TorchEstimator):
 
     def _encode(self, y, dtype, classes, resume):
         """Turn labels into class numbers, and learn the labels."""
-        check_classification_targets(y)
-        classes = y if classes is None and not resume else self._plain_target(classes)
-        if not resume:
-            self.classes_ = np.unique(classes)
-        elif classes is not None and not np.array_equal(self.classes_, unique_labels(classes)):
-            raise ValueError(
-                f"`classes={classes!r}` is not the same as on last call to partial_fit, was: "
-                f"{self.classes_!r}"
-            )
-        if len(self.classes_) < 2:
-            raise ValueError(
-                f"{type(self).__name__} needs at least two classes; got one class, "
-                f"{self.classes_[0]!r}. In partial_fit, name all in the first call: classes=[...]."
-            )
-        unknown = np.setdiff1d(y, self.classes_)
-        if len(unknown):
-            raise ValueError(
-                f"y holds {unknown.tolist()}, not among the classes {self.classes_.tolist()}; "
-                f"name all classes in the first call of partial_fit."
-            )
+        known = self.classes_ if resume else None
+        self.classes_ = find_classes(y, classes, known, type(self).__name__)
         self._n_outputs = len(self.classes_)
         return np.searchsorted(self.classes_, y)
 
@@ -139,15 +120,7 @@ class TorchClassifier(ClassifierMixin, TorchEstimator):
         weight = super()._row_weight(X, y, sample_weight, partial)
         if self.class_weight is None:
             return weight
-        if partial and self.class_weight == "balanced":
-            raise ValueError(
-                "class_weight 'balanced' is not supported for partial_fit. In order to use "
-                "'balanced' weights, use compute_class_weight('balanced', classes=classes, y=y). "
-                "In place of y you can use a large enough sample of the full training set target "
-                "to properly estimate the class frequency distributions. Pass the resulting "
-                "weights as the class_weight parameter."
-            )
-        of_class = class_weights(self.class_weight, y, self.classes_, weight)
+        of_class = class_weights(self.class_weight, y, self.classes_, weight, partial)
         with np.errstate(over="ignore"):  # told when the weights are added up
             of_class = of_class.astype(X.dtype)
             return of_class if weight is None else weight * of_class

@@ -5,6 +5,7 @@ from numbers import Integral, Real
 import numpy as np
 import torch
 from sklearn.utils import compute_class_weight
+from sklearn.utils.multiclass import check_classification_targets
 
 
 def plain_labels(y, owner):
@@ -31,8 +32,8 @@ def plain_labels(y, owner):
         return y
     if values.dtype.kind in "mMV":
         raise ValueError(
-            f"The labels in y are of dtype {values.dtype}, which {owner} does not take. If each "
-            f"value is a class of its own, make them strings: y.astype(str)."
+            f"Unknown label type: y is of dtype {values.dtype}, which {owner} does not take. If "
+            f"each value is a class of its own, make them strings: y.astype(str)."
         )
     if values.dtype.kind not in "OT" or values.ndim != 1:
         return y
@@ -46,14 +47,14 @@ def plain_labels(y, owner):
         return y
     if len(kinds) > 1:
         raise ValueError(
-            f"The labels in y are of several types: {', '.join(sorted(kinds))}. Give all of them "
-            f"one, for instance [str(label) for label in y]."
+            f"Unknown label type: y holds labels of several types: {', '.join(sorted(kinds))}. "
+            f"Give all of them one, for instance [str(label) for label in y]."
         )
     kind = kinds.pop()
     cast = kind if kind in ("int", "float", "bool") else "str"
     raise ValueError(
-        f"y is of dtype object and holds labels of type {kind}. Give them a dtype of their own: "
-        f"{'np.array(y)' if is_list else 'y'}.astype({cast})."
+        f"Unknown label type: y is of dtype object and holds {kind}. Give the labels a dtype of "
+        f"their own: {'np.array(y)' if is_list else 'y'}.astype({cast})."
     )
 
 
@@ -80,7 +81,41 @@ def plain_values(y, owner):
     return values.astype(np.float64)
 
 
-def class_weights(class_weight, y, classes, sample_weight):
+def find_classes(y, classes, known, owner):
+    """Return all labels, sorted; raise a ValueError if `y` cannot be one of them each.
+
+    Parameters
+    ----------
+    y : ndarray of shape (n_rows,)
+    classes : array-like of shape (n_classes,), or None
+        Those announced, by default those of `y`.
+    known : ndarray of shape (n_classes,), or None
+        Those of an earlier call of `partial_fit`.
+    owner : str
+        The estimator's name.
+    """
+    check_classification_targets(y)
+    given = y if classes is None else np.asarray(plain_labels(classes, owner))
+    found = np.unique(given) if known is None else known
+    if classes is not None and known is not None and not np.array_equal(np.unique(given), known):
+        raise ValueError(
+            f"`classes={classes!r}` is not the same as on last call to partial_fit, was: {known!r}"
+        )
+    if len(found) < 2:
+        raise ValueError(
+            f"{owner} needs at least two classes; got one class, {found[0]!r}. In partial_fit, "
+            f"name all in the first call: classes=[...]."
+        )
+    unknown = np.setdiff1d(y, found)
+    if len(unknown):
+        raise ValueError(
+            f"y holds {unknown.tolist()}, not among the classes {found.tolist()}; name all classes "
+            f"in the first call of partial_fit."
+        )
+    return found
+
+
+def class_weights(class_weight, y, classes, sample_weight, partial):
     """Return the weight of each row by its class, shape (n_rows,).
 
     Parameters
@@ -91,6 +126,8 @@ def class_weights(class_weight, y, classes, sample_weight):
         All labels, sorted.
     sample_weight : ndarray of shape (n_rows,), or None
         "balanced" counts a row as often as its weight says: one of weight 0 not at all.
+    partial : bool
+        Whether more rows are to come.
 
     Raises
     ------
@@ -99,6 +136,14 @@ def class_weights(class_weight, y, classes, sample_weight):
     """
     number = np.searchsorted(classes, y)
     if class_weight == "balanced":
+        if partial:  # in the words of scikit-learn's SGDClassifier
+            raise ValueError(
+                "class_weight 'balanced' is not supported for partial_fit. In order to use "
+                "'balanced' weights, use compute_class_weight('balanced', classes=classes, y=y). "
+                "In place of y you can use a large enough sample of the full training set target "
+                "to properly estimate the class frequency distributions. Pass the resulting "
+                "weights as the class_weight parameter."
+            )
         counted = slice(None) if sample_weight is None else sample_weight > 0
         present, weight = np.unique(y[counted]), np.zeros(len(classes))
         if len(present):

@@ -6,7 +6,7 @@ from numbers import Integral, Real
 import numpy as np
 from torch import nn
 
-from helpers.validation import plain
+from helpers.arguments import plain
 
 
 class MLP(nn.Module):

@@ -9,7 +9,7 @@ from numbers import Number, Real
 import numpy as np
 import torch
 
-from helpers.validation import name_of, plain, same
+from helpers.arguments import name_of, plain, same
 
 # fused: one call for all parameters. The same rule and half the time of torch's default.
 OPTIMIZERS = {
@@ -63,7 +63,10 @@ def check_optimizer(optimizer, arguments, *, owner):
             f"{twice} is an argument of {owner} itself, so that optimizer__{twice} gives it twice; "
             f"write {twice}=... instead."
         )
-    arguments = {key: plain(value) for key, value in arguments.items()}
+    arguments = {
+        key: plain(value.tolist() if isinstance(value, np.ndarray) else value)
+        for key, value in arguments.items()
+    }
     parameters = _parameters(optimizer)
     if parameters is None:
         return arguments
@@ -76,6 +79,10 @@ def check_optimizer(optimizer, arguments, *, owner):
                 f"The optimizer {_name(optimizer)} has no argument {key!r} (given as "
                 f"optimizer__{key}); its arguments are: {', '.join(known) or 'none'}."
             )
+        if key in known and type(parameters[key].default) is tuple:
+            n_numbers = len(parameters[key].default)
+            if not isinstance(value, (tuple, list)) or len(value) != n_numbers:
+                raise ValueError(f"optimizer__{key} must be {n_numbers} numbers; got {value!r}.")
         is_number = key in known and type(parameters[key].default) in (int, float, tuple)
         for one in value if isinstance(value, (tuple, list)) else [value]:
             no_number = is_number and (isinstance(one, bool) or not isinstance(one, Real))
@@ -101,9 +108,9 @@ def make_optimizer(job):
             del given["weight_decay"]
     try:
         optimizer = make([p for p in job.network.parameters() if p.requires_grad], **given)
-    except (TypeError, ValueError) as error:
-        names = {"lr": "lr", "weight_decay": "weight_decay"}
-        said = ", ".join(f"{names.get(k, 'optimizer__' + k)}={v!r}" for k, v in given.items())
+    except (TypeError, ValueError, RuntimeError) as error:
+        own = ("lr", "weight_decay")
+        said = ", ".join(f"{k if k in own else 'optimizer__' + k}={v!r}" for k, v in given.items())
         raise ValueError(
             f"The optimizer {_name(job.optimizer)} does not take {said}: {error}"
         ) from error

@@ -28,13 +28,12 @@ def check_outputs(network, X, n_outputs):
     except (RuntimeError, IndexError) as error:
         if not re.search("dtype|shape|size|dimension|index", str(error)):
             raise
-        cast = ""
+        mend = "Its first layer must be as wide as the recipe's first argument, n_features."
         if "dtype" in str(error):
-            cast = " X decides the precision of the network: do not cast inside it."
+            mend = "The network has the precision of X; do not cast inside it, cast X."
         raise ValueError(
-            f"{name} cannot take rows of {X.shape[1]} numbers, shape {tuple(X.shape)} and "
-            f"{X.dtype}: {error}. Its first layer must be as wide as the recipe's first argument, "
-            f"n_features.{cast}"
+            f"{name} cannot take rows of {X.shape[1]} numbers, here shape {tuple(X.shape)} and "
+            f"{X.dtype}: {error}. {mend}"
         ) from error
     check_type(network, outputs, X, n_outputs)
     return outputs
@@ -46,16 +45,16 @@ def check_type(network, outputs, X, n_outputs):
     wrong = mend = None
     if not isinstance(outputs, torch.Tensor):
         wrong, mend = _kind_of(outputs)
+    elif not outputs.is_floating_point() or outputs.dtype.itemsize < 4:
+        wrong = f"{outputs.dtype}"
+        mend = "Return the numbers of the last layer as they are, without argmax or a cast."
     elif tuple(outputs.shape) != shape:
         wrong = f"shape {tuple(outputs.shape)}"
         mend = "Use the recipe's second argument, n_outputs, as the width of the last layer."
         if outputs.shape == shape[:1]:
             mend = "Do not squeeze or flatten it in forward."
         elif outputs.ndim == 3:
-            mend = "Where a layer answers each step of a sequence, return the last: outputs[:, -1]."
-    elif not outputs.is_floating_point() or outputs.dtype.itemsize < 4:
-        wrong = f"{outputs.dtype}"
-        mend = "Return the numbers of the last layer as they are, without argmax or a cast."
+            mend = "Of the answers to each step of a sequence, return the last: outputs[:, -1]."
     if wrong:
         raise ValueError(
             f"{type(network).__name__} must return {n_outputs} outputs for each row, a tensor of "

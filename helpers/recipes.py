@@ -10,8 +10,8 @@ from torch import nn
 from torch.multiprocessing.reductions import StorageWeakRef
 
 from helpers._compat import is_lazy
+from helpers.arguments import name_of
 from helpers.copies import copy_network
-from helpers.validation import name_of
 
 # Words in the names of arguments: what stands for the width of the input, for that of the output,
 # and what for neither.

@@ -84,6 +84,8 @@ class Progress:
     def finish(self):
         """Leave the network with its best weights, ready to predict."""
         job = self.job
+        if job.error is not None:
+            return  # that is why it ends
         if self._best_weights is not None:
             put_back(job.network, self._best_weights)
         if job.history and not all(p.isfinite().all() for p in job.network.parameters()):
@@ -142,15 +144,14 @@ def _batch_loss(job, X, y, weight):
     except ValueError as error:
         if len(y) > 1 or "Expected more than 1" not in str(error):
             raise
-        n_rows, size = len(job.rows), job.batch_size
-        cause, cure = f"there is only one of the {n_rows} training rows in the last batch", ""
-        if job.in_batches and size > 1:
-            better = next(n for n in range(size + 1, n_rows + size) if n_rows % n != 1)
-            cause += f" of batch_size={size}"
+        n_rows, size, cure = len(job.rows), job.batch_size, ""
+        if job.in_batches:
+            better = next(n for n in range(size + 1, n_rows + size + 2) if n_rows % n != 1)
             cure = f"another batch_size, such as {better}, "
         raise ValueError(
             f"{type(job.network).__name__} normalises over the rows of a batch, as BatchNorm does, "
-            f"for which two are needed; {cause}. Choose {cure}more rows, or LayerNorm."
+            f"and needs two at least; the last batch of the {n_rows} training rows, with "
+            f"batch_size={size}, has one. Choose {cure}more rows, or LayerNorm."
         ) from error
     if not loss.requires_grad:
         check_gradients(job.network)
@@ -176,8 +177,9 @@ def _divergence(job, row):
         largest["weight of a row"] = job.weight.max()
         cures["weight of a row"] = "divide the weights by their mean"
     said = [f"the largest {what} is {float(value):.3g}" for what, value in largest.items()]
-    # What is far from 1 is the likely cause; else it is lr.
+    # What is far from 1 is the likely cause.
     causes = [cures[what] for what, value in largest.items() if value > FAR_FROM_ONE]
+    causes += ["lower lr"] if job.lr > 1 else []
     cure = " and ".join(causes) or f"lower lr, or {cures['input']}"
     return ValueError(
         f"Training diverged: the loss was {row['train_loss']:.3g} in epoch {row['epoch']}, with "

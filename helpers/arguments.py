@@ -1,4 +1,4 @@
-"""Parameters at the door: numbers of any library become numbers of Python."""
+"""Parameters at the door: module__* and optimizer__*, and numbers of any library as Python's."""
 
 from numbers import Integral, Real
 
@@ -7,7 +7,41 @@ import torch
 
 from helpers._compat import validate_parameter_constraints
 
+PREFIXES = ("module__", "optimizer__")
 _PYTHON = {"b": bool, "i": int, "u": int, "f": float}
+
+
+class ArgumentsMixin:
+    """Gives an estimator parameters that begin with `module__` or `optimizer__`."""
+
+    def _take_arguments(self, arguments):
+        for name in arguments:
+            if not name.startswith(PREFIXES):
+                raise TypeError(
+                    f"{type(self).__name__} has no argument {name!r}; its arguments are "
+                    f"{', '.join(self._get_param_names())}, module__<name> for the module's, and "
+                    f"optimizer__<name> for the optimizer's."
+                )
+        self._arguments = arguments
+
+    def get_params(self, deep=True):
+        """Get the parameters, ``module__*`` and ``optimizer__*`` included."""
+        return super().get_params(deep) | self._arguments
+
+    def set_params(self, **params):
+        """Set parameters, ``module__*`` and ``optimizer__*`` included; build nothing."""
+        arguments = {name: params[name] for name in params if name.startswith(PREFIXES)}
+        super().set_params(**{name: params[name] for name in params if name not in arguments})
+        self._arguments = self._arguments | arguments
+        return self
+
+    def _arguments_of(self, prefix):
+        """Return the arguments that begin with a prefix, without it, numbers as Python's."""
+        return {
+            name.removeprefix(prefix): plain(value)
+            for name, value in self._arguments.items()
+            if name.startswith(prefix)
+        }
 
 
 def plain(value):
@@ -17,7 +51,7 @@ def plain(value):
 
     Examples
     --------
-    >>> from helpers.validation import plain
+    >>> from helpers.arguments import plain
     >>> plain(np.arange(3)[2]), plain(np.array(0.5)), plain((np.float32(0.5), 1)), plain("adam")
     (2, 0.5, (0.5, 1), 'adam')
     """
