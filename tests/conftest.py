@@ -8,7 +8,7 @@ import pytest
 
 ROOT = Path(__file__).parents[1]
 
-# Files and folders that need the lessons, the grader or a browser; `--helpers-only` leaves them out.
+# What needs the lessons, the grader or a browser, and is left out by `--helpers-only`.
 COURSE = {
     "answers",
     "benchmarks",
