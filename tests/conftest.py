@@ -8,8 +8,10 @@ import pytest
 
 ROOT = Path(__file__).parents[1]
 
-# Files that need the lessons, the grader or a browser; `--helpers-only` leaves them out.
+# What needs the lessons, the grader or a browser, and is left out by `--helpers-only`.
 COURSE = {
+    "answers",
+    "benchmarks",
     "test_assignments",
     "test_browser",
     "test_environment",

@@ -14,8 +14,6 @@ import functools
 import io
 import os
 import re
-import subprocess
-import sys
 import time
 from queue import Empty
 
@@ -25,11 +23,11 @@ import pytest
 from nbval.kernel import RunningKernel
 from nbval.plugin import IPyNbCell
 
-from tests.memory import megabytes
+from tests.memory import least_megabytes, megabytes
 
-# What a kernel may take beyond `import torch`: with a build for CPUs (230 MB) that makes 700 MB. A
-# build for CUDA takes 670 MB by itself, which is not for a lesson to answer for.
-ABOVE_TORCH = 470
+# What a kernel may take beyond torch and a first fit. With a torch for CPUs that makes 700 MB; one
+# for CUDA takes more than that by itself, which is not for a lesson to answer for.
+ABOVE_LEAST = 255
 PNG = "image/png"
 WIDGET = "application/vnd.jupyter.widget-view+json"
 CURE = "Run `make refresh` and look at what changed."
@@ -40,9 +38,7 @@ def most_megabytes():
     """Return what a kernel may take at its peak; the variable MOST_MEGABYTES has another limit."""
     if "MOST_MEGABYTES" in os.environ:
         return float(os.environ["MOST_MEGABYTES"])
-    code = "import torch; from tests.memory import megabytes; print(megabytes())"
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
-    return float(done.stdout) + ABOVE_TORCH
+    return least_megabytes() + ABOVE_LEAST
 
 
 def pixels(png):
