@@ -33,7 +33,7 @@ help:
 	@echo "make test     everything that is promised is checked: code, notebooks, browser"
 	@echo "make lowest   the tests of helpers with the oldest libraries that pyproject.toml allows"
 	@echo "make assignments   write what students get from notebooks/assignments/source"
-	@echo "make grade    grade what they hand in: FROM=folder ASSIGNMENT=01_split"
+	@echo "make grade    grade what they hand in: FROM=folder ASSIGNMENT=01_split [SECONDS=limit for a cell]"
 	@echo "make feedback    write the feedback again, with the points you gave: ASSIGNMENT=01_split"
 	@echo "make formgrader    open nbgrader's page for grading by hand"
 	@echo "make refresh  run the notebooks again and store their new outputs"
@@ -64,7 +64,7 @@ $(WRITTEN): .venv/stamp $(wildcard $(ASSIGNMENTS)/source/*/*.ipynb $(ASSIGNMENTS
 
 grade: .venv/stamp
 	@test "$(FROM)" -a "$(ASSIGNMENT)" || { echo "Say whose work: make grade FROM=folder ASSIGNMENT=01_split" >&2; exit 2; }
-	$(CLEAN_ENV) $(PY) $(ASSIGNMENTS)/grade.py "$(FROM)" "$(ASSIGNMENT)"
+	$(CLEAN_ENV) $(PY) $(ASSIGNMENTS)/grade.py "$(FROM)" "$(ASSIGNMENT)" $(if $(SECONDS),--seconds "$(SECONDS)")
 
 feedback: .venv/stamp
 	@test "$(ASSIGNMENT)" || { echo "Say which: make feedback ASSIGNMENT=01_split" >&2; exit 2; }
