@@ -9,6 +9,8 @@ import torch
 from torch import nn
 from torch.nn.parameter import is_lazy
 
+from helpers.first_weights import SameEverywhere
+
 
 class MLP(nn.Module):
     """Multilayer perceptron: linear layers with a ReLU between them.
@@ -100,7 +102,8 @@ def build(recipe, n_features, n_outputs, arguments, *, owner):
             f"n_outputs); got {recipe!r}."
         )
     _check_arguments(recipe, arguments)
-    first, second = (recipe(n_features, n_outputs, **arguments) for _ in range(2))
+    with SameEverywhere():
+        first, second = (recipe(n_features, n_outputs, **arguments) for _ in range(2))
     name = getattr(recipe, "__name__", repr(recipe))
     if not isinstance(first, nn.Module):
         raise TypeError(f"{name} must return a torch.nn.Module; got {type(first).__name__}.")
