@@ -22,11 +22,12 @@ CLEAN_ENV = env -u MPLBACKEND OMP_NUM_THREADS=1 JUPYTER_CONFIG_DIR="$(CURDIR)/.v
             IPYTHONDIR="$(CURDIR)/.venv/ipython" MPLCONFIGDIR="$(CURDIR)/.venv/matplotlib"
 
 .DEFAULT_GOAL = help
-.PHONY: help lab test refresh lint bench clean assignments grade feedback formgrader
+.PHONY: help lab test portable refresh lint bench clean assignments grade feedback formgrader
 
 help:
 	@echo "make lab      open the course in JupyterLab"
 	@echo "make test     everything that is promised is checked: code, notebooks, browser"
+	@echo "make portable  compare the outputs under other kernels of the processor: SETS=Haswell/avx2/1"
 	@echo "make assignments   write what students get from notebooks/assignments/source"
 	@echo "make grade    grade what they hand in: FROM=folder ASSIGNMENT=01_split"
 	@echo "make feedback    write the feedback again, with the points you gave: ASSIGNMENT=01_split"
@@ -45,6 +46,10 @@ test: lint $(WRITTEN)
 	    -p tests.nbval_pictures --nbval --nbval-current-env --nbval-cell-timeout 120 \
 	    --nbval-sanitize-with tests/sanitize.cfg \
 	    -n $(WORKERS) --dist loadfile --no-loadscope-reorder
+
+# Each kernel of numpy with each of torch, on one thread and on two; SETS names fewer of them.
+portable: .venv/stamp
+	$(CLEAN_ENV) WORKERS=$(WORKERS) $(PY) -m tests.portable $(SETS)
 
 assignments: $(WRITTEN)
 
