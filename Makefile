@@ -25,13 +25,15 @@ CLEAN_ENV = env -u MPLBACKEND OMP_NUM_THREADS=1 JUPYTER_CONFIG_DIR="$(CURDIR)/.v
             IPYTHONDIR="$(CURDIR)/.venv/ipython" MPLCONFIGDIR="$(CURDIR)/.venv/matplotlib"
 
 .DEFAULT_GOAL = help
-.PHONY: help lab check test lowest refresh lint bench clean assignments grade feedback formgrader
+.PHONY: help lab check test portable lowest refresh lint bench clean \
+        assignments grade feedback formgrader
 
 help:
 	@echo "make lab      open the course in JupyterLab"
 	@echo "make check    after you change a line: lint and the quick tests of helpers, in a minute"
 	@echo "make test     everything that is promised is checked: code, notebooks, browser"
 	@echo "make lowest   the tests of helpers with the oldest libraries that pyproject.toml allows"
+	@echo "make portable  compare the outputs under other kernels of the processor: SETS=Haswell/avx2/1"
 	@echo "make assignments   write what students get from notebooks/assignments/source"
 	@echo "make grade    grade what they hand in: FROM=folder ASSIGNMENT=01_split [SECONDS=limit for a cell]"
 	@echo "make feedback    write the feedback again, with the points you gave: ASSIGNMENT=01_split"
@@ -55,6 +57,10 @@ test: lint $(WRITTEN)
 
 lowest: .venv-lowest/stamp
 	$(subst $(PY),.venv-lowest/bin/python,$(PYTEST)) --helpers-only
+
+# Each kernel of numpy with each of torch, on one thread and on two; SETS names fewer of them.
+portable: .venv/stamp
+	$(CLEAN_ENV) WORKERS=$(WORKERS) $(PY) -m tests.portable $(SETS)
 
 assignments: $(WRITTEN)
 

@@ -12,6 +12,7 @@ from torch.multiprocessing.reductions import StorageWeakRef
 from helpers._compat import is_lazy
 from helpers.arguments import name_of
 from helpers.copies import copy_network
+from helpers.first_weights import SameEverywhere
 
 # Words in the names of arguments: what stands for the width of the input, for that of the output,
 # and what for neither.
@@ -73,7 +74,8 @@ def build(recipe, n_features, n_outputs, arguments, *, owner):
 
 def _first_of_two(call, name):
     """Call a recipe twice; return the first network, and weak references to the second."""
-    first, second = call(), call()
+    with SameEverywhere():
+        first, second = call(), call()
     if not isinstance(first, nn.Module):
         raise TypeError(f"{name} must return a torch.nn.Module; got {type(first).__name__}.")
     if not any(p.requires_grad for p in first.parameters()):
