@@ -29,6 +29,8 @@ class Chance:
         Rows of each network in this step; what comes after them, up to `width`, is padding.
     padded : bool
         Whether there is padding.
+    used : bool
+        Whether some layer asks for any of this.
     """
 
     def __init__(self, jobs):
@@ -36,8 +38,7 @@ class Chance:
         self.generators = {seed: torch.Generator() for seed in self.seeds}
         numbers = {seed: number for number, seed in enumerate(self.generators)}
         self.number = torch.tensor([numbers[seed] for seed in self.seeds])
-        self.device = jobs[0].y.device
-        self.begin_step(torch.zeros(len(jobs)), 0)
+        self.device, self.used = jobs[0].y.device, False
 
     def begin_epoch(self, epoch):
         """Seed the generators as each network seeds the global one alone."""
@@ -66,13 +67,16 @@ class Chance:
         """
         if self.padded and shape[0] != self.width:
             raise RuntimeError("it has dropout where rows are not the first axis")
-        n_rows = dict(zip(self.seeds, self.n_rows.tolist(), strict=True))
         masks = torch.ones(len(self.generators), *shape, dtype=dtype)
-        for mask, (seed, generator) in zip(masks, self.generators.items(), strict=True):
-            own = mask[: n_rows[seed]] if self.padded else mask
-            own.bernoulli_(keep, generator=generator)
+        own = masks.unbind()
+        if self.padded:
+            n_rows = dict(zip(self.seeds, self.n_rows.tolist(), strict=True))
+            own = [mask[: n_rows[seed]] for mask, seed in zip(own, self.generators, strict=True)]
+        for mask, generator in zip(own, self.generators.values(), strict=True):
+            mask.bernoulli_(keep, generator=generator)
         masks = masks.movedim(1, -1).contiguous()
-        return masks if len(masks) == 1 else masks.index_select(0, self.number)
+        are_shared = 1 < len(masks) < len(self.seeds)
+        return masks.index_select(0, self.number) if are_shared else masks
 
 
 class BatchedDropout(nn.Module):
@@ -83,6 +87,7 @@ class BatchedDropout(nn.Module):
         if chance.device.type != "cpu":
             raise RuntimeError("its dropout draws on a GPU, which has an order of its own")
         self.kind, self.p, self.chance = type(layer), layer.p, chance
+        chance.used = True
 
     def forward(self, X):
         if not self.training or self.p == 0:

@@ -21,6 +21,7 @@ class BatchedBatchNorm(nn.Module):
     def __init__(self, layer, tensors, chance):
         super().__init__()
         self.eps, self.momentum, self.chance = layer.eps, layer.momentum, chance
+        chance.used = True
         self.weight, self.bias = tensors.get("weight"), tensors.get("bias")
         self.mean, self.var = tensors.get("running_mean"), tensors.get("running_var")
         self.n_batches = tensors.get("num_batches_tracked")

@@ -21,15 +21,14 @@ stored : dict of (n_networks, ...)
     them while it is in the stack (shared), copies once it is released (own).
 """
 
+import time
 from dataclasses import dataclass
+from itertools import pairwise
 
 import torch
 from torch.nn.utils.rnn import pad_sequence
 
-from helpers.fusing.chance import Chance
-from helpers.fusing.layers import Vmapped, batched, mixes_rows
-from helpers.fusing.optimizer import BatchedOptimizer
-from helpers.tensors import CHUNK
+from helpers.fusing.parts import Pace, Part, cuts, n_cores, side_by_side
 from helpers.training import row_order
 
 
@@ -73,26 +72,26 @@ class Stack:
         self.slots = list(slots)
         self.jobs = [slot.jobs[0] for slot in slots]
         first = self.jobs[0]
-        self.device, self.loss, self.in_batches = first.y.device, first.loss, first.in_batches
-        self.chance = Chance(self.jobs)
-        self._share_weights()
-        self.network = batched(first.network, self.stored, self.chance)
-        self.vmapped = any(isinstance(module, Vmapped) for module in self.network.modules())
-        self.trained = [whole for whole in self.stored.values() if whole.requires_grad]
-        self.optimizer = BatchedOptimizer(self.trained, self.jobs)
+        self.device, self.in_batches = first.y.device, first.in_batches
         self.epoch = len(first.history)
-        self.chance.begin_epoch(self.epoch + 1)
+        self._share_weights()
         self._share_rows(sets)
+        self._cut([], [job.optimizer_state for job in self.jobs])
+        # Where torch has threads of its own, they would be in each other's way.
+        alone = torch.get_num_threads() == 1 and self.device.type == "cpu"
+        places = cuts(len(self.jobs), n_cores()) if alone else []
+        self.pace = Pace(places, max(job.epochs for job in self.jobs))
+        self.whole = None if self.in_batches else self._take(self._draw_orders(0))
 
     def _share_weights(self):
         """Store parameters and buffers of all networks side by side, and have networks use them."""
         self.stored = {}
-        tensors = [dict(tensors_of(slot.jobs[0].network)) for slot in self.slots]
-        for name, of_first in tensors[0].items():
-            whole = torch.stack([each[name].detach() for each in tensors])
-            for slot, part in zip(self.slots, whole, strict=True):
-                for job in slot.jobs:
-                    dict(tensors_of(job.network))[name].data = part
+        tensors = [[dict(tensors_of(job.network)) for job in slot.jobs] for slot in self.slots]
+        for name, of_first in tensors[0][0].items():
+            whole = torch.stack([of_slot[0][name].detach() for of_slot in tensors])
+            for of_slot, part in zip(tensors, whole, strict=True):
+                for of_job in of_slot:
+                    of_job[name].data = part
             self.stored[name] = whole.requires_grad_(of_first.requires_grad)
 
     def _share_rows(self, sets):
@@ -113,7 +112,6 @@ class Stack:
         numbers = {order: number for number, order in enumerate(self.owners)}
         self.order = self._column(numbers[slot.order] for slot in self.slots)[:, 0]
         self.order_start = self._column(starts[order_set] for order_set, *_ in self.owners)
-        self.whole = None if self.in_batches else self._take(self._draw_orders(0))
 
     def _column(self, numbers):
         """Return integers as a tensor of shape (n, 1)."""
@@ -125,18 +123,21 @@ class Stack:
         orders = [row_order(job, epoch) if self.in_batches else job.rows for job in jobs]
         return pad_sequence(orders, batch_first=True).to(self.device)
 
-    def _take(self, orders):
+    def _take(self, orders, order=None):
         """Return `X` of some rows of each order for each network, (n_networks, n, n_features)."""
+        order = self.order if order is None else order
         X = self.X.index_select(0, (orders + self.order_start).flatten())
-        X = X.view(*orders.shape, -1)
-        return X.index_select(0, self.order) if len(X) < len(self.jobs) else X
+        X = X.view(*orders.shape, *self.X.shape[1:])
+        return X if len(X) == len(self.jobs) == len(order) else X.index_select(0, order)
 
     def train_epoch(self):
         """Train one epoch; whoever ends with it leaves."""
         for slot in self.slots:
             for member in slot.members:
                 attempt(member, member.job.before_epoch)
+        start = time.perf_counter(), time.thread_time()
         losses = {"train_loss": self._train_epoch()}
+        places = self.pace.note(time.perf_counter() - start[0], time.thread_time() - start[1])
         if self.jobs[0].valid_rows is not None:
             losses["valid_loss"] = self._validation_losses()
         for i, slot in enumerate(self.slots):
@@ -145,6 +146,14 @@ class Stack:
                     of_slot = {name: of[i] for name, of in losses.items()}
                     attempt(member, member.end_epoch, of_slot)
         self.release(lambda member: member.ended)
+        if places != [part.networks.start for part in self.parts[1:]]:
+            self._cut(places, [self._optimizer_state(i) for i in range(len(self.jobs))])
+
+    def _cut(self, places, states):
+        """Train the stack in parts from now on; where there are no places, as a whole."""
+        edges = [0, *places, len(self.jobs)]
+        ranges = [slice(*ends) for ends in pairwise(edges)]
+        self.parts = [Part(self, networks, states[networks]) for networks in ranges]
 
     def active(self):
         """Return the slots that have not ended."""
@@ -158,15 +167,19 @@ class Stack:
         for i, slot in enumerate(self.slots):
             for member in filter(whom, slot.members):
                 own_weights(member.job.network)
-                member.job.optimizer_state = self.optimizer.state_of(i)
+                member.job.optimizer_state = self._optimizer_state(i)
                 if member.ended and member.job.error is None:
                     attempt(member, member.finish)
             slot.members = [member for member in slot.members if not member.ended]
 
+    def _optimizer_state(self, i):
+        """Return what the optimizer remembers of one network."""
+        part = next(part for part in self.parts if i < part.networks.stop)
+        return part.optimizer.state_of(i - part.networks.start)
+
     def _train_epoch(self):
         """Take one step for each batch; return the mean loss of each network, floats."""
         self.epoch += 1
-        self.chance.begin_epoch(self.epoch)
         orders = self._draw_orders(self.epoch)
         size = self.jobs[0].batch_size if self.in_batches else orders.shape[1]
         rows = orders[self.order]
@@ -174,38 +187,13 @@ class Stack:
         y = self.y.gather(1, rows)
         weight = self.weight.gather(1, rows) * (columns < self.n_rows)
         share = weight / (self.n_rows - columns // size * size).clamp(max=size)
-        batches = zip(*(whole.split(size, 1) for whole in (orders, y, share)), strict=True)
-        losses = []
-        self.network.train()
-        for orders, y, share in batches:
-            X = self._take(orders) if self.whole is None else self.whole
-            of_rows, gradients = self._gradients(X, y, share)
-            self.optimizer.step(gradients)
-            losses.append(of_rows)
+        batches = list(zip(*(whole.split(size, 1) for whole in (orders, y, share)), strict=True))
+        losses = torch.cat(side_by_side(Part.train_epoch, self.parts, self, batches))
         if self.whole is not None and self.whole._version:
             self.whole = None  # the network writes to its input: a new copy for each step
-        totals = (torch.cat(losses, 1) * weight).sum(1, dtype=torch.float64)
+        totals = (losses * weight).sum(1, dtype=torch.float64)
         return (totals / self.n_rows[:, 0]).tolist()
 
-    def _gradients(self, X, y, share):
-        """Return the loss of each row, (n_networks, n), and the gradients of the mean losses.
-
-        `share` is the part of each row in the mean loss of its network.
-        """
-        self.chance.begin_step((share > 0).sum(1), share.shape[1])
-        losses = self._losses(X, y)
-        gradients = torch.autograd.grad(losses, self.trained, share, allow_unused=True)
-        if self.vmapped:
-            # Parameters that a network adds up have one gradient, which each is to overwrite.
-            gradients = [
-                gradient if gradient is None else gradient.clone() for gradient in gradients
-            ]
-        return losses.detach(), gradients
-
-    def _losses(self, X, y):
-        return self.loss(self.network(X.mT), y, reduction="none")
-
-    @torch.no_grad()
     def _validation_losses(self):
         """Return the mean loss of each network on its validation rows, floats."""
         rows = pad_sequence([job.valid_rows for job in self.jobs], batch_first=True)
@@ -214,15 +202,8 @@ class Stack:
         columns = torch.arange(rows.shape[1], device=self.device)
         y = self.y.gather(1, rows)
         weight = self.weight.gather(1, rows) * (columns < n_rows)
-        self.network.eval()
-        totals = 0
-        # Where rows of a batch act on each other, batches must be those of a network alone.
-        size = CHUNK if mixes_rows(self.network) else max(1, 2**16 // len(rows))
-        for part in columns.split(size):
-            self.chance.begin_step((n_rows[:, 0] - part[0]).clamp(0, len(part)), len(part))
-            X = self.X.index_select(0, (rows[:, part] + self.start).flatten())
-            losses = self._losses(X.view(len(rows), len(part), -1), y[:, part])
-            totals = totals + (losses * weight[:, part]).sum(1, dtype=torch.float64)
+        where = rows + self.start, y, weight, n_rows
+        totals = torch.cat(side_by_side(Part.validation_losses, self.parts, self, *where))
         return (totals / n_rows[:, 0]).tolist()
 
 

@@ -11,7 +11,7 @@ from torch import nn
 from torch.nn import functional as F
 
 from helpers import TorchClassifier, fused
-from helpers.fusing.chance import DROPOUTS, BatchedDropout, Chance, draws_elsewhere
+from helpers.fusing.chance import DROPOUTS, BatchedDropout, Chance
 from helpers.jobs import Job
 from helpers.training import dropout_seed
 
@@ -121,17 +121,7 @@ class Noisy(nn.Module):
 def test_a_network_that_draws_elsewhere_trains_alone():
     clf = TorchClassifier(Noisy, epochs=3, random_state=0)
     plain = cross_val_predict(clf, X, y, method="predict_proba")
-    with fused() as run, pytest.warns(UserWarning, match="Noisy .* draws random numbers outside"):
+    with fused() as run, pytest.warns(UserWarning, match="Noisy .* draws random numbers"):
         together = cross_val_predict(clf, X, y, method="predict_proba")
     assert run.batches == [1] * 5
     np.testing.assert_array_equal(plain, together)
-
-
-def test_draws_elsewhere_leaves_generator_and_network_as_they_were():
-    norm = nn.Sequential(nn.Linear(4, 3), nn.BatchNorm1d(3), nn.Dropout(0.5)).eval()
-    noisy, rows = Noisy(4, 3), torch.ones(2, 4)
-    state = torch.get_rng_state()
-    assert not draws_elsewhere(norm, rows)
-    assert draws_elsewhere(noisy, rows)
-    assert torch.equal(state, torch.get_rng_state())
-    assert norm[1].num_batches_tracked == 0 and not norm.training

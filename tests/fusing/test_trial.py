@@ -14,7 +14,7 @@ from torch.nn import functional as F
 
 from helpers import MLP, TorchClassifier, fused
 from helpers.fusing.trial import ROWS_DEPEND, trial_step
-from helpers.jobs import OPTIMIZERS, Job
+from helpers.jobs import Job
 from tests.fusing import zoo
 
 X, y = make_classification(60, 6, n_informative=4, n_classes=3, random_state=0)
@@ -90,7 +90,7 @@ def make_jobs(recipe, n_rows=(20, 19), **settings):
                 y=torch.from_numpy(y[i : i + n]),
                 rows=torch.arange(n),
                 loss=F.cross_entropy,
-                **{"weight": None, "optimizer": OPTIMIZERS["adam"], "lr": 0.01, "epochs": 1},
+                **{"weight": None, "optimizer": "adam", "lr": 0.01, "epochs": 1},
                 **({"batch_size": None, "weight_decay": 0.0} | settings),
             )
         )
