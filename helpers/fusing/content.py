@@ -247,6 +247,5 @@ def _chooses_what_is_pickled(kind):
     """Whether a class of the user's says itself what of it is pickled."""
     methods = ("__getstate__", "__reduce__", "__reduce_ex__")
     return any(
-        isinstance(inspect.getattr_static(kind, name, None), types.FunctionType)
-        for name in methods
+        isinstance(inspect.getattr_static(kind, name, None), types.FunctionType) for name in methods
     )

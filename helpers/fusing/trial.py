@@ -25,9 +25,7 @@ from helpers.jobs import OPTIMIZERS
 from helpers.tensors import flushed_denormals, private_rng, seed_generators
 from helpers.training import train_alone
 
-ROWS_DEPEND = (
-    "its rows depend on each other in training, and its fits have unequal numbers of rows"
-)
+ROWS_DEPEND = "its rows depend on each other in training, and its fits have unequal numbers of rows"
 NOT_FINITE = "its loss is not a finite number in a trial step"
 _N_EPOCHS = 2
 # Largest difference of two updates, in parts of the larger one.
@@ -218,14 +216,16 @@ def copied(job, i, lr, unequal, unequal_valid):
     if unequal:
         n_rows -= min(i, (batch_size or n_rows) - 1)
     rows = rotated(job.rows, i, n_rows)
-    valid_rows = None if job.valid_rows is None else rotated(job.valid_rows, i, 3 + i * unequal_valid)
+    valid_rows = (
+        None if job.valid_rows is None else rotated(job.valid_rows, i, 3 + i * unequal_valid)
+    )
     taken = rows if valid_rows is None else torch.cat([rows, valid_rows])
     X, y, weight = job.take(taken)
     return replace(
         job,
         **{"network": network, "X": X, "y": y, "weight": weight, "batch_size": batch_size},
         rows=torch.arange(n_rows),
-        valid_rows=None if valid_rows is None else torch.arange(n_rows, len(taken)),
+        valid_rows=valid_rows,
         **{"optimizer": OPTIMIZERS["sgd"], "optimizer_state": {}, "lr": lr, "weight_decay": 0.0},
         **{"epochs": _N_EPOCHS, "patience": None, "history": []},
         before_epoch=lambda: None,
@@ -243,7 +243,9 @@ def state_of(job):
     network = job.network
     kinds = (("parameter", network.named_parameters()), ("buffer", network.named_buffers()))
     return {
-        f"{kind} `{name}`": tensor.detach().clone() for kind, named in kinds for name, tensor in named
+        f"{kind} `{name}`": tensor.detach().clone()
+        for kind, named in kinds
+        for name, tensor in named
     }
 
 
