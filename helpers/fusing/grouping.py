@@ -6,10 +6,11 @@ import torch
 from scipy import sparse
 from torch.nn.modules import module as torch_module
 
+from helpers.fusing.comparison import ROWS_DEPEND
 from helpers.fusing.content import Incomparable, contents, structure
 from helpers.fusing.recovery import train_slots
 from helpers.fusing.slots import TensorIndex, assign_slots
-from helpers.fusing.trial import ROWS_DEPEND, depends_on_more, trial_step
+from helpers.fusing.trial import depends_on_more, trial_step
 from helpers.jobs import OPTIMIZERS
 from helpers.tensors import flushed_denormals, private_rng
 from helpers.training import train_alone
