@@ -34,7 +34,8 @@ from sklearn.pipeline import Pipeline, make_pipeline
 from sklearn.preprocessing import StandardScaler
 from torch import nn
 
-from helpers import MLP, TorchClassifier, TorchRegressor, fused
+from helpers import TorchClassifier, TorchRegressor, fused
+from helpers.fusing import grouping
 from helpers.fusing.grouping import train_together
 from helpers.fusing.scheduler import Task
 from helpers.fusing.stack import Stack
@@ -216,16 +217,6 @@ class Normed(nn.Sequential):
         super().__init__(nn.Linear(n_features, 4), nn.BatchNorm1d(4), nn.Linear(4, n_outputs))
 
 
-class Mixing(nn.Sequential):
-    """Its outputs depend on the other rows."""
-
-    def __init__(self, n_features, n_outputs):
-        super().__init__(nn.Linear(n_features, n_outputs))
-
-    def forward(self, X):
-        return super().forward(X - X.mean(0))
-
-
 class Branching(nn.Sequential):
     """Python decides by the data, which vmap refuses."""
 
@@ -234,17 +225,6 @@ class Branching(nn.Sequential):
 
     def forward(self, X):
         return super().forward(X if X.sum() > 0 else -X)
-
-
-class Holding(MLP):
-    """Each instance has a function of its own, and nothing tells what it does."""
-
-    def __init__(self, n_features, n_outputs):
-        super().__init__(n_features, n_outputs)
-        self.activation = lambda outputs: outputs.tanh()
-
-    def forward(self, X):
-        return self.activation(super().forward(X))
 
 
 class Gated(nn.Module):
@@ -273,11 +253,7 @@ class AddedUp(nn.Module):
 
 @pytest.mark.parametrize(
     "module, reason",
-    [
-        (Mixing, "outputs are others"),
-        (Branching, "vmap"),
-        (Holding, "another object in each"),
-    ],
+    [(Branching, "torch.func.vmap refuses it: vmap: ")],
 )
 def test_what_cannot_be_stacked_trains_alone_with_one_warning(module, reason):
     clf = TorchClassifier(module, epochs=3, random_state=0)
@@ -319,10 +295,11 @@ def test_a_diverging_candidate_fails_alone():
 
 
 def test_an_error_in_the_trainer_reaches_the_caller(monkeypatch):
-    def fail(self):
+    def fail(*_):
         raise RuntimeError("the trainer failed")
 
     monkeypatch.setattr(Stack, "train_epoch", fail)
+    monkeypatch.setattr(grouping, "train_alone", fail)  # which comes after
     with pytest.raises(RuntimeError, match="the trainer failed"), fused():
         cross_val_score(PIPELINE, X, y, error_score="raise")
     assert no_task_is_left()
@@ -470,11 +447,14 @@ def test_max_models_bounds_the_batch():
 
 
 def test_a_batch_too_large_is_split(monkeypatch):
-    def trial_step(stack):
-        if len(stack.slots) > 3:
-            raise MemoryError
+    init = Stack.__init__
 
-    monkeypatch.setattr(Stack, "trial_step", trial_step)
+    def fail(self, slots, sets):
+        if len(slots) > 3:
+            raise MemoryError
+        init(self, slots, sets)
+
+    monkeypatch.setattr(Stack, "__init__", fail)
     plain = cross_val_score(PIPELINE, X, y)
     with fused() as run, pytest.warns(UserWarning, match="5 networks do not fit"):
         together = cross_val_score(PIPELINE, X, y)

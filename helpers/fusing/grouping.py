@@ -6,11 +6,12 @@ import torch
 from scipy import sparse
 from torch.nn.modules import module as torch_module
 
+from helpers.fusing.comparison import ROWS_DEPEND
 from helpers.fusing.content import Incomparable, contents, structure
 from helpers.fusing.norms import BATCH_NORMS
 from helpers.fusing.recovery import train_slots
 from helpers.fusing.slots import TensorIndex, assign_slots
-from helpers.fusing.trial import ROWS_DEPEND, depends_on_more, trial_step
+from helpers.fusing.trial import depends_on_more, trial_step
 from helpers.optimizers import ELEMENTWISE, OPTIMIZERS, known_name
 from helpers.tensors import flushed_denormals, private_rng
 from helpers.training import train_alone

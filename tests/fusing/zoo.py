@@ -21,7 +21,7 @@ from torch.utils.checkpoint import checkpoint
 from helpers import MLP
 
 STACKED, ALONE = {}, {}
-SAME_ROWS = "rows depend on each other in training"
+SAME_ROWS = "its rows depend on each other"
 
 
 def stacked(recipe):
@@ -595,8 +595,9 @@ class QuantileEmbedding(Base):
         return super().encode(X) + self.embedding(torch.bucketize(X, self.edges)).mean(1)
 
 
-@alone("`mask` differs from fit to fit")
 class RandomMask(Base):
+    """The mask is drawn with the weights, so that it is another for each seed."""
+
     def prepare(self, n_features):
         self.mask = torch.rand(8)
 
