@@ -17,25 +17,29 @@ class TorchClassifier(ClassifierMixin, TorchEstimator):
     ----------
     module : callable, default=MLP
         A recipe: a class or function called as ``module(n_features, n_outputs, **arguments)``
-        that returns a new `nn.Module`, which maps rows to one logit for each class. Its
-        arguments are set as ``module__<name>``, as in ``TorchClassifier(module__hidden=64)``.
+        that returns a new `nn.Module`, which maps rows to one logit for each class (no softmax).
+        Its arguments are set as ``module__<name>``, as in ``TorchClassifier(module__hidden=64)``.
     epochs : int, default=100
         Passes through the training rows; 0 leaves the network as it was built.
     lr : float, default=0.01
         Learning rate.
     batch_size : int, default=None
-        Rows in a training step; None takes all at once.
+        Rows in a training step; None takes all at once. The last step of an epoch takes what is
+        left, which must not be a single row if the network has BatchNorm.
     weight_decay : float, default=0.0
         Strength of the optimizer's L2 penalty (of its decoupled decay for "adamw").
     optimizer : {"adam", "adamw", "rmsprop", "sgd"} or callable, default="adam"
-        A callable is used as ``optimizer(parameters, lr=..., weight_decay=...)``.
+        A callable is used as ``optimizer(parameters, lr=..., weight_decay=...)``. Further
+        arguments are set as ``optimizer__<name>``, as in ``optimizer__momentum=0.9``.
     patience : int, default=None
         Stop once the loss on validation rows has not improved for so many epochs, and keep
         the weights of the best. The validation rows are split off the rows given to `fit`.
     validation_fraction : float, default=0.1
-        Share of the rows that `patience` sets aside, stratified by class.
+        Share of the rows that `patience` sets aside, stratified by class. The row of a class
+        that has only one is used for training.
     class_weight : {"balanced"} or dict, default=None
-        Weight of each class in the loss, as in `sklearn.utils.compute_sample_weight`.
+        Weight of each class in the loss, 1 where a dict names none; "balanced" gives all classes
+        the same weight in sum, `sample_weight` included.
     device : str or torch.device, default="cpu"
         "cpu" or "cuda".
     random_state : int or RandomState, default=None
@@ -60,7 +64,8 @@ class TorchClassifier(ClassifierMixin, TorchEstimator):
 
     References
     ----------
-    The syntax ``module__<name>`` is that of skorch, https://skorch.readthedocs.io.
+    The syntax ``module__<name>`` and ``optimizer__<name>`` is that of skorch,
+    https://skorch.readthedocs.io.
 
     Examples
     --------
@@ -129,7 +134,9 @@ class TorchClassifier(ClassifierMixin, TorchEstimator):
     def partial_fit(self, X, y, classes=None, sample_weight=None):
         """Train for one epoch more: the one explicit way to continue a network.
 
-        The first call builds the network. Ten calls give what ``fit`` with ``epochs=10`` gives.
+        The first call builds the network; later calls train `module_` in place. Ten calls give
+        what ``fit`` with ``epochs=10`` gives, where no rows are weighted: weights are used as they
+        are, so that they count from call to call, while `fit` divides them by their mean.
         `patience` is not used.
 
         Parameters
@@ -137,7 +144,8 @@ class TorchClassifier(ClassifierMixin, TorchEstimator):
         X : {array-like, sparse matrix} of shape (n_rows, n_features)
         y : array-like of shape (n_rows,)
         classes : array-like of shape (n_classes,), default=None
-            All labels that will ever come, in the first call; by default those of `y`.
+            All labels that will ever come, in the first call; by default those of `y`. Later
+            calls may leave them out.
         sample_weight : array-like of shape (n_rows,), default=None
 
         Returns
@@ -213,7 +221,9 @@ device, random_state
     def partial_fit(self, X, y, sample_weight=None):
         """Train for one epoch more: the one explicit way to continue a network.
 
-        The first call builds the network. Ten calls give what ``fit`` with ``epochs=10`` gives.
+        The first call builds the network; later calls train `module_` in place. Ten calls give
+        what ``fit`` with ``epochs=10`` gives, where no rows are weighted: weights are used as they
+        are, so that they count from call to call, while `fit` divides them by their mean.
         `patience` is not used.
 
         Parameters

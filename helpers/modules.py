@@ -65,3 +65,17 @@ def _widths(hidden):
                 f"() for no hidden layer; got {hidden!r}."
             )
     return widths
+
+
+def leaves_input(network):
+    """Whether it is certain that a network does not write to its input.
+
+    It is if the input meets a linear layer first, which is what most networks for tables begin
+    with, and no hook sees it.
+    """
+    while True:
+        seen = vars(network).get("forward") or network._forward_pre_hooks or network._forward_hooks
+        first = next(network.children(), None)
+        if seen or type(network) not in (MLP, nn.Sequential) or first is None:
+            return not seen and type(network) is nn.Linear
+        network = first

@@ -67,7 +67,7 @@ def check_optimizer(optimizer, arguments, *, owner):
         key: plain(value.tolist() if isinstance(value, np.ndarray) else value)
         for key, value in arguments.items()
     }
-    parameters = _parameters(optimizer)
+    parameters = _parameters(optimizer) if arguments else None
     if parameters is None:
         return arguments
     takes_any = any(p.kind is p.VAR_KEYWORD for p in parameters.values())
@@ -98,14 +98,12 @@ def make_optimizer(job):
     -------
     optimizer : torch.optim.Optimizer
     begun : list of dict
-        How it was set before it remembered.
+        How it was set before it remembered; empty for those that keep to what they are set.
     """
     make = OPTIMIZERS[job.optimizer] if isinstance(job.optimizer, str) else job.optimizer
     given = {"lr": job.lr, "weight_decay": job.weight_decay} | job.optimizer_arguments
-    parameters = _parameters(job.optimizer)
-    if not job.weight_decay and parameters is not None and "weight_decay" not in parameters:
-        if not any(p.kind is p.VAR_KEYWORD for p in parameters.values()):
-            del given["weight_decay"]
+    if not job.weight_decay and not _takes_weight_decay(job.optimizer):
+        del given["weight_decay"]
     try:
         optimizer = make([p for p in job.network.parameters() if p.requires_grad], **given)
     except (TypeError, ValueError, RuntimeError) as error:
@@ -114,12 +112,21 @@ def make_optimizer(job):
         raise ValueError(
             f"The optimizer {_name(job.optimizer)} does not take {said}: {error}"
         ) from error
+    begun = []
     if not isinstance(job.optimizer, str):
         _check_optimizer_object(optimizer, job.optimizer)
-    begun = settings_of(optimizer)
+        begun = settings_of(optimizer)
     if job.optimizer_state or any(job.optimizer_settings):
         _remember(optimizer, job)
     return optimizer, begun
+
+
+def _takes_weight_decay(optimizer):
+    if isinstance(optimizer, str):
+        return True
+    parameters = _parameters(optimizer)
+    takes_any = parameters is None or any(p.kind is p.VAR_KEYWORD for p in parameters.values())
+    return takes_any or "weight_decay" in parameters
 
 
 def _check_optimizer_object(optimizer, recipe):

@@ -25,6 +25,14 @@ SETTING = {"unit", "units", "layer", "layers", "neuron", "neurons", "nodes", "de
     *("heads", "blocks", "embedding", "bias", "lr", "seed", "device", "momentum", "norm"),
 }
 
+_HOW_TO_COPY = """ Weights that were
+trained before are copied inside it, and must come from rows that no fold is tested on:
+    layers = copy.deepcopy(encoder)
+or, if they are in a file:
+    layers = Encoder()
+    layers.load_state_dict(torch.load("encoder.pt"))
+In both cases, layers.requires_grad_(False) keeps them as they are."""
+
 
 def build(recipe, n_features, n_outputs, arguments, *, owner):
     """Call a recipe for a network that nothing else holds.
@@ -81,13 +89,11 @@ def _first_of_two(call, name):
     if not any(p.requires_grad for p in first.parameters()):
         raise TypeError(f"{name} must return a network with parameters to train; it has none.")
     storages = [{s.data_ptr(): s for s in _storages(network)} for network in (first, second)]
-    if storages[0].keys() & storages[1].keys():
+    if shared := storages[0].keys() & storages[1].keys():
+        mend = "" if shared == storages[0].keys() else _HOW_TO_COPY  # some layers are from outside
         raise TypeError(
             f"{name} returned the same weights twice, so that what one fold learns would reach "
-            f"the next. Create every layer inside {name}, each time it is called. Weights that "
-            f"were trained before are copied there, and may have seen no row that you test on:\n"
-            f"    network = copy.deepcopy(encoder)            # or build it as it was built, and\n"
-            f"    network.load_state_dict(torch.load(path))   # load its weights"
+            f"the next. Create every layer inside {name}, each time it is called.{mend}"
         )
     traces = [weakref.ref(part) for part in second.modules()]
     traces += [StorageWeakRef(storage) for storage in storages[1].values()]

@@ -6,6 +6,7 @@ from contextvars import ContextVar
 import torch
 
 from helpers.copies import put_back, weights_of
+from helpers.modules import leaves_input
 from helpers.optimizers import make_optimizer, settings_of, state_of
 from helpers.outputs import check_gradients
 from helpers.tensors import chunks, flushed_denormals, private_rng, seed_generators
@@ -53,7 +54,7 @@ def train_alone(job, progress=None):
                 losses["valid_loss"] = _validation_loss(job)
             progress.end_epoch(losses)
         job.optimizer_state = state_of(optimizer)
-        job.optimizer_settings = begun, settings_of(optimizer)
+        job.optimizer_settings = begun, settings_of(optimizer) if begun else []
         progress.finish()
 
 
@@ -94,15 +95,15 @@ class Progress:
 
 
 def _whole(job):
-    """Return (X, y, weight) of all training rows, and room for a copy of X."""
+    """Return (X, y, weight) of all training rows, and room for a copy of X, None if needless."""
     everything = len(job.rows) == len(job.y) and isinstance(job.X, torch.Tensor)
     X, y, weight = (job.X, job.y, job.weight) if everything else job.take(job.rows)
-    return X, y, weight, torch.empty_like(X)
+    return X, y, weight, None if leaves_input(job.network) else torch.empty_like(X)
 
 
 def _fresh(X, y, weight, room):
     """Return the one batch of full batches; a network may write to its rows in each step."""
-    return room.copy_(X).detach(), y, weight
+    return X if room is None else room.copy_(X).detach(), y, weight
 
 
 def row_order(job, epoch):
@@ -130,7 +131,7 @@ def _train_epoch(job, optimizer, whole):
         optimizer.zero_grad()
         loss = _batch_loss(job, X, y, weight)
         loss.backward()
-        if not losses:
+        if not losses and not job.history:
             check_gradients(job.network)
         optimizer.step()
         losses.append((loss.detach(), len(y)))

@@ -535,6 +535,29 @@ def test_each_step_gets_its_rows_as_they_were_given(way, batch_size, patience):
     assert_array_equal(X, before)
 
 
+def test_hooks_that_write_to_the_input():
+    def recipe(n_features, n_outputs, way):
+        network = layers(n_features, n_outputs)
+        if way == "hook":
+            network[0].register_forward_pre_hook(lambda layer, inputs: (inputs[0].sub_(1.0),))
+        elif way == "hook of all":
+            network.register_forward_pre_hook(lambda layer, inputs: (inputs[0].sub_(1.0),))
+        elif way == "forward":
+            plain = network.forward
+            network.forward = lambda X: plain(X.sub_(1.0))
+        else:
+            network.insert(0, Minus())
+        return network
+
+    class Minus(nn.Module):
+        def forward(self, X):
+            return X - 1.0
+
+    expected = fit(recipe, module__way="no", epochs=10).predict_proba(X)
+    for way in ("hook", "hook of all", "forward"):
+        assert_array_equal(fit(recipe, module__way=way, epochs=10).predict_proba(X), expected)
+
+
 def test_dropout_in_place_in_front_learns_as_dropout_does():
     X, y = make_classification(200, 8, n_informative=6, random_state=0)
 
