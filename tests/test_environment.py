@@ -15,6 +15,7 @@ from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 from packaging.version import Version
 
+from tests import conftest
 from tests.lowest import lowest
 
 ROOT = Path(__file__).parents[1]
@@ -77,6 +78,14 @@ def test_postbuild_installs_the_helpers_and_writes_the_assignments():
         "python notebooks/assignments/release.py",
         "jupyter labextension disable --level=sys_prefix @jupyter/nbgrader",
     ]
+
+
+def test_the_lists_of_conftest_name_what_is_there():
+    named = conftest.COURSE | conftest.SLOW | set(conftest.LONGEST_FIRST)
+    there = {path.stem for folder in ("tests", "notebooks") for path in (ROOT / folder).rglob("*")}
+    for path in (ROOT / "tests").rglob("test_*.py"):
+        there |= set(re.findall(r"^def (test_\w+)", path.read_text(), re.MULTILINE))
+    assert named - there == set()
 
 
 def test_what_is_written_is_not_committed():
