@@ -134,8 +134,9 @@ def grade(task, digest, folder):
     start, outcome = time.monotonic(), Outcome(task.student, digest)
     outcome.cell_limit = task.limits.cell
     outcome.remarks = [task.before] if task.before else []
-    guarded = executor(task, Path(folder))
+    guarded = None
     try:
+        guarded = executor(task, Path(folder))
         release_file = task.course / "release" / task.assignment / f"{task.assignment}.ipynb"
         release = nbformat.read(release_file, as_version=4)
         file, notebook, said = intake.choose(task.files, release)
@@ -156,7 +157,7 @@ def grade(task, digest, folder):
     except Exception:
         outcome.reason = "The grader itself failed: run again. " + traceback.format_exc()[-2000:]
         outcome.final = False
-    if guarded.watch:
+    if guarded and guarded.watch:
         outcome.held_up, outcome.processor = guarded.watch.held_up, guarded.watch.used
     outcome.seconds = time.monotonic() - start
     return outcome
