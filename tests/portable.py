@@ -30,6 +30,7 @@ FILES = [
     *(FOLDER / f"tests/test_{name}.py" for name in ("gallery", "honest_estimates", "estimator")),
     *FOLDER.glob("tests/test_fused*.py"),
     *FOLDER.glob("tests/fusing/"),
+    FOLDER / "helpers",  # the examples in docstrings
 ]
 # Limits of time are for what hangs. A set that is slow, on a busy machine, does not.
 PYTEST = [
