@@ -45,7 +45,8 @@ def fused(max_models=512):
     `cross_validate`, `permutation_test_score`, `learning_curve`, `BaggingClassifier`, nested
     searches, Pipelines in them) waits at each fit of a `TorchClassifier` or `TorchRegressor`
     until all have come that far. Then their networks are trained as one, and everybody goes on.
-    The scores are those of the plain loop (with dropout: of other random masks).
+    The scores are those of the plain loop, with dropout as well: each network draws its masks from
+    its own seed, whoever else is trained.
 
     Parameters
     ----------
@@ -66,9 +67,9 @@ def fused(max_models=512):
     Warns
     -----
     UserWarning
-        Where networks cannot be stacked: sparse input, optimizers of your own, BatchNorm and
-        other layers with buffers, hooks, attributes that are another object in each network,
-        what `torch.func.vmap` refuses. They train one by one.
+        Where networks cannot be stacked: sparse input, optimizers of your own, random numbers
+        drawn outside torch's dropout layers, hooks, attributes that are another object in each
+        network, what `torch.func.vmap` refuses. They train one by one.
 
     Notes
     -----
