@@ -45,7 +45,8 @@ def fused(max_models=512, max_bytes=50_000_000):
     `cross_validate`, `permutation_test_score`, `learning_curve`, `BaggingClassifier`, nested
     searches, Pipelines in them) waits at each fit of a `TorchClassifier` or `TorchRegressor`
     until all have come that far. Then their networks are trained together, and everybody goes on.
-    The scores are those of the plain loop.
+    The scores are those of the plain loop, with dropout as well: each network draws its masks from
+    its own seed.
 
     Parameters
     ----------
@@ -70,9 +71,10 @@ def fused(max_models=512, max_bytes=50_000_000):
     -----
     UserWarning
         Where networks cannot be trained together; the message says why. They are trained one
-        by one, as without `fused`: sparse input, optimizers of your own, hooks, what
-        `torch.func.vmap` refuses, and networks that were seen to answer otherwise when stacked.
-        Once, where `max_bytes` keeps all but a few fits from waiting.
+        by one, as without `fused`: sparse input, optimizers of your own, hooks, random numbers
+        drawn outside torch's dropout layers, what `torch.func.vmap` refuses, and networks that
+        were seen to answer otherwise when stacked. Once, where `max_bytes` keeps all but a few
+        fits from waiting.
 
     Notes
     -----

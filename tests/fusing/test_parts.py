@@ -1,4 +1,4 @@
-"""A stack in parts: the same weights whatever the clock says; errors come through."""
+"""A stack in parts gives the weights of the whole; errors and interrupts come through."""
 
 import threading
 from itertools import pairwise
