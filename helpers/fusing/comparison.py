@@ -93,10 +93,10 @@ def copied(job, i, lr, unequal, unequal_valid):
     network = copy.deepcopy(job.network)
     generator = torch.Generator().manual_seed(i)
     with torch.no_grad():
-        for tensor in (*network.parameters(), *network.buffers()):
-            if tensor.is_floating_point():
+        for tensors, spread in ((network.parameters(), 0.3), (network.buffers(), 0.03)):
+            for tensor in filter(torch.is_floating_point, tensors):
                 noise = torch.randn(tensor.shape, generator=generator, dtype=tensor.dtype)
-                tensor.mul_(1 + 0.03 * noise.clamp(-3, 3).to(tensor.device))
+                tensor.mul_(1 + spread * noise.clamp(-3, 3).to(tensor.device))  # signs stay
     batch_size = min(job.batch_size, 4) if job.in_batches else None
     n_rows = 2 * batch_size if batch_size else 6
     if unequal:

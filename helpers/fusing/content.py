@@ -238,8 +238,8 @@ def _class_content(cls):
         for name, value in vars(cls).items()
         if not isinstance(value, types.GetSetDescriptorType | types.MemberDescriptorType)
     }
-    own.pop("__slotnames__", None)  # a note that pickling leaves
-    own.pop("_abc_impl", None)
+    for note in ("__slotnames__", "_abc_impl"):  # of the library, not of the class
+        own.pop(note, None)
     return cls.__module__, cls.__qualname__, cls.__bases__, own
 
 
