@@ -8,14 +8,14 @@ from sklearn.utils import compute_class_weight
 from sklearn.utils.multiclass import check_classification_targets
 
 
-def plain_labels(y, owner):
+def plain_labels(y, owner, what="y"):
     """Return labels in a form that scikit-learn takes; refuse those that are none.
 
     Parameters
     ----------
     y : array-like
-    owner : str
-        The estimator's name, for the messages.
+    owner, what : str
+        The estimator's name and that of `y`, for the messages.
 
     Raises
     ------
@@ -25,15 +25,15 @@ def plain_labels(y, owner):
     y = _column(y)
     dtype = getattr(y, "dtype", None)
     if hasattr(dtype, "numpy_dtype"):  # pandas' numbers with missing values
-        _refuse_missing(y)
+        _refuse_missing(y, what)
         return y.to_numpy(dtype=dtype.numpy_dtype)
     values = _array(y)
     if values is None:
         return y
     if values.dtype.kind in "mMV":
         raise ValueError(
-            f"Unknown label type: y is of dtype {values.dtype}, which {owner} does not take. If "
-            f"each value is a class of its own, make them strings: y.astype(str)."
+            f"Unknown label type: {what} is of dtype {values.dtype}, which {owner} does not take. "
+            f"If each value is a class of its own, make them strings: {what}.astype(str)."
         )
     if values.dtype.kind not in "OT" or values.ndim != 1:
         return y
@@ -41,20 +41,20 @@ def plain_labels(y, owner):
     kinds = {_kind(type(label)) for label in values}
     if kinds <= {"str"}:
         return y if getattr(dtype, "kind", None) != "T" else values
-    _refuse_missing(values)
+    _refuse_missing(values, what)
     is_list = isinstance(y, (list, tuple))
     if is_list and (kinds in ({"int"}, {"float"}, {"int", "float"}, {"bool"}) or "list" in kinds):
         return y
     if len(kinds) > 1:
         raise ValueError(
-            f"Unknown label type: y holds labels of several types: {', '.join(sorted(kinds))}. "
-            f"Give all of them one, for instance [str(label) for label in y]."
+            f"Unknown label type: {what} holds several types: {', '.join(sorted(kinds))}. Give "
+            f"all labels one, for instance [str(label) for label in {what}]."
         )
     kind = kinds.pop()
     cast = kind if kind in ("int", "float", "bool") else "str"
     raise ValueError(
-        f"Unknown label type: y is of dtype object and holds {kind}. Give the labels a dtype of "
-        f"their own: {'np.array(y)' if is_list else 'y'}.astype({cast})."
+        f"Unknown label type: {what} is of dtype object and holds {kind}. Give labels a dtype of "
+        f"their own: {f'np.array({what})' if is_list else what}.astype({cast})."
     )
 
 
@@ -68,7 +68,7 @@ def plain_values(y, owner):
     if values is None or values.ndim != 1 or values.dtype.kind in "biufc":
         return y
     if values.dtype.kind in "OT":
-        _refuse_missing(values)
+        _refuse_missing(values, "y")
     for row, value in enumerate(values):
         if _kind(type(value)) == "list":
             return y  # scikit-learn tells that y has two dimensions
@@ -95,7 +95,7 @@ def find_classes(y, classes, known, owner):
         The estimator's name.
     """
     check_classification_targets(y)
-    given = y if classes is None else np.asarray(plain_labels(classes, owner))
+    given = y if classes is None else np.asarray(plain_labels(classes, owner, "classes"))
     found = np.unique(given) if known is None else known
     if classes is not None and known is not None and not np.array_equal(np.unique(given), known):
         raise ValueError(
@@ -222,7 +222,7 @@ def _kind(kind):
     return kind.__name__
 
 
-def _refuse_missing(values):
+def _refuse_missing(values, what):
     """Raise a ValueError if one of the values is None, nan, or pandas' NA or NaT."""
     for row, value in enumerate(values):
         try:
@@ -233,6 +233,6 @@ def _refuse_missing(values):
             missing = False
         if missing:
             raise ValueError(
-                f"y contains NaN or another missing value: {value!r} in row {row}. Leave such rows "
-                f"out, or give them a label of their own."
+                f"{what} contains NaN or another missing value: {value!r} in row {row}. Leave such "
+                f"rows out, or give them a label of their own."
             )

@@ -20,7 +20,7 @@ INPUT = {"in", "input", "inputs", "feature", "features", "nin", "din", "indim", 
 OUTPUT = {"out", "output", "outputs", "class", "classes", "nout", "dout", "outdim", "target"} | {
     *("targets", "label", "labels", "logits", "nclasses", "noutputs")
 }
-SETTING = {"unit", "units", "layer", "layers", "neuron", "neurons", "nodes", "depth", "width"} | {
+SETTING = {"unit", "units", "layer", "layers", "neuron", "neurons", "nodes", "depth"} | {
     *("dropout", "rate", "activation", "nonlin", "nonlinearity", "act", "kernel", "filters"),
     *("heads", "blocks", "embedding", "bias", "lr", "seed", "device", "momentum", "norm"),
 }

@@ -80,6 +80,8 @@ def test_one_class_in_the_first_call():
     with pytest.raises(ValueError, match=r"name all in the first call: classes=\[...\]"):
         TorchClassifier().partial_fit(X[:10], y[:10])
     assert TorchClassifier().partial_fit(X[:10], y[:10], classes=[0, 1, 2]).n_epochs_ == 1
+    with pytest.raises(ValueError, match=r"classes is of dtype object.*classes.astype\(int\)"):
+        TorchClassifier().partial_fit(X, y, classes=np.array([0, 1, 2], dtype=object))
 
 
 def test_a_row_of_weight_0_changes_nothing():

@@ -8,7 +8,9 @@ import pickle
 import numpy as np
 import pytest
 import torch
+from joblib import Parallel, delayed
 from numpy.testing import assert_allclose, assert_array_equal
+from sklearn.base import clone
 from sklearn.callback import ScoringMonitor
 from sklearn.datasets import load_iris, make_classification
 from sklearn.model_selection import GridSearchCV
@@ -16,7 +18,7 @@ from sklearn.preprocessing import scale
 from torch import nn
 from torch.nn import functional as F
 
-from helpers import MLP, TorchClassifier, TorchRegressor
+from helpers import MLP, TorchClassifier, TorchRegressor, fused
 from helpers.copies import copy_network
 from tests.networks import alternating
 
@@ -646,6 +648,58 @@ def test_an_optimizer_without_weight_decay():
     assert fit(MLP, optimizer=Plain).n_epochs_ == 3
     with pytest.raises(ValueError, match="Plain does not take.*weight_decay=0.1"):
         fit(MLP, optimizer=Plain, weight_decay=0.1)
+
+
+class Scaled(MLP):
+    """Has a parameter of no dimensions."""
+
+    def __init__(self, n_features, n_outputs):
+        super().__init__(n_features, n_outputs)
+        self.scale = nn.Parameter(torch.ones(()))
+
+    def forward(self, X):
+        return super().forward(X) * self.scale
+
+
+@pytest.mark.parametrize(
+    "optimizer, arguments",
+    [
+        ("sgd", {"momentum": 0.9, "nesterov": True}),
+        ("sgd", {"momentum": 0.9, "dampening": 0.5}),
+        (torch.optim.SGD, {"momentum": 0.9}),
+        ("adam", {"betas": [0.5, 0.9], "eps": 1e-3}),
+        ("adamw", {"amsgrad": True}),
+        ("rmsprop", {"momentum": 0.5, "centered": True, "alpha": 0.9}),
+    ],
+)
+def test_networks_of_equal_optimizers_are_stacked(optimizer, arguments):
+    arguments = {f"optimizer__{name}": value for name, value in arguments.items()}
+    clf = TorchClassifier(Scaled, optimizer=optimizer, batch_size=32, **arguments)
+
+    def outcome(lr, weight_decay):
+        new = clone(clf).set_params(lr=lr, weight_decay=weight_decay, random_state=0, epochs=2)
+        new.fit(X, y).partial_fit(X, y)
+        return np.concatenate([weight.ravel() for weight in weights(new)])
+
+    settings = [(lr, weight_decay) for lr in (0.01, 0.02) for weight_decay in (0.0, 0.1)]
+    plain = [outcome(*one) for one in settings]
+    with fused() as run:
+        together = Parallel()(delayed(outcome)(*one) for one in settings)
+    assert run.batches == [4, 4]
+    assert_allclose(together, plain, rtol=0, atol=1e-10)
+
+
+def test_networks_of_other_optimizers_are_not_stacked():
+    clf = TorchClassifier(optimizer="sgd", epochs=2, random_state=0)
+    search = GridSearchCV(clf, {"optimizer__momentum": [0.5, 0.9]}, cv=3, refit=False)
+    plain = search.fit(X, y).cv_results_["mean_test_score"]
+    with fused() as run:
+        assert_array_equal(search.fit(X, y).cv_results_["mean_test_score"], plain)
+    assert run.batches == [3, 3]
+    search = GridSearchCV(clf, {"optimizer__maximize": [True]}, cv=3, refit=False)
+    with fused() as run, pytest.warns(UserWarning, match="optimizer__maximize is set"):
+        search.fit(X, y)
+    assert run.batches == [1, 1, 1]
 
 
 # Numbers.
