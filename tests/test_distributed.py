@@ -29,9 +29,9 @@ GRID = {"lr": [0.003, 0.01], "weight_decay": [0.0, 0.01]}
 
 # dask takes a worker that does not answer for dead; on a busy machine it may only be slow.
 PATIENT = {
-    "distributed.comm.timeouts.connect": "20 min",
-    "distributed.comm.timeouts.tcp": "20 min",
-    "distributed.scheduler.worker-ttl": None,
+    "distributed.comm.timeouts.connect": "20 minutes",
+    "distributed.comm.timeouts.tcp": "20 minutes",
+    "distributed.scheduler.worker-ttl": "20 minutes",
 }
 
 
