@@ -116,7 +116,12 @@ FAULTS = {
     "old_format": (lambda n, _: old_format(n), 3, "older notebook format, 4.4"),
     "outputs": (lambda n, _: heavy(n), 3, "50 MB of outputs"),
     "vandal": (lambda n, outside: answered(n, double=vandal(outside)), 3, ""),
-    "exit": (lambda n, _: answered(n, double=TWICE + "exit()"), 3, ""),
+    # The kernel of IPython ends a tenth of a second after exit(), unless it is kept.
+    "exit": (
+        lambda n, _: answered(n, double=TWICE + "exit()\nimport time\ntime.sleep(0.2)"),
+        3,
+        "",
+    ),
     "hard_exit": (
         lambda n, _: answered(n, double="import os\nos._exit(0)"),
         None,

@@ -16,7 +16,7 @@ import psutil
 
 TIMES, AT_LEAST = 6, 30  # of the whole model solution's processor time; seconds
 LOOK = 0.25  # seconds from one look at the kernel to the next
-PATIENCE = 5  # seconds, computing or waiting, in which a cell must heed an interrupt
+PATIENCE = 10  # seconds, computing or waiting, in which a cell must heed an interrupt
 # A kernel that waits still looks at its sockets: less than this share of a processor is waiting.
 AT_REST = 0.05
 WANTS_PROCESSOR = {psutil.STATUS_RUNNING, psutil.STATUS_DISK_SLEEP, psutil.STATUS_WAKING}
@@ -55,7 +55,7 @@ class Reading:
     now: float
     used: float  # by the kernel and all that it has started
     free: float  # by nobody, summed over all processors
-    waiting: bool  # nothing of the kernel wants a processor
+    waiting: bool  # neither the kernel nor the grader wants a processor
 
 
 class Watch:
@@ -77,14 +77,14 @@ class Watch:
 
     def __init__(self, pid, limits):
         self.kernel, self.limits = psutil.Process(pid), limits
-        self.family = [self.kernel]
+        self.family, self.grader = [self.kernel], psutil.Process()
         self.ended, self.held_up = "", False
         self.first = self.last = self.look()
 
     @property
     def used(self):
         """Seconds of processor time that all cells together have used."""
-        return self.last.used - self.first.used
+        return max(0.0, self.last.used - self.first.used)  # a dead kernel has no clock
 
     @contextmanager
     def over_a_cell(self):
@@ -101,12 +101,14 @@ class Watch:
 
     def watch(self, done, said, start):
         """Interrupt the cell that began with the reading `start`; kill a kernel that is deaf."""
-        before, waited = start, 0.0
+        before, waited, graders = start, 0.0, grader_used()
         while not done.wait(LOOK):
             now = self.look()
-            if now.waiting and now.used - before.used < AT_REST * (now.now - before.now):
-                waited += min(now.now - before.now, 2 * LOOK)  # a late look has not seen it all
-            before = now
+            passed = now.now - before.now
+            computed = now.used - before.used + grader_used() - graders
+            if now.waiting and computed < AT_REST * passed:
+                waited += min(passed, 2 * LOOK)  # a late look has not seen it all
+            before, graders = now, grader_used()
             if said and max(now.used - start.used, waited) > PATIENCE:
                 return self.kill(DEAF)
             if now.used - self.first.used > self.limits.notebook:
@@ -142,7 +144,8 @@ class Watch:
 
     def read(self):
         """Read the clocks of the processes known so far: `Reading`."""
-        used, waiting = 0.0, True
+        # The cell may be done, and the grader busy with what it has printed.
+        used, waiting = 0.0, self.grader.status() not in WANTS_PROCESSOR
         for process in self.family:
             with suppress(psutil.Error), process.oneshot():
                 times = process.cpu_times()
@@ -151,6 +154,11 @@ class Watch:
         machine = psutil.cpu_times()
         free = machine.idle + getattr(machine, "iowait", 0.0)
         return Reading(time.monotonic(), used, free, waiting)
+
+
+def grader_used():
+    """Return the processor time of this process, without that of the thread that watches."""
+    return time.process_time() - time.thread_time()
 
 
 def shared(start, now):
