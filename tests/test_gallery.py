@@ -9,6 +9,7 @@ import torch
 from numpy.testing import assert_array_equal
 
 from notebooks.leaks import CANARIES, KINDS, Gallery, findings, inflation
+from notebooks.leaks.shown import Look
 
 SEEDS = range(6)
 ON_NETWORKS = {"purity", "refit", "carry_over"}
@@ -100,3 +101,10 @@ def test_a_look_is_repeatable_and_says_who_saw_it(capsys):
     assert first == second
     assert "caught by  too_good_feature" in first
     assert set(gallery.looks["a proxy feature"].leaky) <= set(CANARIES)
+
+
+def test_the_error_of_a_sum_decides_no_digit():
+    looks = [
+        Look(None, np.full((2, 2), [0.4945, 0.8655]) + error, {}, {}) for error in (-1e-15, 1e-15)
+    ]
+    assert repr(looks[0]) == repr(looks[1])

@@ -58,3 +58,33 @@ def test_two_kernels_give_the_same_numbers():
     assert one["whitening"] == other["whitening"]
     assert one["first weights"] == other["first weights"]
     np.testing.assert_allclose(one["trained"], other["trained"], atol=1e-9)
+
+
+@pytest.fixture
+def pretended(monkeypatch):
+    """Pretend a processor without AVX-512, whose OpenBLAS takes Haswell's kernels for Zen."""
+
+    def kernels(variables):
+        core = variables.get("OPENBLAS_CORETYPE", "Haswell").replace("Zen", "Haswell")
+        return json.dumps({"torch": variables.get("ATEN_CPU_CAPABILITY", "AVX2"), "OpenBLAS": core})
+
+    monkeypatch.setattr(portable, "kernels", kernels)
+    monkeypatch.setattr(portable, "differing", lambda variables: ([], "2 passed"))
+    return monkeypatch
+
+
+def test_sets_that_are_not_run_are_said(pretended, capsys):
+    assert not portable.main(["Haswell/avx2/1", "Zen/avx2/1", "SkylakeX/avx2/1"])
+    first, second, third = capsys.readouterr().out.splitlines()
+    assert first.startswith("Haswell/avx2/1: none differ")
+    assert second.startswith("Zen/avx2/1: the same run as Haswell/avx2/1")
+    assert third.startswith("SkylakeX/avx2/1: not run")
+    with pytest.raises(SystemExit, match="No set was run"):
+        portable.main(["Haswell/avx512/1"])
+
+
+def test_what_differs_is_named(pretended, capsys):
+    pretended.setattr(portable, "differing", lambda variables: (["lesson::Cell 3"], "1 failed"))
+    assert portable.main(["Nehalem/default/1"])
+    assert "Nehalem/default/1: 1 differ" in (out := capsys.readouterr().out)
+    assert "lesson::Cell 3" in out
