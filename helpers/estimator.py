@@ -38,7 +38,7 @@ class TorchClassifier(ClassifierMixin, TorchEstimator):
     class_weight : {"balanced"} or dict, default=None
         Weight of each class in the loss, as in `sklearn.utils.compute_sample_weight`.
     device : str or torch.device, default="cpu"
-        "cpu" or "cuda".
+        "cpu" or "cuda"; "cuda" is not tried yet: no test has run on a GPU.
     random_state : int or RandomState, default=None
         Seeds the first weights, the order of rows and dropout. None draws fresh entropy.
         torch's and numpy's global generators are left as they were found.
