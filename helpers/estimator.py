@@ -41,7 +41,7 @@ class TorchClassifier(ClassifierMixin, TorchEstimator):
         Weight of each class in the loss, 1 where a dict names none; "balanced" gives all classes
         the same weight in sum, `sample_weight` included.
     device : str or torch.device, default="cpu"
-        "cpu" or "cuda".
+        "cpu" or "cuda"; "cuda" is not tried yet: no test has run on a GPU.
     random_state : int or RandomState, default=None
         Seeds the first weights, the order of rows and dropout. None draws fresh entropy.
         torch's and numpy's global generators are left as they were found.
