@@ -175,7 +175,7 @@ class Timed(Base):
         return super().forward(X) * (time.perf_counter() % 1)
 
 
-@alone("buffer")
+@stacked
 class CountingInABuffer(Base):
     def prepare(self, n_features):
         self.register_buffer("steps", torch.zeros((), dtype=torch.int64))
@@ -488,7 +488,7 @@ def weight_norm(n_features, n_outputs):
     return nn.Sequential(first, nn.ReLU(), nn.Linear(8, n_outputs))
 
 
-@alone("buffer")
+@alone("vmap refuses")
 def spectral_norm(n_features, n_outputs):
     first = nn.utils.parametrizations.spectral_norm(nn.Linear(n_features, 8))
     return nn.Sequential(first, nn.ReLU(), nn.Linear(8, n_outputs))
