@@ -89,7 +89,7 @@ def differing(variables):
     names = re.findall(r"(?m)^(?:FAILED|ERROR) (.+?)(?: - .*)?$", done.stdout)
     last = (done.stdout + done.stderr).strip().splitlines()[-1]
     if done.returncode and not names:
-        names = [f"pytest itself: {last}"]
+        names = [f"pytest ended with {done.returncode}"]  # negative: a signal
     return names, last
 
 
