@@ -26,12 +26,16 @@ from sklearn.utils.validation import _check_sample_weight, _num_samples
 # layers is refused as one that returns the same weights twice.
 from torch.nn.parameter import is_lazy
 
+# Sees each operation of a recipe: without it first weights differ between processors in a digit.
+from torch.utils._python_dispatch import TorchDispatchMode
+
 __all__ = [
     "ATTRIBUTES",
     "FallbackToBackend",
     "Interval",
     "ParallelBackendBase",
     "StrOptions",
+    "TorchDispatchMode",
     "_check_sample_weight",
     "_num_samples",
     "_safe_indexing",
@@ -52,9 +56,34 @@ ATTRIBUTES = {
         "_forward_hooks",  # a network with hooks is trained alone; if one is not seen, it is lost
         "_forward_pre_hooks",
         "_backward_hooks",
+        "_backward_pre_hooks",
+        "_modules",  # where a layer is replaced by its batched form
+        "_buffers",
+        "_parameters",
+        "_compiled_call_impl",  # a compiled network is trained alone, and the warning says so
+    ],
+    "torch.nn.Parameter()": [
+        "_post_accumulate_grad_hooks",  # as the hooks of modules; copies would lose them
+        "_version",  # tells that a network writes to its input: it gets new rows in each step
+    ],
+    "torch.nn.modules.module": [
+        "_global_forward_hooks",  # hooks on all modules: nothing is stacked while there are any
+        "_global_forward_pre_hooks",
+        "_global_backward_hooks",
+        "_global_backward_pre_hooks",
+    ],
+    "torch.nn.RNNBase": [
+        "_init_flat_weights",  # makes _flat_weights, a second list of parameters: not an attribute
     ],
     "torch": [
-        "_foreach_addcmul_",  # the optimizer's last step for all parameters at once
+        "_functorch",  # an error from there is one of vmap, and the warning says so
+    ],
+    "torch._dynamo.eval_frame.OptimizedModule": [
+        "_orig_mod",  # a compiled network is trained alone, and the warning says so
+    ],
+    "torch.optim.Optimizer": [
+        "_optimizer_step_pre_hooks",  # a schedule among them would begin anew in partial_fit
+        "_optimizer_step_post_hooks",
     ],
     "ipywidgets.Widget": [
         "_repr_mimebundle_",  # shows the buttons of `predict` without a line of text beside them

@@ -160,11 +160,11 @@ class CopyMixin:
             if next(self.module_.parameters()).is_cuda:
                 state["module_"] = copy_network(self.module_, "Pickling copies to the CPU").cpu()
             if hooks := parameter_hooks(self.module_):
-                state["_parameter_hooks"] = hooks
+                state["hooks_of_parameters"] = hooks
         return state
 
     def __setstate__(self, state):
         state = dict(state)
-        hooks = state.pop("_parameter_hooks", None)
+        hooks = state.pop("hooks_of_parameters", None)
         super().__setstate__(state)
         put_hooks(getattr(self, "module_", None), hooks)

@@ -1,7 +1,8 @@
 """First weights that are the same on every processor."""
 
 import torch
-from torch.utils._python_dispatch import TorchDispatchMode
+
+from helpers._compat import TorchDispatchMode
 
 
 class SameEverywhere(TorchDispatchMode):
@@ -32,7 +33,8 @@ class SameEverywhere(TorchDispatchMode):
     def __torch_dispatch__(self, function, types, arguments=(), options=None):
         options = options or {}
         if function is torch.ops.aten.uniform_.default:
-            weights, low, high = [*arguments, 0.0, 1.0][:3] if len(arguments) == 1 else arguments
+            weights, *given = arguments
+            low, high = *given, *(0.0, 1.0)[len(given) :]  # a bound that is the default is left out
             if weights.dtype == torch.float32 and weights.device.type == "cpu":
                 low, high = torch.tensor([low, high]).double()  # rounded to float32, as torch does
                 u = function(torch.empty_like(weights), 0.0, 1.0, **options)

@@ -17,12 +17,18 @@ How one fit goes from `GridSearchCV` to its trained weights:
    The next task takes its turn and comes to the same point. Nested searches come there as well:
    a task that made a call of joblib waits for the tasks of that call, which run before others.
 5. When no task can go on, or `max_models` or `max_bytes` is reached, the scheduler hands all
-   waiting jobs to `grouping`. It puts together the jobs whose networks can be stacked. A job that
-   cannot is trained alone, with a warning that says why.
-6. A group becomes a `Stack` (`stack`): each parameter of all its networks is one tensor with the
-   network as its first axis. `layers` computes all networks by one batched product for each
-   layer, and `optimizer` takes one step for all, each with its own learning rate. Jobs that differ
-   in `epochs` alone are one network, which is copied as it passes each of them.
+   waiting jobs to `grouping`. It puts together the jobs whose networks have one structure and
+   equal attributes (`content` compares what they hold). Then it trains copies of three of them for
+   two epochs, in a stack and alone (`trial`, `comparison`; `outside` looks at variables that the
+   code of a network uses). Where the two differ, every job is trained alone, with a warning that
+   says why.
+6. Jobs that differ in `epochs` alone share one place, a slot (`slots`). A group of slots becomes a
+   `Stack` (`stack`): each parameter and buffer of all its networks is one tensor with the network
+   as its first axis. `parts` cuts it in two where that is faster on two cores. `layers` computes
+   all networks by one batched product for each layer; its forms stand in `convolutions`, `norms`
+   and `recurrent`. `chance` draws the dropout masks of each network from its own seed, and
+   `optimizer` takes one step for all, each with its own learning rate. If a stack fails, for want
+   of memory perhaps, `recovery` goes back to its start and on in halves.
 7. When a network's last epoch is over it leaves the stack: its job has its own weights, its
    history and its optimizer_state. The tasks go on where they stood: `fit` stores what was
    learned, and scikit-learn scores it. As a task ends, joblib is told and hands in the next; the

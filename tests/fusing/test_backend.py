@@ -379,7 +379,7 @@ def test_a_callback_may_run_a_search():
 
 
 def test_an_error_of_the_engine_belongs_to_its_fits(monkeypatch):
-    def fail_once(jobs, batches):
+    def fail_once(jobs, batches, told):
         monkeypatch.undo()
         raise MemoryError("no room")
 
