@@ -78,9 +78,6 @@ ATTRIBUTES = {
     "torch": [
         "_functorch",  # an error from there is one of vmap, and the warning says so
     ],
-    "torch._dynamo.eval_frame.OptimizedModule": [
-        "_orig_mod",  # a compiled network is trained alone, and the warning says so
-    ],
     "torch.optim.Optimizer": [
         "_optimizer_step_pre_hooks",  # a schedule among them would begin anew in partial_fit
         "_optimizer_step_post_hooks",
