@@ -37,8 +37,8 @@ from torch import nn
 from helpers import TorchClassifier, TorchRegressor, fused
 from helpers.fusing import grouping
 from helpers.fusing.grouping import train_together
-from helpers.fusing.scheduler import Task
 from helpers.fusing.stack import Stack
+from helpers.fusing.tasks import Task
 from tests.memory import FIRST_FIT
 
 X, y = make_classification(90, 6, n_informative=4, n_classes=3, random_state=0)

@@ -9,10 +9,10 @@ How one fit goes from `GridSearchCV` to its trained weights:
    the backend (`backend`) who shall run them. Calls of scikit-learn's own estimators, such as the
    trees of a forest, are run as joblib would run them without `fused`. All others become tasks,
    one `Task` for each call.
-3. The scheduler (`scheduler`) gives the tasks their turns, one at a time. A task has a thread of
-   its own, but only to have a place to wait. In its turn it runs ordinary code of scikit-learn
-   and of `TorchClassifier.fit`, which validates the data, builds a network and puts all that
-   decides the outcome into a `Job`.
+3. The scheduler (`scheduler`) gives the tasks their turns, one at a time. A task (`tasks`) has a
+   thread of its own, but only to have a place to wait. In its turn it runs ordinary code of
+   scikit-learn and of `TorchClassifier.fit`, which validates the data, builds a network and puts
+   all that decides the outcome into a `Job`.
 4. `fit` calls ``train(job)``. In a task that is `Scheduler.train`: the task pauses, with its job.
    The next task takes its turn and comes to the same point. Nested searches come there as well:
    a task that made a call of joblib waits for the tasks of that call, which run before others.

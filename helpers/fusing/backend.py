@@ -10,7 +10,7 @@ from joblib.parallel import get_active_backend
 from sklearn.base import BaseEstimator
 
 from helpers._compat import FallbackToBackend, ParallelBackendBase
-from helpers.fusing.scheduler import Task
+from helpers.fusing.tasks import Task
 
 # Seconds that paused tasks have, all together, to end in when their call is given up.
 TIME_TO_END = 1.0

@@ -233,13 +233,12 @@ def _code_content(function):
 
 
 def _class_content(cls):
+    of_python = types.GetSetDescriptorType | types.MemberDescriptorType
     own = {
         name: value
         for name, value in vars(cls).items()
-        if not isinstance(value, types.GetSetDescriptorType | types.MemberDescriptorType)
+        if not isinstance(value, of_python) and name not in ("__slotnames__", "_abc_impl")
     }
-    for note in ("__slotnames__", "_abc_impl"):  # of the library, not of the class
-        own.pop(note, None)
     return cls.__module__, cls.__qualname__, cls.__bases__, own
 
 

@@ -26,7 +26,7 @@ from sklearn.pipeline import make_pipeline
 
 from helpers import MLP, TorchClassifier, fused
 from helpers.fusing.backend import TaskBackend, holds_foreign
-from helpers.fusing.scheduler import Abandoned, Task
+from helpers.fusing.tasks import Abandoned, Task
 
 X, y = make_classification(60, 5, random_state=0)
 CLASSIFIER = TorchClassifier(epochs=2, random_state=0, module__hidden=3)
