@@ -27,7 +27,8 @@ COURSE = {
 LONGEST_FIRST = [
     "test_assignments",
     "test_grading",
-    "test_fused",
+    "test_scores",
+    "test_backend",
     "test_gallery",
     "05b_leakage_catalogue",
     "08_beyond_one_machine",

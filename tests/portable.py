@@ -28,8 +28,7 @@ FILES = [
     *FOLDER.glob("notebooks/*.ipynb"),
     *FOLDER.glob("notebooks/assignments/source/*/*.ipynb"),
     *(FOLDER / f"tests/test_{name}.py" for name in ("gallery", "honest_estimates", "estimator")),
-    *FOLDER.glob("tests/test_fused*.py"),
-    *FOLDER.glob("tests/fusing/"),
+    FOLDER / "tests/fusing",
     FOLDER / "helpers",  # the examples in docstrings
 ]
 # Limits of time are for what hangs. A set that is slow, on a busy machine, does not.
