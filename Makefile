@@ -59,9 +59,10 @@ test: lint $(WRITTEN)
 lowest: .venv-lowest/stamp
 	$(subst $(PY),.venv-lowest/bin/python,$(PYTEST)) --helpers-only
 
-# Each kernel of numpy with each of torch, on one thread and on two; SETS names fewer of them.
+# Each kernel of numpy with each of torch, on one thread and on two. SETS names fewer of them, and
+# FILES fewer files, such as one notebook.
 portable: .venv/stamp
-	$(CLEAN_ENV) WORKERS=$(WORKERS) $(PY) -m tests.portable $(SETS)
+	$(CLEAN_ENV) WORKERS=$(WORKERS) FILES="$(FILES)" $(PY) -m tests.portable $(SETS)
 
 assignments: $(WRITTEN)
 
