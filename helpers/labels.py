@@ -103,8 +103,8 @@ def find_classes(y, classes, known, owner):
         )
     if len(found) < 2:
         raise ValueError(
-            f"{owner} needs at least two classes; got one class, {found.tolist()[0]!r}. In partial_fit, "
-            f"name all in the first call: classes=[...]."
+            f"{owner} needs at least two classes; got one class, {found.tolist()[0]!r}. In "
+            f"partial_fit, name all in the first call: classes=[...]."
         )
     unknown = np.setdiff1d(y, found)
     if len(unknown):

@@ -88,7 +88,9 @@ def why_impure(job, network, outside):
     `network`, a copy of the job's, takes a training step, which leaves its gradients.
     """
     if name := first_difference(contents(job.network), network):
-        return f"its attribute `{name}` holds on to the network itself, which a copy cannot follow"
+        return (
+            f"its attribute `{name}` is another in a copy, as a function that uses the network is"
+        )
     without_dropout(network)
     attributes = contents(network)
     X, y, weight = job.take(job.rows[:4])

@@ -115,7 +115,7 @@ class ClosureOverAWeight(zoo.Base):
 
 @pytest.mark.parametrize("recipe", [ClosureOverItself, ClosureOverAWeight])
 def test_a_function_over_the_network_itself(recipe):
-    assert "`encoder` holds on to the network itself" in trial_step(make_jobs(recipe))
+    assert "`encoder` is another in a copy" in trial_step(make_jobs(recipe))
 
 
 def test_time_is_no_weight():
