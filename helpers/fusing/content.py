@@ -34,9 +34,8 @@ class Incomparable(Exception):
 def contents(network):
     """Return what a network holds beside its weights and buffers: a digest for each attribute.
 
-    Two networks whose dicts are equal hold the same. Tensors and arrays count by their numbers,
-    functions and classes made on the spot by their code and what it encloses. Where an attribute
-    holds a layer or a weight of the network itself, it counts by its name.
+    Tensors and arrays count by their numbers, functions and classes made on the spot by their code
+    and what it encloses. A layer or a weight of the network itself counts by its name.
 
     Returns
     -------
@@ -161,6 +160,8 @@ class ContentPickler(pickle.Pickler):
         self._met = []  # functions and classes, which may enclose themselves
 
     def persistent_id(self, obj):
+        if type(obj) in (set, frozenset):  # whose order may be another in a copy
+            return type(obj).__name__, sorted(digest(one, self.names) for one in obj)
         return self.names.get(id(obj))
 
     def reducer_override(self, obj):

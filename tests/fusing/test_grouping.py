@@ -100,6 +100,14 @@ def test_tensors_differ_by_dtype_and_shape():
     assert len({contents(network_with(a))["attribute"] for a in attributes}) == 3
 
 
+def test_a_set_counts_by_its_elements_in_any_order():
+    one, other = {0, 8}, {8, 0}
+    assert list(one) != list(other)  # 0 and 8 have one place in the table of a small set
+    assert contents(network_with(one)) == contents(network_with(other))
+    assert contents(network_with(one)) != contents(network_with({0, 16}))
+    assert contents(network_with(one)) != contents(network_with(frozenset(one)))
+
+
 @pytest.mark.parametrize("attribute", [threading.Lock(), (i for i in range(3))])
 def test_what_cannot_be_compared_is_named(attribute):
     with pytest.raises(Incomparable, match="its attribute `attribute` cannot be compared"):

@@ -90,7 +90,7 @@ def make_jobs(recipe, n_rows=(20, 19), **settings):
                 rows=torch.arange(n),
                 loss=F.cross_entropy,
                 **{"weight": None, "optimizer": "adam", "lr": 0.01, "epochs": 1},
-                **({"batch_size": None, "weight_decay": 0.0} | settings),
+                **({"batch_size": None, "weight_decay": 0.0, "n_outputs": 3} | settings),
             )
         )
     return jobs

@@ -401,7 +401,7 @@ class Branching(Base):
         return super().encode(X if X.sum() > 0 else -X)
 
 
-@alone("torch.func.vmap refuses it")
+@stacked
 class Recurrent(Base):
     def prepare(self, n_features):
         self.gru = nn.GRU(1, 8, batch_first=True)
