@@ -1,5 +1,6 @@
 """First weights that are the same on every processor."""
 
+import numpy as np
 import torch
 
 from helpers._compat import TorchDispatchMode
@@ -32,11 +33,12 @@ class SameEverywhere(TorchDispatchMode):
 
     def __torch_dispatch__(self, function, types, arguments=(), options=None):
         options = options or {}
-        if function is torch.ops.aten.uniform_.default:
-            weights, *given = arguments
-            low, high = *given, *(0.0, 1.0)[len(given) :]  # a bound that is the default is left out
-            if weights.dtype == torch.float32 and weights.device.type == "cpu":
-                low, high = torch.tensor([low, high]).double()  # rounded to float32, as torch does
-                u = function(torch.empty_like(weights), 0.0, 1.0, **options)
-                return weights.copy_(u.double() * (high - low) + low)
-        return function(*arguments, **options)
+        if function is not torch.ops.aten.uniform_.default:
+            return function(*arguments, **options)
+        weights, *given = arguments
+        if weights.dtype != torch.float32 or weights.device.type != "cpu":
+            return function(*arguments, **options)
+        low, high = *given, *(0.0, 1.0)[len(given) :]  # a bound that is the default is left out
+        low, high = float(np.float32(low)), float(np.float32(high))  # rounded, as torch does
+        function(weights, 0.0, 1.0, **options)
+        return weights.copy_(weights.double().mul_(high - low).add_(low))
