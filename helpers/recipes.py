@@ -83,7 +83,8 @@ def build(recipe, n_features, n_outputs, arguments, *, owner):
 def _first_of_two(call, name):
     """Call a recipe twice; return the first network, and weak references to the second."""
     with SameEverywhere():
-        first, second = call(), call()
+        first = call()
+    second = call()  # only to be compared
     if not isinstance(first, nn.Module):
         raise TypeError(f"{name} must return a torch.nn.Module; got {type(first).__name__}.")
     if not any(p.requires_grad for p in first.parameters()):
