@@ -32,7 +32,8 @@ class _Guard:
 _guard = _Guard()
 if hasattr(os, "register_at_fork"):  # Windows cannot fork
     # torch's generator has a lock of its own: a child that is forked while another thread draws
-    # would never get it. get_rng_state waits until nobody draws.
+    # would never get it. get_rng_state waits until nobody draws. Nothing stops a draw that begins
+    # in the microsecond between that and the fork: torch offers no way to hold its lock.
     os.register_at_fork(before=torch.get_rng_state, after_in_child=_guard.renew)
 
 
