@@ -1,8 +1,14 @@
-"""Each kind of leak is as large as lessons 05 and 05b say, and is seen by whom they say.
+"""Each kind of leak is as large as it should be, and is seen by the canaries that should see it.
 
-A library that closes a leak, or opens one, is noticed here.
+The numbers are those that lessons 05 and 05b show. They are not computed here: nbval, which
+`make test` runs beside this, computes each again. So a library that closes a leak, or opens one, is
+noticed there, and here where the lessons were refreshed with it.
 """
 
+import re
+from pathlib import Path
+
+import nbformat
 import numpy as np
 import pytest
 import torch
@@ -11,7 +17,7 @@ from numpy.testing import assert_array_equal
 from notebooks.leaks import CANARIES, KINDS, Gallery, findings, inflation
 from notebooks.leaks.shown import Look
 
-SEEDS = range(6)
+LESSONS = ["05_leakage_gallery", "05b_leakage_catalogue"]
 ON_NETWORKS = {"purity", "refit", "carry_over"}
 BY_LOOKING = {"null_labels", "blind_test"}
 
@@ -60,28 +66,51 @@ TRUTH_IS_HALF = set(EXPECTED) - {
 }
 
 
-def test_every_kind_is_tested():
-    assert set(KINDS) == set(EXPECTED)
+LOOK = re.compile(
+    r"honest (?P<honest>\S+) ± \S+, leaky (?P<leaky>\S+) ± \S+: \S+ \(5 seeds\)\n"
+    r"caught by  (?P<caught>.*)\nmissed by  .*(?:\nfires on the honest one, too: (?P<alarmed>.*))?"
+)
+
+
+def looks():
+    """Return what the lessons show of each kind, a dict of name to match of LOOK."""
+    found = {}
+    for lesson in LESSONS:
+        path = Path(__file__).parents[1] / "notebooks" / f"{lesson}.ipynb"
+        for cell in nbformat.read(path, as_version=4).cells:
+            if named := re.search(r'^gallery\.look\("(.*)"\)\Z', cell.source, re.MULTILINE):
+                (shown,) = (o.data["text/plain"] for o in cell.outputs if "data" in o)
+                assert named[1] not in found, f"{named[1]} is shown twice"
+                found[named[1]] = LOOK.fullmatch(shown)
+                assert found[named[1]], shown
+    return found
+
+
+LOOKS = looks()
+
+
+def names(listed):
+    return set((listed or "-").split(", ")) - {"-"}
+
+
+def test_every_kind_is_shown_and_tested():
+    assert set(KINDS) == set(EXPECTED) == set(LOOKS)
 
 
 @pytest.mark.parametrize("name", EXPECTED)
 def test_the_leak_is_as_large_as_expected(name):
     lowest, highest, _ = EXPECTED[name]
-    scores = inflation(KINDS[name], SEEDS)
-    honest, leaky = scores.mean(axis=0)
-    assert lowest < leaky - honest < highest, scores
+    honest, leaky = float(LOOKS[name]["honest"]), float(LOOKS[name]["leaky"])
+    assert lowest < leaky - honest < highest
     if name in TRUTH_IS_HALF:
-        assert 0.42 < honest < 0.58, scores
+        assert 0.42 < honest < 0.58
 
 
 @pytest.mark.parametrize("name", EXPECTED)
 def test_the_canaries_see_it_and_are_quiet_on_honest_work(name):
-    leaky = findings(KINDS[name], True)
-    honest = findings(KINDS[name], False, known=leaky)
-    caught = {canary for canary, finding in leaky.items() if finding.leaked}
-    assert caught >= EXPECTED[name][2]
-    for canary, finding in honest.items():
-        assert not finding.leaked or name in ALARMS[canary], str(finding)
+    assert names(LOOKS[name]["caught"]) >= EXPECTED[name][2]
+    for canary in names(LOOKS[name]["alarmed"]):
+        assert name in ALARMS.get(canary, ()), canary
 
 
 def test_nothing_global_is_touched():
