@@ -48,8 +48,9 @@ lab: $(WRITTEN)
 	OMP_NUM_THREADS=1 $(PY) -m jupyterlab --ServerApp.root_dir=notebooks \
 	    --LabApp.default_url=/lab/tree/01_split.ipynb $(ROOT_FLAG) $(LAB_ARGS)
 
+# What takes long is shown in the end: shorten it, or mark it slow.
 check: lint
-	$(PYTEST) --helpers-only -m "not slow"
+	$(PYTEST) --dist worksteal --helpers-only -m "not slow" --durations 8 --durations-min 1
 
 test: lint $(WRITTEN)
 	$(PYTEST) tests helpers README.md $(NOTEBOOKS) \

@@ -19,6 +19,7 @@ COURSE = {
     "test_grading",
     "test_guide",
     "test_honest_estimates",
+    "test_limits",
     "test_nbval_pictures",
     "test_notebooks",
     "test_readme",
@@ -39,25 +40,6 @@ LONGEST_FIRST = [
     "test_nbval_pictures",
 ]
 
-# Files and tests that take seconds each, and are left out by `make check`.
-SLOW = {
-    "test_check_estimator",
-    "test_distributed",
-    "test_a_guess_is_shown_once_under_the_next_result",
-    "test_a_thousand_fits",
-    "test_any_mixture_gives_the_weights_of_the_loop",
-    "test_float32_mean_score_of_a_grid",
-    "test_helpers_do_not_need_widgets",
-    "test_leaky",
-    "test_no_deadlock_whoever_raises",
-    "test_no_torch_where_the_estimator_has_none",
-    "test_nothing_given_is_changed",
-    "test_procedures_of_scikit_learn",
-    "test_random_state_is_exact_across_n_jobs_and_thread_order",
-    "test_reusing_a_fitted_estimator_scores_chance_where_the_naive_wrapper_scores_one",
-    "test_three_hundred_networks_fit_into_285_megabytes",
-}
-
 
 def pytest_addoption(parser):
     parser.addoption(
@@ -76,9 +58,6 @@ def pytest_ignore_collect(collection_path, config):
 def pytest_collection_modifyitems(items):
     place = {name: number for number, name in enumerate(LONGEST_FIRST)}
     items.sort(key=lambda item: place.get(item.path.stem, len(place)))
-    for item in items:
-        if SLOW & {item.path.stem, item.name.partition("[")[0]}:
-            item.add_marker("slow")
 
 
 def our_modules():

@@ -206,6 +206,7 @@ def test_report_is_a_table_in_text_and_html():
     assert html.count("<tr>") == 1 + len(report) and "&lt;" not in html
 
 
+@pytest.mark.slow
 def test_no_torch_where_the_estimator_has_none():
     code = (
         "import sys; import helpers.leakage; "  # the package itself imports torch

@@ -1,6 +1,7 @@
 """Private names of other libraries stand in `helpers/_compat.py`, and all of them are there."""
 
 import ast
+import functools
 import importlib
 from numbers import Integral
 from pathlib import Path
@@ -60,6 +61,7 @@ def is_private(name):
     return name.startswith("_") and not name.endswith("__")
 
 
+@functools.cache
 def own_names():
     """Return the private names that `helpers` itself defines: they are no business of others."""
     names = set()

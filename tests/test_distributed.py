@@ -22,6 +22,8 @@ from torch import nn
 from helpers import TorchClassifier, fused
 from helpers.cluster import SafeClient
 
+pytestmark = pytest.mark.slow
+
 X, y = load_digits(return_X_y=True)
 X, y = X[:600], y[:600]
 GRID = {"lr": [0.003, 0.01], "weight_decay": [0.0, 0.01]}

@@ -42,6 +42,7 @@ def logits(clf, X):
 # The article's failure, and why it cannot happen here.
 
 
+@pytest.mark.slow
 def test_reusing_a_fitted_estimator_scores_chance_where_the_naive_wrapper_scores_one():
     X, y = coin_flips()
     torch.manual_seed(0)
@@ -389,6 +390,7 @@ def test_weights_of_zero_and_one_make_a_fold_without_copying_its_rows():
 # Randomness.
 
 
+@pytest.mark.slow
 def test_random_state_is_exact_across_n_jobs_and_thread_order():
     clf = TorchClassifier(random_state=0, batch_size=32, module__dropout=0.3, epochs=10)
     alone = cross_val_score(clf, X, y)

@@ -152,6 +152,7 @@ HONEST = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("canary", CANARIES)
 @pytest.mark.parametrize("name", LEAKY)
 @pytest.mark.filterwarnings("ignore")
@@ -170,6 +171,7 @@ def test_honest(name, canary):
     assert finding.leaked is False, str(finding)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("canary", CANARIES)
 def test_nothing_given_is_changed(canary):
     model = naive().fit(X, y)

@@ -48,6 +48,7 @@ def numbers(name):
     return json.loads(done.stdout)
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(
     torch.backends.cpu.get_cpu_capability() not in ("AVX2", "AVX512"),
     reason="this processor has no two sets of kernels that are known here",

@@ -49,12 +49,13 @@ class Notebook:
 
 @pytest.fixture(scope="module")
 def kernel():
-    manager, client = start_new_kernel(kernel_name="python3")
+    manager, client = start_new_kernel(startup_timeout=1200, kernel_name="python3")
     yield Notebook(client)
     client.stop_channels()
     manager.shutdown_kernel(now=True)
 
 
+@pytest.mark.slow
 def test_a_guess_is_shown_once_under_the_next_result(kernel):
     text, view = kernel.run(ASK, "shown")
     assert text == "Your guess, before the next cell: (a), (b) or (c)?\n"
@@ -64,6 +65,7 @@ def test_a_guess_is_shown_once_under_the_next_result(kernel):
     assert kernel.run("0.6", "later")[0] == "0.6"
 
 
+@pytest.mark.slow
 def test_without_a_click_nothing_is_shown(kernel):
     _, view = kernel.run(ASK, "not clicked")
     assert kernel.run("0.5", "result")[0] == "0.5"
@@ -71,6 +73,7 @@ def test_without_a_click_nothing_is_shown(kernel):
     assert kernel.run("0.6", "later")[0] == "0.6"
 
 
+@pytest.mark.slow
 def test_a_click_puts_the_selection_back_and_the_cell_run_again_keeps_the_guess(kernel):
     _, view = kernel.run(ASK, "again")
     kernel.click(view, 2)
@@ -80,6 +83,7 @@ def test_a_click_puts_the_selection_back_and_the_cell_run_again_keeps_the_guess(
     assert kernel.run("0.5", "its result")[0] == "0.5"
 
 
+@pytest.mark.slow
 def test_a_cell_that_fails_has_no_result_yet(kernel):
     _, view = kernel.run(ASK, "before an error")
     kernel.click(view, 0)
@@ -110,6 +114,7 @@ def test_bad_input_is_told_what_to_write(options, found, capsys):
     assert capsys.readouterr().out == ""
 
 
+@pytest.mark.slow
 def test_helpers_do_not_need_widgets():
     check = "import helpers, sys; sys.exit(bool({'ipywidgets', 'IPython'} & set(sys.modules)))"
     subprocess.run([sys.executable, "-c", check], check=True)

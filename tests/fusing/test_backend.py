@@ -50,6 +50,7 @@ def tasks():
     return [thread for thread in threading.enumerate() if isinstance(thread, Task)]
 
 
+@pytest.mark.slow
 def test_joblibs_own_tests_pass():
     command = [sys.executable, "-m", "pytest", "-p", "tests.fusing.joblibs_own", "-q"]
     command += ["-p", "no:cacheprovider", "-c", os.devnull, "--rootdir", "."]
@@ -122,6 +123,7 @@ def test_a_generator_given_up_leaves_nothing(give_up):
         assert fits() == LOSSES
 
 
+@pytest.mark.slow
 def test_what_has_ended_is_freed():
     kept = []
 
@@ -429,6 +431,7 @@ def test_options_that_make_fewer_wait():
         fits(n_jobs=0)
 
 
+@pytest.mark.slow
 def test_loky_can_be_asked_for():
     with fused() as run:
         assert fits(backend="loky", n_jobs=2) == LOSSES

@@ -76,6 +76,7 @@ print(megabytes() - least)
 """
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(sys.platform != "linux", reason="needs /proc")
 def test_three_hundred_networks_fit_into_285_megabytes():
     """Beyond torch itself, which takes 440 MB when built for CPUs and 830 MB for CUDA."""

@@ -156,6 +156,7 @@ print("no deadlock")
 """
 
 
+@pytest.mark.slow
 def test_no_deadlock_whoever_raises():
     command = [sys.executable, "-c", DEADLOCK]
     run = subprocess.run(command, capture_output=True, text=True, timeout=1200)

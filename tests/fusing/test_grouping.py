@@ -271,6 +271,7 @@ SETTINGS = [{}, {"batch_size": 16}, {"patience": 2}]
 of_settings = pytest.mark.parametrize("settings", SETTINGS, ids=["full", "batches", "patience"])
 
 
+@pytest.mark.slow
 @of_settings
 @pytest.mark.parametrize("error", [MemoryError, RuntimeError])
 @pytest.mark.parametrize(

@@ -34,6 +34,7 @@ def scores():
     return np.array([found[f"split{i}_test_score"] for i in range(5)])
 
 
+@pytest.mark.slow
 def test_parts_give_the_scores_of_the_whole(monkeypatch):
     before = threading.active_count()
     force(monkeypatch, [])

@@ -4,6 +4,7 @@ import random
 import warnings
 
 import numpy as np
+import pytest
 import torch
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
@@ -116,6 +117,7 @@ few_parts = st.frozensets(st.sampled_from(HONEST + KEPT + OTHERS + OF_ROWS), max
 honest_parts = st.frozensets(st.sampled_from(HONEST), max_size=len(HONEST))
 
 
+@pytest.mark.slow
 @settings(
     max_examples=60,
     deadline=None,

@@ -71,6 +71,7 @@ estimators = st.builds(
 parts = st.sampled_from([slice(0, 60), slice(30, 90), slice(0, 61), slice(5, 40), slice(0, 60)])
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("optimizer", ["adam", "adamw", "rmsprop", "sgd"])
 @settings(
     max_examples=15,
@@ -95,6 +96,7 @@ PIPELINE = make_pipeline(StandardScaler(), CLASSIFIER)
 RATES = {"torchclassifier__lr": [0.001, 0.01, 0.05]}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "procedure",
     [
@@ -157,6 +159,7 @@ def test_float32_agrees_where_it_is_not_chaotic():
     np.testing.assert_allclose(plain, together, atol=1e-4)
 
 
+@pytest.mark.slow
 def test_float32_mean_score_of_a_grid():
     digits, labels = load_digits(return_X_y=True)
     digits = (digits / 16).astype(np.float32)
@@ -268,6 +271,7 @@ def test_other_estimators_run_beside():
     )
 
 
+@pytest.mark.slow
 def test_a_thousand_fits():
     clf = TorchClassifier(epochs=1, random_state=0, module__hidden=2)
     with fused() as run:

@@ -91,6 +91,7 @@ def probabilities(clf, X):
     return np.hstack([fitted.predict_proba(X), once_more.predict_proba(X)])
 
 
+@pytest.mark.slow
 @pytest.mark.filterwarnings("ignore:Anomaly Detection")
 @pytest.mark.parametrize("setting", SETTINGS)
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
