@@ -41,8 +41,14 @@ def state(fitted):
     return [t.detach().clone() for t in fitted.module_.state_dict().values()]
 
 
-SETTINGS = [{}, {"batch_size": 8}, {"patience": 2}]
-of_settings = pytest.mark.parametrize("settings", SETTINGS, ids=["full", "batches", "patience"])
+of_settings = pytest.mark.parametrize(
+    "settings",
+    [
+        pytest.param({}, id="full"),
+        pytest.param({"batch_size": 8}, id="batches", marks=pytest.mark.slow),
+        pytest.param({"patience": 2}, id="patience", marks=pytest.mark.slow),
+    ],
+)
 
 
 @of_settings
