@@ -44,6 +44,7 @@ def refresh(path):
     client = NotebookClient(
         notebook,
         timeout=1200,  # seconds for one cell: only a hang lasts so long
+        startup_timeout=1200,
         kernel_name="python3",
         record_timing=False,
         coalesce_streams=True,  # else two prints are one output or two, as the clock has it

@@ -9,7 +9,6 @@ import json
 import os
 import shutil
 import socket
-import subprocess
 import sys
 import time
 import urllib.request
@@ -18,6 +17,8 @@ from pathlib import Path
 import nbformat
 import pytest
 from nbformat.v4 import new_code_cell, new_notebook, new_output
+
+from tests.processes import running
 
 FOLDER = Path(__file__).parents[1] / "notebooks"
 LESSONS = sorted(path.name for path in FOLDER.glob("*.ipynb"))
@@ -107,23 +108,12 @@ def server(folder):
         *(f"--port={port}", "--ServerApp.port_retries=0", f"--IdentityProvider.token={TOKEN}"),
         *(f"--ServerApp.root_dir={folder}", "--LabApp.expose_app_in_browser=True"),
     ]
-    with open(home / "log", "w") as log:
-        lab = subprocess.Popen(
-            command,
-            env=os.environ | {name: str(home / place) for name, place in places.items()},
-            stdout=log,
-            stderr=log,
-        )
     address = f"http://127.0.0.1:{port}"
-    try:
-        wait_for(f"{address}/api/status?token={TOKEN}", lab, home / "log")
-        yield address
-    finally:
-        lab.terminate()
-        try:
-            lab.wait(timeout=30)
-        except subprocess.TimeoutExpired:
-            lab.kill()
+    environment = os.environ | {name: str(home / place) for name, place in places.items()}
+    with open(home / "log", "w") as log:
+        with running(command, env=environment, stdout=log, stderr=log) as lab:
+            wait_for(f"{address}/api/status?token={TOKEN}", lab, home / "log")
+            yield address
 
 
 def wait_for(url, process, log):

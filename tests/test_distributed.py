@@ -133,6 +133,7 @@ def test_a_killed_worker_loses_nothing(tmp_path):
 
 def test_no_error_is_swallowed(client, monkeypatch):
     swallowed = []
+    gc.collect()  # what other tests have left
     monkeypatch.setattr(sys, "unraisablehook", swallowed.append)
     with parallel_config(backend="dask"):
         cross_val_score(search_over(local_recipe()).estimator, X, y)

@@ -15,6 +15,7 @@ from nbgrader.api import Gradebook
 
 from tests import classroom
 from tests.classroom import answered, cell, right, write
+from tests.processes import running
 
 # isort: split
 from grading import intake, one, sandbox
@@ -261,23 +262,18 @@ def test_an_interrupted_run_is_resumed(tmp_path, release, ctrl_c):
     slow = answered(right(release), double=f"import time\ntime.sleep({classroom.HANG})\n" + TWICE)
     write(folder / "slow.ipynb", slow)
     patient = "--seconds", str(classroom.HANG), "--jobs", "2"
-    process = subprocess.Popen(
+    saved = course / ".graded" / "double"
+    with running(
         classroom.command(folder, "double", course, *patient),
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
         text=True,
         env=classroom.environment(),
-        start_new_session=True,
-    )
-    saved = course / ".graded" / "double"
-    try:
+    ) as process:
         while len(list(saved.glob("s?.json"))) < 4 and process.poll() is None:
             time.sleep(0.1)
         os.killpg(process.pid, signal.SIGINT)
         said, _ = process.communicate()
-    finally:
-        if process.poll() is None:
-            os.killpg(process.pid, signal.SIGKILL)
     assert process.returncode == 130 and "What was graded is kept" in said
     assert "Traceback" not in said
     before = {path.name: path.stat().st_mtime for path in saved.glob("*.json")}

@@ -16,6 +16,7 @@ from nbgrader.api import Gradebook
 
 from tests import classroom
 from tests.classroom import ROOT, answered, right, write
+from tests.processes import running
 
 GUIDE = (classroom.ASSIGNMENTS / "README.md").read_text(encoding="utf-8")
 NAME = "01_split"
@@ -141,24 +142,13 @@ def look_at_formgrader(line, folder):
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
     options = f"LAB_ARGS=--no-browser --port={port} --IdentityProvider.token=guide"
-    with open(folder / "log", "w") as log:
-        lab = subprocess.Popen(
-            [*make(line), options],
-            cwd=folder,
-            env=environment(),
-            stdout=log,
-            stderr=log,
-            start_new_session=True,
-        )
+    command, log = [*make(line), options], open(folder / "log", "w")
     request = urllib.request.Request(
         f"http://127.0.0.1:{port}/formgrader/api/submissions/{NAME}",
         headers={"Authorization": "token guide"},
     )
-    try:
+    with log, running(command, cwd=folder, env=environment(), stdout=log, stderr=log) as lab:
         page = wait_for(request, lab)
-    finally:
-        os.killpg(lab.pid, 15)
-        lab.wait()
     assert "anna" in page and "ben" in page
 
 

@@ -1,10 +1,8 @@
 """Limits of time: the processor's clock counts, and a busy machine costs nobody a point."""
 
 import json
-import os
 import re
 import shutil
-import signal
 import subprocess
 import sys
 import threading
@@ -16,6 +14,7 @@ import pytest
 
 from tests import classroom
 from tests.classroom import answered, cell, grader, right, write
+from tests.processes import running
 
 # isort: split
 from grading import one, watch
@@ -28,16 +27,10 @@ BURN = "import time\nend = time.process_time() + {}\nwhile time.process_time() <
 
 def watched(code, limits):
     """Watch Python while it runs some code; return the watch, what it said and the exit code."""
-    process = subprocess.Popen(
-        [sys.executable, "-c", code], start_new_session=True, stderr=subprocess.DEVNULL
-    )
-    try:
+    with running([sys.executable, "-c", code], stderr=subprocess.DEVNULL) as process:
         watcher = watch.Watch(process.pid, limits)
         with watcher.over_a_cell() as said:
             process.wait()
-    finally:
-        if process.poll() is None:
-            os.killpg(process.pid, signal.SIGKILL)
     return watcher, said, process.returncode
 
 
@@ -98,7 +91,7 @@ def test_what_was_held_up_is_run_again_when_nobody_else_is(tmp_path, monkeypatch
             saved = json.loads(grader.record(tmp_path, "double", task.student).read_text())
             assert not saved["final"]  # an interrupted run would try again
         elif task.student != "a":
-            held_up.wait()
+            held_up.wait(classroom.HANG)
         running.remove(task.student)
         outcome = one.Outcome(task.student, digest, graded=True, remarks=[task.before])
         if task.student == "a" and not task.before:

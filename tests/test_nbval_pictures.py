@@ -45,6 +45,7 @@ def stored(path, tags=(), shade=0.5, alt="Grey."):
 def nbval(*paths, megabytes=None, options=()):
     """Run the plugin on notebooks, with another limit than its own if one is given."""
     command = [sys.executable, "-m", "pytest", "-p", "tests.nbval_pictures", "--nbval"]
+    command += ["--nbval-kernel-startup-timeout", "1200"]
     limit = {} if megabytes is None else {"MOST_MEGABYTES": str(megabytes)}
     return subprocess.run(
         [*command, "--nbval-current-env", "-q", "-c", os.devnull, *options, *map(str, paths)],

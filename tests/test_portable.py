@@ -43,6 +43,7 @@ def numbers(name):
         env=os.environ | portable.environment(*name.split("/")),
         capture_output=True,
         text=True,
+        timeout=1200,  # in a thread, which the limit of the test does not end
     )
     assert done.returncode == 0, done.stderr
     return json.loads(done.stdout)

@@ -11,6 +11,7 @@ from sklearn.model_selection import GridSearchCV
 
 from helpers import TorchClassifier, fused
 from helpers.fusing.parts import Pace, Part, cuts, side_by_side
+from tests.fusing import HANG
 
 X, y = load_iris(return_X_y=True)
 SEARCH = GridSearchCV(
@@ -94,7 +95,7 @@ def test_an_error_in_a_part_reaches_the_caller_and_stops_the_others():
     def function(part, stopped):
         if part == "second":
             raise ValueError("from the second")
-        assert stopped.wait(timeout=60)
+        assert stopped.wait(HANG)
 
     before = threading.active_count()
     with pytest.raises(ValueError, match="from the second"):
@@ -106,7 +107,7 @@ def test_an_interrupt_stops_the_others():
     def function(part, stopped):
         if part == "first":
             raise KeyboardInterrupt
-        assert stopped.wait(timeout=60)
+        assert stopped.wait(HANG)
 
     before = threading.active_count()
     with pytest.raises(KeyboardInterrupt):

@@ -1,0 +1,22 @@
+"""Processes that tests start, which end with them whatever happens."""
+
+import os
+import signal
+import subprocess
+from contextlib import contextmanager, suppress
+
+SOON = 60  # seconds for an answer to SIGTERM, before SIGKILL
+
+
+@contextmanager
+def running(command, **options):
+    """Run a process while the block runs; then end it, and what it has started."""
+    process = subprocess.Popen(command, start_new_session=True, **options)
+    try:
+        yield process
+    finally:
+        for sign in (signal.SIGTERM, signal.SIGKILL):
+            with suppress(ProcessLookupError):  # all have ended
+                os.killpg(process.pid, sign)
+            with suppress(subprocess.TimeoutExpired):
+                process.wait(SOON)
