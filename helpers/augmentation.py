@@ -73,6 +73,8 @@ class Augmentation:
         elif not isinstance(rows, torch.Tensor):
             wrong = f"an object of type {type(rows).__name__}"
             cure = "Compute with torch, or end in torch.from_numpy(...)."
+            if isinstance(self.function, type):
+                cure = f"Give an object of that class: augment={self.function.__name__}(...)."
         elif rows.shape != X.shape:
             wrong = f"shape {tuple(rows.shape)}"
             cure = "Change the numbers in the rows, not how many there are: rows keep their labels."

@@ -29,6 +29,11 @@ class OwnLoss:
 
     def __init__(self, function, of_values):
         self.function, self.of_values = function, of_values
+        if isinstance(function, type):
+            raise ValueError(
+                f"loss is called as loss(outputs, y), and {function.__name__} is a class, which "
+                f'makes a loss. Give what it makes: loss={function.__name__}(reduction="none").'
+            )
         if isinstance(function, nn.Module) and any(p.requires_grad for p in function.parameters()):
             raise ValueError(
                 f"loss={name_of(function)}(...) has parameters of its own to train, and only those "
@@ -73,10 +78,7 @@ class OwnLoss:
 
     def _check(self, losses, outputs, y):
         name, wrong = name_of(self.function), None
-        if isinstance(self.function, type):
-            wrong = f"an object of type {name}, since it is a class"
-            cure = f'Give an instance: {name}(reduction="none").'
-        elif losses is None:
+        if losses is None:
             wrong, cure = "None", "It lacks a return."
         elif not isinstance(losses, torch.Tensor):
             wrong = f"an object of type {type(losses).__name__}"
