@@ -14,6 +14,7 @@ from sklearn.utils import _safe_indexing
 
 # What a parameter may be: without them a wrong `lr` is not refused in scikit-learn's words.
 from sklearn.utils._param_validation import (
+    HasMethods,
     Interval,
     StrOptions,
     validate_parameter_constraints,
@@ -32,6 +33,7 @@ from torch.utils._python_dispatch import TorchDispatchMode
 __all__ = [
     "ATTRIBUTES",
     "FallbackToBackend",
+    "HasMethods",
     "Interval",
     "ParallelBackendBase",
     "StrOptions",

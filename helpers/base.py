@@ -2,7 +2,6 @@
 
 import copy
 from contextlib import nullcontext
-from numbers import Integral, Real
 
 import numpy as np
 import torch
@@ -12,15 +11,19 @@ from sklearn.callback import CallbackSupportMixin, with_callbacks
 from sklearn.utils import check_random_state
 from sklearn.utils.validation import check_is_fitted, validate_data
 
-from helpers._compat import Interval, StrOptions, _check_sample_weight
+from helpers._compat import _check_sample_weight
 from helpers.arguments import ArgumentsMixin, check_parameters, same
+from helpers.augmentation import Augmentation
 from helpers.copies import CopyMixin, unchanged_on_failure
-from helpers.jobs import Job, report_epochs, split_rows
+from helpers.jobs import Job, report_epochs
 from helpers.labels import check_weights
+from helpers.losses import OwnLoss
 from helpers.modules import MLP
-from helpers.optimizers import OPTIMIZERS, check_optimizer
+from helpers.optimizers import check_optimizer
 from helpers.outputs import check_outputs, normalised_as, warn_of_probabilities
+from helpers.parameters import CONSTRAINTS, NUMBERS
 from helpers.recipes import build
+from helpers.schedules import lr_factors
 from helpers.tensors import (
     as_tensor,
     as_torch_starts,
@@ -31,28 +34,13 @@ from helpers.tensors import (
     take_rows,
 )
 from helpers.training import train
-
-NUMBERS = (
-    *("epochs", "lr", "batch_size", "weight_decay", "patience", "validation_fraction"),
-    "random_state",
-)
+from helpers.validation_rows import split_rows
 
 
 class TorchEstimator(ArgumentsMixin, CopyMixin, CallbackSupportMixin, BaseEstimator):
     """Base of `TorchClassifier` and `TorchRegressor`, which add what concerns the target."""
 
-    _parameter_constraints = {
-        "epochs": [Interval(Integral, 0, None, closed="left")],
-        "lr": [Interval(Real, 0, None, closed="left")],
-        "batch_size": [Interval(Integral, 1, None, closed="left"), None],
-        "weight_decay": [Interval(Real, 0, None, closed="left")],
-        "optimizer": [StrOptions(set(OPTIMIZERS)), callable],
-        "patience": [Interval(Integral, 1, None, closed="left"), None],
-        "validation_fraction": [Interval(Real, 0, 1, closed="neither")],
-        "class_weight": [StrOptions({"balanced"}), dict, None],
-        "device": [str, torch.device],
-        "random_state": ["random_state"],
-    }
+    _parameter_constraints = CONSTRAINTS
 
     def __init__(
         self,
@@ -63,6 +51,10 @@ class TorchEstimator(ArgumentsMixin, CopyMixin, CallbackSupportMixin, BaseEstima
         batch_size=None,
         weight_decay=0.0,
         optimizer="adam",
+        augment=None,
+        loss=None,
+        schedule=None,
+        clip=None,
         patience=None,
         validation_fraction=0.1,
         device="cpu",
@@ -75,6 +67,10 @@ class TorchEstimator(ArgumentsMixin, CopyMixin, CallbackSupportMixin, BaseEstima
         self.batch_size = batch_size
         self.weight_decay = weight_decay
         self.optimizer = optimizer
+        self.augment = augment
+        self.loss = loss
+        self.schedule = schedule
+        self.clip = clip
         self.patience = patience
         self.validation_fraction = validation_fraction
         self.device = device
@@ -132,7 +128,10 @@ class TorchEstimator(ArgumentsMixin, CopyMixin, CallbackSupportMixin, BaseEstima
         if settings["patience"] is not None and not partial:
             job.patience = settings["patience"]
             stratify = isinstance(self, ClassifierMixin)
-            split_rows(job, groups, fraction=settings["validation_fraction"], stratify=stratify)
+            split_rows(job, settings["validation_fraction"], (X, y, groups), stratify=stratify)
+        if self.schedule is not None:
+            n_steps = None if partial else job.epochs * job.n_steps
+            job.lr_factors = lr_factors(self.schedule, n_steps)
         new.module_, new.history_ = job.network, job.history
         report_epochs(job, context, task, learned=vars(new))
         with unchanged_on_failure(job.network) if resume else nullcontext():
@@ -158,7 +157,7 @@ class TorchEstimator(ArgumentsMixin, CopyMixin, CallbackSupportMixin, BaseEstima
             y_numeric=isinstance(self, RegressorMixin),
             reset=not resume,
         )
-        device = choose_device(self.device)
+        device, of_values = choose_device(self.device), isinstance(self, RegressorMixin)
         target = self._encode(y, X.dtype, classes, resume)
         weight = self._row_weight(X, y, sample_weight, partial)
         rows = np.arange(len(y)) if weight is None else np.flatnonzero(weight)
@@ -170,7 +169,7 @@ class TorchEstimator(ArgumentsMixin, CopyMixin, CallbackSupportMixin, BaseEstima
             y=as_tensor(target).to(device),
             weight=weight,
             rows=as_tensor(rows),
-            loss=self._loss,
+            loss=self._loss if self.loss is None else OwnLoss(self.loss, of_values),
             optimizer=self.optimizer,
             lr=settings["lr"],
             weight_decay=settings["weight_decay"],
@@ -178,6 +177,8 @@ class TorchEstimator(ArgumentsMixin, CopyMixin, CallbackSupportMixin, BaseEstima
             batch_size=settings["batch_size"],
             n_outputs=self._n_outputs,
             optimizer_arguments=optimizer_arguments,
+            augment=None if self.augment is None else Augmentation(self.augment),
+            clip=settings["clip"],
         )
 
     def _row_weight(self, X, y, sample_weight, partial):

@@ -1,12 +1,12 @@
-"""The scikit-learn face of a PyTorch network: TorchClassifier and TorchRegressor."""
+"""The scikit-learn face of a PyTorch network: TorchClassifier."""
 
 import numpy as np
-from sklearn.base import ClassifierMixin, RegressorMixin
+from sklearn.base import ClassifierMixin
 from sklearn.callback import with_callbacks
 from torch.nn import functional as F
 
 from helpers.base import TorchEstimator
-from helpers.labels import class_weights, find_classes, plain_labels, plain_values
+from helpers.labels import class_weights, find_classes, plain_labels
 from helpers.modules import MLP
 
 
@@ -31,19 +31,36 @@ class TorchClassifier(ClassifierMixin, TorchEstimator):
     optimizer : {"adam", "adamw", "rmsprop", "sgd"} or callable, default="adam"
         A callable is used as ``optimizer(parameters, lr=..., weight_decay=...)``. Further
         arguments are set as ``optimizer__<name>``, as in ``optimizer__momentum=0.9``.
+    augment : callable, default=None
+        Called as ``augment(X)`` with the rows of each training step, a tensor of shape (n, ...);
+        returns rows to train on in their place, of the same shape. No other rows are changed.
+        It draws with torch, whose generator is seeded anew for each step; to see whether it
+        does, the first step calls it twice or more.
+    loss : callable, default=None
+        Called as ``loss(outputs, y)`` with logits of shape (n, n_classes) and class numbers of
+        shape (n,), from 0 in the order of `classes_`; returns the loss of each row, shape (n,).
+        None is the cross-entropy. Losses of torch need ``reduction="none"``.
+    schedule : callable, default=None
+        Called as ``schedule(done)`` for each step, with the share of the steps that are done,
+        from 0 to below 1; returns what `lr` is multiplied by. All steps of `epochs` count, also
+        where `patience` stops earlier. `partial_fit` refuses it.
+    clip : float, default=None
+        Gradients of a step are scaled down where their norm, over all parameters, is larger.
     patience : int, default=None
         Stop once the loss on validation rows has not improved for so many epochs, and keep
         the weights of the best. The validation rows are split off the rows given to `fit`.
-    validation_fraction : float, default=0.1
-        Share of the rows that `patience` sets aside, stratified by class. The row of a class
-        that has only one is used for training.
+    validation_fraction : float, splitter or list, default=0.1
+        What `patience` sets aside: a share of the rows, stratified by class (the row of a class
+        that has only one is used for training); or what a splitter of scikit-learn says, which
+        is given the `groups` of `fit`; or ``[(train, validation)]``, row numbers of your own. Of
+        several splits the first counts or, as for `TimeSeriesSplit`, that which uses most rows.
     class_weight : {"balanced"} or dict, default=None
         Weight of each class in the loss, 1 where a dict names none; "balanced" gives all classes
         the same weight in sum, `sample_weight` included.
     device : str or torch.device, default="cpu"
         "cpu" or "cuda"; "cuda" is not tried yet: no test has run on a GPU.
     random_state : int or RandomState, default=None
-        Seeds the first weights, the order of rows and dropout. None draws fresh entropy.
+        Seeds the first weights, the order of rows, dropout and `augment`. None draws fresh entropy.
         torch's and numpy's global generators are left as they were found.
 
     Attributes
@@ -54,7 +71,7 @@ class TorchClassifier(ClassifierMixin, TorchEstimator):
         The class labels, sorted.
     history_ : list of dict
         One row for each epoch: "epoch" (from 1), "train_loss" and, with `patience`,
-        "valid_loss", mean cross-entropies in nats.
+        "valid_loss": means of `loss`, the cross-entropy in nats.
     n_epochs_ : int
         Epochs trained.
     n_features_in_ : int
@@ -76,6 +93,20 @@ class TorchClassifier(ClassifierMixin, TorchEstimator):
     >>> clf = TorchClassifier(module__hidden=8, random_state=0)
     >>> cross_val_score(clf, X, y).mean().round(2)
     np.float64(0.98)
+
+    Rows that are changed anew in each step, a loss, a schedule and rows to watch of one's own:
+
+    >>> import torch
+    >>> from sklearn.model_selection import StratifiedKFold
+    >>> from torch import nn
+    >>> def noisy(X):
+    ...     return X + 0.1 * torch.randn_like(X)
+    >>> smooth = nn.CrossEntropyLoss(label_smoothing=0.1, reduction="none")
+    >>> clf = TorchClassifier(augment=noisy, loss=smooth, clip=1.0, random_state=0)
+    >>> clf = clf.set_params(schedule=lambda done: 1 - done)
+    >>> clf = clf.set_params(patience=20, validation_fraction=StratifiedKFold(5))
+    >>> cross_val_score(clf, X, y).mean().round(2)
+    np.float64(0.97)
     """
 
     def __init__(
@@ -87,6 +118,10 @@ class TorchClassifier(ClassifierMixin, TorchEstimator):
         batch_size=None,
         weight_decay=0.0,
         optimizer="adam",
+        augment=None,
+        loss=None,
+        schedule=None,
+        clip=None,
         patience=None,
         validation_fraction=0.1,
         class_weight=None,
@@ -101,6 +136,10 @@ class TorchClassifier(ClassifierMixin, TorchEstimator):
             batch_size=batch_size,
             weight_decay=weight_decay,
             optimizer=optimizer,
+            augment=augment,
+            loss=loss,
+            schedule=schedule,
+            clip=clip,
             patience=patience,
             validation_fraction=validation_fraction,
             device=device,
@@ -166,78 +205,3 @@ class TorchClassifier(ClassifierMixin, TorchEstimator):
         """Return the most probable label of each row, shape (n_rows,)."""
         outputs = self._outputs(X)
         return self.classes_[outputs.argmax(dim=1).numpy()]
-
-
-class TorchRegressor(RegressorMixin, TorchEstimator):
-    """A PyTorch network as a scikit-learn regressor; every `fit` starts from a new network.
-
-    It minimises the squared error. For targets far from unit scale, wrap it in
-    `sklearn.compose.TransformedTargetRegressor`.
-
-    Parameters
-    ----------
-    module, epochs, lr, batch_size, weight_decay, optimizer, patience, validation_fraction, \
-device, random_state
-        As for `TorchClassifier`; `module` is called with ``n_outputs=1``, and `patience` does
-        not stratify.
-
-    Attributes
-    ----------
-    module_, history_, n_epochs_, n_features_in_, feature_names_in_
-        As for `TorchClassifier`; losses are mean squared errors.
-
-    Examples
-    --------
-    >>> from sklearn.datasets import make_regression
-    >>> from sklearn.model_selection import cross_val_score
-    >>> from sklearn.preprocessing import scale
-    >>> from helpers import TorchRegressor
-    >>> X, y = make_regression(200, 5, noise=20, random_state=0)
-    >>> cross_val_score(TorchRegressor(random_state=0), X, scale(y)).mean().round(2)
-    np.float64(0.98)
-    """
-
-    _n_outputs = 1
-
-    @staticmethod
-    def _loss(outputs, y, reduction="mean"):
-        return F.mse_loss(outputs[:, 0], y, reduction=reduction)
-
-    def _plain_target(self, y):
-        return plain_values(y, type(self).__name__)
-
-    def _encode(self, y, dtype, classes, resume):
-        """Give the values the dtype of `X`."""
-        with np.errstate(over="ignore"):
-            values = y.astype(dtype)
-        if not np.isfinite(values).all():
-            raise ValueError(
-                f"y holds {abs(y).max():.3g}, more than {np.dtype(dtype)}, the precision of X, can "
-                f"hold. Scale y, or give X as float64."
-            )
-        return values
-
-    @with_callbacks
-    def partial_fit(self, X, y, sample_weight=None):
-        """Train for one epoch more: the one explicit way to continue a network.
-
-        The first call builds the network; later calls train `module_` in place. Ten calls give
-        what ``fit`` with ``epochs=10`` gives, where no rows are weighted: weights are used as they
-        are, so that they count from call to call, while `fit` divides them by their mean.
-        `patience` is not used.
-
-        Parameters
-        ----------
-        X : {array-like, sparse matrix} of shape (n_rows, n_features)
-        y : array-like of shape (n_rows,)
-        sample_weight : array-like of shape (n_rows,), default=None
-
-        Returns
-        -------
-        self : object
-        """
-        return self._learn(X, y, sample_weight, partial=True)
-
-    def predict(self, X):
-        """Return the predicted value of each row, shape (n_rows,)."""
-        return self._outputs(X)[:, 0].numpy()

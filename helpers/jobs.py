@@ -1,12 +1,10 @@
 """What is to be trained: a job, before anything is."""
 
-import math
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
 import numpy as np
 import torch
-from sklearn.utils import check_consistent_length
 
 from helpers.copies import copy_network
 from helpers.outputs import check_type
@@ -29,7 +27,8 @@ class Job:
     rows, valid_rows : Tensor of int64, or None
         The rows to train on, and those that `patience` watches.
     loss : callable
-        ``loss(outputs, y, reduction=...)``, as in `torch.nn.functional`.
+        ``loss(outputs, y, reduction=...)``, as in `torch.nn.functional`; an `OwnLoss` for one of
+        the user's.
     optimizer : str or callable
         A name in `helpers.optimizers.OPTIMIZERS`, or what returns a torch optimizer when called
         as ``optimizer(parameters, lr=..., weight_decay=...)``.
@@ -54,6 +53,12 @@ class Job:
         Called without arguments; training ends when `after_epoch` returns True.
     error : Exception or None
         What ended the training, where jobs are trained together and one must not end the rest.
+    augment : Augmentation or None
+        Changes the rows of a training step.
+    lr_factors : ndarray of shape (epochs * n_steps,), or None
+        What `lr` is multiplied by in each step.
+    clip : float or None
+        Largest norm of the gradients of a step.
     """
 
     X: torch.Tensor
@@ -78,11 +83,26 @@ class Job:
     before_epoch: Callable = lambda: None
     after_epoch: Callable = lambda: False
     error: Exception | None = None
+    augment: Callable | None = None
+    lr_factors: np.ndarray | None = None
+    clip: float | None = None
 
     @property
     def in_batches(self):
         """Whether an epoch takes more than one step."""
         return self.batch_size is not None and self.batch_size < len(self.rows)
+
+    @property
+    def n_steps(self):
+        """Number of steps in an epoch."""
+        return -(-len(self.rows) // self.batch_size) if self.in_batches else 1
+
+    def lr_factor(self, epoch, step):
+        """Return what `lr` is multiplied by in a step; 1 without a schedule, 0 after its end."""
+        if self.lr_factors is None:
+            return 1.0
+        number = (epoch - 1) * self.n_steps + step
+        return float(self.lr_factors[number]) if number < len(self.lr_factors) else 0.0
 
     def take(self, rows):
         """Return (X, y, weight) of some rows, copied."""
@@ -97,45 +117,6 @@ class Job:
         if weight is None:
             return self.loss(outputs, y)
         return (weight * self.loss(outputs, y, reduction="none")).mean()
-
-
-def split_rows(job, groups, *, fraction, stratify):
-    """Set some of a job's rows aside for `patience` to watch.
-
-    `stratify` keeps the shares of the classes, and leaves the row of a class that has only one to
-    training; `groups`, shape (n_rows,), keeps the rows of a group together instead.
-    """
-    # Imported here because it is slow to import and seldom needed.
-    from sklearn.model_selection import GroupShuffleSplit, ShuffleSplit, StratifiedShuffleSplit
-
-    rows = job.rows.numpy()
-    y = job.y.cpu().numpy()[rows]
-    single = np.zeros(len(rows), dtype=bool)
-    what, at_least = "rows", 1
-    if groups is not None:
-        check_consistent_length(job.y, groups)
-        groups = np.unique(np.asarray(groups)[rows], return_inverse=True)[1]
-        splitter, what, n_parts = GroupShuffleSplit, "groups", groups.max() + 1
-    elif stratify:
-        single = np.bincount(y)[y] == 1
-        splitter, n_parts = StratifiedShuffleSplit, len(rows) - single.sum()
-        at_least = len(np.unique(y[~single]))
-    else:
-        splitter, n_parts = ShuffleSplit, len(rows)
-    n_valid = math.ceil(fraction * n_parts)
-    if n_valid < at_least or n_parts - n_valid < at_least or not n_parts:
-        each = "one row of each class" if stratify and groups is None else "one"
-        raise ValueError(
-            f"patience sets aside validation_fraction={fraction} of the {what} to watch the loss, "
-            f"here {n_valid} of {n_parts}; it needs {each} there and {each} for training, "
-            f"{at_least} at least. Give more {what}, another validation_fraction, or patience=None."
-        )
-    splitter = splitter(1, test_size=fraction, random_state=job.seed)
-    kept = np.flatnonzero(~single)
-    train_part, valid_part = next(splitter.split(kept, y[kept], groups))
-    train_part = np.concatenate([kept[train_part], np.flatnonzero(single)])
-    job.rows = torch.from_numpy(rows[train_part])
-    job.valid_rows = torch.from_numpy(rows[kept[valid_part]])
 
 
 def report_epochs(job, context, task, learned):

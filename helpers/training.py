@@ -9,6 +9,7 @@ from helpers.copies import put_back, weights_of
 from helpers.modules import leaves_input
 from helpers.optimizers import make_optimizer, settings_of, state_of
 from helpers.outputs import check_gradients
+from helpers.schedules import take_step
 from helpers.tensors import chunks, flushed_denormals, private_rng, seed_generators
 
 # Inputs, targets and weights above it are named as the likely cause when training diverges.
@@ -127,13 +128,17 @@ def _train_epoch(job, optimizer, whole):
         batches = [_fresh(*whole)]
     losses = []
     job.network.train()
-    for X, y, weight in batches:
+    for step, (X, y, weight) in enumerate(batches):
+        if job.augment is not None:
+            X = job.augment(X, job.seed, epoch, step)
         optimizer.zero_grad()
         loss = _batch_loss(job, X, y, weight)
         loss.backward()
         if not losses and not job.history:
             check_gradients(job.network)
-        optimizer.step()
+        if job.clip is not None:
+            torch.nn.utils.clip_grad_norm_(job.network.parameters(), job.clip)
+        take_step(optimizer, job.lr_factor(epoch, step))
         losses.append((loss.detach(), len(y)))
     return sum(loss.item() * n for loss, n in losses) / len(job.rows)
 

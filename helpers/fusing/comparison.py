@@ -114,6 +114,7 @@ def copied(job, i, lr, unequal, unequal_valid):
         **{"optimizer": "sgd", "optimizer_arguments": {}, "optimizer_state": {}},
         **{"optimizer_settings": ((), ()), "lr": lr, "weight_decay": 0.0},
         **{"epochs": _N_EPOCHS, "patience": None, "history": []},
+        **{"augment": None, "lr_factors": None, "clip": None},
         before_epoch=lambda: None,
         after_epoch=lambda: False,
     )

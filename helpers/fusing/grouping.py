@@ -8,6 +8,7 @@ from torch.nn.modules import module as torch_module
 
 from helpers.fusing.comparison import ROWS_DEPEND
 from helpers.fusing.content import Incomparable, contents, structure
+from helpers.fusing.functions import contents_of_functions, why_incomparable, why_loss_changes
 from helpers.fusing.norms import BATCH_NORMS
 from helpers.fusing.recovery import train_slots
 from helpers.fusing.slots import TensorIndex, assign_slots
@@ -44,7 +45,7 @@ def train_together(jobs, batches, told=None):
         alone.setdefault(key, []).append((job, progress))
 
     for group in find_groups(jobs, leave_out):
-        reason = trial_step(group)
+        reason = why_loss_changes(group[0]) or trial_step(group)
         if reason == ROWS_DEPEND:
             train_by_number_of_rows(group, batches, leave_out)
         elif reason:
@@ -113,7 +114,7 @@ def why_alone(job):
             return f"{it} has a `forward` of its own, which is not that of its class"
     if any(getattr(torch_module, f"_global{kind}", None) for kind in HOOKS):
         return "torch has global hooks, which see one network at a time"
-    return None
+    return why_incomparable(job)
 
 
 def has_single_row(job):
@@ -125,7 +126,6 @@ def has_single_row(job):
 
 def stack_key(job):
     """Return what jobs of one stack have in common, beside the attributes of their networks."""
-    n_steps = -(-len(job.rows) // job.batch_size) if job.in_batches else 1
     steps_taken = tuple(float(state.get("step", 0)) for state in job.optimizer_state.values())
     arguments = tuple(
         (name, tuple(value) if isinstance(value, list) else value)
@@ -133,8 +133,8 @@ def stack_key(job):
     )
     return (
         *(structure(job.network), job.X.shape[1:], job.X.dtype, job.y.dtype, job.y.device),
-        *(job.loss, known_name(job.optimizer), arguments),
-        *(job.in_batches and job.batch_size, n_steps),
+        *(contents_of_functions(job), known_name(job.optimizer), arguments),
+        *(job.in_batches and job.batch_size, job.n_steps),
         *(job.valid_rows is None, len(job.history), steps_taken),
     )
 

@@ -1,5 +1,7 @@
 """One optimizer step for networks side by side."""
 
+import math
+
 import torch
 
 from helpers.optimizers import OPTIMIZERS, known_name
@@ -17,7 +19,7 @@ class BatchedOptimizer:
         Those to train.
     jobs : list of Job
         One for each network, all with the same optimizer and the same arguments of it but for
-        learning rate and weight decay.
+        learning rate, its schedule, weight decay and clipping.
     states : list of dict
         What the optimizer remembers of each network, as in `Job.optimizer_state`.
     """
@@ -34,15 +36,31 @@ class BatchedOptimizer:
         self._load(states)
         # What is taken of a weight before the step (decoupled), or added to its gradient.
         self.decays, self.decoupled = any(job.weight_decay for job in jobs), kind == "adamw"
-        self.lr = self._columns([job.lr for job in jobs])
+        self.jobs, self.scheduled = jobs, any(job.lr_factors is not None for job in jobs)
+        self._set_rates([1.0] * len(jobs))
+        self.clip = None
+        if any(job.clip is not None for job in jobs):
+            self.clip = self._numbers(math.inf if job.clip is None else job.clip for job in jobs)
+
+    def _set_rates(self, factors):
+        """Give each network a multiple of its learning rate."""
+        rates = [job.lr * factor for job, factor in zip(self.jobs, factors, strict=True)]
+        self.lr = self._columns(rates)
         self.decay = self._columns(
-            [job.weight_decay * (job.lr if self.decoupled else 1) for job in jobs]
+            job.weight_decay * (rate if self.decoupled else 1)
+            for job, rate in zip(self.jobs, rates, strict=True)
         )
+
+    def _numbers(self, numbers):
+        """Return a number for each network as a tensor."""
+        first = self.parameters[0]
+        return torch.tensor(list(numbers), dtype=first.dtype, device=first.device)
 
     def _columns(self, numbers):
         """Return a number for each network, shaped to multiply each of the parameters."""
-        first = self.parameters[0]
-        numbers = torch.tensor(numbers, dtype=first.dtype, device=first.device)
+        return self._as_columns(self._numbers(numbers))
+
+    def _as_columns(self, numbers):
         return [numbers.view(-1, *[1] * (p.ndim - 1)) for p in self.parameters]
 
     def _load(self, states):
@@ -59,12 +77,27 @@ class BatchedOptimizer:
             groups = self.optimizer.state_dict()["param_groups"]
             self.optimizer.load_state_dict({"state": stacked, "param_groups": groups})
 
+    def _clipped(self, gradients):
+        """Scale the gradients of each network as `torch.nn.utils.clip_grad_norm_` does."""
+        given = [gradient for gradient in gradients if gradient is not None]
+        norms = [gradient.reshape(len(gradient), -1).norm(dim=1) for gradient in given]
+        factors = (self.clip / (torch.stack(norms).norm(dim=0) + 1e-6)).clamp(max=1)
+        factors = self._as_columns(torch.where(self.clip.isinf(), 1, factors))
+        return [
+            None if gradient is None else gradient * factor
+            for gradient, factor in zip(gradients, factors, strict=True)
+        ]
+
     @torch.no_grad()
-    def step(self, gradients):
+    def step(self, gradients, epoch=1, number=0):
         """Take one step; a gradient of None leaves its parameter as it is.
 
-        The gradients may be overwritten.
+        The gradients may be overwritten. `number` is that of the step in its epoch.
         """
+        if self.scheduled:
+            self._set_rates([job.lr_factor(epoch, number) for job in self.jobs])
+        if self.clip is not None:
+            gradients = self._clipped(gradients)
         for i, gradient in enumerate(gradients):
             if gradient is None or not self.from_zero:
                 self.additions[i].zero_()

@@ -9,6 +9,7 @@ import torch
 from helpers.fusing.chance import Chance
 from helpers.fusing.layers import Vmapped, batched, mixes_rows
 from helpers.fusing.optimizer import BatchedOptimizer
+from helpers.losses import OwnLoss
 from helpers.tensors import CHUNK, flushed_denormals
 
 # A stack is cut at multiples of so many networks. What the processor takes in one instruction (16
@@ -108,13 +109,13 @@ class Part:
         self.chance.begin_epoch(stack.epoch)
         self.network.train()
         losses = []
-        for orders, y, share in batches:
+        for step, (orders, y, share) in enumerate(batches):
             if stopped.is_set():
                 break
             whole = stack.whole
-            X = stack._take(orders, self.order) if whole is None else whole[self.networks]
+            X = stack._take(orders, self.order, step) if whole is None else whole[self.networks]
             of_rows, gradients = self.gradients(X, y[self.networks], share[self.networks])
-            self.optimizer.step(gradients)
+            self.optimizer.step(gradients, stack.epoch, step)
             losses.append(of_rows)
         return torch.cat(losses, 1)
 
@@ -135,7 +136,10 @@ class Part:
         return losses.detach(), gradients
 
     def losses(self, X, y):
-        return self.loss(self.network(X.movedim(1, -1)), y, reduction="none")
+        outputs = self.network(X.movedim(1, -1))
+        if isinstance(self.loss, OwnLoss):
+            return self.loss.side_by_side(outputs, y)
+        return self.loss(outputs, y, reduction="none")
 
     @torch.no_grad()
     def validation_losses(self, stack, rows, y, weight, n_rows, stopped):
@@ -144,7 +148,8 @@ class Part:
         self.network.eval()
         totals = 0
         # Where rows of a batch act on each other, batches must be those of a network alone.
-        size = CHUNK if mixes_rows(self.network) else max(1, 2**16 // len(stack.jobs))
+        as_alone = mixes_rows(self.network) or isinstance(self.loss, OwnLoss)
+        size = CHUNK if as_alone else max(1, 2**16 // len(stack.jobs))
         for columns in torch.arange(rows.shape[1], device=rows.device).split(size):
             own = (n_rows[:, 0] - columns[0]).clamp(0, len(columns))
             self.chance.begin_step(own, len(columns))

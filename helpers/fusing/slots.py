@@ -46,7 +46,8 @@ def assign_slots(jobs, index):
     slots = {}
     for job in jobs:
         number = index.number(job.X)
-        order = (number, index.number(job.rows), job.seed if job.in_batches else None)
+        draws = job.in_batches or job.augment is not None
+        order = (number, index.number(job.rows), job.seed if draws else None)
         tensors = [job.y, job.weight, *job.network.parameters(), *job.network.buffers()]
         for state in job.optimizer_state.values():
             tensors += state.values()
@@ -55,6 +56,8 @@ def assign_slots(jobs, index):
             job.lr,
             job.weight_decay,
             job.seed,
+            job.clip,
+            None if job.lr_factors is None else job.lr_factors.tobytes(),
             *(index.number(tensor) for tensor in tensors),
         )
         if job.patience is not None:

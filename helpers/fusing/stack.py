@@ -73,15 +73,18 @@ class Stack:
         self.jobs = [slot.jobs[0] for slot in slots]
         first = self.jobs[0]
         self.device, self.in_batches = first.y.device, first.in_batches
+        self.augmented = first.augment is not None
         self.epoch = len(first.history)
         self._share_weights()
         self._share_rows(sets)
         self._cut([], [job.optimizer_state for job in self.jobs])
         # Where torch has threads of its own, they would be in each other's way.
         alone = torch.get_num_threads() == 1 and self.device.type == "cpu"
+        alone = alone and not self.augmented  # which draws from the one global generator
         places = cuts(len(self.jobs), n_cores()) if alone else []
         self.pace = Pace(places, max(job.epochs for job in self.jobs))
-        self.whole = None if self.in_batches else self._take(self._draw_orders(0))
+        fixed = not self.in_batches and not self.augmented
+        self.whole = self._take(self._draw_orders(0)) if fixed else None
 
     def _share_weights(self):
         """Store parameters and buffers of all networks side by side, and have networks use them."""
@@ -123,12 +126,24 @@ class Stack:
         orders = [row_order(job, epoch) if self.in_batches else job.rows for job in jobs]
         return pad_sequence(orders, batch_first=True).to(self.device)
 
-    def _take(self, orders, order=None):
-        """Return `X` of some rows of each order for each network, (n_networks, n, n_features)."""
+    def _take(self, orders, order=None, step=None):
+        """Return `X` of some rows of each order for each network, (n_networks, n, n_features).
+
+        They are those of a step in an epoch, augmented, or of no step.
+        """
         order = self.order if order is None else order
         X = self.X.index_select(0, (orders + self.order_start).flatten())
         X = X.view(*orders.shape, *self.X.shape[1:])
+        if self.augmented and step is not None:
+            self._augment(X, step)
         return X if len(X) == len(self.jobs) == len(order) else X.index_select(0, order)
+
+    def _augment(self, X, step):
+        """Augment the rows of a step in each order, in place, but for those that are padding."""
+        for rows, job in zip(X, self.owners.values(), strict=True):
+            left = len(job.rows) - step * job.batch_size if self.in_batches else len(job.rows)
+            own = rows[:left]
+            own.copy_(job.augment(own, job.seed, self.epoch, step))
 
     def train_epoch(self):
         """Train one epoch; whoever ends with it leaves."""

@@ -1,0 +1,101 @@
+"""A loss of the user's own."""
+
+import torch
+from torch import nn
+from torch.func import vmap
+
+from helpers.arguments import name_of
+
+
+class OwnLoss:
+    """Has a user's `loss` called as the losses of `torch.nn.functional` are.
+
+    Parameters
+    ----------
+    function : callable
+        ``function(outputs, y)`` returns one number for each row, shape (n,).
+    of_values : bool
+        Whether outputs are values as `y` is (regression), and no logits. They then come in the
+        shape of `y`, since (n, 1) minus (n,) would be (n, n).
+
+    Examples
+    --------
+    >>> import torch
+    >>> from helpers.losses import OwnLoss
+    >>> loss = OwnLoss(lambda outputs, y: (outputs - y).abs(), of_values=True)
+    >>> loss(torch.zeros(2, 1), torch.tensor([1.0, 3.0]))
+    tensor(2.)
+    """
+
+    def __init__(self, function, of_values):
+        self.function, self.of_values = function, of_values
+        if isinstance(function, type):
+            raise ValueError(
+                f"loss is called as loss(outputs, y), and {function.__name__} is a class, which "
+                f'makes a loss. Give what it makes: loss={function.__name__}(reduction="none").'
+            )
+        if isinstance(function, nn.Module) and any(p.requires_grad for p in function.parameters()):
+            raise ValueError(
+                f"loss={name_of(function)}(...) has parameters of its own to train, and only those "
+                f"of module are trained. Give them requires_grad=False, or make them part of the "
+                f"module."
+            )
+
+    def __call__(self, outputs, y, reduction="mean"):
+        """Return the losses of rows, or their mean.
+
+        Raises
+        ------
+        ValueError
+            If the function returns anything but one number for each row, or numbers without a
+            gradient.
+        """
+        losses = self._call(outputs, y)
+        self._check(losses, outputs, y)
+        return losses.mean() if reduction == "mean" else losses
+
+    def side_by_side(self, outputs, y):
+        """Return the losses of networks side by side, shape (n_networks, n).
+
+        Parameters
+        ----------
+        outputs : Tensor of shape (n_networks, n_outputs, n)
+        y : Tensor of shape (n_networks, n)
+        """
+        return vmap(self._call)(outputs.movedim(-1, 1), y)
+
+    def _call(self, outputs, y):
+        outputs = outputs.reshape(y.shape) if self.of_values else outputs
+        try:
+            return self.function(outputs, y.clone())  # it may write to its targets
+        except Exception as error:
+            error.add_note(
+                f"loss was called as {name_of(self.function)}(outputs, y) with outputs of shape "
+                f"{tuple(outputs.shape)} and {outputs.dtype}, y of shape {tuple(y.shape)} and "
+                f"{y.dtype}."
+            )
+            raise
+
+    def _check(self, losses, outputs, y):
+        name, wrong = name_of(self.function), None
+        if losses is None:
+            wrong, cure = "None", "It lacks a return."
+        elif not isinstance(losses, torch.Tensor):
+            wrong = f"an object of type {type(losses).__name__}"
+            cure = "Compute with torch, which finds the gradients."
+        elif losses.shape != y.shape[:1]:
+            wrong = f"shape {tuple(losses.shape)}"
+            cure = 'Leave out .mean() and .sum(), and give losses of torch reduction="none".'
+            if losses.ndim > 1:
+                cure = "Take the mean or the sum over the numbers of each row, as .mean(1) does."
+        if wrong:
+            raise ValueError(
+                f"loss must return one number for each row, a tensor of shape ({len(y)},), so that "
+                f"rows can be weighted; {name} returned {wrong}. {cure}"
+            )
+        if outputs.requires_grad and not losses.requires_grad:
+            raise ValueError(
+                f"loss must be computed from outputs with operations that have a gradient; what "
+                f"{name} returned has none. It detaches outputs, computes in numpy, runs under "
+                f"torch.no_grad(), or counts errors."
+            )

@@ -1,0 +1,86 @@
+"""A schedule: what `lr` is multiplied by in each step of a training."""
+
+import math
+from numbers import Real
+
+import numpy as np
+import torch
+
+from helpers.arguments import name_of, plain
+
+
+def lr_factors(schedule, n_steps):
+    """Return what a schedule makes of `lr` in each step, an ndarray of shape (n_steps,).
+
+    All of them are asked for before the first step, so that a wrong one costs no training.
+
+    Parameters
+    ----------
+    schedule : callable
+        ``schedule(done)`` is called with the share of the steps that are done, from 0 to below 1.
+    n_steps : int
+        None if nobody knows, as in `partial_fit`.
+
+    Raises
+    ------
+    ValueError
+        If the number of steps is not known, or if the schedule returns no number, or one that is
+        negative or not finite.
+
+    Examples
+    --------
+    >>> from helpers.schedules import lr_factors
+    >>> lr_factors(lambda done: 1 - done, 4)
+    array([1.  , 0.75, 0.5 , 0.25])
+    """
+    if n_steps is None:
+        raise ValueError(
+            "schedule must know how much of the training is done, and partial_fit does not know "
+            "how many calls will come. Use fit, or schedule=None and set_params(lr=...) between "
+            "the calls."
+        )
+    factors = np.empty(n_steps)
+    for step in range(n_steps):
+        done = step / n_steps
+        call = f"{name_of(schedule)}({done:.3g})"
+        try:
+            factor = schedule(done)
+        except Exception as error:
+            error.add_note(f"schedule was called as {call}.")
+            raise
+        is_tensor = isinstance(factor, torch.Tensor) and not factor.ndim
+        number = plain(factor.item() if is_tensor else factor)
+        is_number = isinstance(number, Real) and not isinstance(number, bool)
+        if not is_number or not 0 <= number < math.inf:
+            raise ValueError(
+                f"schedule must return what lr is multiplied by, a finite number that is not "
+                f"negative, for the share of training that is done; {call} returned {factor!r}. "
+                f"Write, for instance, schedule=lambda done: 1 - done."
+            )
+        factors[step] = number
+    return factors
+
+
+def take_step(optimizer, factor):
+    """Have an optimizer take a step with `factor` times its lr.
+
+    Raises
+    ------
+    ValueError
+        If the optimizer sets its lr itself.
+    """
+    if factor == 1:  # nothing to do, and nothing that an optimizer of the user's must have
+        optimizer.step()
+        return
+    groups = optimizer.param_groups
+    rates = [group.get("lr") for group in groups]
+    for group, lr in zip(groups, rates, strict=True):
+        group["lr"] = None if lr is None else lr * factor
+    optimizer.step()
+    for group, lr in zip(groups, rates, strict=True):
+        if lr is None or group["lr"] != lr * factor:
+            raise ValueError(
+                f"The optimizer {type(optimizer).__name__} sets its learning rate itself, and so "
+                f"does schedule. Use one of them: schedule=None, or an optimizer without."
+            )
+        group["lr"] = lr

@@ -1,0 +1,157 @@
+"""The rows that `patience` watches: set aside by chance, by a splitter, or as the user says."""
+
+import copy
+import math
+import reprlib
+from numbers import Real
+
+import numpy as np
+import torch
+from sklearn.utils import check_consistent_length
+
+from helpers.arguments import name_of
+
+
+def split_rows(job, how, data, *, stratify):
+    """Set some of a job's rows aside for `patience` to watch.
+
+    Parameters
+    ----------
+    job : Job
+        Gets its `valid_rows`, and keeps the others in `rows`.
+    how : float, splitter of scikit-learn or list of (train, validation)
+        As `validation_fraction` of `TorchClassifier`.
+    data : tuple of X, y and groups
+        As given to `fit`. The rows of a group stay together, groups of None are none.
+    stratify : bool
+        Whether a share keeps the shares of the classes, and leaves the row of a class that has
+        only one to training. Groups go before.
+    """
+    *_, groups = data
+    if groups is not None:
+        check_consistent_length(job.y, groups)
+    if isinstance(how, Real):
+        split_by_chance(job, groups, how, stratify)
+    else:
+        split_as_told(job, how, data)
+
+
+def split_as_told(job, how, data):
+    """Set rows aside as a splitter or the user says; rows in neither part are not used.
+
+    The first split is taken or, where splits leave rows out, the first that leaves out fewest:
+    that of `TimeSeriesSplit` would train on the oldest few rows alone. Row numbers count all rows
+    given to `fit`; those of weight 0 are left out afterwards.
+    """
+    n_rows, owner = len(job.y), f"validation_fraction={_told(how)}"
+    if isinstance(how, type):
+        raise ValueError(f"{owner} is a class. Give an object of it.")
+    splits = splits_of(how, data, job, owner) if hasattr(how, "split") else how
+    best, most = None, -1
+    for split in splits:
+        parts = checked(split, n_rows, owner)
+        n_used = sum(map(len, parts))
+        if n_used > most:
+            best, most = parts, n_used
+        if most >= n_rows:
+            break
+    if best is None:
+        raise ValueError(f"{owner} makes no split of the {n_rows} rows given to fit.")
+    train, valid = (part[np.isin(part, job.rows.numpy())] for part in best)
+    if not len(train) or not len(valid):
+        raise ValueError(
+            f"{owner} leaves no row to {'watch' if len(train) else 'train on'}, of the {n_rows} "
+            f"given to fit. Give another split, or patience=None."
+        )
+    job.rows, job.valid_rows = torch.from_numpy(train), torch.from_numpy(valid)
+
+
+def splits_of(splitter, data, job, owner):
+    """Yield the splits of a splitter, which has the job's seed unless it has one of its own."""
+    splitter = copy.deepcopy(splitter)  # so that fit does not change it
+    if getattr(splitter, "random_state", "none") is None:
+        splitter.random_state = job.seed
+    try:
+        yield from splitter.split(*data)
+    except Exception as error:
+        error.add_note(
+            f"{owner} was to split the {len(job.y)} rows given to fit. What it needs of groups "
+            f"is given to fit as well: fit(X, y, groups=groups)."
+        )
+        raise
+
+
+def checked(split, n_rows, owner):
+    """Return the two parts of a split, arrays of row numbers; raise a ValueError if it is none."""
+    parts = [_numbers(part, n_rows) for part in split] if np.iterable(split) else []
+    if len(parts) != 2 or any(part is None for part in parts):
+        raise ValueError(
+            f"validation_fraction must be a share, a splitter of scikit-learn, or a list with one "
+            f"pair of arrays of row numbers, [(train, validation)]; got {reprlib.repr(split)} in "
+            f"place of such a pair."
+        )
+    rows = np.concatenate(parts)
+    for row in rows[(rows < 0) | (rows >= n_rows)][:1]:
+        raise ValueError(
+            f"{owner} names row {row}, but fit was given {n_rows} rows, 0 to {n_rows - 1}. In "
+            f"a search or a cross-validation these are the rows of one fold, which has numbers of "
+            f"its own; give a splitter there, such as TimeSeriesSplit() or GroupShuffleSplit()."
+        )
+    for row in np.intersect1d(*parts)[:1]:
+        raise ValueError(
+            f"{owner} has row {row} in both parts. patience must watch rows that are not trained "
+            f"on."
+        )
+    return parts
+
+
+def _numbers(part, n_rows):
+    """Return row numbers, of a mask as well; None of what is neither."""
+    part = np.asarray(part)
+    if part.dtype.kind == "b" and part.shape == (n_rows,):
+        return np.flatnonzero(part)
+    is_empty = part.shape == (0,)
+    return (
+        part.astype(np.int64) if is_empty or (part.ndim == 1 and part.dtype.kind in "iu") else None
+    )
+
+
+def _told(how):
+    """Return what a user wrote for a way to split, in short."""
+    if isinstance(how, type):
+        return how.__name__
+    return f"{name_of(how)}(...)" if hasattr(how, "split") else reprlib.repr(how)
+
+
+def split_by_chance(job, groups, fraction, stratify):
+    """Set a share of a job's rows aside, as drawn from its seed."""
+    # Imported here because it is slow to import and seldom needed.
+    from sklearn.model_selection import GroupShuffleSplit, ShuffleSplit, StratifiedShuffleSplit
+
+    rows = job.rows.numpy()
+    y = job.y.cpu().numpy()[rows]
+    single = np.zeros(len(rows), dtype=bool)
+    what, at_least = "rows", 1
+    if groups is not None:
+        groups = np.unique(np.asarray(groups)[rows], return_inverse=True)[1]
+        splitter, what, n_parts = GroupShuffleSplit, "groups", groups.max() + 1
+    elif stratify:
+        single = np.bincount(y)[y] == 1
+        splitter, n_parts = StratifiedShuffleSplit, len(rows) - single.sum()
+        at_least = len(np.unique(y[~single]))
+    else:
+        splitter, n_parts = ShuffleSplit, len(rows)
+    n_valid = math.ceil(fraction * n_parts)
+    if n_valid < at_least or n_parts - n_valid < at_least or not n_parts:
+        each = "one row of each class" if stratify and groups is None else "one"
+        raise ValueError(
+            f"patience sets aside validation_fraction={fraction} of the {what} to watch the loss, "
+            f"here {n_valid} of {n_parts}; it needs {each} there and {each} for training, "
+            f"{at_least} at least. Give more {what}, another validation_fraction, or patience=None."
+        )
+    splitter = splitter(1, test_size=fraction, random_state=job.seed)
+    kept = np.flatnonzero(~single)
+    train_part, valid_part = next(splitter.split(kept, y[kept], groups))
+    train_part = np.concatenate([kept[train_part], np.flatnonzero(single)])
+    job.rows = torch.from_numpy(rows[train_part])
+    job.valid_rows = torch.from_numpy(rows[kept[valid_part]])
