@@ -2,8 +2,9 @@
 
 from helpers import leakage
 from helpers.estimator import TorchClassifier, TorchRegressor
+from helpers.frozen import FrozenFeatures
 from helpers.fusing import fused
 from helpers.leakage import *  # noqa: F403
 from helpers.modules import MLP
 
-__all__ = ["MLP", "TorchClassifier", "TorchRegressor", "fused", *leakage.__all__]
+__all__ = ["MLP", "FrozenFeatures", "TorchClassifier", "TorchRegressor", "fused", *leakage.__all__]

@@ -6,6 +6,7 @@ from contextvars import ContextVar
 import torch
 
 from helpers.copies import put_back, weights_of
+from helpers.frozen import training_mode
 from helpers.modules import leaves_input
 from helpers.optimizers import make_optimizer, settings_of, state_of
 from helpers.outputs import check_gradients
@@ -126,7 +127,7 @@ def _train_epoch(job, optimizer, whole):
     else:
         batches = [_fresh(*whole)]
     losses = []
-    job.network.train()
+    training_mode(job.network)
     for X, y, weight in batches:
         optimizer.zero_grad()
         loss = _batch_loss(job, X, y, weight)
