@@ -2,9 +2,10 @@
 
 from helpers import leakage
 from helpers.estimator import TorchClassifier
+from helpers.frozen import FrozenFeatures
 from helpers.fusing import fused
 from helpers.leakage import *  # noqa: F403
 from helpers.modules import MLP
 from helpers.regressor import TorchRegressor
 
-__all__ = ["MLP", "TorchClassifier", "TorchRegressor", "fused", *leakage.__all__]
+__all__ = ["MLP", "FrozenFeatures", "TorchClassifier", "TorchRegressor", "fused", *leakage.__all__]

@@ -204,7 +204,7 @@ class TorchEstimator(ArgumentsMixin, CopyMixin, CallbackSupportMixin, BaseEstima
             looks_like = normalised_as(check_outputs(job.network, X, self._n_outputs))
             if looks_like and isinstance(self, ClassifierMixin):
                 X = take_rows(job.X, job.rows[:64]).to(X.device)
-                another = self.module(*widths, **arguments).to(X.device, X.dtype)
+                another = build(self.module, *widths, arguments, owner=owner).to(X.device, X.dtype)
                 warn_of_probabilities(another, X, looks_like, owner)
 
     def _resume(self, job):

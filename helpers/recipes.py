@@ -13,6 +13,7 @@ from helpers._compat import is_lazy
 from helpers.arguments import name_of
 from helpers.copies import copy_network
 from helpers.first_weights import SameEverywhere
+from helpers.frozen import frozen_parts
 
 # Words in the names of arguments: what stands for the width of the input, for that of the output,
 # and what for neither.
@@ -26,12 +27,14 @@ SETTING = {"unit", "units", "layer", "layers", "neuron", "neurons", "nodes", "de
 }
 
 _HOW_TO_COPY = """ Weights that were
-trained before are copied inside it, and must come from rows that no fold is tested on:
+trained before must come from rows that no fold is tested on. If they are to stay as they are, put
+the network in front, make_pipeline(FrozenFeatures(encoder), ...), or freeze it in the recipe:
+    layers = encoder.requires_grad_(False)
+If they are to be trained on, copy them in the recipe:
     layers = copy.deepcopy(encoder)
-or, if they are in a file:
+or, from a file:
     layers = Encoder()
-    layers.load_state_dict(torch.load("encoder.pt"))
-In both cases, layers.requires_grad_(False) keeps them as they are."""
+    layers.load_state_dict(torch.load("encoder.pt"))"""
 
 
 def build(recipe, n_features, n_outputs, arguments, *, owner):
@@ -51,15 +54,15 @@ def build(recipe, n_features, n_outputs, arguments, *, owner):
     Returns
     -------
     nn.Module
-        What the recipe returned, or a copy if the recipe keeps its networks: what it keeps is
-        never trained.
+        What the recipe returned, or a copy if the recipe keeps its networks, or uses frozen parts
+        again: what it keeps is never trained, or moved to another precision.
 
     Raises
     ------
     TypeError
         If `recipe` is an `nn.Module` instance or is not callable, does not take the two widths,
         has no argument of a given name, returns no `nn.Module` or nothing to train, or returns
-        weights that it has handed out before.
+        weights that it has handed out before and that training could change.
     """
     check_recipe(recipe, arguments, owner)
     name = name_of(recipe)
@@ -77,7 +80,7 @@ def build(recipe, n_features, n_outputs, arguments, *, owner):
         gc.collect(1)  # a network that refers to itself goes only now
     if _gone(traces):
         return network
-    return copy_network(network, f"{name} keeps the networks that it returns, so each is copied")
+    return copy_network(network, f"{name} keeps what it returns, so each network is copied")
 
 
 def _first_of_two(call, name):
@@ -88,9 +91,13 @@ def _first_of_two(call, name):
     if not isinstance(first, nn.Module):
         raise TypeError(f"{name} must return a torch.nn.Module; got {type(first).__name__}.")
     if not any(p.requires_grad for p in first.parameters()):
-        raise TypeError(f"{name} must return a network with parameters to train; it has none.")
+        cure = " All that it has are frozen: add a layer to train." if _storages(first) else ""
+        raise TypeError(
+            f"{name} must return a network with parameters to train; it has none.{cure}"
+        )
     storages = [{s.data_ptr(): s for s in _storages(network)} for network in (first, second)]
-    if shared := storages[0].keys() & storages[1].keys():
+    shared = storages[0].keys() & storages[1].keys()
+    if shared & (_changing(first) | _changing(second)):
         mend = "" if shared == storages[0].keys() else _HOW_TO_COPY  # some layers are from outside
         raise TypeError(
             f"{name} returned the same weights twice, so that what one fold learns would reach "
@@ -107,6 +114,14 @@ def _storages(network):
     """Return the memory in which a network keeps its parameters and buffers."""
     tensors = [t for t in (*network.parameters(), *network.buffers()) if not is_lazy(t)]
     return [t.untyped_storage() for t in tensors if t.numel()]
+
+
+def _changing(network):
+    """Return where the parameters and buffers are, as numbers, that training would change."""
+    still = {id(buffer) for part in frozen_parts(network) for buffer in part.buffers()}
+    still |= {id(parameter) for parameter in network.parameters() if not parameter.requires_grad}
+    tensors = [t for t in (*network.parameters(), *network.buffers()) if not is_lazy(t)]
+    return {t.untyped_storage().data_ptr() for t in tensors if id(t) not in still and t.numel()}
 
 
 def _references(network):

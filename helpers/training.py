@@ -6,6 +6,7 @@ from contextvars import ContextVar
 import torch
 
 from helpers.copies import put_back, weights_of
+from helpers.frozen import training_mode
 from helpers.modules import leaves_input
 from helpers.optimizers import make_optimizer, settings_of, state_of
 from helpers.outputs import check_gradients
@@ -127,7 +128,7 @@ def _train_epoch(job, optimizer, whole):
     else:
         batches = [_fresh(*whole)]
     losses = []
-    job.network.train()
+    training_mode(job.network)
     for step, (X, y, weight) in enumerate(batches):
         if job.augment is not None:
             X = job.augment(X, job.seed, epoch, step)

@@ -86,7 +86,8 @@ class BatchedDropout(nn.Module):
         super().__init__()
         if chance.device.type != "cpu":
             raise RuntimeError("its dropout draws on a GPU, which has an order of its own")
-        self.kind, self.p, self.chance = type(layer), layer.p, chance
+        self.kind, self.chance = type(layer), chance
+        self.p = layer.p if layer.training else 0.0  # in a frozen part it drops nothing
         chance.used = True
 
     def forward(self, X):

@@ -6,6 +6,7 @@ import torch
 from torch import nn
 from torch.func import functional_call, vmap
 
+from helpers.frozen import training_mode
 from helpers.fusing.chance import DROPOUTS, BatchedDropout
 from helpers.fusing.convolutions import BatchedConv, BatchedFlatten, BatchedPool
 from helpers.fusing.norms import BATCH_NORMS, BatchedBatchNorm, BatchedRowNorm
@@ -29,6 +30,7 @@ def batched(network, stored, chance):
         Draws the dropout masks of all.
     """
     network = copy.deepcopy(network)
+    training_mode(network)  # so that each layer sees whether it is of a frozen part
     # By identity, since a tensor that has two names is stored under the first.
     of_all = {
         id(tensor): stored[name]
@@ -88,11 +90,18 @@ class Vmapped(nn.Module):
         super().__init__()
         named = (*module.named_parameters(), *module.named_buffers())
         self.tensors = {name: of_all[id(tensor)] for name, tensor in named}
+        self.frozen = [part for part in module.modules() if not part.training]
         for parent in list(module.modules()):
             for name, child in parent._modules.items():
                 if layer := _layer(child, of_all, chance, NOT_BY_VMAP):
                     parent._modules[name] = OutsideVmap(child, layer)
         self.module = module
+
+    def train(self, mode=True):
+        super().train(mode)
+        for part in self.frozen:
+            part.training = False
+        return self
 
     def forward(self, X):
         def call(tensors, X):

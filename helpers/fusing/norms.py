@@ -21,6 +21,7 @@ class BatchedBatchNorm(nn.Module):
     def __init__(self, layer, tensors, chance):
         super().__init__()
         self.eps, self.momentum, self.chance = layer.eps, layer.momentum, chance
+        self.frozen = not layer.training
         chance.used = True
         self.weight, self.bias = tensors.get("weight"), tensors.get("bias")
         self.mean, self.var = tensors.get("running_mean"), tensors.get("running_var")
@@ -28,7 +29,7 @@ class BatchedBatchNorm(nn.Module):
 
     def forward(self, X):
         tracks = self.mean is not None
-        if tracks and not self.training:
+        if tracks and (self.frozen or not self.training):
             return self._native(X, training=False)
         if self.chance.padded and X.shape[-1] != self.chance.width:
             raise RuntimeError("it has BatchNorm where rows are not the first axis")

@@ -15,6 +15,7 @@ from dataclasses import replace
 import numpy as np
 import torch
 
+from helpers.frozen import training_mode
 from helpers.fusing.chance import DROPOUTS
 from helpers.fusing.comparison import (
     NOT_FINITE,
@@ -97,7 +98,7 @@ def why_impure(job, network, outside):
     given = X.clone()
     seed_generators(job.seed + 1, job.y.device)
     generators = states_of_generators(job.y.device)
-    network.train()
+    training_mode(network)
     loss = replace(job, network=network).mean_loss(X, y, weight)
     loss.backward()
     drawn = states_of_generators(job.y.device) != generators
