@@ -1,6 +1,7 @@
 """Honest Splits: PyTorch networks driven by scikit-learn, without leaks."""
 
 from helpers import leakage
+from helpers.datasets import rows_of, y_of
 from helpers.estimator import TorchClassifier
 from helpers.frozen import FrozenFeatures
 from helpers.fusing import fused
@@ -8,4 +9,13 @@ from helpers.leakage import *  # noqa: F403
 from helpers.modules import MLP
 from helpers.regressor import TorchRegressor
 
-__all__ = ["MLP", "FrozenFeatures", "TorchClassifier", "TorchRegressor", "fused", *leakage.__all__]
+__all__ = [
+    "MLP",
+    "FrozenFeatures",
+    "TorchClassifier",
+    "TorchRegressor",
+    "fused",
+    "rows_of",
+    "y_of",
+    *leakage.__all__,
+]

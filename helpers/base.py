@@ -5,39 +5,36 @@ from contextlib import nullcontext
 
 import numpy as np
 import torch
-from scipy import sparse
 from sklearn.base import BaseEstimator, ClassifierMixin, RegressorMixin
 from sklearn.callback import CallbackSupportMixin, with_callbacks
-from sklearn.utils import check_random_state
-from sklearn.utils.validation import check_is_fitted, validate_data
+from sklearn.utils.validation import check_is_fitted
 
 from helpers._compat import _check_sample_weight
-from helpers.arguments import ArgumentsMixin, check_parameters, same
+from helpers.arguments import ArgumentsMixin, check_parameters
 from helpers.augmentation import Augmentation
 from helpers.copies import CopyMixin, unchanged_on_failure
 from helpers.jobs import Job, report_epochs
 from helpers.labels import check_weights
 from helpers.losses import OwnLoss
 from helpers.modules import MLP
+from helpers.networks import NetworkMixin
 from helpers.optimizers import check_optimizer
-from helpers.outputs import check_outputs, normalised_as, warn_of_probabilities
 from helpers.parameters import CONSTRAINTS, NUMBERS
-from helpers.recipes import build
+from helpers.rows import check_rows
 from helpers.schedules import lr_factors
 from helpers.tensors import (
     as_tensor,
     as_torch_starts,
     choose_device,
     chunks,
-    private_rng,
-    seed_generators,
     take_rows,
+    torch_dtype,
 )
 from helpers.training import train
 from helpers.validation_rows import split_rows
 
 
-class TorchEstimator(ArgumentsMixin, CopyMixin, CallbackSupportMixin, BaseEstimator):
+class TorchEstimator(ArgumentsMixin, NetworkMixin, CopyMixin, CallbackSupportMixin, BaseEstimator):
     """Base of `TorchClassifier` and `TorchRegressor`, which add what concerns the target."""
 
     _parameter_constraints = CONSTRAINTS
@@ -148,24 +145,21 @@ class TorchEstimator(ArgumentsMixin, CopyMixin, CallbackSupportMixin, BaseEstima
         optimizer_arguments = check_optimizer(
             self.optimizer, self._arguments_of("optimizer__"), owner=owner
         )
-        X, y = validate_data(
+        X, y = check_rows(
             self,
             X,
             self._plain_target(y),
-            accept_sparse="csr",
-            dtype=self._dtype if resume else [np.float32, np.float64],
             y_numeric=isinstance(self, RegressorMixin),
             reset=not resume,
         )
         device, of_values = choose_device(self.device), isinstance(self, RegressorMixin)
-        target = self._encode(y, X.dtype, classes, resume)
-        weight = self._row_weight(X, y, sample_weight, partial)
+        target = self._encode(y, self._dtype, classes, resume)
+        weight = self._row_weight(y, sample_weight, partial)
         rows = np.arange(len(y)) if weight is None else np.flatnonzero(weight)
         if weight is not None:
             weight = as_tensor(check_weights(weight, rows, scale=not partial)).to(device)
-        self._dtype = X.dtype
         return Job(
-            X=X if sparse.issparse(X) else as_tensor(X).to(device),
+            X=as_tensor(X).to(device) if isinstance(X, np.ndarray) else X,
             y=as_tensor(target).to(device),
             weight=weight,
             rows=as_tensor(rows),
@@ -176,71 +170,40 @@ class TorchEstimator(ArgumentsMixin, CopyMixin, CallbackSupportMixin, BaseEstima
             epochs=1 if partial else settings["epochs"],
             batch_size=settings["batch_size"],
             n_outputs=self._n_outputs,
+            converted_to=torch_dtype(self._dtype),
             optimizer_arguments=optimizer_arguments,
             augment=None if self.augment is None else Augmentation(self.augment),
             clip=settings["clip"],
         )
 
-    def _row_weight(self, X, y, sample_weight, partial):
+    def _row_weight(self, y, sample_weight, partial):
         """Return the weight of each row, shape (n_rows,), or None where all are equal."""
         if sample_weight is None:
             return None
-        return _check_sample_weight(sample_weight, X, dtype=X.dtype, ensure_non_negative=True)
-
-    def _start(self, job, settings):
-        """Give the job a new network."""
-        seed = settings["random_state"]
-        if seed is None:  # fresh entropy, so that numpy's global generator stays as it is
-            seed = np.random.SeedSequence().generate_state(1)[0]
-        job.seed = self._seed = check_random_state(seed).randint(np.iinfo(np.int32).max)
-        self._recipe = self._current_recipe()
-        owner = type(self).__name__
-        X = take_rows(job.X, job.rows[:2]).to(job.y.device)
-        widths, arguments = (X.shape[1], self._n_outputs), self._arguments_of("module__")
-        with private_rng(X.device):
-            seed_generators(job.seed, X.device)
-            network = build(self.module, *widths, arguments, owner=owner)
-            job.network = network.to(X.device, X.dtype)
-            looks_like = normalised_as(check_outputs(job.network, X, self._n_outputs))
-            if looks_like and isinstance(self, ClassifierMixin):
-                X = take_rows(job.X, job.rows[:64]).to(X.device)
-                another = build(self.module, *widths, arguments, owner=owner).to(X.device, X.dtype)
-                warn_of_probabilities(another, X, looks_like, owner)
-
-    def _resume(self, job):
-        """Give the job our network and what its optimizer remembers."""
-        if not same(self._recipe, self._current_recipe()):
-            raise ValueError(
-                "partial_fit continues the network it has, but module, optimizer or their "
-                "arguments were changed since; call fit to start anew."
-            )
-        job.network = self.module_.to(job.y.device)
-        job.optimizer_state = copy.deepcopy(self._optimizer_state)
-        job.optimizer_settings = self._optimizer_settings
-        job.seed, job.history = self._seed, list(self.history_)
-
-    def _current_recipe(self):
-        """Return what a network and its optimizer are built from."""
-        return self.module, self._arguments, self.optimizer
+        return _check_sample_weight(sample_weight, y, dtype=self._dtype, ensure_non_negative=True)
 
     def _outputs(self, X):
         """Return the network's outputs for `X`, a tensor of shape (n_rows, n_outputs)."""
         check_is_fitted(self)
-        X = validate_data(self, X, reset=False, accept_sparse="csr", dtype=self._dtype)
-        X = X if sparse.issparse(X) else as_tensor(X)
-        device = next(self.module_.parameters()).device
+        X = check_rows(self, X, reset=False)
+        X = as_tensor(X) if isinstance(X, np.ndarray) else X
+        where = next(self.module_.parameters()).device, torch_dtype(self._dtype)
         self.module_.eval()
-        with as_torch_starts(device), torch.no_grad():
-            parts = [
-                self.module_(take_rows(X, rows).to(device)).cpu()
-                for rows in chunks(torch.arange(X.shape[0]))
-            ]
-        return torch.cat(parts)
+        with as_torch_starts(where[0]), torch.no_grad():
+            whole = None
+            for rows in chunks(torch.arange(X.shape[0]), self._row_shape):
+                outputs = self.module_(take_rows(X, rows).to(*where)).cpu()
+                if whole is None:
+                    # Small tensors that are kept would lie where the rows of the next part could,
+                    # and memory would grow from part to part.
+                    whole = outputs.new_empty(X.shape[0], self._n_outputs)
+                whole[rows] = outputs
+        return whole
 
     def __sklearn_is_fitted__(self):
         return hasattr(self, "module_")
 
     def __sklearn_tags__(self):
         tags = super().__sklearn_tags__()
-        tags.input_tags.sparse = True
+        tags.input_tags.sparse = tags.input_tags.three_d_array = True
         return tags

@@ -160,13 +160,13 @@ class TorchClassifier(ClassifierMixin, TorchEstimator):
         self._n_outputs = len(self.classes_)
         return np.searchsorted(self.classes_, y)
 
-    def _row_weight(self, X, y, sample_weight, partial):
-        weight = super()._row_weight(X, y, sample_weight, partial)
+    def _row_weight(self, y, sample_weight, partial):
+        weight = super()._row_weight(y, sample_weight, partial)
         if self.class_weight is None:
             return weight
         of_class = class_weights(self.class_weight, y, self.classes_, weight, partial)
         with np.errstate(over="ignore"):  # told when the weights are added up
-            of_class = of_class.astype(X.dtype)
+            of_class = of_class.astype(self._dtype)
             return of_class if weight is None else weight * of_class
 
     @with_callbacks

@@ -19,9 +19,10 @@ class Job:
     ----------
     network : nn.Module
         Trained in place.
-    X : Tensor or scipy CSR array of shape (n_rows, n_features)
+    X : Tensor, scipy CSR array, or `helpers.datasets.Rows`, of shape (n_rows, *shape of a row)
+        uint8, or of `dtype`.
     y : Tensor of shape (n_rows,)
-        Class numbers (int64) or values (dtype of `X`).
+        Class numbers (int64) or values (of `dtype`).
     weight : Tensor of shape (n_rows,) or None
         Weight of each row in the loss; 1 on average, but in `partial_fit`.
     rows, valid_rows : Tensor of int64, or None
@@ -37,6 +38,8 @@ class Job:
         Width of the network's output.
     epochs, batch_size, patience : int
         `batch_size` None is all rows at once; `patience` None never stops early.
+    converted_to : torch.dtype
+        What batches of an `X` that is no tensor of floats become.
     seed : int
         Epoch e, counted from 1, draws its order of rows from ``seed + e`` and its dropout masks
         from `helpers.training.dropout_seed`.
@@ -72,6 +75,7 @@ class Job:
     epochs: int
     batch_size: int | None
     n_outputs: int = 1
+    converted_to: torch.dtype = torch.float32
     network: torch.nn.Module | None = None
     seed: int = 0
     valid_rows: torch.Tensor | None = None
@@ -86,6 +90,12 @@ class Job:
     augment: Callable | None = None
     lr_factors: np.ndarray | None = None
     clip: float | None = None
+
+    @property
+    def dtype(self):
+        """Precision of weights and batches."""
+        is_float = isinstance(self.X, torch.Tensor) and self.X.is_floating_point()
+        return self.X.dtype if is_float else self.converted_to
 
     @property
     def in_batches(self):
@@ -106,7 +116,7 @@ class Job:
 
     def take(self, rows):
         """Return (X, y, weight) of some rows, copied."""
-        X = take_rows(self.X, rows).to(self.y.device)
+        X = take_rows(self.X, rows).to(self.y.device, self.dtype)
         return X, self.y[rows], None if self.weight is None else self.weight[rows]
 
     def mean_loss(self, X, y, weight):

@@ -1,5 +1,6 @@
 """MLP, the default network."""
 
+import math
 from itertools import pairwise
 from numbers import Integral, Real
 
@@ -14,8 +15,8 @@ class MLP(nn.Module):
 
     Parameters
     ----------
-    n_features : int
-        Width of the input.
+    n_features : int or tuple of int
+        Width of the input, or the shape of a row, which is flattened.
     n_outputs : int
         Width of the output: the number of classes, or 1 for a regressor.
     hidden : int or sequence of int, default=32
@@ -38,11 +39,12 @@ class MLP(nn.Module):
 
     def __init__(self, n_features, n_outputs, *, hidden=32, dropout=0.0):
         super().__init__()
-        widths = [n_features, *_widths(hidden)]
+        flat = isinstance(n_features, tuple)
+        widths = [math.prod(n_features) if flat else n_features, *_widths(hidden)]
         dropout = plain(dropout)
         if isinstance(dropout, bool) or not isinstance(dropout, Real) or not 0 <= dropout <= 1:
             raise ValueError(f"dropout must be a number between 0 and 1; got {dropout!r}.")
-        layers = []
+        layers = [nn.Flatten()] if flat else []
         for n_in, n_out in pairwise(widths):
             layers += [nn.Linear(n_in, n_out), nn.ReLU()]
             if dropout:
@@ -50,7 +52,7 @@ class MLP(nn.Module):
         self.layers = nn.Sequential(*layers, nn.Linear(widths[-1], n_outputs))
 
     def forward(self, X):
-        """Map rows of shape (n, n_features) to outputs of shape (n, n_outputs)."""
+        """Map rows, (n, n_features) or (n, *shape of a row), to outputs, (n, n_outputs)."""
         return self.layers(X)
 
 

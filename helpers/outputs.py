@@ -7,11 +7,13 @@ import warnings
 import torch
 from torch.func import functional_call
 
+from helpers.shapes import why_not
+
 STATES = 8  # random weights with which outputs that look like probabilities are looked at again
 
 
 def check_outputs(network, X, n_outputs):
-    """Return what a new network answers to `X`, (n, n_features): outputs, (n, n_outputs).
+    """Return what a new network answers to `X`, (n, *shape of a row): outputs, (n, n_outputs).
 
     Raises
     ------
@@ -25,18 +27,19 @@ def check_outputs(network, X, n_outputs):
             outputs = network(X.clone())
     except torch.OutOfMemoryError:
         raise
-    except (RuntimeError, IndexError) as error:
-        if not re.search("dtype|shape|size|dimension|index", str(error)):
+    except (RuntimeError, IndexError, ValueError) as error:
+        if not re.search("dtype|shape|size|dimension|index|indices|input", str(error)):
             raise
-        mend = "Its first layer must be as wide as the recipe's first argument, n_features."
-        if "dtype" in str(error):
-            mend = "The network has the precision of X; do not cast inside it, cast X."
         raise ValueError(
-            f"{name} cannot take rows of {X.shape[1]} numbers, here shape {tuple(X.shape)} and "
-            f"{X.dtype}: {error}. {mend}"
+            f"{name} cannot take rows of {_row_in_words(X)}, here shape {tuple(X.shape)} and "
+            f"{X.dtype}: {error}. {why_not(X, str(error))}"
         ) from error
     check_type(network, outputs, X, n_outputs)
     return outputs
+
+
+def _row_in_words(X):
+    return f"{X.shape[1]} numbers" if X.ndim == 2 else f"shape {tuple(X.shape[1:])}"
 
 
 def check_type(network, outputs, X, n_outputs):
@@ -55,6 +58,8 @@ def check_type(network, outputs, X, n_outputs):
             mend = "Do not squeeze or flatten it in forward."
         elif outputs.ndim == 3:
             mend = "Of the answers to each step of a sequence, return the last: outputs[:, -1]."
+        elif outputs.ndim > 3:
+            mend = "Put nn.Flatten() before the first linear layer, or pool over the other axes."
     if wrong:
         raise ValueError(
             f"{type(network).__name__} must return {n_outputs} outputs for each row, a tensor of "
@@ -111,7 +116,7 @@ def warn_of_probabilities(network, X, kind, owner):
     ----------
     network : nn.Module
         One like that which is to be trained; it is asked with random weights, and keeps its own.
-    X : Tensor of shape (n, n_features)
+    X : Tensor of shape (n, *shape of a row)
     kind : str
         What its outputs looked like.
     owner : str

@@ -14,10 +14,13 @@ from helpers.arguments import name_of
 from helpers.copies import copy_network
 from helpers.first_weights import SameEverywhere
 from helpers.frozen import frozen_parts
+from helpers.shapes import about_input
 
 # Words in the names of arguments: what stands for the width of the input, for that of the output,
 # and what for neither.
-INPUT = {"in", "input", "inputs", "feature", "features", "nin", "din", "indim", "cols", "columns"}
+INPUT = {"in", "input", "inputs", "feature", "features", "nin", "din", "indim", "cols"} | {
+    *("columns", "shape")
+}
 OUTPUT = {"out", "output", "outputs", "class", "classes", "nout", "dout", "outdim", "target"} | {
     *("targets", "label", "labels", "logits", "nclasses", "noutputs")
 }
@@ -44,8 +47,10 @@ def build(recipe, n_features, n_outputs, arguments, *, owner):
     ----------
     recipe : callable
         Called as ``recipe(n_features, n_outputs, **arguments)``; returns a new `nn.Module`.
-    n_features, n_outputs : int
-        Widths of the network's input and output.
+    n_features : int or tuple of int
+        Width of the network's input, or the shape of a row that is no vector.
+    n_outputs : int
+        Width of its output.
     arguments : dict
         The recipe's own arguments by name.
     owner : str
@@ -73,6 +78,8 @@ def build(recipe, n_features, n_outputs, arguments, *, owner):
         except Exception as error:
             given = [f"{n_features}, {n_outputs}", *(f"{n}={v!r}" for n, v in arguments.items())]
             error.add_note(f"{owner} called the recipe as {name}({', '.join(given)}).")
+            if said := about_input(recipe, n_features, n_outputs, arguments, error):
+                raise TypeError(said) from error
             raise
 
     network, traces = _first_of_two(call, name)

@@ -1,5 +1,6 @@
 """From numpy to torch: memory, devices, randomness, and one guard for torch's global state."""
 
+import math
 import os
 import threading
 import warnings
@@ -9,7 +10,8 @@ import numpy as np
 import torch
 from scipy import sparse
 
-CHUNK = 4096  # rows in one forward pass outside training
+# Rows in one forward pass outside training, and numbers in them: images are large.
+CHUNK, CHUNK_NUMBERS = 4096, 2**20
 
 
 class _Guard:
@@ -48,16 +50,27 @@ def as_tensor(array):
         return torch.from_numpy(array)
 
 
+def torch_dtype(dtype):
+    """Return torch's name for a dtype of numpy."""
+    return getattr(torch, np.dtype(dtype).name)
+
+
 def take_rows(X, rows):
-    """Copy some rows (int64 tensor) of a tensor, or of a CSR array made dense."""
-    if sparse.issparse(X):
-        return torch.from_numpy(X[rows.numpy()].toarray())
-    return X[rows]
+    """Copy some rows (int64 tensor) of a tensor, a CSR array, made dense, or `Rows`, loaded."""
+    if isinstance(X, torch.Tensor):
+        return X[rows]
+    rows = rows.numpy()
+    return torch.from_numpy(X[rows].toarray() if sparse.issparse(X) else X.loaded(rows))
 
 
-def chunks(rows):
-    """Split rows into parts small enough for one forward pass outside training."""
-    return rows.split(CHUNK)
+def chunk_size(shape):
+    """Return how many rows of a shape are few enough for one forward pass outside training."""
+    return max(1, min(CHUNK, CHUNK_NUMBERS // math.prod(shape)))
+
+
+def chunks(rows, shape):
+    """Split the numbers of rows of a shape into parts for one forward pass outside training."""
+    return rows.split(chunk_size(shape))
 
 
 def choose_device(name):

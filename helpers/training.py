@@ -98,7 +98,7 @@ class Progress:
 
 def _whole(job):
     """Return (X, y, weight) of all training rows, and room for a copy of X, None if needless."""
-    everything = len(job.rows) == len(job.y) and isinstance(job.X, torch.Tensor)
+    everything = len(job.rows) == len(job.y) and getattr(job.X, "dtype", None) is job.dtype
     X, y, weight = (job.X, job.y, job.weight) if everything else job.take(job.rows)
     return X, y, weight, None if leaves_input(job.network) else torch.empty_like(X)
 
@@ -124,10 +124,13 @@ def _train_epoch(job, optimizer, whole):
     epoch = len(job.history) + 1
     seed_generators(dropout_seed(job.seed, epoch), job.y.device)
     if whole is None:
-        batches = map(job.take, row_order(job, epoch).split(job.batch_size))
+        orders = row_order(job, epoch).split(job.batch_size)
+        batches = map(job.take, orders)
     else:
-        batches = [_fresh(*whole)]
-    losses = []
+        orders, batches = [job.rows], [_fresh(*whole)]
+    # One tensor for all: if each were kept, it would lie where the next batch could, and memory
+    # would grow from step to step.
+    losses = job.y.new_empty(len(orders), dtype=job.dtype)
     training_mode(job.network)
     for step, (X, y, weight) in enumerate(batches):
         if job.augment is not None:
@@ -135,13 +138,14 @@ def _train_epoch(job, optimizer, whole):
         optimizer.zero_grad()
         loss = _batch_loss(job, X, y, weight)
         loss.backward()
-        if not losses and not job.history:
+        if step == 0 and not job.history:
             check_gradients(job.network)
         if job.clip is not None:
             torch.nn.utils.clip_grad_norm_(job.network.parameters(), job.clip)
         take_step(optimizer, job.lr_factor(epoch, step))
-        losses.append((loss.detach(), len(y)))
-    return sum(loss.item() * n for loss, n in losses) / len(job.rows)
+        losses[step] = loss.detach()
+    of_rows = zip(losses.tolist(), map(len, orders), strict=True)
+    return sum(loss * n_rows for loss, n_rows in of_rows) / len(job.rows)
 
 
 def _batch_loss(job, X, y, weight):
@@ -169,13 +173,17 @@ def _validation_loss(job):
     """Return the mean loss of the validation rows, dropout off, a float."""
     job.network.eval()
     with torch.no_grad():
-        losses = [(job.mean_loss(*job.take(r)), len(r)) for r in chunks(job.valid_rows)]
-    return sum(loss.item() * n for loss, n in losses) / len(job.valid_rows)
+        total = sum(
+            job.mean_loss(*job.take(rows)).item() * len(rows)
+            for rows in chunks(job.valid_rows, job.X.shape[1:])
+        )
+    return total / len(job.valid_rows)
 
 
 def _divergence(job, row):
     """Return the error that names the cause of a loss or weight that is not finite."""
-    largest = {"input": abs(job.X).max()}
+    batches = chunks(job.rows, job.X.shape[1:])
+    largest = {"input": max(abs(job.take(rows)[0]).max() for rows in batches)}
     cures = {"input": "scale X, for instance with make_pipeline(StandardScaler(), ...)"}
     if job.y.is_floating_point():
         largest["target"] = abs(job.y).max()

@@ -61,7 +61,7 @@ def compare(jobs, lr, unequal, unequal_valid):
         alone, again = [train_copy(job) for job in copies()], train_copy(copies()[0])
     except Exception as error:
         return failure_of(error)
-    tolerance = _TOLERANCE[jobs[0].X.dtype]
+    tolerance = _TOLERANCE[jobs[0].dtype]
     if difference(before[0], alone[0], again, tolerance):
         return "two equal training steps of it give different weights"
     try:

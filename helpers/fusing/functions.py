@@ -44,7 +44,7 @@ def why_loss_changes(job):
     except Exception:  # it cannot be copied, and is taken for one that keeps nothing
         return None
     y = job.y[job.rows[:4]]
-    outputs = torch.zeros(len(y), job.n_outputs, dtype=job.X.dtype, device=y.device)
+    outputs = torch.zeros(len(y), job.n_outputs, dtype=job.dtype, device=y.device)
     try:
         OwnLoss(loss, job.loss.of_values)(outputs.requires_grad_(), y)
         if digest(loss) != before or outside.changed():

@@ -1,11 +1,13 @@
 """Which networks can be trained as one, and what becomes of the others."""
 
+import math
 import warnings
 
 import torch
 from scipy import sparse
 from torch.nn.modules import module as torch_module
 
+from helpers.datasets import Rows
 from helpers.fusing.comparison import ROWS_DEPEND
 from helpers.fusing.content import Incomparable, contents, structure
 from helpers.fusing.functions import contents_of_functions, why_incomparable, why_loss_changes
@@ -132,11 +134,17 @@ def stack_key(job):
         for name, value in sorted(job.optimizer_arguments.items())
     )
     return (
-        *(structure(job.network), job.X.shape[1:], job.X.dtype, job.y.dtype, job.y.device),
+        *(structure(job.network), job.X.shape[1:], job.X.dtype, job.dtype),
+        *(source(job.X), job.y.dtype, job.y.shape[1:], job.y.device),
         *(contents_of_functions(job), known_name(job.optimizer), arguments),
         *(job.in_batches and job.batch_size, job.n_steps),
         *(job.valid_rows is None, len(job.history), steps_taken),
     )
+
+
+def source(X):
+    """Return where rows come from that are not in memory: those of one stack have one Dataset."""
+    return (id(X.dataset), id(X.load)) if isinstance(X, Rows) else None
 
 
 def difference(one, other):
@@ -178,7 +186,7 @@ def numbers_in(job):
     """Return how many numbers a job adds to a stack."""
     n_rows = job.batch_size if job.in_batches else len(job.rows)
     n_parameters = sum(p.numel() for p in job.network.parameters())
-    return n_rows * job.X[0].numel() + 4 * n_parameters
+    return n_rows * math.prod(job.X.shape[1:]) + 4 * n_parameters
 
 
 def warn(name, reason, n_fits):

@@ -1,5 +1,6 @@
 """The networks of a stack in parts, one for each core, where the clock says that it pays."""
 
+import math
 import os
 import threading
 from itertools import pairwise
@@ -10,7 +11,7 @@ from helpers.fusing.chance import Chance
 from helpers.fusing.layers import Vmapped, batched, mixes_rows
 from helpers.fusing.optimizer import BatchedOptimizer
 from helpers.losses import OwnLoss
-from helpers.tensors import CHUNK, flushed_denormals
+from helpers.tensors import chunk_size, flushed_denormals
 
 # A stack is cut at multiples of so many networks. What the processor takes in one instruction (16
 # numbers, and torch takes two at a time) then never spans two parts, and no part but the last has
@@ -139,7 +140,7 @@ class Part:
         outputs = self.network(X.movedim(1, -1))
         if isinstance(self.loss, OwnLoss):
             return self.loss.side_by_side(outputs, y)
-        return self.loss(outputs, y, reduction="none")
+        return self.loss(outputs, y.movedim(1, -1), reduction="none")
 
     @torch.no_grad()
     def validation_losses(self, stack, rows, y, weight, n_rows, stopped):
@@ -148,13 +149,14 @@ class Part:
         self.network.eval()
         totals = 0
         # Where rows of a batch act on each other, batches must be those of a network alone.
-        as_alone = mixes_rows(self.network) or isinstance(self.loss, OwnLoss)
-        size = CHUNK if as_alone else max(1, 2**16 // len(stack.jobs))
+        shape = stack.X.shape[1:]
+        size = chunk_size(shape)
+        if not mixes_rows(self.network) and not isinstance(self.loss, OwnLoss):
+            size = max(1, min(2**16, 2**22 // math.prod(shape)) // len(stack.jobs))
         for columns in torch.arange(rows.shape[1], device=rows.device).split(size):
             own = (n_rows[:, 0] - columns[0]).clamp(0, len(columns))
             self.chance.begin_step(own, len(columns))
-            X = stack.X.index_select(0, rows[:, columns].flatten())
-            losses = self.losses(X.view(len(rows), len(columns), *X.shape[1:]), y[:, columns])
+            losses = self.losses(stack.rows(rows[:, columns]), y[:, columns])
             totals = totals + (losses * weight[:, columns]).sum(1, dtype=torch.float64)
         return totals
 

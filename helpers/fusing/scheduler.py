@@ -16,6 +16,7 @@ from multiprocessing import TimeoutError  # the one that joblib raises
 
 import torch
 
+from helpers.datasets import Rows
 from helpers.fusing.grouping import train_together
 from helpers.fusing.tasks import Task
 from helpers.tensors import holds_private_rng
@@ -177,6 +178,7 @@ class Scheduler:
 
 
 def bytes_of(job):
-    """Return the size of a job's rows."""
-    X = job.X if isinstance(job.X, torch.Tensor) else job.X.data
-    return X.nbytes
+    """Return the size of a job's rows; those that are not loaded yet have none."""
+    if isinstance(job.X, Rows):
+        return 0
+    return job.X.nbytes if isinstance(job.X, torch.Tensor) else job.X.data.nbytes

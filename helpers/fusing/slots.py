@@ -4,6 +4,7 @@ import zlib
 
 import torch
 
+from helpers.datasets import Rows
 from helpers.fusing.stack import Slot
 from helpers.training import Progress
 
@@ -19,6 +20,8 @@ class TensorIndex:
         """Return the number of a tensor; None, which stands for no tensor, is its own."""
         if tensor is None:
             return None
+        if isinstance(tensor, Rows):
+            return self._number_of_rows(tensor)
         checksum = zlib.crc32(tensor.detach().cpu().contiguous().numpy())
         alike = self._numbers.setdefault((tensor.dtype, tensor.shape, checksum), [])
         for number in alike:
@@ -27,6 +30,14 @@ class TensorIndex:
         alike.append(len(self.tensors))
         self.tensors.append(tensor)
         return alike[-1]
+
+    def _number_of_rows(self, rows):
+        """Return the number of rows that are not loaded: equal ones have the same numbers."""
+        key = id(rows.dataset), id(rows.load), rows.numbers.tobytes()
+        if key not in self._numbers:
+            self._numbers[key] = len(self.tensors)
+            self.tensors.append(rows)
+        return self._numbers[key]
 
 
 def assign_slots(jobs, index):

@@ -8,11 +8,12 @@ n_networks
 n, width
     Rows in a step: the batch size, or less in the last step. A network of a smaller fold has
     fewer; the rest of its rows is padding, whose share of the loss is 0.
-X : (n_networks, n, n_features)
-    What networks are trained on in a step. Layers take (n_networks, n_features, n): the rows
-    last, see `helpers.fusing.layers`.
+X : (n_networks, n, *shape of a row)
+    What networks are trained on in a step. Layers take (n_networks, *shape of a row, n): the
+    rows last, see `helpers.fusing.layers`.
 y, weight, share : (n_networks, n)
-    Targets; weights of rows; the part of each row in the mean loss of its network.
+    Targets, (n_networks, n, n_targets) where there are several; weights of rows; the part of each
+    row in the mean loss of its network.
 orders : (n_orders, n)
     Numbers of rows. Candidates of one fold and one seed take the same rows in the same order,
     so there are fewer orders than networks.
@@ -28,7 +29,9 @@ from itertools import pairwise
 import torch
 from torch.nn.utils.rnn import pad_sequence
 
+from helpers.datasets import joined
 from helpers.fusing.parts import Pace, Part, cuts, n_cores, side_by_side
+from helpers.tensors import take_rows
 from helpers.training import row_order
 
 
@@ -64,7 +67,7 @@ class Stack:
     ----------
     slots : list of Slot
         Alike in all that `helpers.fusing.grouping.stack_key` names.
-    sets : list of Tensor of shape (n_rows, n_features)
+    sets : list of Tensor, or of Rows, of shape (n_rows, *shape of a row)
         The distinct `X`.
     """
 
@@ -72,7 +75,7 @@ class Stack:
         self.slots = list(slots)
         self.jobs = [slot.jobs[0] for slot in slots]
         first = self.jobs[0]
-        self.device, self.in_batches = first.y.device, first.in_batches
+        self.device, self.dtype, self.in_batches = first.y.device, first.dtype, first.in_batches
         self.augmented = first.augment is not None
         self.epoch = len(first.history)
         self._share_weights()
@@ -102,9 +105,9 @@ class Stack:
         used = sorted({slot.set for slot in self.slots})
         stops = torch.tensor([len(sets[number]) for number in used]).cumsum(0).tolist()
         starts = dict(zip(used, [0, *stops], strict=False))
-        self.X = torch.cat([sets[number] for number in used])
+        self.X = joined([sets[number] for number in used])
         self.y = pad_sequence([job.y for job in self.jobs], batch_first=True)
-        self.weight = torch.ones_like(self.y, dtype=self.X.dtype)
+        self.weight = torch.ones(self.y.shape[:2], dtype=self.dtype, device=self.device)
         for weight, job in zip(self.weight, self.jobs, strict=True):
             if job.weight is not None:
                 weight[: len(job.weight)] = job.weight
@@ -127,13 +130,12 @@ class Stack:
         return pad_sequence(orders, batch_first=True).to(self.device)
 
     def _take(self, orders, order=None, step=None):
-        """Return `X` of some rows of each order for each network, (n_networks, n, n_features).
+        """Return `X` of some rows of each order for each network, (n_networks, n, ...).
 
         They are those of a step in an epoch, augmented, or of no step.
         """
         order = self.order if order is None else order
-        X = self.X.index_select(0, (orders + self.order_start).flatten())
-        X = X.view(*orders.shape, *self.X.shape[1:])
+        X = self.rows(orders + self.order_start)
         if self.augmented and step is not None:
             self._augment(X, step)
         return X if len(X) == len(self.jobs) == len(order) else X.index_select(0, order)
@@ -144,6 +146,11 @@ class Stack:
             left = len(job.rows) - step * job.batch_size if self.in_batches else len(job.rows)
             own = rows[:left]
             own.copy_(job.augment(own, job.seed, self.epoch, step))
+
+    def rows(self, numbers):
+        """Return `X` of the rows with some numbers, shape (*shape of numbers, *shape of a row)."""
+        X = take_rows(self.X, numbers.flatten()).to(self.device, self.dtype)
+        return X.view(*numbers.shape, *X.shape[1:])
 
     def train_epoch(self):
         """Train one epoch; whoever ends with it leaves."""
@@ -199,7 +206,7 @@ class Stack:
         size = self.jobs[0].batch_size if self.in_batches else orders.shape[1]
         rows = orders[self.order]
         columns = torch.arange(rows.shape[1], device=self.device)
-        y = self.y.gather(1, rows)
+        y = self._targets(rows)
         weight = self.weight.gather(1, rows) * (columns < self.n_rows)
         share = weight / (self.n_rows - columns // size * size).clamp(max=size)
         batches = list(zip(*(whole.split(size, 1) for whole in (orders, y, share)), strict=True))
@@ -209,13 +216,17 @@ class Stack:
         totals = (losses * weight).sum(1, dtype=torch.float64)
         return (totals / self.n_rows[:, 0]).tolist()
 
+    def _targets(self, rows):
+        """Return `y` of some rows of each network, (n_networks, n) or (..., n_targets)."""
+        return self.y[torch.arange(len(rows), device=self.device)[:, None], rows]
+
     def _validation_losses(self):
         """Return the mean loss of each network on its validation rows, floats."""
         rows = pad_sequence([job.valid_rows for job in self.jobs], batch_first=True)
         rows = rows.to(self.device)
         n_rows = self._column(len(job.valid_rows) for job in self.jobs)
         columns = torch.arange(rows.shape[1], device=self.device)
-        y = self.y.gather(1, rows)
+        y = self._targets(rows)
         weight = self.weight.gather(1, rows) * (columns < n_rows)
         where = rows + self.start, y, weight, n_rows
         totals = torch.cat(side_by_side(Part.validation_losses, self.parts, self, *where))

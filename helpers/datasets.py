@@ -1,0 +1,236 @@
+"""Datasets of torch as rows that scikit-learn can split, loaded when a batch asks for them."""
+
+import os
+import random
+
+import numpy as np
+import torch
+from torch.utils.data import DataLoader, IterableDataset
+
+from helpers.tensors import seeded_globally
+
+LOOKED_AT = 8  # rows that are loaded twice, to see whether they stay what they are
+
+
+def rows_of(dataset, load=None):
+    """Return the rows of a Dataset as an array that loads them only when they are needed.
+
+    scikit-learn can split it by row numbers, as any array: in `train_test_split`, in a
+    cross-validation, in a search with processes. `TorchClassifier` and `TorchRegressor` load the
+    rows of one batch at a time, where `batch_size` is set.
+
+    Parameters
+    ----------
+    dataset : torch.utils.data.Dataset, or any object with ``len`` and ``dataset[i]``
+        If an item is a tuple, such as (image, label), its first part is the row. A list of paths
+        and a memory-mapped array will do as well.
+    load : callable, default=None
+        Makes an array of what the dataset holds as a row: ``rows_of(paths, load=np.load)``.
+
+    Returns
+    -------
+    Rows
+        Has `len`, `shape`, `dtype` and `ndim`; ``rows[numbers]`` is a part of it, where nothing
+        is loaded yet; ``np.asarray(rows)`` loads all.
+
+    Raises
+    ------
+    TypeError, ValueError
+        If rows are no arrays of numbers, or are others each time, as with random augmentation:
+        it would change the rows of a test set, too.
+
+    See Also
+    --------
+    y_of : The labels.
+
+    Examples
+    --------
+    >>> import torch
+    >>> from torch.utils.data import TensorDataset
+    >>> from helpers import rows_of, y_of
+    >>> dataset = TensorDataset(torch.zeros(6, 1, 8, 8), torch.arange(6) % 2)
+    >>> rows_of(dataset)[:4]
+    Rows(TensorDataset, shape=(4, 1, 8, 8), dtype=float32)
+    >>> y_of(dataset)
+    array([0, 1, 0, 1, 0, 1])
+    """
+    _check_dataset(dataset)
+    if len(dataset) == 0:
+        raise ValueError(f"The {type(dataset).__name__} is empty: it has no rows.")
+    rows = Rows(dataset, load, np.arange(len(dataset)))
+    rows._look_twice()
+    return rows
+
+
+def y_of(dataset):
+    """Return the labels of a Dataset, the second part of each item, as an array.
+
+    Every item is loaded once. Where the Dataset has its labels at hand, ``np.asarray`` of them is
+    faster, as in ``np.asarray(dataset.targets)`` with those of torchvision.
+
+    Parameters
+    ----------
+    dataset : torch.utils.data.Dataset
+
+    Returns
+    -------
+    ndarray of shape (n_rows,) or (n_rows, n_targets)
+    """
+    _check_dataset(dataset)
+    labels = []
+    for i in range(len(dataset)):
+        item = dataset[i]
+        if not isinstance(item, (tuple, list)) or len(item) < 2:
+            raise TypeError(
+                f"Item {i} of the {type(dataset).__name__} is no pair (row, label), so that it "
+                f"holds no label; give y as an array of your own."
+            )
+        labels.append(item[1].numpy() if isinstance(item[1], torch.Tensor) else item[1])
+    return np.asarray(labels)
+
+
+class Rows:
+    """What `rows_of` returns: rows of a Dataset, by their numbers.
+
+    Attributes
+    ----------
+    shape : tuple of int
+        (n_rows, *shape of a row)
+    ndim : int
+    dtype : numpy.dtype
+        float32, float64 or uint8.
+    """
+
+    def __init__(self, dataset, load, numbers, first=None):
+        self.dataset, self.load, self.numbers = dataset, load, numbers
+        self._first = self._row(numbers[0]) if first is None else first
+
+    @property
+    def shape(self):
+        return len(self.numbers), *self._first.shape
+
+    @property
+    def ndim(self):
+        return len(self.shape)
+
+    @property
+    def dtype(self):
+        return self._first.dtype
+
+    def __len__(self):
+        return len(self.numbers)
+
+    def __getitem__(self, key):
+        if isinstance(key, tuple) and len(key) == 2 and key[1] is Ellipsis:
+            key = key[0]  # as scikit-learn asks for rows
+        numbers = self.numbers[key]
+        if np.ndim(numbers) == 0:
+            return self._row(numbers)
+        return Rows(self.dataset, self.load, numbers, self._first)
+
+    def __array__(self, dtype=None, copy=None):
+        return self.loaded(slice(None)).astype(dtype or self.dtype, copy=False)
+
+    def __repr__(self):
+        name = type(self.dataset).__name__
+        return f"Rows({name}, shape={self.shape}, dtype={self.dtype})"
+
+    def loaded(self, rows):
+        """Load some rows: an array of shape (n, *shape of a row)."""
+        loaded = np.empty((len(self.numbers[rows]), *self._first.shape), self.dtype)
+        for place, number in zip(loaded, self.numbers[rows], strict=True):
+            row = self._row(number)
+            if row.shape != self._first.shape:
+                raise ValueError(
+                    f"Item {number} of the {type(self.dataset).__name__} is a row of shape "
+                    f"{row.shape}, others have {self._first.shape}; bring all to one shape in the "
+                    f"Dataset, for instance by Resize, or by padding."
+                )
+            place[...] = row
+        return loaded
+
+    def _row(self, number):
+        """Load one row as an array of float32, float64 or uint8."""
+        item = self.dataset[int(number)]
+        row = item[0] if isinstance(item, (tuple, list)) else item
+        row = row if self.load is None else self.load(row)
+        where = f"Item {number} of the {type(self.dataset).__name__}"
+        if not isinstance(row, (np.ndarray, np.number, torch.Tensor)):
+            raise TypeError(f"{where} is no array of numbers but {_cure(row)}")
+        row = np.asarray(row.detach().cpu() if isinstance(row, torch.Tensor) else row)
+        if row.dtype.kind not in "biuf":
+            raise TypeError(f"{where} is no array of numbers; its dtype is {row.dtype}.")
+        if row.ndim == 0:
+            raise ValueError(f"{where} is a single number; a row needs one axis at least.")
+        if row.dtype.kind == "f" and not np.isfinite(row).all():
+            raise ValueError(f"{where} contains NaN or infinity.")
+        if row.dtype.kind in "iu" and row.size and abs(row).max() >= 2**24:
+            raise ValueError(
+                f"{where} holds whole numbers of 16,777,216 or more, which float32 would round; "
+                f"let the Dataset return float64."
+            )
+        kept = row.dtype in (np.uint8, np.float32, np.float64)
+        return row if kept else row.astype(np.float32)
+
+    def _look_twice(self):
+        """Raise a ValueError if the Dataset changes its rows at random."""
+        generators = random.getstate(), np.random.get_state()
+        try:
+            with seeded_globally(0):
+                for number in self.numbers[:LOOKED_AT]:
+                    if not np.array_equal(self._row(number), self._row(number)):
+                        raise ValueError(
+                            f"Item {number} of the {type(self.dataset).__name__} is another row "
+                            f"each time it is loaded: its transform draws at random, and would "
+                            f"change test rows as well. Take that out of the Dataset; what changes "
+                            f"training rows alone belongs into the estimator (augment=...)."
+                        )
+        finally:
+            random.setstate(generators[0])
+            np.random.set_state(generators[1])
+
+
+def joined(sets):
+    """Return tensors, or `Rows` of one Dataset, one after the other."""
+    if not isinstance(sets[0], Rows):
+        return torch.cat(sets)
+    first = sets[0]
+    return Rows(first.dataset, first.load, np.concatenate([s.numbers for s in sets]), first._first)
+
+
+def _check_dataset(dataset):
+    """Raise a TypeError if an object has no rows that can be asked for by number."""
+    name = type(dataset).__name__
+    if isinstance(dataset, DataLoader):
+        raise TypeError(
+            f"A {name} has no rows to split; hand over its Dataset, loader.dataset, and set "
+            f"batch_size in the estimator."
+        )
+    if isinstance(dataset, IterableDataset):
+        raise TypeError(
+            f"{name} gives its rows one after the other, so that no split can ask for some of "
+            f"them; hand over a Dataset with __len__ and __getitem__."
+        )
+    if not hasattr(dataset, "__len__") or not hasattr(dataset, "__getitem__"):
+        raise TypeError(
+            f"rows_of and y_of need a Dataset, an object with __len__ and __getitem__; {name} "
+            f"lacks one."
+        )
+
+
+def _cure(row):
+    """Return what a row is instead of an array, and what to do."""
+    kind = type(row)
+    if isinstance(row, dict):
+        keys = ", ".join(map(repr, row))
+        key = next(iter(row), "image")
+        return f"a dict with the keys {keys}: rows_of(dataset, load=lambda item: item[{key!r}])."
+    if isinstance(row, (str, os.PathLike)):
+        return f"the path or text {str(row)!r}: rows_of(paths, load=np.load), or what reads it."
+    if kind.__module__.split(".")[0] == "PIL":
+        return (
+            "a PIL image: give the Dataset a transform that makes an array of one shape, such as "
+            "torchvision's PILToTensor(), or write rows_of(dataset, load=np.asarray), which puts "
+            "the channels last."
+        )
+    return f"of type {kind.__name__}: rows_of(dataset, load=...) takes what makes an array of it."

@@ -1,0 +1,54 @@
+"""Where a job gets its network: a new one from the recipe, or the one there is."""
+
+import copy
+
+import numpy as np
+from sklearn.base import ClassifierMixin
+from sklearn.utils import check_random_state
+
+from helpers.arguments import same
+from helpers.outputs import check_outputs, normalised_as, warn_of_probabilities
+from helpers.recipes import build
+from helpers.rows import recipe_input
+from helpers.tensors import private_rng, seed_generators
+
+
+class NetworkMixin:
+    """Gives a job the network of an estimator."""
+
+    def _start(self, job, settings):
+        """Give the job a new network."""
+        seed = settings["random_state"]
+        if seed is None:  # fresh entropy, so that numpy's global generator stays as it is
+            seed = np.random.SeedSequence().generate_state(1)[0]
+        job.seed = self._seed = check_random_state(seed).randint(np.iinfo(np.int32).max)
+        self._recipe = self._current_recipe()
+        owner = type(self).__name__
+        X, *_ = job.take(job.rows[:2])
+        widths = recipe_input(self._row_shape), self._n_outputs
+        arguments = self._arguments_of("module__")
+        with private_rng(X.device):
+            seed_generators(job.seed, X.device)
+            network = build(self.module, *widths, arguments, owner=owner)
+            job.network = network.to(X.device, X.dtype)
+            looks_like = normalised_as(check_outputs(job.network, X, self._n_outputs))
+            if looks_like and isinstance(self, ClassifierMixin):
+                X, *_ = job.take(job.rows[:64])
+                another = build(self.module, *widths, arguments, owner=owner).to(X.device, X.dtype)
+                warn_of_probabilities(another, X, looks_like, owner)
+
+    def _resume(self, job):
+        """Give the job our network and what its optimizer remembers."""
+        if not same(self._recipe, self._current_recipe()):
+            raise ValueError(
+                "partial_fit continues the network it has, but module, optimizer or their "
+                "arguments were changed since; call fit to start anew."
+            )
+        job.network = self.module_.to(job.y.device)
+        job.optimizer_state = copy.deepcopy(self._optimizer_state)
+        job.optimizer_settings = self._optimizer_settings
+        job.seed, job.history = self._seed, list(self.history_)
+
+    def _current_recipe(self):
+        """Return what a network and its optimizer are built from."""
+        return self.module, self._arguments, self.optimizer

@@ -1,0 +1,151 @@
+"""The rows of `X` at the door: their shape, their precision, and sentences for what has none."""
+
+import os
+
+import numpy as np
+import torch
+from sklearn.utils.validation import validate_data
+from torch.utils.data import DataLoader, Dataset
+
+from helpers.datasets import Rows
+
+# From here on float32, and float64, round some whole numbers.
+ROUNDED_FROM = {np.dtype(np.float32): 2**24, np.dtype(np.float64): 2**53}
+
+
+def check_rows(estimator, X, y="no_validation", *, reset, **checks):
+    """Return `X`, and `y` if there is one, validated as scikit-learn does it.
+
+    Rows may have any shape. `X` comes back as float32, float64 or uint8 (an array or a CSR array),
+    or as the `Rows` of a Dataset, of which nothing is loaded.
+
+    Parameters
+    ----------
+    estimator : TorchEstimator
+        Where `reset`, it learns the shape of a row and the precision to train in; otherwise `X`
+        must have that shape, and gets that precision.
+    X, y : array-like
+    reset : bool
+    **checks
+        For `sklearn.utils.validation.validate_data`.
+    """
+    owner = type(estimator).__name__
+    refuse_datasets(X, owner)
+    if isinstance(X, torch.Tensor):
+        X = X.detach().cpu()
+        X = (X.float() if X.dtype == torch.bfloat16 else X).numpy()
+    if not reset:
+        _check_shape(shape_of(X), estimator._row_shape, owner)
+    dtypes = [np.float32, np.float64] if reset else [estimator._dtype]
+
+    def validated(*dtypes):
+        # Of rows that are not loaded yet, an array of their shape that takes no memory.
+        given = np.broadcast_to(np.uint8(0), X.shape) if isinstance(X, Rows) else X
+        checked = {"accept_sparse": "csr", "allow_nd": True, "dtype": dtypes, **checks}
+        found = validate_data(estimator, given, y, reset=reset, **checked)
+        return found if isinstance(found, tuple) else (found, None)
+
+    # uint8 stays as it is until a batch is taken: images in a file may be larger than the memory.
+    found, target = validated(*dtypes, np.uint8)
+    trained_on = target is not None
+    rounded = trained_on and _rounds_integers(found, X)
+    if rounded and reset:
+        found, target = validated(np.float64)
+        rounded = _rounds_integers(found, X)
+    if rounded:
+        raise ValueError(
+            f"X holds whole numbers of {ROUNDED_FROM[found.dtype]:,} or more, which "
+            f"{found.dtype}, in which {owner} trains here, would round. "
+            + (
+                "Number their distinct values, for instance with OrdinalEncoder()."
+                if reset or found.dtype == np.float64
+                else "Give X as float64 from the first call of partial_fit on."
+            )
+        )
+    found = X if isinstance(X, Rows) else found
+    if reset:
+        estimator._row_shape = found.shape[1:]
+        estimator._dtype = np.dtype(np.float64 if found.dtype == np.float64 else np.float32)
+        if 0 in estimator._row_shape:
+            raise ValueError(f"Rows of X hold no numbers: their shape is {estimator._row_shape}.")
+    else:
+        _check_shape(found.shape, estimator._row_shape, owner)
+    return (found, target) if trained_on else found
+
+
+def recipe_input(shape):
+    """Return what a recipe is called with: a number of features, or else the shape of a row."""
+    return shape[0] if len(shape) == 1 else tuple(shape)
+
+
+def _check_shape(shape, known, owner):
+    """Raise a ValueError if rows have another shape than those of fit; tables have columns."""
+    if shape is None or len(shape) < 2 or shape[1:] == known or len(shape) == len(known) + 1 == 2:
+        return  # where a table has another number of columns, scikit-learn says so
+    raise ValueError(
+        f"X has rows of shape {tuple(shape[1:])}, but {owner} was fitted on rows of shape "
+        f"{tuple(known)}."
+    )
+
+
+def _rounds_integers(found, X):
+    """Whether the conversion of `X` to `found` can have rounded whole numbers."""
+    if isinstance(X, Rows) or found.dtype not in ROUNDED_FROM:
+        return False
+    kind = getattr(getattr(X, "dtype", None), "kind", "?")
+    if kind in "fb":  # numpy's floats, which are the most
+        return False
+    numbers = found.data if hasattr(found, "tocsr") else found
+    limit = ROUNDED_FROM[found.dtype]
+    if not numbers.size or max(numbers.max(), -numbers.min()) < limit:
+        return False
+    return kind in "iu" or np.asarray(X).dtype.kind in "iuO"
+
+
+def shape_of(X):
+    """Return the shape of what has one, None for the rest (a list may be ragged)."""
+    shape = getattr(X, "shape", None)
+    return None if shape is None else tuple(shape)
+
+
+def refuse_datasets(X, owner):
+    """Raise a TypeError if `X` is a Dataset, a DataLoader, or a list of their items or of paths."""
+    name = type(X).__name__
+    if isinstance(X, DataLoader):
+        raise TypeError(
+            f"{owner} takes arrays, and no {name}, which scikit-learn cannot split: hand over "
+            f"rows_of(loader.dataset) as X and y_of(loader.dataset) as y (both from helpers), and "
+            f"set {owner}(batch_size=...)."
+        )
+    if isinstance(X, Dataset):
+        raise TypeError(
+            f"{owner} takes arrays, and no {name}, which scikit-learn cannot split: hand over "
+            f"rows_of(dataset) as X and y_of(dataset) as y (both from helpers)."
+        )
+    first = _first_of(X)
+    if isinstance(first, os.PathLike) or isinstance(first, str) and os.path.splitext(first)[1]:
+        raise TypeError(
+            f"{owner} takes arrays, and no list of paths, here {str(first)!r}: hand over "
+            f"rows_of(paths, load=np.load) as X (from helpers), or another function that makes an "
+            f"array of a path."
+        )
+    pair = isinstance(first, tuple) and len(first) == 2 and not np.isscalar(first[0])
+    if pair and hasattr(first[0], "__array__"):
+        raise TypeError(
+            f"{owner} takes arrays, and no list of pairs (row, label), as scikit-learn makes of a "
+            f"Dataset that it splits: hand over rows_of(dataset) as X and y_of(dataset) as y (both "
+            f"from helpers)."
+        )
+    if type(first).__module__.split(".")[0] == "PIL":
+        raise TypeError(
+            f"{owner} takes arrays, and no list of PIL images: hand over "
+            f"np.stack([np.asarray(image) for image in images])."
+        )
+
+
+def _first_of(X):
+    """Return the first element of a list or a column, None of anything else."""
+    if isinstance(X, (list, tuple)) or len(shape_of(X) or ()) == 1:
+        X = getattr(X, "values", X)  # of a pandas Series
+        return X[0] if len(X) else None
+    return None

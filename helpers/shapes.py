@@ -1,0 +1,79 @@
+"""Sentences for networks and recipes that do not fit the shape of a row."""
+
+import math
+import re
+
+import torch
+
+
+def about_input(recipe, n_features, n_outputs, arguments, error):
+    """Return what to say if a recipe fails because its first argument is of the other kind.
+
+    Parameters
+    ----------
+    recipe : callable
+    n_features : int or tuple of int
+        What it was called with; it failed.
+    n_outputs : int
+    arguments : dict
+    error : Exception
+        How it failed.
+
+    Returns
+    -------
+    str or None
+        None if it fails with the other kind as well: then that is not the reason.
+    """
+    name = getattr(recipe, "__name__", type(recipe).__name__)
+
+    def takes(other):
+        try:
+            with torch.device("meta"):  # takes no memory, and draws nothing
+                recipe(other, n_outputs, **arguments)
+        except Exception:
+            return False
+        return True
+
+    if isinstance(n_features, tuple):
+        if not takes(math.prod(n_features)):
+            return None
+        return (
+            f"{name} is a recipe for tables. Rows of X have the shape {n_features}, so it was "
+            f"called with this tuple in the place of n_features, and failed: {error}. Either give "
+            f"it flat rows, X.reshape(len(X), -1), or write the recipe for the shape of a row:\n"
+            f"    def recipe(shape, n_outputs):  # shape is {n_features}\n"
+            f"        return nn.Sequential(nn.Flatten(), nn.Linear(math.prod(shape), n_outputs))"
+        )
+    ranks = [rank for rank in (2, 3, 4) if takes((n_features,) * rank)]
+    if not ranks or not re.search("iterable|subscriptable|len", str(error)):
+        return None
+    rank, side = 3 if 3 in ranks else ranks[0], math.isqrt(n_features)
+    axes = {2: "steps, features", 3: "channels, height, width", 4: "channels, depth, height, width"}
+    if rank == 3 and side**2 == n_features:
+        axes[3] = f"1, {side}, {side}"
+    return (
+        f"{name} is a recipe for rows of several axes. X is a table, so it was called with the "
+        f"number of features, {n_features}, in the place of the shape of a row, and failed: "
+        f"{error}. Give each row of X its shape: X.reshape(len(X), {axes[rank]})."
+    )
+
+
+def why_not(X, error):
+    """Return the likely reason why a new network failed on its first rows `X`, and the cure."""
+    if "dtype" in error:
+        return "The network has the precision of X; do not cast inside it, cast X."
+    if "indices" in error:
+        return (
+            "Rows reach a network as floats; cast columns of codes where they are looked up: "
+            "self.embedding(X[:, 0].long())."
+        )
+    if "out of range" in error:
+        return "An embedding needs a row for each code: num_embeddings must exceed the largest."
+    if "channels" in error and X.ndim > 3:
+        return "Convolutions take the channels first: np.moveaxis(X, -1, 1) puts the last there."
+    if X.ndim > 2:
+        return (
+            f"The recipe's first argument is the shape of a row, {tuple(X.shape[1:])}; its first "
+            f"layer must take such rows, or be nn.Flatten()."
+        )
+    return "Its first layer must be as wide as the recipe's first argument, n_features."
