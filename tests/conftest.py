@@ -30,7 +30,6 @@ LONGEST_FIRST = [
     "test_grading",
     "test_scores",
     "test_backend",
-    "test_gallery",
     "05b_leakage_catalogue",
     "08_beyond_one_machine",
     "test_browser",

@@ -27,15 +27,16 @@ NORMALISE = [
 WIDGET = "application/vnd.jupyter.widget-view+json"
 
 
-def normalise(path):
-    """Take out of a notebook what changes from run to run."""
-    notebook = nbformat.read(path, as_version=4)
-    for cell in notebook.cells:
-        if cell.cell_type == "code":
-            # A stored slider is dead: it names a model that lived in the kernel of that run.
-            cell.outputs = [o for o in cell.outputs if WIDGET not in o.get("data", {})]
-    nbformat.write(notebook, path)
-    subprocess.run([*NORMALISE, str(path)], check=True)
+def normalise(*paths):
+    """Take out of notebooks what changes from run to run."""
+    for path in paths:
+        notebook = nbformat.read(path, as_version=4)
+        for cell in notebook.cells:
+            if cell.cell_type == "code":
+                # A stored slider is dead: it names a model that lived in the kernel of that run.
+                cell.outputs = [o for o in cell.outputs if WIDGET not in o.get("data", {})]
+        nbformat.write(notebook, path)
+    subprocess.run([*NORMALISE, *map(str, paths)], check=True)
 
 
 def refresh(path):

@@ -74,22 +74,37 @@ def course_of(path, root):
 
 
 @pytest.fixture(scope="module")
-def solved(tmp_path_factory):
-    """Hand in the six solutions, and grade them all at once beside six busy loops.
+def all_graded(tmp_path_factory):
+    """Hand in the solution, the untouched version and each wrong answer of all six assignments.
 
-    The limit is a few times what the quickest assignment takes on this machine: by the clock on the
-    wall, 04 would meet it.
+    They are graded all at once, beside six busy loops. The limit is a few times what the quickest
+    assignment takes on this machine: by the clock on the wall, 04 would meet it.
     """
     courses = {path.stem: course_of(path, tmp_path_factory.mktemp(path.stem)) for path in SOURCES}
-    for course, _, release, solution in courses.values():
-        write(course.parent / "in" / "right.ipynb", answered(release, **solution))
+    for name, (course, _, release, solution) in courses.items():
+        for student, notebook in handed_in(name, release, solution).items():
+            write(course.parent / "in" / f"{student}.ipynb", notebook)
     with classroom.as_a_command():
         seconds = math.ceil(5 * processor_time_of("02_estimator", courses["02_estimator"][0]))
         with classroom.busy_loops(6), ThreadPoolExecutor(len(courses)) as pool:
-            for name, (course, *_) in courses.items():
-                folder = course.parent / "in"
-                pool.submit(grader.grade_class, folder, name, course, 1, seconds, 2048)
-    return courses, seconds
+            runs = [
+                pool.submit(
+                    grader.grade_class, course.parent / "in", name, course, 1, seconds, 2048
+                )
+                for name, (course, *_) in courses.items()
+            ]
+    for run in runs:
+        assert all(outcome.graded for outcome in run.result().values())
+    return courses
+
+
+def handed_in(name, release, solution):
+    """Return what each student hands in, a dict of student to notebook."""
+    notebooks = {"right": answered(release, **solution), "idle": release}
+    for student, (replaced, _) in answers(name).items():
+        assert replaced.keys() <= solution.keys(), f"{student}: no such answers"
+        notebooks[file_of(student)] = answered(release, **solution | replaced)
+    return notebooks
 
 
 def processor_time_of(name, course):
@@ -99,18 +114,10 @@ def processor_time_of(name, course):
 
 
 @pytest.fixture(scope="module", params=SOURCES, ids=lambda path: path.stem)
-def graded(request, solved):
-    """Hand in the untouched version and each wrong answer as well; grade them all."""
-    name, (courses, seconds) = request.param.stem, solved
-    course, source, release, solution = courses[name]
-    handed_in = {"idle": release}
-    for student, (replaced, _) in answers(name).items():
-        assert replaced.keys() <= solution.keys(), f"{student}: no such answers"
-        handed_in[file_of(student)] = answered(release, **solution | replaced)
-    for student, notebook in handed_in.items():
-        write(course.parent / "in" / f"{student}.ipynb", notebook)
-    done = classroom.grade_here(course.parent / "in", name, course, "--seconds", seconds)
-    assert done.returncode == 0, done.stdout + done.stderr
+def graded(request, all_graded):
+    """Return what there is of one assignment."""
+    name = request.param.stem
+    course, source, release, _ = all_graded[name]
     return name, course, source, release
 
 

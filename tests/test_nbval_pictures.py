@@ -42,15 +42,14 @@ def stored(path, tags=(), shade=0.5, alt="Grey."):
     nbformat.write(new_notebook(cells=[cell, hog]), path)
 
 
-def nbval(*paths, megabytes=None, options=()):
-    """Run the plugin on notebooks, with another limit than its own if one is given."""
+def nbval(*paths, megabytes=9999, options=()):
+    """Run the plugin on notebooks, with a limit of its own, which takes no fit to measure."""
     command = [sys.executable, "-m", "pytest", "-p", "tests.nbval_pictures", "--nbval"]
     command += ["--nbval-kernel-startup-timeout", "1200"]
-    limit = {} if megabytes is None else {"MOST_MEGABYTES": str(megabytes)}
     return subprocess.run(
         [*command, "--nbval-current-env", "-q", "-c", os.devnull, *options, *map(str, paths)],
         cwd=ROOT,
-        env={k: v for k, v in os.environ.items() if k != "MOST_MEGABYTES"} | limit,
+        env=os.environ | {"MOST_MEGABYTES": str(megabytes)},
         capture_output=True,
         text=True,
     )
@@ -138,23 +137,23 @@ def test_each_kernel_that_takes_too_much_is_named(options, tmp_path):
         assert re.search(rf"The kernel of {name}.ipynb took \d+ MB .* do with 300\.", done.stdout)
 
 
-ENDS = {
-    "dies": ("import os\nos._exit(1)", 1200),  # a limit that the test itself would not survive
-    "hangs": ("import time\ntime.sleep(9999)", 1),
-}
-# Sets the limit of time for that notebook alone, so that a busy machine fails no other.
+ENDS = {"dies": "import os\nos._exit(1)", "hangs": "import time\ntime.sleep(9999)"}
+# A limit for what hangs alone, so that a busy machine fails no other. The test itself would not
+# survive the limit of what dies.
 LIMIT = """def pytest_runtest_setup(item):
-    item.config.option.nbval_cell_timeout = {} if "ends.ipynb" in item.nodeid else 1200
+    item.config.option.nbval_cell_timeout = 1 if "hangs.ipynb" in item.nodeid else 1200
 """
 
 
 @pytest.mark.timeout(900)
-@pytest.mark.parametrize("source, limit", ENDS.values(), ids=ENDS)
-def test_a_kernel_that_ends_early_fails_its_own_cell_only(source, limit, tmp_path):
-    nbformat.write(
-        new_notebook(cells=[new_code_cell(source, execution_count=1)]), tmp_path / "ends.ipynb"
-    )
+def test_a_kernel_that_ends_early_fails_its_own_cell_only(tmp_path):
+    for name, source in ENDS.items():
+        cell = new_code_cell(source, execution_count=1)
+        nbformat.write(new_notebook(cells=[cell]), tmp_path / f"{name}.ipynb")
     stored(tmp_path / "toy.ipynb")
-    (tmp_path / "conftest.py").write_text(LIMIT.format(limit))
-    done = nbval(tmp_path / "ends.ipynb", tmp_path / "toy.ipynb")
-    assert "1 failed, 2 passed" in done.stdout and "error" not in done.stdout.split("\n")[-2]
+    (tmp_path / "conftest.py").write_text(LIMIT)
+    done = nbval(*(tmp_path / f"{name}.ipynb" for name in (*ENDS, "toy")), options=["-rf"])
+    failed = re.findall(r"(?m)^FAILED .*?(\w+)\.ipynb::Cell 0", done.stdout)
+    assert failed == list(ENDS), done.stdout
+    last = done.stdout.rstrip().split("\n")[-1]
+    assert "2 failed, 2 passed" in last and "error" not in last
