@@ -90,7 +90,8 @@ class TorchEstimator(ArgumentsMixin, NetworkMixin, CopyMixin, CallbackSupportMix
             Not negative. A weight of 0 leaves the row out; in full batches a weight of 2
             equals giving it twice.
         groups : array-like of shape (n_rows,), default=None
-            Rows of a group stay together in the split that `patience` makes.
+            Rows of a group stay together in the split that `patience` makes; a splitter given
+            as `validation_fraction` is told of them.
 
         Returns
         -------

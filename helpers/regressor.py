@@ -72,7 +72,7 @@ patience, validation_fraction, device, random_state
         The first call builds the network; later calls train `module_` in place. Ten calls give
         what ``fit`` with ``epochs=10`` gives, where no rows are weighted: weights are used as they
         are, so that they count from call to call, while `fit` divides them by their mean.
-        `patience` is not used.
+        `patience` is not used, and a `schedule` refused: nobody knows how many calls will come.
 
         Parameters
         ----------

@@ -5,8 +5,10 @@ from contextvars import ContextVar
 
 import torch
 
+from helpers.arguments import name_of
 from helpers.copies import put_back, weights_of
 from helpers.frozen import training_mode
+from helpers.losses import OwnLoss
 from helpers.modules import leaves_input
 from helpers.optimizers import make_optimizer, settings_of, state_of
 from helpers.outputs import check_gradients
@@ -195,8 +197,11 @@ def _divergence(job, row):
     # What is far from 1 is the likely cause.
     causes = [cures[what] for what, value in largest.items() if value > FAR_FROM_ONE]
     causes += ["lower lr"] if job.lr > 1 else []
+    if isinstance(job.loss, OwnLoss):
+        causes.append(f"see whether {name_of(job.loss.function)} is finite for all outputs")
+    and_schedule = "" if job.lr_factors is None else " and a schedule"
     cure = " and ".join(causes) or f"lower lr, or {cures['input']}"
     return ValueError(
         f"Training diverged: the loss was {row['train_loss']:.3g} in epoch {row['epoch']}, with "
-        f"lr={job.lr}; {', '.join(said)}. {cure[0].upper()}{cure[1:]}."
+        f"lr={job.lr}{and_schedule}; {', '.join(said)}. {cure[0].upper()}{cure[1:]}."
     )

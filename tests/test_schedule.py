@@ -180,6 +180,18 @@ def test_it_is_that_of_torch():
         torch.testing.assert_close(found, one, rtol=0, atol=1e-14)
 
 
+def test_hooks_on_gradients_are_kept_beside_it():
+    def hooked(n_features, n_outputs):
+        network = MLP(n_features, n_outputs)
+        for parameter in network.parameters():
+            parameter.register_hook(lambda gradient: gradient * 0)
+        return network
+
+    for clip in (None, 1.0):
+        clf = clone(CLF).set_params(module=hooked, clip=clip).fit(X, y)
+        assert_array_equal(weights(clf), weights(clone(clf).set_params(epochs=0).fit(X, y)))
+
+
 def test_frozen_weights_have_no_gradient_to_clip():
     def half_frozen(n_features, n_outputs):
         network = MLP(n_features, n_outputs)

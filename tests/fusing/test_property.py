@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from joblib import Parallel, delayed
 from sklearn.datasets import make_classification
 from torch import nn
+from torch.nn import functional as F
 
 from helpers import TorchClassifier, fused
 
@@ -23,6 +24,19 @@ HONEST = ("layer norm", "bound method", "tied weights", "config", "frozen", "gat
 KEPT = ("counter", "running mean", "cache", "closure", "global")  # state between batches
 OTHERS = ("buffer", "batch norm", "forward hook", "tensor hook", "list of weights")
 OF_ROWS = ("in place", "centred in training", "noise", "numpy noise", "hidden factor", "dropout")
+
+
+def noisy(X):
+    return X.add_(0.1 * torch.randn_like(X))
+
+
+def focal(outputs, y):
+    losses = F.cross_entropy(outputs, y, reduction="none")
+    return (1 - torch.exp(-losses)) ** 2 * losses
+
+
+def linear(done):
+    return 1 - done
 
 
 class Drawn(nn.Module):
@@ -135,15 +149,22 @@ honest_parts = st.frozensets(st.sampled_from(HONEST), max_size=len(HONEST))
             "patience": st.sampled_from([None, None, 2]),
             "optimizer": st.sampled_from(["adam", "adamw", "rmsprop", "sgd"]),
             "epochs": st.sampled_from([1, 3]),
+            "augment": st.sampled_from([None, None, noisy]),
+            "loss": st.sampled_from([None, None, focal]),
         }
     ),
+    schedules=st.sampled_from([(None, None, None), (None, linear, linear), (linear,) * 3]),
+    clips=st.sampled_from([(None, None, None), (None, 0.01, 1.0), (0.1, 0.1, 0.1)]),
     same_factor=st.booleans(),
 )
-def test_any_network_is_as_in_the_loop_or_alone(parts, folds, seeds, arguments, same_factor):
+def test_any_network_is_as_in_the_loop_or_alone(
+    parts, folds, seeds, arguments, schedules, clips, same_factor
+):
     def fit(number):
         clf = TorchClassifier(Drawn, random_state=seeds[number], lr=0.02, **arguments)
         factor = 1.0 if same_factor else 0.5 * (number > 1) + 0.5
         clf.set_params(module__parts=parts, module__factor=factor, weight_decay=1e-3 * number)
+        clf.set_params(schedule=schedules[number], clip=clips[number])
         try:
             return clf.fit(X[folds[number]], y[folds[number]])
         except Exception as error:
