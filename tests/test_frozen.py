@@ -379,6 +379,28 @@ def test_under_fused_as_plain(recipe, settings):
         assert_array_equal(buffer, frozen[1][name])
 
 
+class Moody(nn.Module):
+    """Answers otherwise while training, and has a parameter."""
+
+    def __init__(self):
+        super().__init__()
+        self.layers = backbone().requires_grad_(False)
+
+    def forward(self, X):
+        return self.layers(X) * (2 if self.training else 1)
+
+
+@pytest.mark.parametrize("recipe", RECIPES)
+def test_a_frozen_part_of_a_class_of_its_own_answers_under_fused_as_plain(recipe):
+    clf = classifier(recipe, Moody())
+    plain = cross_val_score(clf, X, y, scoring="neg_log_loss")
+    with warnings.catch_warnings(), fused() as context:
+        warnings.simplefilter("error")
+        together = cross_val_score(clf, X, y, scoring="neg_log_loss")
+    assert_allclose(together, plain, rtol=1e-9)
+    assert max(context.batches) > 1
+
+
 def half_frozen(n_features, n_outputs, encoder):
     encoder[0].requires_grad_(True)
     return sharing(n_features, n_outputs, encoder)
