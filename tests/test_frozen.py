@@ -151,6 +151,16 @@ def test_rows_are_taken_in_chunks(monkeypatch):
     assert len(frozen.transform(IMAGES[:3])) == 3
 
 
+def test_a_file_of_images_is_never_read_as_a_whole(tmp_path):
+    path = tmp_path / "images.npy"
+    np.save(path, (IMAGES * 16).astype(np.uint8))
+    images = np.load(path, mmap_mode="r")
+    frozen = FrozenFeatures(convolutional()).fit(images)
+    rows = frozen._rows(images, reset=False)
+    assert rows.dtype == np.uint8 and np.shares_memory(rows, images)
+    assert_array_equal(frozen.transform(images), expected(convolutional(), IMAGES * 16))
+
+
 def test_what_a_network_returns_or_writes_to_is_no_memory_of_the_user():
     class Writing(nn.Module):
         def forward(self, X):
