@@ -108,7 +108,7 @@ class FrozenFeatures(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEsti
     def transform(self, X):
         """Return the network's outputs for `X`, an array of shape (n_rows, n_outputs).
 
-        They have the precision of the network, whatever that of `X` is.
+        They have the precision of the network, float32 at least, whatever that of `X` is.
         """
         check_is_fitted(self)
         return _outputs(self.network_, self._rows(X, reset=False))

@@ -151,6 +151,16 @@ def test_rows_are_taken_in_chunks(monkeypatch):
     assert len(frozen.transform(IMAGES[:3])) == 3
 
 
+def test_a_file_of_images_is_never_read_as_a_whole(tmp_path):
+    path = tmp_path / "images.npy"
+    np.save(path, (IMAGES * 16).astype(np.uint8))
+    images = np.load(path, mmap_mode="r")
+    frozen = FrozenFeatures(convolutional()).fit(images)
+    rows = frozen._rows(images, reset=False)
+    assert rows.dtype == np.uint8 and np.shares_memory(rows, images)
+    assert_array_equal(frozen.transform(images), expected(convolutional(), IMAGES * 16))
+
+
 def test_what_a_network_returns_or_writes_to_is_no_memory_of_the_user():
     class Writing(nn.Module):
         def forward(self, X):
@@ -377,6 +387,28 @@ def test_under_fused_as_plain(recipe, settings):
     frozen = [dict(search.best_estimator_.module_.named_buffers()) for search in (plain, together)]
     for name, buffer in frozen[0].items():
         assert_array_equal(buffer, frozen[1][name])
+
+
+class Moody(nn.Module):
+    """Answers otherwise while training, and has a parameter."""
+
+    def __init__(self):
+        super().__init__()
+        self.layers = backbone().requires_grad_(False)
+
+    def forward(self, X):
+        return self.layers(X) * (2 if self.training else 1)
+
+
+@pytest.mark.parametrize("recipe", RECIPES)
+def test_a_frozen_part_of_a_class_of_its_own_answers_under_fused_as_plain(recipe):
+    clf = classifier(recipe, Moody())
+    plain = cross_val_score(clf, X, y, scoring="neg_log_loss")
+    with warnings.catch_warnings(), fused() as context:
+        warnings.simplefilter("error")
+        together = cross_val_score(clf, X, y, scoring="neg_log_loss")
+    assert_allclose(together, plain, rtol=1e-9)
+    assert max(context.batches) > 1
 
 
 def half_frozen(n_features, n_outputs, encoder):
