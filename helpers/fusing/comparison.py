@@ -53,10 +53,11 @@ def compare(jobs, lr, unequal, unequal_valid):
     Where `unequal`, the copies have unequal numbers of rows, so that some are padded.
     """
 
-    n_rows = min(len(job.rows) for job in jobs)
+    rows, valid_rows = zip(*((job.rows, job.valid_rows) for job in jobs), strict=True)
+    sizes = min(map(n_of, rows)), min(map(n_of, valid_rows))
 
     def copies():
-        return [copied(job, i, lr, n_rows, unequal, unequal_valid) for i, job in enumerate(jobs)]
+        return [copied(job, i, lr, sizes, unequal, unequal_valid) for i, job in enumerate(jobs)]
 
     before = [state_of(job) for job in copies()]
     try:
@@ -86,13 +87,13 @@ def failure_of(error, what="a training step of it fails"):
     return f"{what}: {first_line(error)}"
 
 
-def copied(job, i, lr, n_rows, unequal, unequal_valid):
+def copied(job, i, lr, sizes, unequal, unequal_valid):
     """Return a small copy of a job: other weights, few rows, two epochs of plain descent.
 
     `i` is its number in the trial: each has weights of its own, so that it shows if a stack
     reaches for those of another. Its first row is the largest or the smallest there can be. It is
     not trained on, but a stack fills up with it where another network has more rows. A network
-    with code of the user's gets `n_rows`, or whole batches, since the code may ask how many.
+    with code of the user's gets `sizes`, or whole batches, since the code may ask how many.
     """
     network = copy.deepcopy(job.network)
     generator = torch.Generator().manual_seed(i)
@@ -101,7 +102,7 @@ def copied(job, i, lr, n_rows, unequal, unequal_valid):
             for tensor in filter(torch.is_floating_point, tensors):
                 noise = torch.randn(tensor.shape, generator=generator, dtype=tensor.dtype)
                 tensor.mul_(1 + spread * noise.clamp(-3, 3).to(tensor.device))  # signs stay
-    batch_size, n_valid = job.batch_size if job.in_batches else None, n_of(job.valid_rows)
+    batch_size, (n_rows, n_valid) = job.batch_size if job.in_batches else None, sizes
     if not has_own_code(network):
         batch_size, n_rows, n_valid = batch_size and min(batch_size, 4), 6, 3
     n_rows = 2 * batch_size if batch_size else n_rows

@@ -46,9 +46,11 @@ def trial_step(jobs):
             if reason := why_impure(first, network, outside):
                 return reason
             some = [first, jobs[len(jobs) // 2], jobs[-1]]
+            if reason := why_different(some, moderate_rate(network), unequal):
+                return reason
             if any(map(copy_differs, some)):
                 return "a copy of it gives other outputs, as if its settings were kept elsewhere"
-            return why_different(some, moderate_rate(network), unequal)
+            return None
         except Exception as error:
             return failure_of(error)
 
