@@ -53,8 +53,11 @@ def compare(jobs, lr, unequal, unequal_valid):
     Where `unequal`, the copies have unequal numbers of rows, so that some are padded.
     """
 
+    rows, valid_rows = zip(*((job.rows, job.valid_rows) for job in jobs), strict=True)
+    sizes = min(map(n_of, rows)), min(map(n_of, valid_rows))
+
     def copies():
-        return [copied(job, i, lr, unequal, unequal_valid) for i, job in enumerate(jobs)]
+        return [copied(job, i, lr, sizes, unequal, unequal_valid) for i, job in enumerate(jobs)]
 
     before = [state_of(job) for job in copies()]
     try:
@@ -84,11 +87,13 @@ def failure_of(error, what="a training step of it fails"):
     return f"{what}: {first_line(error)}"
 
 
-def copied(job, i, lr, unequal, unequal_valid):
-    """Return a small copy of a job: few rows, other weights, two epochs of plain descent.
+def copied(job, i, lr, sizes, unequal, unequal_valid):
+    """Return a small copy of a job: other weights, few rows, two epochs of plain descent.
 
     `i` is its number in the trial: each has weights of its own, so that it shows if a stack
-    reaches for those of another.
+    reaches for those of another. Its first row is the largest or the smallest there can be. It is
+    not trained on, but a stack fills up with it where another network has more rows. A network
+    with code of the user's gets `sizes`, or whole batches, since the code may ask how many.
     """
     network = copy.deepcopy(job.network)
     generator = torch.Generator().manual_seed(i)
@@ -97,19 +102,23 @@ def copied(job, i, lr, unequal, unequal_valid):
             for tensor in filter(torch.is_floating_point, tensors):
                 noise = torch.randn(tensor.shape, generator=generator, dtype=tensor.dtype)
                 tensor.mul_(1 + spread * noise.clamp(-3, 3).to(tensor.device))  # signs stay
-    batch_size = min(job.batch_size, 4) if job.in_batches else None
-    n_rows = 2 * batch_size if batch_size else 6
+    batch_size, (n_rows, n_valid) = job.batch_size if job.in_batches else None, sizes
+    if not has_own_code(network):
+        batch_size, n_rows, n_valid = batch_size and min(batch_size, 4), 6, 3
+    n_rows = 2 * batch_size if batch_size else n_rows
     if unequal:
         n_rows -= min(i, (batch_size or n_rows) - 1)
     rows, valid_rows = rotated(job.rows, i, n_rows), None
     if job.valid_rows is not None:
-        taken = rotated(job.valid_rows, i, 3 + i * unequal_valid)
-        rows, valid_rows = torch.cat([rows, taken]), torch.arange(n_rows, n_rows + len(taken))
-    X, y, weight = job.take(rows)
+        taken = rotated(job.valid_rows, i, n_valid + i * unequal_valid)
+        valid_rows = n_rows + 1 + torch.arange(len(taken))
+        rows = torch.cat([rows, taken])
+    X, y, weight = job.take(torch.cat([rows[:1], rows]))
+    X[0] = X.amin(0) if i % 2 else X.amax(0)
     return replace(
         job,
         **{"network": network, "X": X, "y": y, "weight": weight, "batch_size": batch_size},
-        rows=torch.arange(n_rows),
+        rows=torch.arange(1, n_rows + 1),
         valid_rows=valid_rows,
         **{"optimizer": "sgd", "optimizer_arguments": {}, "optimizer_state": {}},
         **{"optimizer_settings": ((), ()), "lr": lr, "weight_decay": 0.0},
@@ -117,6 +126,18 @@ def copied(job, i, lr, unequal, unequal_valid):
         **{"augment": None, "lr_factors": None, "clip": None},
         before_epoch=lambda: None,
         after_epoch=lambda: False,
+    )
+
+
+def n_of(rows):
+    return 0 if rows is None else len(rows)
+
+
+def has_own_code(network):
+    """Tell whether some module of a network is of a class that is neither torch's nor ours."""
+    return any(
+        type(module).__module__.partition(".")[0] not in ("torch", "helpers")
+        for module in network.modules()
     )
 
 
@@ -136,16 +157,26 @@ def state_of(job):
     }
 
 
+@torch.no_grad()
+def answers_of(job):
+    """Return what the network of a job answers to some rows when it predicts."""
+    job.network.eval()
+    return job.network(job.X[1:5].clone())
+
+
 def train_copy(job):
-    """Train a copy alone; return the losses and the state after each epoch."""
+    """Train a copy alone; return the losses and the state after each epoch, and its answers."""
     states = []
     job.after_epoch = lambda: states.append(state_of(job))
     train_alone(job)
-    return job.history, states
+    tensors = (*job.network.parameters(), *job.network.buffers())
+    for tensor, last in zip(tensors, states[-1].values(), strict=True):
+        tensor.data.copy_(last)  # `patience` has put back those of its best epoch
+    return job.history, states, answers_of(job)
 
 
 def train_stack(jobs):
-    """Train copies in a stack; return the losses and the state of each after each epoch."""
+    """Train copies in a stack; return of each what `train_copy` returns."""
     index = TensorIndex()
     slots = assign_slots(jobs, index)
     stack = Stack(slots, index.tensors)
@@ -158,12 +189,13 @@ def train_stack(jobs):
         for job, (history, states) in zip(jobs, outcomes, strict=True):
             history.append({name: of[of_job[id(job)]] for name, of in losses.items()})
             states.append(state_of(job))
-    return outcomes
+    stack.release(lambda member: True)
+    return [(*outcome, answers_of(job)) for outcome, job in zip(outcomes, jobs, strict=True)]
 
 
 def difference(before, expected, found, tolerance):
     """Return how two trainings differ that began with the state `before`, or None."""
-    (losses, states), (other_losses, other_states) = expected, found
+    (losses, states, answers), (other_losses, other_states, other_answers) = expected, found
     for epoch in range(_N_EPOCHS):
         state, other = states[epoch], other_states[epoch]
         different = [name for name in state if not alike(name, before, state, other, tolerance)]
@@ -177,6 +209,9 @@ def difference(before, expected, found, tolerance):
             return f"the {different[0]} is trained to other numbers"
         if not all(near(one[kind], another[kind], tolerance) for kind in another):
             return "its outputs in evaluation are others"
+    allowed = 10 * tolerance * max(1.0, answers.abs().max().item())
+    if not torch.allclose(answers, other_answers, rtol=0, atol=allowed, equal_nan=True):
+        return "its outputs after training are others"
     return None
 
 

@@ -1,16 +1,11 @@
 """Networks compared by what they hold, not by how they print."""
 
-import hashlib
-import inspect
-import pickle
-import sys
 import textwrap
-import types
 
-import numpy as np
-import torch
 from torch import nn
 from torch.nn.utils.parametrize import type_before_parametrizations
+
+from helpers.fusing.digests import digest, is_found_by_name, memory_of
 
 # What every module has; the rest of its attributes are its own.
 _OF_ALL_MODULES = set(vars(nn.Module()))
@@ -53,7 +48,7 @@ def contents(network):
     >>> contents(MLP(4, 2)) == contents(MLP(4, 2))
     True
     """
-    found, names = {}, None
+    found, names, memory = {}, None, None
     for owner, module in network.named_modules():
         for attribute, value in own_attributes(module).items():
             name = f"{owner}.{attribute}".lstrip(".")
@@ -61,8 +56,9 @@ def contents(network):
                 found[name] = type(value), repr(value)
                 continue
             names = names or names_within(network)
+            memory = memory or memory_within(network)
             try:
-                found[name] = digest(value, names)
+                found[name] = digest(value, names, memory)
             except Exception as error:
                 raise Incomparable(name, error) from error
     return found
@@ -117,135 +113,12 @@ def names_within(network):
     return {id(part): name for name, part in parts}
 
 
-def digest(value, names=()):
-    """Return a digest of what a value holds; raise what pickling it raises."""
-    numbers = _Digest()
-    pickler = ContentPickler(numbers, names)
-    pickler.dump(value)
-    while pickler.hidden:
-        pickler.dump_hidden(pickler.hidden.pop(0))
-    return numbers.hash.digest()
+def memory_within(network):
+    """Return where the numbers of a network's parameters and buffers begin."""
+    return {memory_of(t) for t in (*network.parameters(), *network.buffers())} - {None}
 
 
 def first_line(error):
     """Return the beginning of an error's text, or its type where it has none."""
     line = next(iter(str(error).splitlines()), "").rstrip(".") or type(error).__name__
     return textwrap.shorten(line, 160, placeholder=" ...")
-
-
-class _Digest:
-    """A file that keeps of what is written to it a digest alone."""
-
-    def __init__(self):
-        self.hash = hashlib.blake2b(digest_size=16)
-
-    def write(self, data):
-        self.hash.update(data)
-
-
-class ContentPickler(pickle.Pickler):
-    """Writes what objects hold, to be compared and never to be read.
-
-    Parameters
-    ----------
-    file : object with a `write` method
-    names : dict of int to str
-        Objects, by their `id`, that are written as a name.
-    """
-
-    def __init__(self, file, names=()):
-        super().__init__(file, protocol=5)
-        self.names = dict(names)
-        self.hidden = []  # attributes that an object keeps out of its pickles
-        self._met = []  # functions and classes, which may enclose themselves
-
-    def persistent_id(self, obj):
-        if type(obj) in (set, frozenset):  # whose order may be another in a copy
-            return type(obj).__name__, sorted(digest(one, self.names) for one in obj)
-        return self.names.get(id(obj))
-
-    def reducer_override(self, obj):
-        kind = type(obj)
-        if isinstance(obj, torch.Tensor):
-            return _written(kind, obj.dtype, obj.shape, obj.requires_grad, numbers_of(obj))
-        if kind is np.ndarray:
-            numbers = obj.tolist() if obj.dtype.hasobject else obj.tobytes()
-            return _written(kind, obj.dtype.descr, obj.shape, numbers)
-        if kind is torch.Generator:
-            return _written(kind, str(obj.device), numbers_of(obj.get_state()))
-        if isinstance(obj, type | types.FunctionType):
-            if is_found_by_name(obj):
-                return NotImplemented
-            return self._written_once(obj, _class_content if kind is type else _code_content)
-        if kind is types.ModuleType:
-            return _written("module", obj.__name__)
-        if isinstance(obj, nn.Module):  # none of the network's own, which have names
-            return _written(kind, vars(obj))
-        if kind is types.CodeType:
-            return _written(obj.co_code, obj.co_names, obj.co_varnames, obj.co_consts)
-        if kind is types.CellType:
-            return _written("cell", *([obj.cell_contents] if obj != types.CellType() else []))
-        if isinstance(obj, property | staticmethod | classmethod):
-            functions = ("fget", "fset", "fdel", "__func__")
-            return _written(kind, [getattr(obj, name, None) for name in functions])
-        if "__dict__" in dir(obj) and _chooses_what_is_pickled(kind):
-            self.hidden.append(vars(obj))
-        return NotImplemented
-
-    def _written_once(self, obj, content):
-        for number, met in enumerate(self._met):
-            if met is obj:
-                return _written("met", number)
-        self._met.append(obj)
-        return _written(*content(obj))
-
-    def dump_hidden(self, attributes):
-        """Write what can be written of attributes that their object does not pickle itself."""
-        for name, value in attributes.items():
-            try:
-                self.dump((name, value))
-            except Exception:  # often the reason why it is kept out
-                continue
-
-
-def _written(*parts):
-    return tuple, (parts,)
-
-
-def numbers_of(tensor):
-    """Return the numbers of a tensor as bytes."""
-    tensor = tensor.detach().cpu().resolve_conj().resolve_neg()
-    return tensor.reshape(-1).contiguous().view(torch.uint8).numpy().tobytes()
-
-
-def is_found_by_name(obj):
-    """Whether a class or function is the one that its module has under its name."""
-    found = sys.modules.get(obj.__module__)
-    for name in obj.__qualname__.split("."):
-        found = getattr(found, name, None)
-    return found is obj
-
-
-def _code_content(function):
-    return (
-        *(function.__module__, function.__qualname__, function.__code__, function.__defaults__),
-        *(function.__kwdefaults__, function.__closure__, vars(function)),
-    )
-
-
-def _class_content(cls):
-    of_python = types.GetSetDescriptorType | types.MemberDescriptorType
-    own = {
-        name: value
-        for name, value in vars(cls).items()
-        if not isinstance(value, of_python) and name not in ("__slotnames__", "_abc_impl")
-    }
-    return cls.__module__, cls.__qualname__, cls.__bases__, own
-
-
-def _chooses_what_is_pickled(kind):
-    """Whether a class of the user's says itself what of it is pickled."""
-    methods = ("__getstate__", "__reduce__", "__reduce_ex__")
-    return any(
-        isinstance(inspect.getattr_static(kind, name, None), types.FunctionType) for name in methods
-    )

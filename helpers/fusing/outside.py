@@ -8,12 +8,12 @@ import numpy as np
 import torch
 from torch import nn
 
-from helpers.fusing.content import digest
+from helpers.fusing.digests import digest
 
 # Numbers above which a variable is taken for data, which training does not change.
-_LARGE = 2**20
-_MISSING = object()
-_CODE = (types.ModuleType, types.FunctionType, types.BuiltinFunctionType, type)
+LARGE = 2**20
+MISSING = object()
+CODE = (types.ModuleType, types.FunctionType, types.BuiltinFunctionType, type)
 
 
 class Outside:
@@ -34,8 +34,8 @@ class Outside:
     def __init__(self, network):
         self._before = []
         for holder, name in variables(network):
-            value = _read(holder, name)
-            if value is _MISSING or isinstance(value, _CODE) or _size(value) > _LARGE:
+            value = read(holder, name)
+            if value is MISSING or isinstance(value, CODE) or size_of(value) > LARGE:
                 continue
             try:
                 state = digest(value), value, copy.deepcopy(value)
@@ -54,7 +54,7 @@ class Outside:
 
     def _changes(self):
         for holder, name, before, value, copied in self._before:
-            now = _read(holder, name)
+            now = read(holder, name)
             if digest(now) != before:
                 yield holder, name, value, copied
 
@@ -66,7 +66,7 @@ def variables(network):
     for module in network.modules():
         functions += (v for v in vars(module).values() if isinstance(v, types.FunctionType))
         for cls in type(module).__mro__:
-            if cls in seen or _is_of_a_library(cls):
+            if cls in seen or is_of_a_library(cls):
                 continue
             seen.add(cls)
             homes.add(cls.__module__)
@@ -84,30 +84,31 @@ def variables(network):
         seen.add(function)
         cells = zip(function.__code__.co_freevars, function.__closure__ or (), strict=True)
         named = [(cell, name) for name, cell in cells]
-        named += [(function.__globals__, name) for name in _names_in(function.__code__)]
+        named += [(function.__globals__, name) for name in names_in(function.__code__)]
         for holder, name in named:
-            value = _read(holder, name)
+            value = read(holder, name)
             if isinstance(value, types.FunctionType):
                 functions.append(value)
             elif not isinstance(value, nn.Module):
                 yield holder, name
 
 
-def _is_of_a_library(cls):
+def is_of_a_library(cls):
     root = cls.__module__.partition(".")[0]
     return root in sys.stdlib_module_names - {"__main__"} or root in ("torch", "helpers")
 
 
-def _names_in(code):
+def names_in(code):
     """Return the names that code uses, those of functions within it included."""
     inner = (const for const in code.co_consts if isinstance(const, types.CodeType))
-    return {*code.co_names, *(name for const in inner for name in _names_in(const))}
+    of_inner = (name for const in inner for name in names_in(const))
+    return {*code.co_names, *code.co_freevars, *of_inner}
 
 
-def _read(holder, name):
+def read(holder, name):
     if isinstance(holder, types.CellType):
-        return holder.cell_contents if holder != types.CellType() else _MISSING
-    return (holder if isinstance(holder, dict) else vars(holder)).get(name, _MISSING)
+        return holder.cell_contents if holder != types.CellType() else MISSING
+    return (holder if isinstance(holder, dict) else vars(holder)).get(name, MISSING)
 
 
 def _write(holder, name, value):
@@ -119,7 +120,7 @@ def _write(holder, name, value):
         setattr(holder, name, value)
 
 
-def _size(value):
+def size_of(value):
     if isinstance(value, np.ndarray):
         return value.size
     return value.numel() if isinstance(value, torch.Tensor) else 0

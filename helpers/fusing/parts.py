@@ -109,12 +109,16 @@ class Part:
         """Take one step for each batch; return the loss of each row, (n_networks, n)."""
         self.chance.begin_epoch(stack.epoch)
         self.network.train()
-        losses = []
+        losses, n_rows = [], stack.n_rows[self.networks, 0]
         for step, (orders, y, share) in enumerate(batches):
             if stopped.is_set():
                 break
             whole = stack.whole
             X = stack._take(orders, self.order, step) if whole is None else whole[self.networks]
+            if self.chance.used:
+                width = share.shape[1]
+                self.chance.begin_step(n_rows.clamp(0, width), width)
+                n_rows = n_rows - width
             of_rows, gradients = self.gradients(X, y[self.networks], share[self.networks])
             self.optimizer.step(gradients, stack.epoch, step)
             losses.append(of_rows)
@@ -125,8 +129,6 @@ class Part:
 
         `share` is the part of each row in the mean loss of its network; 0 is padding.
         """
-        if self.chance.used:
-            self.chance.begin_step((share > 0).sum(1), share.shape[1])
         losses = self.losses(X, y)
         gradients = torch.autograd.grad(losses, self.trained, share, allow_unused=True)
         if self.vmapped:

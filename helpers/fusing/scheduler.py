@@ -17,7 +17,8 @@ from multiprocessing import TimeoutError  # the one that joblib raises
 import torch
 
 from helpers.datasets import Rows
-from helpers.fusing.grouping import train_together
+from helpers.fusing.grouping import train_together, warn
+from helpers.fusing.settings import Settings
 from helpers.fusing.tasks import Task
 from helpers.tensors import holds_private_rng
 from helpers.training import train_alone
@@ -45,6 +46,7 @@ class Scheduler:
         self.awake = deque()  # paused tasks that can go on
         self.waiting, self.bytes_waiting = [], 0  # paused tasks with a job to be trained
         self.running = None
+        self.settings = Settings()
         self.told = set()  # why networks are trained alone: each reason is told once
         self._numbers = itertools.count()
         self._lock, self._driver = threading.Lock(), None
@@ -74,6 +76,8 @@ class Scheduler:
             self.batches.append(1)
             return train_alone(job)
         task.check()
+        if reason := self.settings.note(job):
+            return self._train_at_once(job, reason)
         task.job = job
         self.waiting.append(task)
         self.bytes_waiting += bytes_of(job)
@@ -81,6 +85,14 @@ class Scheduler:
         task.job = None
         if job.error is not None:
             raise job.error
+
+    def _train_at_once(self, job, reason):
+        """Train a job in the thread of its task."""
+        if (kind := type(job.network).__name__, reason) not in self.told:
+            self.told.add((kind, reason))
+            warn(kind, reason, 1)
+        self.batches.append(1)
+        train_alone(job)
 
     def add(self, task):
         """Take in a task that has not begun."""
@@ -152,7 +164,11 @@ class Scheduler:
             raise RuntimeError("fused: every task waits for another; please report this.")
         jobs = [task.job for task in tasks]
         try:
-            train_together(jobs, self.batches, self.told)
+            for job in jobs:
+                job.error = self.settings.error_of(job)
+            self.settings.forget()
+            usable = [job for job in jobs if job.error is None]
+            train_together(usable, self.batches, self.told)
         except BaseException as error:
             for job in jobs:
                 job.error = job.error or error

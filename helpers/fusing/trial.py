@@ -47,7 +47,11 @@ def trial_step(jobs):
             if reason := why_impure(first, network, outside):
                 return reason
             some = [first, jobs[len(jobs) // 2], jobs[-1]]
-            return why_different(some, moderate_rate(network), unequal)
+            if reason := why_different(some, moderate_rate(network), unequal):
+                return reason
+            if any(map(copy_differs, some)):
+                return "a copy of it gives other outputs, as if its settings were kept elsewhere"
+            return None
         except Exception as error:
             return failure_of(error)
 
@@ -102,10 +106,9 @@ def why_impure(job, network, outside):
     loss = replace(job, network=network).mean_loss(X, y, weight)
     loss.backward()
     drawn = states_of_generators(job.y.device) != generators
-    if job.valid_rows is not None:
-        network.eval()
-        with torch.no_grad():
-            network(X)
+    network.eval()
+    with torch.no_grad():
+        network(X)
     if not loss.isfinite():
         return NOT_FINITE
     if not torch.equal(X, given):
@@ -117,6 +120,19 @@ def why_impure(job, network, outside):
     if drawn:
         return "it draws random numbers while training other than by torch's dropout layers"
     return None
+
+
+@torch.no_grad()
+def copy_differs(job):
+    """Whether a copy of a network answers otherwise, as one whose settings are kept by its `id`."""
+    X, tensors = job.take(job.rows[:4])[0], (*job.network.parameters(), *job.network.buffers())
+    before = [tensor.clone() for tensor in tensors]
+    one, another = (
+        network.eval()(X.clone()) for network in (copy.deepcopy(job.network), job.network)
+    )
+    for tensor, value in zip(tensors, before, strict=True):
+        tensor.copy_(value)
+    return not torch.equal(one, another)
 
 
 def first_difference(attributes, network):

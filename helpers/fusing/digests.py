@@ -1,0 +1,156 @@
+"""Digests of what objects hold, whatever they print or pickle."""
+
+import hashlib
+import inspect
+import pickle
+import sys
+import types
+
+import numpy as np
+import torch
+from torch import nn
+
+
+def digest(value, names=(), memory=()):
+    """Return a digest of what a value holds; raise what pickling it raises.
+
+    Parameters are those of `ContentPickler`.
+    """
+    numbers = _Digest()
+    pickler = ContentPickler(numbers, names, memory)
+    pickler.dump(value)
+    while pickler.hidden:
+        pickler.dump_hidden(pickler.hidden.pop(0))
+    return numbers.hash.digest()
+
+
+class _Digest:
+    """A file that keeps of what is written to it a digest alone."""
+
+    def __init__(self):
+        self.hash = hashlib.blake2b(digest_size=16)
+
+    def write(self, data):
+        self.hash.update(data)
+
+
+class ContentPickler(pickle.Pickler):
+    """Writes what objects hold, to be compared and never to be read.
+
+    Parameters
+    ----------
+    file : object with a `write` method
+    names : dict of int to str
+        Objects, by their `id`, that are written as a name.
+    memory : set of int
+        Where the numbers of weights begin. What else uses them is refused: it would go on using
+        those of the first network.
+    """
+
+    def __init__(self, file, names=(), memory=()):
+        super().__init__(file, protocol=5)
+        self.names, self.memory = dict(names), memory
+        self.hidden = []  # attributes that an object keeps out of its pickles
+        self._met = []  # functions and classes, which may enclose themselves
+
+    def persistent_id(self, obj):
+        if type(obj) in (set, frozenset):  # whose order may be another in a copy
+            of_each = (digest(one, self.names, self.memory) for one in obj)
+            return type(obj).__name__, sorted(of_each)
+        return self.names.get(id(obj))
+
+    def reducer_override(self, obj):
+        kind = type(obj)
+        if isinstance(obj, torch.Tensor | np.ndarray) and memory_of(obj) in self.memory:
+            raise ValueError("it shares the memory of a weight")
+        if isinstance(obj, torch.Tensor):
+            return _written(kind, obj.dtype, obj.shape, obj.requires_grad, numbers_of(obj))
+        if kind is np.ndarray:
+            numbers = obj.tolist() if obj.dtype.hasobject else obj.tobytes()
+            return _written(kind, obj.dtype.descr, obj.shape, numbers)
+        if kind is torch.Generator:
+            return _written(kind, str(obj.device), numbers_of(obj.get_state()))
+        if isinstance(obj, type | types.FunctionType):
+            if is_found_by_name(obj):
+                return NotImplemented
+            return self._written_once(obj, _class_content if kind is type else _code_content)
+        if kind is types.ModuleType:
+            return _written("module", obj.__name__)
+        if isinstance(obj, nn.Module):  # none of the network's own, which have names
+            return _written(kind, vars(obj))
+        if kind is types.CodeType:
+            return _written(obj.co_code, obj.co_names, obj.co_varnames, obj.co_consts)
+        if kind is types.CellType:
+            return _written("cell", *([obj.cell_contents] if obj != types.CellType() else []))
+        if isinstance(obj, property | staticmethod | classmethod):
+            functions = ("fget", "fset", "fdel", "__func__")
+            return _written(kind, [getattr(obj, name, None) for name in functions])
+        if "__dict__" in dir(obj) and _chooses_what_is_pickled(kind):
+            self.hidden.append(vars(obj))
+        return NotImplemented
+
+    def _written_once(self, obj, content):
+        for number, met in enumerate(self._met):
+            if met is obj:
+                return _written("met", number)
+        self._met.append(obj)
+        return _written(*content(obj))
+
+    def dump_hidden(self, attributes):
+        """Write what can be written of attributes that their object does not pickle itself."""
+        for name, value in attributes.items():
+            try:
+                self.dump((name, value))
+            except Exception:  # often the reason why it is kept out
+                continue
+
+
+def _written(*parts):
+    return tuple, (parts,)
+
+
+def memory_of(array):
+    """Return where the numbers of a tensor, or an array made of one, begin; None if unknown."""
+    while isinstance(array, np.ndarray):
+        array = array.base
+    is_strided = isinstance(array, torch.Tensor) and array.layout is torch.strided
+    return array.untyped_storage().data_ptr() if is_strided and array.numel() else None
+
+
+def numbers_of(tensor):
+    """Return the numbers of a tensor as bytes."""
+    tensor = tensor.detach().cpu().resolve_conj().resolve_neg()
+    return tensor.reshape(-1).contiguous().view(torch.uint8).numpy().tobytes()
+
+
+def is_found_by_name(obj):
+    """Whether a class or function is the one that its module has under its name."""
+    found = sys.modules.get(obj.__module__)
+    for name in obj.__qualname__.split("."):
+        found = getattr(found, name, None)
+    return found is obj
+
+
+def _code_content(function):
+    return (
+        *(function.__module__, function.__qualname__, function.__code__, function.__defaults__),
+        *(function.__kwdefaults__, function.__closure__, vars(function)),
+    )
+
+
+def _class_content(cls):
+    of_python = types.GetSetDescriptorType | types.MemberDescriptorType
+    own = {
+        name: value
+        for name, value in vars(cls).items()
+        if not isinstance(value, of_python) and name not in ("__slotnames__", "_abc_impl")
+    }
+    return cls.__module__, cls.__qualname__, cls.__bases__, own
+
+
+def _chooses_what_is_pickled(kind):
+    """Whether a class of the user's says itself what of it is pickled."""
+    methods = ("__getstate__", "__reduce__", "__reduce_ex__")
+    return any(
+        isinstance(inspect.getattr_static(kind, name, None), types.FunctionType) for name in methods
+    )
