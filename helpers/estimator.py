@@ -1,13 +1,14 @@
-"""The scikit-learn face of a PyTorch network: TorchClassifier and TorchRegressor."""
+"""The scikit-learn face of a PyTorch network: TorchClassifier."""
 
 import numpy as np
-from sklearn.base import ClassifierMixin, RegressorMixin
+from sklearn.base import ClassifierMixin
 from sklearn.callback import with_callbacks
 from torch.nn import functional as F
 
 from helpers.base import TorchEstimator
-from helpers.labels import class_weights, find_classes, plain_labels, plain_values
+from helpers.labels import class_weights, find_classes, plain_labels
 from helpers.modules import MLP
+from helpers.targets import check_columns, classification_loss, indicators
 
 
 class TorchClassifier(ClassifierMixin, TorchEstimator):
@@ -18,6 +19,8 @@ class TorchClassifier(ClassifierMixin, TorchEstimator):
     module : callable, default=MLP
         A recipe: a class or function called as ``module(n_features, n_outputs, **arguments)``
         that returns a new `nn.Module`, which maps rows to one logit for each class (no softmax).
+        Where rows are no vectors, such as images, it gets the shape of a row, a tuple, in the
+        place of `n_features`.
         Its arguments are set as ``module__<name>``, as in ``TorchClassifier(module__hidden=64)``.
     epochs : int, default=100
         Passes through the training rows; 0 leaves the network as it was built.
@@ -51,7 +54,7 @@ class TorchClassifier(ClassifierMixin, TorchEstimator):
     module_ : nn.Module
         The trained network.
     classes_ : ndarray of shape (n_classes,)
-        The class labels, sorted.
+        The class labels, sorted; of a `y` of several labels, the numbers of its columns.
     history_ : list of dict
         One row for each epoch: "epoch" (from 1), "train_loss" and, with `patience`,
         "valid_loss", mean cross-entropies in nats.
@@ -109,13 +112,18 @@ class TorchClassifier(ClassifierMixin, TorchEstimator):
         )
         self.class_weight = class_weight
 
-    _loss = staticmethod(F.cross_entropy)
+    _loss = staticmethod(classification_loss)
 
     def _plain_target(self, y):
         return plain_labels(y, type(self).__name__)
 
     def _encode(self, y, dtype, classes, resume):
         """Turn labels into class numbers, and learn the labels."""
+        check_columns(y, self._n_columns if resume else None)
+        self._n_columns = 1 if y.ndim == 1 else y.shape[1]
+        if y.ndim == 2:
+            self._n_outputs, self.classes_ = self._n_columns, np.arange(self._n_columns)
+            return indicators(y, dtype, classes, type(self).__name__)
         known = self.classes_ if resume else None
         self.classes_ = find_classes(y, classes, known, type(self).__name__)
         self._n_outputs = len(self.classes_)
@@ -125,6 +133,11 @@ class TorchClassifier(ClassifierMixin, TorchEstimator):
         weight = super()._row_weight(y, sample_weight, partial)
         if self.class_weight is None:
             return weight
+        if y.ndim == 2:
+            raise ValueError(
+                "class_weight weighs the classes of one column, and y has several; use "
+                "sample_weight, or MultiOutputClassifier of sklearn.multioutput."
+            )
         of_class = class_weights(self.class_weight, y, self.classes_, weight, partial)
         with np.errstate(over="ignore"):  # told when the weights are added up
             of_class = of_class.astype(self._dtype)
@@ -141,8 +154,7 @@ class TorchClassifier(ClassifierMixin, TorchEstimator):
 
         Parameters
         ----------
-        X : {array-like, sparse matrix} of shape (n_rows, n_features)
-        y : array-like of shape (n_rows,)
+        X, y : as for `fit`
         classes : array-like of shape (n_classes,), default=None
             All labels that will ever come, in the first call; by default those of `y`. Later
             calls may leave them out.
@@ -155,89 +167,25 @@ class TorchClassifier(ClassifierMixin, TorchEstimator):
         return self._learn(X, y, sample_weight, classes=classes, partial=True)
 
     def predict_proba(self, X):
-        """Return the probability of each class, shape (n_rows, n_classes)."""
-        return self._outputs(X).softmax(dim=1).numpy()
+        """Return the probability of each class, or each label, shape (n_rows, n_classes)."""
+        outputs = self._outputs(X)
+        return (outputs.softmax(dim=1) if self._n_columns == 1 else outputs.sigmoid()).numpy()
 
     def predict_log_proba(self, X):
         """Return the logarithms of the probabilities, finite where those are too small."""
-        return self._outputs(X).log_softmax(dim=1).numpy()
+        outputs = self._outputs(X)
+        return (
+            F.log_softmax(outputs, 1) if self._n_columns == 1 else F.logsigmoid(outputs)
+        ).numpy()
 
     def predict(self, X):
-        """Return the most probable label of each row, shape (n_rows,)."""
+        """Return the most probable class of each row, (n_rows,), or 0 and 1 for each label."""
         outputs = self._outputs(X)
+        if self._n_columns > 1:
+            return (outputs > 0).numpy().astype(int)
         return self.classes_[outputs.argmax(dim=1).numpy()]
 
-
-class TorchRegressor(RegressorMixin, TorchEstimator):
-    """A PyTorch network as a scikit-learn regressor; every `fit` starts from a new network.
-
-    It minimises the squared error. For targets far from unit scale, wrap it in
-    `sklearn.compose.TransformedTargetRegressor`.
-
-    Parameters
-    ----------
-    module, epochs, lr, batch_size, weight_decay, optimizer, patience, validation_fraction, \
-device, random_state
-        As for `TorchClassifier`; `module` is called with ``n_outputs=1``, and `patience` does
-        not stratify.
-
-    Attributes
-    ----------
-    module_, history_, n_epochs_, n_features_in_, feature_names_in_
-        As for `TorchClassifier`; losses are mean squared errors.
-
-    Examples
-    --------
-    >>> from sklearn.datasets import make_regression
-    >>> from sklearn.model_selection import cross_val_score
-    >>> from sklearn.preprocessing import scale
-    >>> from helpers import TorchRegressor
-    >>> X, y = make_regression(200, 5, noise=20, random_state=0)
-    >>> cross_val_score(TorchRegressor(random_state=0), X, scale(y)).mean().round(2)
-    np.float64(0.98)
-    """
-
-    _n_outputs = 1
-
-    @staticmethod
-    def _loss(outputs, y, reduction="mean"):
-        return F.mse_loss(outputs[:, 0], y, reduction=reduction)
-
-    def _plain_target(self, y):
-        return plain_values(y, type(self).__name__)
-
-    def _encode(self, y, dtype, classes, resume):
-        """Give the values the dtype of `X`."""
-        with np.errstate(over="ignore"):
-            values = y.astype(dtype)
-        if not np.isfinite(values).all():
-            raise ValueError(
-                f"y holds {abs(y).max():.3g}, more than {np.dtype(dtype)}, the precision of X, can "
-                f"hold. Scale y, or give X as float64."
-            )
-        return values
-
-    @with_callbacks
-    def partial_fit(self, X, y, sample_weight=None):
-        """Train for one epoch more: the one explicit way to continue a network.
-
-        The first call builds the network; later calls train `module_` in place. Ten calls give
-        what ``fit`` with ``epochs=10`` gives, where no rows are weighted: weights are used as they
-        are, so that they count from call to call, while `fit` divides them by their mean.
-        `patience` is not used.
-
-        Parameters
-        ----------
-        X : {array-like, sparse matrix} of shape (n_rows, n_features)
-        y : array-like of shape (n_rows,)
-        sample_weight : array-like of shape (n_rows,), default=None
-
-        Returns
-        -------
-        self : object
-        """
-        return self._learn(X, y, sample_weight, partial=True)
-
-    def predict(self, X):
-        """Return the predicted value of each row, shape (n_rows,)."""
-        return self._outputs(X)[:, 0].numpy()
+    def __sklearn_tags__(self):
+        tags = super().__sklearn_tags__()
+        tags.classifier_tags.multi_label = True
+        return tags

@@ -1,0 +1,80 @@
+"""The scikit-learn face of a PyTorch network: TorchRegressor."""
+
+from sklearn.base import RegressorMixin
+from sklearn.callback import with_callbacks
+
+from helpers.base import TorchEstimator
+from helpers.labels import plain_values
+from helpers.targets import check_columns, squared_error, values
+
+
+class TorchRegressor(RegressorMixin, TorchEstimator):
+    """A PyTorch network as a scikit-learn regressor; every `fit` starts from a new network.
+
+    It minimises the squared error, averaged over the targets where `y` has several. For targets
+    far from unit scale, wrap it in `sklearn.compose.TransformedTargetRegressor`.
+
+    Parameters
+    ----------
+    module, epochs, lr, batch_size, weight_decay, optimizer, patience, validation_fraction, \
+device, random_state
+        As for `TorchClassifier`; `module` is called with the number of targets as
+        ``n_outputs``, and `patience` does
+        not stratify.
+
+    Attributes
+    ----------
+    module_, history_, n_epochs_, n_features_in_, feature_names_in_
+        As for `TorchClassifier`; losses are mean squared errors.
+
+    Examples
+    --------
+    >>> from sklearn.datasets import make_regression
+    >>> from sklearn.model_selection import cross_val_score
+    >>> from sklearn.preprocessing import scale
+    >>> from helpers import TorchRegressor
+    >>> X, y = make_regression(200, 5, noise=20, random_state=0)
+    >>> cross_val_score(TorchRegressor(random_state=0), X, scale(y)).mean().round(2)
+    np.float64(0.98)
+    """
+
+    _loss = staticmethod(squared_error)
+
+    def _plain_target(self, y):
+        return plain_values(y, type(self).__name__)
+
+    def _encode(self, y, dtype, classes, resume):
+        """Give the values the dtype of `X`."""
+        check_columns(y, self._n_outputs if resume else None)
+        self._n_outputs = 1 if y.ndim == 1 else y.shape[1]
+        return values(y, dtype)
+
+    @with_callbacks
+    def partial_fit(self, X, y, sample_weight=None):
+        """Train for one epoch more: the one explicit way to continue a network.
+
+        The first call builds the network; later calls train `module_` in place. Ten calls give
+        what ``fit`` with ``epochs=10`` gives, where no rows are weighted: weights are used as they
+        are, so that they count from call to call, while `fit` divides them by their mean.
+        `patience` is not used.
+
+        Parameters
+        ----------
+        X, y : as for `fit`
+        sample_weight : array-like of shape (n_rows,), default=None
+
+        Returns
+        -------
+        self : object
+        """
+        return self._learn(X, y, sample_weight, partial=True)
+
+    def predict(self, X):
+        """Return the predicted values of each row, (n_rows,), or (n_rows, n_targets) of several."""
+        outputs = self._outputs(X).numpy()
+        return outputs[:, 0] if self._n_outputs == 1 else outputs
+
+    def __sklearn_tags__(self):
+        tags = super().__sklearn_tags__()
+        tags.target_tags.multi_output = True
+        return tags
