@@ -49,7 +49,7 @@ __all__ = [
 ATTRIBUTES = {
     "sklearn.base.BaseEstimator": [
         "_validate_params",  # refuses what the table `_parameter_constraints` does not allow
-        "_get_param_names",  # the arguments that the message about a misspelt one lists
+        "_get_param_names",  # ours adds what a subclass hands on by **arguments: `clone` keeps it
     ],
     "sklearn.callback.CallbackSupportMixin": [
         "_init_callback_context",  # begins a fit for scikit-learn's callbacks: progress bars

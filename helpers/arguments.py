@@ -1,5 +1,6 @@
 """Parameters at the door: module__* and optimizer__*, and numbers of any library as Python's."""
 
+import inspect
 from numbers import Integral, Real
 
 import numpy as np
@@ -23,6 +24,22 @@ class ArgumentsMixin:
                     f"optimizer__<name> for the optimizer's."
                 )
         self._arguments = arguments
+
+    @classmethod
+    def _get_param_names(cls):
+        """Return the names of all parameters.
+
+        Where the ``__init__`` of a subclass hands ``**arguments`` on, those of its parent are among
+        them; scikit-learn alone would not see them, and `clone` would lose them.
+        """
+        names = set(super()._get_param_names())
+        for parent in cls.__mro__[:-1]:  # all but object
+            if "__init__" in vars(parent):
+                parameters = list(inspect.signature(parent.__init__).parameters.values())[1:]
+                names |= {p.name for p in parameters if p.kind != p.VAR_KEYWORD}
+                if all(p.kind != p.VAR_KEYWORD for p in parameters):
+                    break
+        return sorted(names)
 
     def get_params(self, deep=True):
         """Get the parameters, ``module__*`` and ``optimizer__*`` included."""

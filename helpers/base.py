@@ -22,6 +22,7 @@ from helpers.optimizers import check_optimizer
 from helpers.parameters import CONSTRAINTS, NUMBERS
 from helpers.rows import check_rows
 from helpers.schedules import lr_factors
+from helpers.targets import columns_of
 from helpers.tensors import (
     as_tensor,
     as_torch_starts,
@@ -82,10 +83,15 @@ class TorchEstimator(ArgumentsMixin, NetworkMixin, CopyMixin, CallbackSupportMix
 
         Parameters
         ----------
-        X : {array-like, sparse matrix} of shape (n_rows, n_features)
-            float64 and float32 are trained in their own precision, anything else in float32.
-        y : array-like of shape (n_rows,)
-            Labels of any type (classifier) or numbers (regressor).
+        X : array-like of shape (n_rows, *shape of a row), sparse matrix, or `rows_of` a Dataset
+            Rows of tables have the shape (n_features,), images (channels, height, width). float64
+            and float32 are trained in their own precision, anything else in float32, or in
+            float64 if it holds whole numbers of 2**24 or more. uint8 becomes float32 when a batch
+            is taken, as 0.0 to 255.0: divide by 255 in the network, or in a step before it.
+            Columns of codes for an embedding are cast there: ``self.embedding(X[:, 0].long())``.
+        y : array-like of shape (n_rows,) or (n_rows, n_targets)
+            Labels of any type (classifier) or numbers (regressor). Several columns are numbers of
+            several targets (regressor), or labels that a row may have, 0 or 1 (classifier).
         sample_weight : array-like of shape (n_rows,), default=None
             Not negative. A weight of 0 leaves the row out; in full batches a weight of 2
             equals giving it twice.
@@ -125,7 +131,7 @@ class TorchEstimator(ArgumentsMixin, NetworkMixin, CopyMixin, CallbackSupportMix
             new._start(job, settings)
         if settings["patience"] is not None and not partial:
             job.patience = settings["patience"]
-            stratify = isinstance(self, ClassifierMixin)
+            stratify = isinstance(self, ClassifierMixin) and job.y.ndim == 1
             split_rows(job, settings["validation_fraction"], (X, y, groups), stratify=stratify)
         if self.schedule is not None:
             n_steps = None if partial else job.epochs * job.n_steps
@@ -150,9 +156,11 @@ class TorchEstimator(ArgumentsMixin, NetworkMixin, CopyMixin, CallbackSupportMix
             self,
             X,
             self._plain_target(y),
+            multi_output=True,
             y_numeric=isinstance(self, RegressorMixin),
             reset=not resume,
         )
+        y = columns_of(y)
         device, of_values = choose_device(self.device), isinstance(self, RegressorMixin)
         target = self._encode(y, self._dtype, classes, resume)
         weight = self._row_weight(y, sample_weight, partial)

@@ -57,8 +57,14 @@ def rows_of(dataset, load=None):
     _check_dataset(dataset)
     if len(dataset) == 0:
         raise ValueError(f"The {type(dataset).__name__} is empty: it has no rows.")
-    rows = Rows(dataset, load, np.arange(len(dataset)))
-    rows._look_twice()
+    generators = random.getstate(), np.random.get_state()
+    try:
+        with seeded_globally(0):
+            rows = Rows(dataset, load, np.arange(len(dataset)))
+            rows._look_twice()
+    finally:
+        random.setstate(generators[0])
+        np.random.set_state(generators[1])
     return rows
 
 
@@ -174,20 +180,14 @@ class Rows:
 
     def _look_twice(self):
         """Raise a ValueError if the Dataset changes its rows at random."""
-        generators = random.getstate(), np.random.get_state()
-        try:
-            with seeded_globally(0):
-                for number in self.numbers[:LOOKED_AT]:
-                    if not np.array_equal(self._row(number), self._row(number)):
-                        raise ValueError(
-                            f"Item {number} of the {type(self.dataset).__name__} is another row "
-                            f"each time it is loaded: its transform draws at random, and would "
-                            f"change test rows as well. Take that out of the Dataset; what changes "
-                            f"training rows alone belongs into the estimator (augment=...)."
-                        )
-        finally:
-            random.setstate(generators[0])
-            np.random.set_state(generators[1])
+        for number in self.numbers[:LOOKED_AT]:
+            if not np.array_equal(self._row(number), self._row(number)):
+                raise ValueError(
+                    f"Item {number} of the {type(self.dataset).__name__} is another row each time "
+                    f"it is loaded: its transform draws at random, and would change test rows as "
+                    f"well. Take that out of the Dataset; what changes training rows alone "
+                    f"belongs into the estimator (augment=...)."
+                )
 
 
 def joined(sets):

@@ -8,6 +8,7 @@ from torch.nn import functional as F
 from helpers.base import TorchEstimator
 from helpers.labels import class_weights, find_classes, plain_labels
 from helpers.modules import MLP
+from helpers.targets import check_columns, classification_loss, indicators
 
 
 class TorchClassifier(ClassifierMixin, TorchEstimator):
@@ -18,6 +19,8 @@ class TorchClassifier(ClassifierMixin, TorchEstimator):
     module : callable, default=MLP
         A recipe: a class or function called as ``module(n_features, n_outputs, **arguments)``
         that returns a new `nn.Module`, which maps rows to one logit for each class (no softmax).
+        Where rows are no vectors, such as images, it gets the shape of a row, a tuple, in the
+        place of `n_features`.
         Its arguments are set as ``module__<name>``, as in ``TorchClassifier(module__hidden=64)``.
     epochs : int, default=100
         Passes through the training rows; 0 leaves the network as it was built.
@@ -68,7 +71,7 @@ class TorchClassifier(ClassifierMixin, TorchEstimator):
     module_ : nn.Module
         The trained network.
     classes_ : ndarray of shape (n_classes,)
-        The class labels, sorted.
+        The class labels, sorted; of a `y` of several labels, the numbers of its columns.
     history_ : list of dict
         One row for each epoch: "epoch" (from 1), "train_loss" and, with `patience`,
         "valid_loss": means of `loss`, the cross-entropy in nats.
@@ -148,13 +151,18 @@ class TorchClassifier(ClassifierMixin, TorchEstimator):
         )
         self.class_weight = class_weight
 
-    _loss = staticmethod(F.cross_entropy)
+    _loss = staticmethod(classification_loss)
 
     def _plain_target(self, y):
         return plain_labels(y, type(self).__name__)
 
     def _encode(self, y, dtype, classes, resume):
         """Turn labels into class numbers, and learn the labels."""
+        check_columns(y, self._n_columns if resume else None)
+        self._n_columns = 1 if y.ndim == 1 else y.shape[1]
+        if y.ndim == 2:
+            self._n_outputs, self.classes_ = self._n_columns, np.arange(self._n_columns)
+            return indicators(y, dtype, classes, type(self).__name__)
         known = self.classes_ if resume else None
         self.classes_ = find_classes(y, classes, known, type(self).__name__)
         self._n_outputs = len(self.classes_)
@@ -164,6 +172,11 @@ class TorchClassifier(ClassifierMixin, TorchEstimator):
         weight = super()._row_weight(y, sample_weight, partial)
         if self.class_weight is None:
             return weight
+        if y.ndim == 2:
+            raise ValueError(
+                "class_weight weighs the classes of one column, and y has several; use "
+                "sample_weight, or MultiOutputClassifier of sklearn.multioutput."
+            )
         of_class = class_weights(self.class_weight, y, self.classes_, weight, partial)
         with np.errstate(over="ignore"):  # told when the weights are added up
             of_class = of_class.astype(self._dtype)
@@ -180,8 +193,7 @@ class TorchClassifier(ClassifierMixin, TorchEstimator):
 
         Parameters
         ----------
-        X : {array-like, sparse matrix} of shape (n_rows, n_features)
-        y : array-like of shape (n_rows,)
+        X, y : as for `fit`
         classes : array-like of shape (n_classes,), default=None
             All labels that will ever come, in the first call; by default those of `y`. Later
             calls may leave them out.
@@ -194,14 +206,25 @@ class TorchClassifier(ClassifierMixin, TorchEstimator):
         return self._learn(X, y, sample_weight, classes=classes, partial=True)
 
     def predict_proba(self, X):
-        """Return the probability of each class, shape (n_rows, n_classes)."""
-        return self._outputs(X).softmax(dim=1).numpy()
+        """Return the probability of each class, or each label, shape (n_rows, n_classes)."""
+        outputs = self._outputs(X)
+        return (outputs.softmax(dim=1) if self._n_columns == 1 else outputs.sigmoid()).numpy()
 
     def predict_log_proba(self, X):
         """Return the logarithms of the probabilities, finite where those are too small."""
-        return self._outputs(X).log_softmax(dim=1).numpy()
+        outputs = self._outputs(X)
+        return (
+            F.log_softmax(outputs, 1) if self._n_columns == 1 else F.logsigmoid(outputs)
+        ).numpy()
 
     def predict(self, X):
-        """Return the most probable label of each row, shape (n_rows,)."""
+        """Return the most probable class of each row, (n_rows,), or 0 and 1 for each label."""
         outputs = self._outputs(X)
+        if self._n_columns > 1:
+            return (outputs > 0).numpy().astype(int)
         return self.classes_[outputs.argmax(dim=1).numpy()]
+
+    def __sklearn_tags__(self):
+        tags = super().__sklearn_tags__()
+        tags.classifier_tags.multi_label = True
+        return tags

@@ -21,8 +21,8 @@ class Job:
         Trained in place.
     X : Tensor, scipy CSR array, or `helpers.datasets.Rows`, of shape (n_rows, *shape of a row)
         uint8, or of `dtype`.
-    y : Tensor of shape (n_rows,)
-        Class numbers (int64) or values (of `dtype`).
+    y : Tensor of shape (n_rows,) or (n_rows, n_targets)
+        Class numbers (int64), or values or labels that are 0 or 1 (of `dtype`).
     weight : Tensor of shape (n_rows,) or None
         Weight of each row in the loss; 1 on average, but in `partial_fit`.
     rows, valid_rows : Tensor of int64, or None

@@ -35,7 +35,7 @@ class NetworkMixin:
             if looks_like and isinstance(self, ClassifierMixin):
                 X, *_ = job.take(job.rows[:64])
                 another = build(self.module, *widths, arguments, owner=owner).to(X.device, X.dtype)
-                warn_of_probabilities(another, X, looks_like, owner)
+                warn_of_probabilities(another, X, looks_like, owner, job.y.ndim == 2)
 
     def _resume(self, job):
         """Give the job our network and what its optimizer remembers."""

@@ -109,7 +109,7 @@ def normalised_as(outputs):
     return None
 
 
-def warn_of_probabilities(network, X, kind, owner):
+def warn_of_probabilities(network, X, kind, owner, several_labels=False):
     """Warn if a network's outputs are probabilities whatever its weights are.
 
     Parameters
@@ -121,6 +121,8 @@ def warn_of_probabilities(network, X, kind, owner):
         What its outputs looked like.
     owner : str
         The estimator's name.
+    several_labels : bool, default=False
+        Whether sigmoid is applied to each output, and not softmax to all.
     """
     last = []  # the layer that was called last, and what it returned
 
@@ -148,6 +150,8 @@ def warn_of_probabilities(network, X, kind, owner):
         "log_softmax": f"its outputs are logarithms of probabilities. {owner} applies log_softmax "
         f"itself, so this one changes nothing and costs time.",
     }[kind]
+    if several_labels:
+        text = f"its outputs are no logits. {owner} applies sigmoid to each itself."
     warnings.warn(
         f"{type(network).__name__} ends in {layer}: {text} Leave it out; end in a linear layer.",
         UserWarning,

@@ -1,27 +1,27 @@
 """The scikit-learn face of a PyTorch network: TorchRegressor."""
 
-import numpy as np
 from sklearn.base import RegressorMixin
 from sklearn.callback import with_callbacks
-from torch.nn import functional as F
 
 from helpers.base import TorchEstimator
 from helpers.labels import plain_values
+from helpers.targets import check_columns, squared_error, values
 
 
 class TorchRegressor(RegressorMixin, TorchEstimator):
     """A PyTorch network as a scikit-learn regressor; every `fit` starts from a new network.
 
-    It minimises the squared error, if no other `loss` is given. For targets far from unit scale,
-    wrap it in `sklearn.compose.TransformedTargetRegressor`.
+    It minimises the squared error, averaged over the targets where `y` has several, if no other
+    `loss` is given. For targets far from unit scale, wrap it in
+    `sklearn.compose.TransformedTargetRegressor`.
 
     Parameters
     ----------
     module, epochs, lr, batch_size, weight_decay, optimizer, augment, loss, schedule, clip, \
 patience, validation_fraction, device, random_state
-        As for `TorchClassifier`; `module` is called with ``n_outputs=1``, and `patience` does
-        not stratify. `loss` is called with outputs and values of one shape, (n,); None is the
-        squared error.
+        As for `TorchClassifier`; `module` is called with the number of targets as
+        ``n_outputs``, and `patience` does not stratify. `loss` is called with outputs and values
+        of one shape, (n,) or (n, n_targets); None is the squared error.
 
     Attributes
     ----------
@@ -45,25 +45,16 @@ patience, validation_fraction, device, random_state
     np.float64(-0.1)
     """
 
-    _n_outputs = 1
-
-    @staticmethod
-    def _loss(outputs, y, reduction="mean"):
-        return F.mse_loss(outputs[:, 0], y, reduction=reduction)
+    _loss = staticmethod(squared_error)
 
     def _plain_target(self, y):
         return plain_values(y, type(self).__name__)
 
     def _encode(self, y, dtype, classes, resume):
         """Give the values the dtype of `X`."""
-        with np.errstate(over="ignore"):
-            values = y.astype(dtype)
-        if not np.isfinite(values).all():
-            raise ValueError(
-                f"y holds {abs(y).max():.3g}, more than {np.dtype(dtype)}, the precision of X, can "
-                f"hold. Scale y, or give X as float64."
-            )
-        return values
+        check_columns(y, self._n_outputs if resume else None)
+        self._n_outputs = 1 if y.ndim == 1 else y.shape[1]
+        return values(y, dtype)
 
     @with_callbacks
     def partial_fit(self, X, y, sample_weight=None):
@@ -76,8 +67,7 @@ patience, validation_fraction, device, random_state
 
         Parameters
         ----------
-        X : {array-like, sparse matrix} of shape (n_rows, n_features)
-        y : array-like of shape (n_rows,)
+        X, y : as for `fit`
         sample_weight : array-like of shape (n_rows,), default=None
 
         Returns
@@ -87,5 +77,11 @@ patience, validation_fraction, device, random_state
         return self._learn(X, y, sample_weight, partial=True)
 
     def predict(self, X):
-        """Return the predicted value of each row, shape (n_rows,)."""
-        return self._outputs(X)[:, 0].numpy()
+        """Return the predicted values of each row, (n_rows,), or (n_rows, n_targets) of several."""
+        outputs = self._outputs(X).numpy()
+        return outputs[:, 0] if self._n_outputs == 1 else outputs
+
+    def __sklearn_tags__(self):
+        tags = super().__sklearn_tags__()
+        tags.target_tags.multi_output = True
+        return tags

@@ -119,7 +119,7 @@ def test_what_tables_can_do_images_can_do():
     grid = {"torchclassifier__module__width": [2, 3]}
     assert GridSearchCV(scaled, grid, cv=3, n_jobs=2).fit(images, y).best_score_ > 0.5
     assert_array_equal(cross_val_score(clf, images, y, n_jobs=2), cross_val_score(clf, images, y))
-    values = TorchRegressor(cnn, epochs=40, random_state=0).fit(images / 16, y)
+    values = TorchRegressor(cnn, batch_size=16, random_state=0).fit(images / 16, y)
     assert values.score(images / 16, y) > 0.5
 
 

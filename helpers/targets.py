@@ -1,0 +1,83 @@
+"""Targets: one column or several, how they become numbers, and what is minimised."""
+
+import numpy as np
+from scipy import sparse
+from sklearn.utils import column_or_1d
+from torch.nn import functional as F
+
+
+def columns_of(y):
+    """Return `y` as an array; a single column, (n, 1), as (n,), with scikit-learn's warning."""
+    y = y.toarray() if sparse.issparse(y) else y
+    return column_or_1d(y, warn=True) if y.ndim == 2 and y.shape[1] == 1 else y
+
+
+def check_columns(y, known):
+    """Raise a ValueError if `y` has not the number of columns of earlier calls of partial_fit."""
+    n_columns = y.shape[1] if y.ndim == 2 else 1
+    if known is not None and n_columns != known:
+        raise ValueError(
+            f"The number of columns of y is {n_columns}, but was {known} in the first call of "
+            f"partial_fit."
+        )
+
+
+def indicators(y, dtype, classes, owner):
+    """Return labels of several columns as numbers 0 and 1; refuse others.
+
+    Parameters
+    ----------
+    y : ndarray of shape (n_rows, n_labels)
+    dtype : numpy.dtype
+    classes : array-like or None
+        What `partial_fit` was given: the numbers of the columns, if anything.
+    owner : str
+        The estimator's name.
+    """
+    wrong = y[~np.isin(y, [0, 1])]
+    if len(wrong):
+        raise ValueError(
+            f"Unknown label type: y has several columns, one for each label that a row may have, "
+            f"and must hold 0 and 1; got {wrong.tolist()[0]!r}. Where each column has classes of "
+            f"its own, use MultiOutputClassifier({owner}()) of sklearn.multioutput."
+        )
+    if classes is not None and not np.array_equal(classes, np.arange(y.shape[1])):
+        raise ValueError(
+            f"Where y has several columns, the classes are their numbers, 0 to {y.shape[1] - 1}; "
+            f"leave classes={classes!r} out."
+        )
+    return y.astype(dtype)
+
+
+def values(y, dtype):
+    """Return the values of a regression in the precision `dtype`."""
+    with np.errstate(over="ignore"):
+        numbers = y.astype(dtype)
+    if not np.isfinite(numbers).all():
+        raise ValueError(
+            f"y holds {abs(y).max():.3g}, more than {np.dtype(dtype)}, the precision of X, can "
+            f"hold. Scale y, or give X as float64."
+        )
+    return numbers
+
+
+def classification_loss(outputs, y, reduction="mean"):
+    """Cross-entropy of class numbers; where `y` has labels in axis 1, the mean over these.
+
+    `outputs` has one axis more than class numbers have: axis 1, the classes.
+    """
+    if y.ndim < outputs.ndim:
+        return F.cross_entropy(outputs, y, reduction=reduction)
+    return _reduced(F.binary_cross_entropy_with_logits(outputs, y, reduction="none"), reduction)
+
+
+def squared_error(outputs, y, reduction="mean"):
+    """Squared error; where `y` has targets in axis 1, the mean over these."""
+    if y.ndim < outputs.ndim:
+        return F.mse_loss(outputs[:, 0], y, reduction=reduction)
+    return _reduced(F.mse_loss(outputs, y, reduction="none"), reduction)
+
+
+def _reduced(losses, reduction):
+    of_rows = losses.mean(1)
+    return of_rows.mean() if reduction == "mean" else of_rows
