@@ -19,6 +19,8 @@ class TorchClassifier(ClassifierMixin, TorchEstimator):
         A recipe: a class or function called as ``module(n_features, n_outputs, **arguments)``
         that returns a new `nn.Module`, which maps rows to one logit for each class (no softmax).
         Its arguments are set as ``module__<name>``, as in ``TorchClassifier(module__hidden=64)``.
+        A part whose parameters are all frozen (``requires_grad_(False)``) stays in evaluation
+        mode, so that BatchNorm in it keeps its statistics.
     epochs : int, default=100
         Passes through the training rows; 0 leaves the network as it was built.
     lr : float, default=0.01
