@@ -156,7 +156,7 @@ def changes(changed, columns):
     'seed of a: a. size: a, b.'
     """
     title = "One seed each: one thing changes. One seed for all: nearly everything"
-    fig, ax = blank(7.0, 3.2, title=title, xlabel="what came out otherwise", ylabel="")
+    fig, ax = blank(7.0, 3.2, title=title, xlabel="what comes out", ylabel="")
     table = list(changed.values())
     ax.imshow(np.array(table, dtype=float), cmap="Greys", vmax=1.3, aspect="auto")
     _write(ax, [["changed" if value else "same" for value in line] for line in table])

@@ -22,6 +22,8 @@ class TorchClassifier(ClassifierMixin, TorchEstimator):
         Where rows are no vectors, such as images, it gets the shape of a row, a tuple, in the
         place of `n_features`.
         Its arguments are set as ``module__<name>``, as in ``TorchClassifier(module__hidden=64)``.
+        A part whose parameters are all frozen (``requires_grad_(False)``) stays in evaluation
+        mode, so that BatchNorm in it keeps its statistics.
     epochs : int, default=100
         Passes through the training rows; 0 leaves the network as it was built.
     lr : float, default=0.01
