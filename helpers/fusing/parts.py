@@ -108,7 +108,10 @@ class Part:
         """Take one step for each batch; return the loss of each row, (n_networks, n)."""
         self.chance.begin_epoch(stack.epoch)
         self.network.train()
-        losses = []
+        # As in `helpers.training`: tensors that are kept from each step would let memory grow.
+        widths = [y.shape[1] for _, y, _ in batches]
+        losses = stack.weight.new_empty(len(self.order), sum(widths))
+        room = iter(losses.split(widths, 1))
         for orders, y, share in batches:
             if stopped.is_set():
                 break
@@ -116,8 +119,8 @@ class Part:
             X = stack._take(orders, self.order) if whole is None else whole[self.networks]
             of_rows, gradients = self.gradients(X, y[self.networks], share[self.networks])
             self.optimizer.step(gradients)
-            losses.append(of_rows)
-        return torch.cat(losses, 1)
+            next(room).copy_(of_rows)
+        return losses
 
     def gradients(self, X, y, share):
         """Return the loss of each row, (n_networks, n), and the gradients of the mean losses.
@@ -143,7 +146,7 @@ class Part:
         """Return the total loss of each network on its validation rows, (n_networks,)."""
         rows, y, weight, n_rows = (of[self.networks] for of in (rows, y, weight, n_rows))
         self.network.eval()
-        totals = 0
+        totals = n_rows.new_zeros(len(rows), dtype=torch.float64)
         # Where rows of a batch act on each other, batches must be those of a network alone.
         shape = stack.X.shape[1:]
         size = chunk_size(shape)
@@ -153,7 +156,7 @@ class Part:
             own = (n_rows[:, 0] - columns[0]).clamp(0, len(columns))
             self.chance.begin_step(own, len(columns))
             losses = self.losses(stack.rows(rows[:, columns]), y[:, columns])
-            totals = totals + (losses * weight[:, columns]).sum(1, dtype=torch.float64)
+            totals += (losses * weight[:, columns]).sum(1, dtype=torch.float64)
         return totals
 
 
