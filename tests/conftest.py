@@ -43,7 +43,9 @@ LONGEST_FIRST = [
 SLOW = {
     "test_check_estimator",
     "test_distributed",
+    "test_a_file_of_images_is_never_in_memory_as_a_whole",
     "test_a_guess_is_shown_once_under_the_next_result",
+    "test_a_search_splits_them_in_processes_too",
     "test_a_thousand_fits",
     "test_any_mixture_gives_the_weights_of_the_loop",
     "test_float32_mean_score_of_a_grid",
