@@ -126,6 +126,7 @@ def test_a_batch_loads_its_rows_and_no_others(files):
     assert max(largest) == 16 and sum(largest) == 2 + 3 * 40  # two, to look at the network
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("n_jobs", [None, 2])
 def test_a_search_splits_them_in_processes_too(files, n_jobs):
     search = GridSearchCV(TorchClassifier(cnn, **FAST), {"module__width": [2, 4]}, cv=3)

@@ -313,6 +313,7 @@ print(max(held) - before)
 """
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(not megabytes(), reason="measured by Linux's /proc")
 def test_a_file_of_images_is_never_in_memory_as_a_whole(tmp_path):
     n_rows = 6000  # 295 MB, and 1,180 MB in float32; a file of zeros takes no room on the disk

@@ -53,7 +53,7 @@ def test_several_labels_are_scored_as_those_of_mlp_classifier():
     predicted = clf.predict(X_labels)
     assert predicted.dtype == theirs.predict(X_labels).dtype
     assert_array_equal(predicted, probability > 0.5)
-    assert clf.score(X_labels, labels) == accuracy_score(labels, predicted) > 0.8
+    assert clf.score(X_labels, labels) == accuracy_score(labels, predicted) > 0.7
     aucs = cross_val_score(clf, X_labels, labels, scoring="roc_auc")
     assert aucs.mean() > cross_val_score(theirs, X_labels, labels, scoring="roc_auc").mean() - 0.05
 

@@ -1,5 +1,6 @@
 """What looks harmless and would change what is learned."""
 
+import numpy as np
 import pytest
 import torch
 from numpy.testing import assert_array_equal
@@ -11,7 +12,7 @@ from sklearn.preprocessing import scale
 from helpers import MLP, TorchClassifier, TorchRegressor, fused
 
 X, y = load_iris(return_X_y=True)
-X = scale(X)
+X = scale(X).astype(np.float32)  # torch.autocast leaves float64 alone
 
 
 class Focal(TorchClassifier):

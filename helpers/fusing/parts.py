@@ -109,7 +109,11 @@ class Part:
         """Take one step for each batch; return the loss of each row, (n_networks, n)."""
         self.chance.begin_epoch(stack.epoch)
         self.network.train()
-        losses, n_rows = [], stack.n_rows[self.networks, 0]
+        n_rows = stack.n_rows[self.networks, 0]
+        # As in `helpers.training`: tensors that are kept from each step would let memory grow.
+        widths = [y.shape[1] for _, y, _ in batches]
+        losses = stack.weight.new_empty(len(self.order), sum(widths))
+        room = iter(losses.split(widths, 1))
         for step, (orders, y, share) in enumerate(batches):
             if stopped.is_set():
                 break
@@ -121,8 +125,8 @@ class Part:
                 n_rows = n_rows - width
             of_rows, gradients = self.gradients(X, y[self.networks], share[self.networks])
             self.optimizer.step(gradients, stack.epoch, step)
-            losses.append(of_rows)
-        return torch.cat(losses, 1)
+            next(room).copy_(of_rows)
+        return losses
 
     def gradients(self, X, y, share):
         """Return the loss of each row, (n_networks, n), and the gradients of the mean losses.
@@ -149,7 +153,7 @@ class Part:
         """Return the total loss of each network on its validation rows, (n_networks,)."""
         rows, y, weight, n_rows = (of[self.networks] for of in (rows, y, weight, n_rows))
         self.network.eval()
-        totals = 0
+        totals = n_rows.new_zeros(len(rows), dtype=torch.float64)
         # Where rows of a batch act on each other, batches must be those of a network alone.
         shape = stack.X.shape[1:]
         size = chunk_size(shape)
@@ -159,7 +163,7 @@ class Part:
             own = (n_rows[:, 0] - columns[0]).clamp(0, len(columns))
             self.chance.begin_step(own, len(columns))
             losses = self.losses(stack.rows(rows[:, columns]), y[:, columns])
-            totals = totals + (losses * weight[:, columns]).sum(1, dtype=torch.float64)
+            totals += (losses * weight[:, columns]).sum(1, dtype=torch.float64)
         return totals
 
 
