@@ -1,6 +1,7 @@
 """Parameters at the door: module__* and optimizer__*, and numbers of any library as Python's."""
 
 import inspect
+from functools import cache
 from numbers import Integral, Real
 
 import numpy as np
@@ -26,6 +27,7 @@ class ArgumentsMixin:
         self._arguments = arguments
 
     @classmethod
+    @cache  # asked some times in each fit
     def _get_param_names(cls):
         """Return the names of all parameters.
 
@@ -39,7 +41,7 @@ class ArgumentsMixin:
                 names |= {p.name for p in parameters if p.kind != p.VAR_KEYWORD}
                 if all(p.kind != p.VAR_KEYWORD for p in parameters):
                     break
-        return sorted(names)
+        return tuple(sorted(names))
 
     def get_params(self, deep=True):
         """Get the parameters, ``module__*`` and ``optimizer__*`` included."""
