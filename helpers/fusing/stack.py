@@ -82,12 +82,13 @@ class Stack:
         self._share_rows(sets)
         self._cut([], [job.optimizer_state for job in self.jobs])
         # Where torch has threads of its own, they would be in each other's way.
-        alone = torch.get_num_threads() == 1 and self.device.type == "cpu"
-        alone = alone and not self.augmented  # which draws from the one global generator
+        # Augmentation draws from the one global generator.
+        alone = torch.get_num_threads() == 1 and self.device.type == "cpu" and not self.augmented
         places = cuts(len(self.jobs), n_cores()) if alone else []
         self.pace = Pace(places, max(job.epochs for job in self.jobs))
-        fixed = not self.in_batches and not self.augmented
-        self.whole = self._take(self._draw_orders(0)) if fixed else None
+        self.whole = None
+        if not self.in_batches and not self.augmented:
+            self.whole = self._take(self._draw_orders(0))
 
     def _share_weights(self):
         """Store parameters and buffers of all networks side by side, and have networks use them."""
@@ -130,10 +131,7 @@ class Stack:
         return pad_sequence(orders, batch_first=True).to(self.device)
 
     def _take(self, orders, order=None, step=None):
-        """Return `X` of some rows of each order for each network, (n_networks, n, ...).
-
-        They are those of a step in an epoch, augmented, or of no step.
-        """
+        """Return `X` of some rows of each order, (n_networks, n, ...), augmented in a step."""
         order = self.order if order is None else order
         X = self.rows(orders + self.order_start)
         if self.augmented and step is not None:
