@@ -19,6 +19,7 @@ COURSE = {
     "test_grading",
     "test_guide",
     "test_honest_estimates",
+    "test_lesson_checks_06",
     "test_nbval_pictures",
     "test_notebooks",
     "test_readme",
