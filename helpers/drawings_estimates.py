@@ -1,4 +1,4 @@
-"""Drawings of lessons 06 and 06b: how rows, labels and scores flow, from left to right.
+"""Drawings of lessons 06 to 07: how rows, labels, scores and weights flow, from left to right.
 
 Each function returns a figure and its alternative text, for `plots.show(*drawing())`. Hatches
 repeat what the colours say, so that a drawing can be read in grey as well.
@@ -200,5 +200,41 @@ def permutation_table(scores, n_shown=20):
         f"Scores of {scores.shape[1]} candidates on {len(shown)} labelings. The real best, "
         f"{shown[0].max():.2f}, is candidate {chosen + 1}; outside, its line alone is compared; "
         "inside, the best of each column."
+    )
+    return fig, alt
+
+
+def stack_of_weights():
+    """Draw how the weight matrices of many networks become one block with three axes.
+
+    Examples
+    --------
+    >>> fig, alt = stack_of_weights()
+    >>> alt.split(":")[0]
+    'Weights, from left to right'
+    """
+    fig, ax = _canvas(7.4, 3.0, "A hundred matrices become one block; each network keeps its slice")
+    for i, text in enumerate(["network 1", "network 2", "network 100"]):
+        x = 0.2 + 0.95 * i + (0.35 if i == 2 else 0)
+        _box(ax, x, 0.7, 0.5, 1.4, "16\n×\n4", "training")
+        ax.text(x + 0.25, 2.2, text, ha="center", fontsize=8)
+    ax.text(2.0, 1.4, "…", ha="center", fontsize=14)
+    _arrow(ax, (3.2, 1.4), (4.05, 1.4))
+    ax.text(3.6, 1.5, "stack", ha="center", fontsize=9)
+    for i in range(9, -1, -1):  # the last network lies at the back
+        slice_of_one = {"facecolor": "#F4C09A", "hatch": "//"} if i == 2 else FILLS["training"]
+        corner, edge = (4.5 + 0.16 * i, 0.5 + 0.09 * i), {"edgecolor": "#444444"}
+        ax.add_patch(Rectangle(corner, 0.6, 1.4, **slice_of_one, **edge))
+    ax.text(4.4, 1.2, "16 units", rotation=90, ha="right", va="center", fontsize=9)
+    ax.text(4.8, 0.3, "4 inputs", ha="center", fontsize=9)
+    _arrow(ax, (5.3, 0.45), (6.75, 1.25))
+    ax.text(6.1, 0.6, "100 networks", fontsize=9)
+    ax.text(
+        4.1, 2.5, "hatched: the slice of one network,\nits own weights", fontsize=8, ha="center"
+    )
+    alt = (
+        "Weights, from left to right: 100 separate matrices of 16 units by 4 inputs are stacked "
+        "into one block with the axes network, unit and input. One slice of the block is marked: "
+        "it is the weight matrix of one network, in the same memory."
     )
     return fig, alt

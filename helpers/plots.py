@@ -137,7 +137,8 @@ def pairs_of_bars(shares, title, ylabel, colors=("#009E73", "#D55E00"), limits=N
     for i, hatch in enumerate(["", "//"]):
         style = {"color": colors[i], "hatch": hatch, "label": shares.columns[i]}
         bars = ax.bar(places + 0.4 * i - 0.2, shares.iloc[:, i], 0.36, edgecolor="white", **style)
-        ax.bar_label(bars, fmt="%.2f", fontsize=8)
+        ground = {"facecolor": "white", "edgecolor": "none", "pad": 0.5}
+        ax.bar_label(bars, fmt="%.2f", fontsize=8, bbox=ground, zorder=5)
     if limits is not None:
         line = {"color": "black", "label": "what is allowed"}
         ax.hlines(limits, places - 0.45, places + 0.45, **line)
