@@ -7,6 +7,7 @@ and a line of its own too, so that a figure can be read without colour.
 import base64
 import io
 
+import numpy as np
 from IPython.display import display
 from matplotlib import pyplot as plt
 from PIL import Image
@@ -72,3 +73,75 @@ def show(fig, alt):
     Image.open(drawn).convert("RGB").quantize(128).save(png, format="png", optimize=True)
     data = {"image/png": base64.b64encode(png.getvalue()).decode(), "text/plain": alt}
     display(data, raw=True, metadata={"image/png": {"alt": alt}})
+
+
+def claim_errors(errors, roles, title):
+    """Draw by how much claims miss the truth, one dot a study and a bar for their mean.
+
+    Parameters
+    ----------
+    errors : dict of dicts, or of tables
+        For each source of rows and each claim: the errors, one a study.
+    roles : list of str
+        For each claim its role in `plots.ROLES`.
+    title : str
+
+    Examples
+    --------
+    >>> from helpers.plots import claim_errors, plt
+    >>> fig, alt = claim_errors({"coins": {"best": [0.1, 0.2]}}, ["leaky"], "Too high")
+    >>> alt
+    'Errors of claims, mean over 2 studies: coins, best +0.150.'
+    >>> plt.close(fig)
+    """
+    fig, axes = blank(title=title, xlabel="claim", ylabel="claim - truth", columns=len(errors))
+    said = []
+    for ax, (source, claims) in zip(np.atleast_1d(axes), errors.items(), strict=True):
+        for place, ((name, values), role) in enumerate(zip(claims.items(), roles, strict=True)):
+            name, style = name.removesuffix(" - truth"), ROLES[role]
+            x = place + np.linspace(-0.25, 0.25, len(values))
+            label = name.replace(" ", "\n", 1)
+            ax.plot(x, values, style["marker"], color=style["color"], label=label)
+            ax.hlines(np.mean(values), place - 0.35, place + 0.35, color="black", linewidth=2)
+            said.append(f"{source}, {name} {np.mean(values):+.3f}")
+        names = ax.get_legend_handles_labels()[1]
+        ax.set_xticks(range(len(names)), names, fontsize=8)
+        ax.set_title(f"{source}, {len(values)} studies", fontsize=10)
+        chance_line(ax, 0, label="truth")
+    return fig, f"Errors of claims, mean over {len(values)} studies: {'; '.join(said)}."
+
+
+def pairs_of_bars(shares, title, ylabel, colors=("#009E73", "#D55E00"), limits=None):
+    """Draw two bars for each line of a table of shares.
+
+    Parameters
+    ----------
+    shares : pandas.DataFrame
+        Two columns; their names are the legend.
+    title, ylabel : str
+    colors : tuple of str
+    limits : list of float, default=None
+        For each line of the table, what should not be exceeded.
+
+    Examples
+    --------
+    >>> import pandas as pd
+    >>> from helpers.plots import pairs_of_bars, plt
+    >>> fig, alt = pairs_of_bars(pd.DataFrame({"a": [0.5], "b": [0.1]}, ["x"]), "Two", "share")
+    >>> alt
+    "share: {'a': {'x': 0.5}, 'b': {'x': 0.1}}."
+    >>> plt.close(fig)
+    """
+    fig, ax = blank(title=title, xlabel=shares.index.name or "", ylabel=ylabel)
+    places = np.arange(len(shares))
+    for i, hatch in enumerate(["", "//"]):
+        style = {"color": colors[i], "hatch": hatch, "label": shares.columns[i]}
+        bars = ax.bar(places + 0.4 * i - 0.2, shares.iloc[:, i], 0.36, edgecolor="white", **style)
+        ground = {"facecolor": "white", "edgecolor": "none", "pad": 0.5}
+        ax.bar_label(bars, fmt="%.2f", fontsize=8, bbox=ground, zorder=5)
+    if limits is not None:
+        line = {"color": "black", "label": "what is allowed"}
+        ax.hlines(limits, places - 0.45, places + 0.45, **line)
+    ax.set_xticks(places, shares.index)
+    ax.legend(loc="upper left", fontsize=8)
+    return fig, f"{ylabel}: {shares.round(2).to_dict()}."

@@ -20,6 +20,8 @@ COURSE = {
     "test_guide",
     "test_honest_estimates",
     "test_limits",
+    "test_lesson_checks_06",
+    "test_lesson_checks_07",
     "test_nbval_pictures",
     "test_notebooks",
     "test_readme",

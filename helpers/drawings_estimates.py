@@ -1,0 +1,240 @@
+"""Drawings of lessons 06 to 07: how rows, labels, scores and weights flow, from left to right.
+
+Each function returns a figure and its alternative text, for `plots.show(*drawing())`. Hatches
+repeat what the colours say, so that a drawing can be read in grey as well.
+"""
+
+import numpy as np
+from matplotlib.figure import Figure
+from matplotlib.patches import Rectangle
+
+from helpers.plots import ROLES
+
+# Pale fills, on which black text can be read; the hatch repeats the role without colour.
+FILLS = {
+    "training": {"facecolor": "#CFE3F1", "hatch": ""},
+    "validation": {"facecolor": "#FBE3B3", "hatch": "//"},
+    "test": {"facecolor": "#BFE6DA", "hatch": ".."},
+    "plain": {"facecolor": "white", "hatch": ""},
+}
+
+
+def _canvas(width, height, title):
+    """Return a white figure of so many inches; its axes have the same units and no frame."""
+    fig = Figure(figsize=(width, height), dpi=100, layout="constrained", facecolor="white")
+    ax = fig.subplots()
+    fig.suptitle(title, fontsize=12)
+    ax.set(xlim=(0, width), ylim=(0, height), aspect="equal")
+    ax.axis("off")
+    return fig, ax
+
+
+def _box(ax, x, y, width, height, text="", role="plain", **font):
+    """Draw a box, its lower left corner at (x, y), with a text on a plain ground in its middle."""
+    edge = {"edgecolor": "#444444", "linewidth": 1}
+    if FILLS[role]["hatch"]:
+        edge["edgecolor"] = ROLES[role]["color"]
+    ax.add_patch(Rectangle((x, y), width, height, **FILLS[role], **edge))
+    ground = {"facecolor": FILLS[role]["facecolor"], "edgecolor": "none", "pad": 1}
+    style = {"fontsize": 9, "ha": "center", "va": "center"} | font
+    ax.text(x + width / 2, y + height / 2, text, bbox=ground if text else None, **style)
+
+
+def _arrow(ax, start, end, color="#222222"):
+    ax.annotate("", end, start, arrowprops={"arrowstyle": "-|>", "color": color, "linewidth": 1.3})
+
+
+def tossed_labels():
+    """Draw how one set of answers is scored against many sets of labels.
+
+    Examples
+    --------
+    >>> fig, alt = tossed_labels()
+    >>> alt.split(":")[0]
+    'Data flow from left to right'
+    """
+    fig, ax = _canvas(7.4, 2.9, "One training, 201 trials of luck: only labels are tossed again")
+    _box(ax, 0.1, 1.45, 1.35, 0.75, "100 rows\nto train on", "training")
+    _box(ax, 0.1, 0.35, 1.35, 0.75, "50 rows\nto validate on", "validation")
+    _box(ax, 2.0, 1.45, 1.3, 0.75, "100 networks\n(candidates)")
+    _box(ax, 2.0, 0.35, 1.3, 0.75, "their answers\n100 × 50")
+    for i, text in enumerate(["tossed again, no. 200", "…", "tossed again, no. 1", "labels drawn"]):
+        _box(ax, 3.95, 0.2 + 0.55 * i, 1.55, 0.42, text, "validation", fontsize=8)
+        _arrow(ax, (3.32, 0.72), (3.93, 0.41 + 0.55 * i))
+        _arrow(ax, (5.52, 0.41 + 0.55 * i), (6.03, 0.41 + 0.55 * i))
+        best = "…" if text == "…" else "best of 100"
+        _box(ax, 6.05, 0.2 + 0.55 * i, 1.15, 0.42, best, fontsize=8)
+    _arrow(ax, (1.47, 1.82), (1.98, 1.82))
+    _arrow(ax, (1.47, 0.72), (1.98, 0.72))
+    _arrow(ax, (2.65, 1.43), (2.65, 1.12))
+    alt = (
+        "Data flow from left to right: 100 rows train 100 networks, once. Their answers on 50 "
+        "validation rows are compared with the labels drawn and with 200 sets of labels tossed "
+        "again. Each set of labels has a best of the 100 scores."
+    )
+    return fig, alt
+
+
+def nested():
+    """Draw nested cross-validation of a search, with three outer folds.
+
+    Examples
+    --------
+    >>> fig, alt = nested()
+    >>> alt.split(":")[0]
+    'Nested cross-validation as boxes'
+    """
+    fig, ax = _canvas(7.4, 3.85, "Nested: the search never sees the fold that scores it")
+    heads = ["75 rows in three outer folds", "the search, on 50 rows", "it delivers", "a score"]
+    for x, text in zip([1.2, 3.45, 5.3, 6.75], heads, strict=True):
+        ax.text(x, 3.62, text, ha="center", fontsize=9, weight="bold")
+    for i in range(3):
+        y = 2.6 - 1.15 * i
+        ax.text(0.1, y + 0.74, f"outer fold {i + 1}", fontsize=8)
+        for part in range(3):
+            out = part == i
+            role = "test" if out else "training"
+            _box(ax, 0.1 + 0.75 * part, y, 0.73, 0.6, "25\nheld out" if out else "25", role)
+        _arrow(ax, (2.37, y + 0.3), (2.63, y + 0.3))
+        _box(ax, 2.65, y, 0.95, 0.6, "35 train\n4 settings", "training", fontsize=8)
+        _box(ax, 3.62, y, 0.63, 0.6, "15\nchoose", "validation", fontsize=8)
+        _arrow(ax, (4.27, y + 0.3), (4.63, y + 0.3))
+        _box(ax, 4.65, y, 1.3, 0.6, "best setting,\ntrained on 50", fontsize=8)
+        _arrow(ax, (5.97, y + 0.3), (6.28, y + 0.3))
+        _box(ax, 6.3, y, 0.9, 0.6, "on the 25\nheld out", "test", fontsize=8)
+        # The held-out rows go under everything to the score, and touch nothing on their way.
+        below, color = y - 0.16, ROLES["test"]["color"]
+        start = 0.1 + 0.75 * i + 0.36
+        ax.plot([start, start, 6.75], [y, below, below], color=color, linestyle="-.", linewidth=1.3)
+        _arrow(ax, (6.75, below), (6.75, y), color)
+    alt = (
+        "Nested cross-validation as boxes: 75 rows are dealt into three outer folds of 25. For "
+        "each, the other 50 rows go to a search: 35 train the 4 settings, 15 choose the best, "
+        "which is trained again on all 50. The 25 held-out rows bypass the search and score it."
+    )
+    return fig, alt
+
+
+def repeated_folds(n_repeats=5, n_shown=24):
+    """Draw the same rows dealt into three folds several times.
+
+    Parameters
+    ----------
+    n_repeats : int, default=5
+    n_shown : int, default=24
+        Rows in the drawing; a multiple of 3.
+
+    Examples
+    --------
+    >>> fig, alt = repeated_folds()
+    >>> alt.split(":")[0]
+    'Five repeats of three folds'
+    """
+    title = f"{n_repeats} repeats: the same rows are dealt into three folds {n_repeats} times"
+    fig, ax = _canvas(7.4, 3.0, title)
+    rng, colors = np.random.default_rng(0), ("#3B6EA5", "#E69F00", "#DDDDDD")
+    hatches = ("", "///", "...")
+    for i in range(n_repeats):
+        y = 2.15 - 0.42 * i
+        ax.text(1.0, y + 0.15, f"repeat {i + 1}", ha="right", va="center", fontsize=9)
+        for place, fold in enumerate(rng.permutation(np.arange(n_shown) % 3)):
+            style = {"facecolor": colors[fold], "hatch": hatches[fold], "edgecolor": "#444444"}
+            ax.add_patch(Rectangle((1.1 + 0.17 * place, y), 0.16, 0.3, linewidth=0.6, **style))
+        _arrow(ax, (1.16 + 0.17 * n_shown, y + 0.15), (5.7, y + 0.15))
+        _box(ax, 5.72, y, 1.5, 0.3, "3 fold scores", fontsize=8)
+    ax.text(1.1 + 0.085 * n_shown, 2.6, "the rows (one column is one row)", ha="center", fontsize=9)
+    ax.text(1.1, 0.13, "fill = the fold in which the row is held out", fontsize=8)
+    alt = (
+        "Five repeats of three folds: the same rows stand in each line, dealt into other folds. "
+        "Each line gives 3 fold scores, 15 in all."
+    )
+    return fig, alt
+
+
+def permutation_table(scores, n_shown=20):
+    """Draw the scores of all candidates on the real labels and on shuffled ones.
+
+    Parameters
+    ----------
+    scores : array of shape (n_labelings, n_candidates)
+        The first row belongs to the real labels.
+    n_shown : int, default=20
+        So many labelings are drawn, as columns.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> fig, alt = permutation_table(np.array([[0.5, 0.7], [0.6, 0.4]]), n_shown=2)
+    >>> alt[:72]
+    'Scores of 2 candidates on 2 labelings. The real best, 0.70, is candidate'
+    """
+    shown = scores[:n_shown]
+    chosen, labelings = shown[0].argmax(), np.arange(len(shown))
+    fig = Figure(figsize=(7.4, 3.9), dpi=100, layout="constrained", facecolor="white")
+    ax = fig.subplots()
+    fig.suptitle(
+        "Outside: one line of scores is compared. Inside: the best of each column", fontsize=12
+    )
+    image = ax.imshow(shown.T, cmap="Greys", vmin=0.3, vmax=0.9, aspect="auto")
+    fig.colorbar(image, label="score on 50 validation rows")
+    frame = {
+        "clip_on": False,
+        "zorder": 5,
+        "fill": False,
+        "linewidth": 2.5,
+        "edgecolor": ROLES["leaky"]["color"],
+    }
+    ax.add_patch(
+        Rectangle((-0.5, chosen - 0.5), len(shown), 1, label="search outside: this line", **frame)
+    )
+    inside = {"color": ROLES["validation"]["color"], "markeredgecolor": "black"}
+    ax.plot(
+        labelings, shown.argmax(axis=1), "s", label="search inside: best of the column", **inside
+    )
+    ticks = ["real"] + [str(i) for i in labelings[1:]]
+    ax.set_xticks(labelings, ticks, fontsize=8)
+    ax.set_yticks(range(scores.shape[1]), range(1, scores.shape[1] + 1), fontsize=8)
+    ax.set(xlabel="labels: the real ones, then shuffled ones", ylabel="candidate")
+    fig.legend(loc="outside lower center", ncols=2, fontsize=8)
+    alt = (
+        f"Scores of {scores.shape[1]} candidates on {len(shown)} labelings. The real best, "
+        f"{shown[0].max():.2f}, is candidate {chosen + 1}; outside, its line alone is compared; "
+        "inside, the best of each column."
+    )
+    return fig, alt
+
+
+def stack_of_weights():
+    """Draw how the weight matrices of many networks become one block with three axes.
+
+    Examples
+    --------
+    >>> fig, alt = stack_of_weights()
+    >>> alt.split(":")[0]
+    'Weights, from left to right'
+    """
+    fig, ax = _canvas(7.4, 3.0, "A hundred matrices become one block; each network keeps its slice")
+    for i, text in enumerate(["network 1", "network 2", "network 100"]):
+        x = 0.2 + 0.95 * i + (0.35 if i == 2 else 0)
+        _box(ax, x, 0.7, 0.5, 1.4, "16\n×\n4", "training")
+        ax.text(x + 0.25, 2.2, text, ha="center", fontsize=8)
+    ax.text(2.0, 1.4, "…", ha="center", fontsize=14)
+    _arrow(ax, (3.2, 1.4), (4.05, 1.4))
+    ax.text(3.6, 1.5, "stack", ha="center", fontsize=9)
+    for i in range(9, -1, -1):  # the last network lies at the back
+        slice_of_one = {"facecolor": "#F4C09A", "hatch": "//"} if i == 2 else FILLS["training"]
+        corner, edge = (4.5 + 0.16 * i, 0.5 + 0.09 * i), {"edgecolor": "#444444"}
+        ax.add_patch(Rectangle(corner, 0.6, 1.4, **slice_of_one, **edge))
+    ax.text(4.4, 1.2, "16 units", rotation=90, ha="right", va="center", fontsize=9)
+    ax.text(4.8, 0.3, "4 inputs", ha="center", fontsize=9)
+    _arrow(ax, (5.3, 0.45), (6.75, 1.25))
+    ax.text(6.1, 0.6, "100 networks", fontsize=9)
+    ax.text(
+        4.1, 2.5, "hatched: the slice of one network,\nits own weights", fontsize=8, ha="center"
+    )
+    alt = (
+        "Weights, from left to right: 100 separate matrices of 16 units by 4 inputs are stacked "
+        "into one block with the axes network, unit and input. One slice of the block is marked: "
+        "it is the weight matrix of one network, in the same memory."
+    )
+    return fig, alt
