@@ -3,7 +3,8 @@
 from helpers.leakage.estimators import batch_mates, carry_over, purity, refit
 from helpers.leakage.features import too_good_feature
 from helpers.leakage.finding import Report
-from helpers.leakage.splits import folds_of, shared_groups, shared_rows, shift, time_order
+from helpers.leakage.inputs import folds_of, task_of
+from helpers.leakage.splits import shared_groups, shared_rows, shift, time_order
 from helpers.leakage.weights import carried_weights
 
 
@@ -13,11 +14,13 @@ def audit(estimator, X, y, *, cv=5, groups=None, time=None, random_state=0):
     Parameters
     ----------
     estimator : estimator
-        Any scikit-learn estimator or Pipeline, fitted or not; it stays as it is.
+        Any scikit-learn estimator or Pipeline, fitted or not; it stays as it is. It says what the
+        task is.
     X : array-like of shape (n_rows, n_features)
     y : array-like of shape (n_rows,)
     cv : int, splitter or list of (train, test), default=5
-        The split that you evaluate with. For one split, ``[(train, test)]``.
+        The split that you evaluate with. For one split, ``[(train, test)]``. A number means what
+        it means to `cross_val_score`: stratified folds for a classifier.
     groups : array-like of shape (n_rows,), optional
         Whose row it is; adds `shared_groups`, and is handed to `cv`.
     time : array-like of shape (n_rows,), optional
@@ -51,7 +54,8 @@ def audit(estimator, X, y, *, cv=5, groups=None, time=None, random_state=0):
     ['purity', 'refit', 'carried_weights', 'carry_over', 'batch_mates', 'shared_rows', 'shift',
      'too_good_feature']
     """
-    folds = folds_of(cv, X, y, groups)
+    task = task_of(estimator)
+    folds = folds_of(cv, X, y, groups, task or "regression")  # as cross_val_score would
     seed = {"random_state": random_state}
     on_splits = [shared_rows(X, y, cv=folds, **seed)]
     if groups is not None:
@@ -68,6 +72,6 @@ def audit(estimator, X, y, *, cv=5, groups=None, time=None, random_state=0):
             carry_over(estimator, X, y, cv=folds, **seed),
             batch_mates(estimator, X, y, **seed),
             *on_splits,
-            too_good_feature(X, y, **seed),
+            too_good_feature(X, y, task=task, **seed),
         ]
     )

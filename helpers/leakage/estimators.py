@@ -13,6 +13,7 @@ from sklearn.model_selection import check_cv, train_test_split
 from sklearn.utils import _safe_indexing
 
 from helpers.leakage.finding import Finding
+from helpers.leakage.inputs import rarest
 from helpers.leakage.probes import (
     N_REFERENCES,
     compare,
@@ -100,7 +101,8 @@ def refit(estimator, X, y, *, random_state=0):
     >>> refit(SGDClassifier(warm_start=True), X, y).leaked
     True
     """
-    stratify = y if is_classifier(estimator) else None
+    # A class of one row cannot be in both halves.
+    stratify = y if is_classifier(estimator) and rarest(y) > 1 else None
     X_a, X_b, y_a, y_b = train_test_split(
         X, y, test_size=0.5, stratify=stratify, random_state=random_state
     )

@@ -9,13 +9,13 @@ from sklearn.feature_selection import SelectKBest, f_classif, r_regression
 from sklearn.model_selection import KFold, StratifiedKFold, cross_val_predict
 from sklearn.pipeline import make_pipeline
 from sklearn.tree import DecisionTreeClassifier, DecisionTreeRegressor
-from sklearn.utils.multiclass import type_of_target
 
 from helpers.leakage.finding import Finding
-from helpers.leakage.probes import P_VALUE, as_numbers, column_of
+from helpers.leakage.inputs import column_of, has_classes
+from helpers.leakage.probes import P_VALUE, as_numbers
 
 
-def too_good_feature(X, y, *, random_state=0):
+def too_good_feature(X, y, *, task=None, random_state=0):
     """Does one feature alone predict better than all the others together?
 
     Cross-validates a small tree on the best single feature, chosen within each fold, and a forest
@@ -25,6 +25,8 @@ def too_good_feature(X, y, *, random_state=0):
     ----------
     X : array-like of shape (n_rows, n_features)
     y : array-like of shape (n_rows,)
+    task : {"classification", "regression"}, optional
+        What `y` is for. Whole numbers may be classes or values, so that it must then be said.
     random_state : int, default=0
 
     Returns
@@ -60,8 +62,11 @@ def too_good_feature(X, y, *, random_state=0):
     name = "too_good_feature"
     if X.shape[1] < 2:
         return Finding(name, False, "Not applicable: there is one feature.")
-    numeric = type_of_target(y).startswith("continuous")
-    if numeric:
+    classes = has_classes(task, y)
+    if classes is None:
+        evidence = "y holds whole numbers: say task='classification' or task='regression'."
+        return Finding(name, None, evidence)
+    if not classes:
         choose, tree, forest = correlation, DecisionTreeRegressor, RandomForestRegressor
         folds = KFold(5, shuffle=True, random_state=random_state)
     else:
@@ -75,7 +80,7 @@ def too_good_feature(X, y, *, random_state=0):
         best = int(np.nanargmax(SelectKBest(choose, k=1).fit(X, y).scores_))
         alone = cross_val_predict(single, X, y, cv=folds)
     together = cross_val_predict(rest, np.delete(X, best, axis=1), y, cv=folds)
-    p, scores = _compare(y, alone, together, numeric)
+    p, scores = _compare(y, alone, together, classes)
     leaked = bool(p < P_VALUE and scores[0] > scores[1])
     evidence = (
         f"Feature {best} alone scores {scores[0]:.2f}, the other {X.shape[1] - 1} together "
@@ -91,15 +96,15 @@ def correlation(X, y):
     return np.abs(r_regression(X, y))
 
 
-def _compare(y, alone, together, numeric):
+def _compare(y, alone, together, classes):
     """Return the p-value that `alone` errs less by chance, and the scores of both."""
-    if numeric:
-        errors = np.abs(y - alone), np.abs(y - together)
-        p = stats.wilcoxon(*errors, alternative="less").pvalue
-        variance = np.mean((y - y.mean()) ** 2)
-        return p, [1 - np.mean(e**2) / variance for e in errors]
-    right = y == alone, y == together
-    only_alone, only_together = (right[0] & ~right[1]).sum(), (right[1] & ~right[0]).sum()
-    n = only_alone + only_together
-    p = stats.binomtest(only_alone, n, alternative="greater").pvalue if n else 1.0
-    return p, [r.mean() for r in right]
+    if classes:
+        right = y == alone, y == together
+        only_alone, only_together = (right[0] & ~right[1]).sum(), (right[1] & ~right[0]).sum()
+        n = only_alone + only_together
+        p = stats.binomtest(only_alone, n, alternative="greater").pvalue if n else 1.0
+        return p, [r.mean() for r in right]
+    errors = np.abs(y - alone), np.abs(y - together)
+    p = stats.wilcoxon(*errors, alternative="less").pvalue
+    variance = np.mean((y - y.mean()) ** 2)
+    return p, [1 - np.mean(e**2) / variance for e in errors]

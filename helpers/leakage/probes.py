@@ -9,10 +9,7 @@ from scipy import stats
 from sklearn.base import clone
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.impute import SimpleImputer
-from sklearn.model_selection import check_cv
 from sklearn.preprocessing import OrdinalEncoder
-from sklearn.utils.multiclass import type_of_target
-from sklearn.utils.validation import _num_samples
 
 N_REPEATS = 6  # on each side, where chance is to be told from a leak
 N_REFERENCES = 199  # exceeded by all of them by chance: 0.5 %
@@ -169,48 +166,3 @@ def as_numbers(X):
     if np.isnan(X := X.astype(float)).any():
         X = SimpleImputer(strategy="median", keep_empty_features=True).fit_transform(X)
     return X
-
-
-def column_of(name, values, n, required=False):
-    """Return one value for each of n rows as an array, or None for None."""
-    if values is None and not required:
-        return None
-    values = np.asarray(values)
-    if values.shape != (n,):
-        raise ValueError(
-            f"{name} must hold one value for each of the {n} rows, shape ({n},); got shape "
-            f"{values.shape}."
-        )
-    return values
-
-
-def folds_of(cv, X, y=None, groups=None):
-    """Return the (train, test) rows of each fold, as `cross_val_score` would take them.
-
-    Raises
-    ------
-    ValueError
-        If lengths differ, or `cv` is not what scikit-learn takes, or names rows that are not.
-    """
-    n = _num_samples(X)
-    y = column_of("y", y, n)
-    groups = column_of("groups", groups, n)
-    classes = y is not None and type_of_target(y) in ("binary", "multiclass")
-    try:
-        with warnings.catch_warnings():
-            warnings.filterwarnings("ignore", "The groups parameter is ignored")
-            folds = list(check_cv(cv, y, classifier=classes).split(X, y, groups))
-        folds = [(_rows(train, n), _rows(test, n)) for train, test in folds]
-    except (TypeError, ValueError, IndexError) as error:
-        raise ValueError(
-            f"cv must be a number of folds, a splitter of scikit-learn, or a list of pairs "
-            f"(train, test) of row numbers from 0 to {n - 1}; got {cv!r:.80}: {error}"
-        ) from error
-    if not folds:
-        raise ValueError("cv must have at least one fold, a pair (train, test); it has none.")
-    return folds
-
-
-def _rows(rows, n):
-    """Return row numbers, from numbers or from a mask."""
-    return np.arange(n)[np.asarray(rows)]

@@ -4,15 +4,17 @@ import numpy as np
 from scipy import stats
 from sklearn.model_selection import train_test_split
 from sklearn.utils import check_consistent_length, check_random_state
-from sklearn.utils.multiclass import type_of_target
 
 from helpers.leakage.finding import Finding
+from helpers.leakage.inputs import has_classes, rarest
 from helpers.leakage.probes import P_VALUE, compare, distance, global_seed, predictions_of
 
 N_DESTRUCTIONS = 3
 
 
-def null_labels(procedure, X, y, *, groups=None, chance=None, n_permutations=20, random_state=0):
+def null_labels(
+    procedure, X, y, *, groups=None, chance=None, task=None, n_permutations=20, random_state=0
+):
     """Does a procedure score more than chance where there is nothing to learn?
 
     Runs all of it again on permuted labels, which no honest procedure predicts.
@@ -68,8 +70,11 @@ def null_labels(procedure, X, y, *, groups=None, chance=None, n_permutations=20,
     check_consistent_length(X, y, groups)
     y, rng = np.asarray(y), check_random_state(random_state)
     if chance is None:
-        numeric = type_of_target(y).startswith("continuous")
-        chance = 0.0 if numeric else np.unique(y, return_counts=True)[1].max() / len(y)
+        chance = (
+            0.0
+            if has_classes(task, y) is False
+            else np.unique(y, return_counts=True)[1].max() / len(y)
+        )
     scores = [procedure(X, _permuted(y, groups, rng)) for _ in range(n_permutations)]
     if np.ptp(scores) < 1e-9:  # a t-test divides by the spread
         leaked = bool(scores[0] > chance + 1e-9)
@@ -100,7 +105,7 @@ def _permuted(y, groups, rng):
     return rng.permutation(y[first])[numbers]
 
 
-def blind_test(procedure, X, y, *, test_size=0.3, random_state=0):
+def blind_test(procedure, X, y, *, test_size=0.3, task=None, random_state=0):
     """Does a predictor depend on the rows that it will be tested on?
 
     Destroys those rows, features and labels, three times over: each time the procedure must
@@ -115,6 +120,8 @@ def blind_test(procedure, X, y, *, test_size=0.3, random_state=0):
     X : array-like of shape (n_rows, n_features), numeric
     y : array-like of shape (n_rows,)
     test_size : float or int, default=0.3
+    task : {"classification", "regression"}, optional
+        What `y` is for: the split is stratified if it is known to hold classes.
     random_state : int, default=0
         Draws the split and the destruction, and seeds the global generators of numpy and torch
         for each run.
@@ -144,8 +151,7 @@ def blind_test(procedure, X, y, *, test_size=0.3, random_state=0):
     """
     check_consistent_length(X, y)
     X, y = np.asarray(X), np.asarray(y)
-    numeric = type_of_target(y).startswith("continuous")
-    stratify = None if numeric else y
+    stratify = y if has_classes(task, y) and rarest(y) > 1 else None
     train, test = train_test_split(
         np.arange(len(y)), test_size=test_size, stratify=stratify, random_state=random_state
     )

@@ -7,13 +7,14 @@ from sklearn.preprocessing import StandardScaler
 from sklearn.utils.validation import _num_samples
 
 from helpers.leakage.finding import Finding
-from helpers.leakage.probes import N_REFERENCES, as_numbers, column_of, folds_of
+from helpers.leakage.inputs import column_of, folds_of
+from helpers.leakage.probes import N_REFERENCES, as_numbers
 
 MOST_ROWS = 1000  # that are told apart
 N_DEALS = 499  # exceeded by all of them by chance: 0.2 %
 
 
-def shared_rows(X, y=None, *, cv=5, groups=None, random_state=0):
+def shared_rows(X, y=None, *, cv=5, groups=None, task=None, random_state=0):
     """Do test rows have a twin among the training rows?
 
     Parameters
@@ -25,6 +26,9 @@ def shared_rows(X, y=None, *, cv=5, groups=None, random_state=0):
         For one split, ``[(train, test)]``.
     groups : array-like of shape (n_rows,), optional
         What `cv` may need.
+    task : {"classification", "regression"}, optional
+        What `y` is for. A `cv` that is a number stratifies classes; whole numbers in `y` may be
+        classes or values, so that it must then be said.
     random_state : int, default=0
         Shuffles the columns, below.
 
@@ -54,7 +58,7 @@ def shared_rows(X, y=None, *, cv=5, groups=None, random_state=0):
     >>> shared_rows(X).leaked, shared_rows(np.vstack([X, X])).leaked
     (False, True)
     """
-    folds = folds_of(cv, X, y, groups)
+    folds = folds_of(cv, X, y, groups, task)
     X = as_numbers(X)
     n_tested = sum(len(test) for _, test in folds)
     if n_both := sum(len(np.intersect1d(*fold)) for fold in folds):
@@ -81,12 +85,12 @@ def _count_twins(X, folds):
     return sum(np.isin(numbers[test], numbers[train]).sum() for train, test in folds)
 
 
-def shared_groups(X, y=None, *, groups, cv=5):
+def shared_groups(X, y=None, *, groups, cv=5, task=None):
     """Are the rows of one group (a person, a device) on both sides of a split?
 
     Parameters
     ----------
-    X, y, cv
+    X, y, cv, task
         As for `shared_rows`.
     groups : array-like of shape (n_rows,)
         Whose row it is.
@@ -111,7 +115,7 @@ def shared_groups(X, y=None, *, groups, cv=5):
     >>> print(shared_groups(X, groups=person, cv=4))
     shared_groups: LEAK. 3 of 10 groups are on both sides of a split. Split with GroupKFold.
     """
-    folds = folds_of(cv, X, y, groups)
+    folds = folds_of(cv, X, y, groups, task)
     groups = column_of("groups", groups, _num_samples(X), required=True)
     shared = set()
     for train, test in folds:
@@ -122,12 +126,12 @@ def shared_groups(X, y=None, *, groups, cv=5):
     return Finding("shared_groups", bool(shared), evidence)
 
 
-def time_order(X, y=None, *, time, cv=5):
+def time_order(X, y=None, *, time, cv=5, task=None):
     """Is anything trained on that is not older than all it is tested on?
 
     Parameters
     ----------
-    X, y, cv
+    X, y, cv, task
         As for `shared_rows`.
     time : array-like of shape (n_rows,)
         When each row was recorded: numbers or dates.
@@ -157,7 +161,7 @@ def time_order(X, y=None, *, time, cv=5):
     >>> time_order(X, time=day, cv=3).leaked
     True
     """
-    folds = folds_of(cv, X, y)
+    folds = folds_of(cv, X, y, task=task)
     time = column_of("time", time, _num_samples(X), required=True)
     late = sum((time[train] >= time[test].min()).sum() for train, test in folds)
     n_trained = sum(len(train) for train, _ in folds)
@@ -167,7 +171,7 @@ def time_order(X, y=None, *, time, cv=5):
     return Finding("time_order", bool(late), evidence)
 
 
-def shift(X, y=None, *, cv=5, groups=None, random_state=0):
+def shift(X, y=None, *, cv=5, groups=None, task=None, random_state=0):
     """Do test rows look other than training rows?
 
     Learns, for each fold, to tell them apart (kernel ridge regression, each row predicted by all
@@ -175,7 +179,7 @@ def shift(X, y=None, *, cv=5, groups=None, random_state=0):
 
     Parameters
     ----------
-    X, y, cv, groups
+    X, y, cv, groups, task
         As for `shared_rows`.
     random_state : int, default=0
         Deals out the rows; of large tables, draws 1,000.
@@ -207,7 +211,7 @@ def shift(X, y=None, *, cv=5, groups=None, random_state=0):
     >>> shift(X).leaked, shift(X, cv=[(by_size[:150], by_size[150:])]).leaked
     (False, True)
     """
-    folds = folds_of(cv, X, y, groups)
+    folds = folds_of(cv, X, y, groups, task)
     X = StandardScaler().fit_transform(as_numbers(X))
     areas = np.max([_tell_apart(X, *fold, random_state) for fold in folds], axis=0)
     own, most = areas[0], areas[1:].max()
