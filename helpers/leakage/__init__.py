@@ -2,9 +2,9 @@
 
 On an estimator: `purity`, `refit`, `carried_weights`, `carry_over`, `batch_mates`. On a whole
 procedure: `null_labels`, `blind_test`. On a split: `shared_rows`, `shared_groups`, `time_order`,
-`shift`. On the data: `too_good_feature`. `audit` runs those that apply. Each leaves what it is
-given, and the global generators, as they were, and returns a `Finding`. Lessons 04 and 05 are
-about them.
+`shift`. On the data: `too_good_feature`. `audit` asks all of them. Each leaves what it is given,
+and the global generators, as they were, and returns a `Finding`: a leak, none seen, or not looked
+at. Lessons 04 and 05 are about them.
 """
 
 from helpers.leakage.audit import audit

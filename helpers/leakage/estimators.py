@@ -52,7 +52,7 @@ def purity(estimator, X, y, *, random_state=0):
     >>> from sklearn.datasets import load_iris
     >>> from helpers import TorchClassifier, purity
     >>> print(purity(TorchClassifier(epochs=5), *load_iris(return_X_y=True)))
-    purity: no leak. fit left every constructor argument as it was.
+    purity: none seen. fit left every constructor argument as it was.
     """
     subject = seeded_clone(estimator, random_state)
     before = {name: copy.deepcopy(value) for name, value in plain_params(subject).items()}

@@ -61,7 +61,7 @@ def too_good_feature(X, y, *, task=None, random_state=0):
     y = column_of("y", y, len(X), required=True)
     name = "too_good_feature"
     if X.shape[1] < 2:
-        return Finding(name, False, "Not applicable: there is one feature.")
+        return Finding(name, None, "It compares features, and there is one.")
     classes = has_classes(task, y)
     if classes is None:
         evidence = "y holds whole numbers: say task='classification' or task='regression'."

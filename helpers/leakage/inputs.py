@@ -38,6 +38,15 @@ def rarest(y):
     return np.unique(np.asarray(y), return_counts=True)[1].min()
 
 
+def check_length(name, values, X):
+    """Raise a ValueError unless there are as many values as rows."""
+    if values is not None and _num_samples(values) != _num_samples(X):
+        raise ValueError(
+            f"{name} must hold one value for each of the {_num_samples(X)} rows; it holds "
+            f"{_num_samples(values)}."
+        )
+
+
 def column_of(name, values, n, required=False):
     """Return one value for each of n rows as an array, or None for None."""
     if values is None and not required:

@@ -38,8 +38,8 @@ def carried_weights(estimator, X, y, *, random_state=0):
     Returns
     -------
     Finding
-        Not leaked, saying so, for an estimator without networks, or without a number of epochs
-        or a learning rate that can be 0.
+        Not looked at, if it finds no network in the estimator, or no number of epochs and no
+        learning rate that can be 0.
 
     Notes
     -----
@@ -53,12 +53,16 @@ def carried_weights(estimator, X, y, *, random_state=0):
     """
     untrained = without_training(estimator, X, y, random_state)
     if untrained is None:
-        evidence = "Not applicable: no number of epochs and no learning rate that can be 0."
-        return Finding("carried_weights", False, evidence)
+        evidence = (
+            "It needs a number of epochs or a learning rate that can be 0, and found neither."
+        )
+        return Finding("carried_weights", None, evidence)
     subject, other = (
         fit_seeded(seeded_clone(estimator, seed).set_params(**untrained), X, y, seed)
         for seed in (random_state, random_state + 1)
     )
+    if not any(True for _ in networks_in(subject)):
+        return Finding("carried_weights", None, "It found no network in the estimator.")
     if not have_weights_in_common(subject, other):
         evidence = "Two clones, trained for 0 epochs, have no weights in common."
         return Finding("carried_weights", False, evidence)
