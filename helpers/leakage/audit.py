@@ -1,10 +1,13 @@
 """All canaries in one call."""
 
+import numpy as np
+
 from helpers.leakage.estimators import batch_mates, carry_over, purity, refit
 from helpers.leakage.features import too_good_feature
 from helpers.leakage.finding import Finding, Report
 from helpers.leakage.inputs import check_length, folds_of, task_of
-from helpers.leakage.splits import shared_groups, shared_rows, shift, time_order
+from helpers.leakage.splits import shared_groups, shared_rows, time_order
+from helpers.leakage.told_apart import shift
 from helpers.leakage.weights import carried_weights
 
 
@@ -16,13 +19,15 @@ def audit(estimator, X, y, *, cv=5, groups=None, time=None, random_state=0):
     estimator : estimator
         Any scikit-learn estimator or Pipeline, fitted or not; it stays as it is. It says what the
         task is.
-    X : array-like of shape (n_rows, n_features)
+    X : array-like of shape (n_rows, ...)
+        A table, images, sequences, or a list of texts.
     y : array-like of shape (n_rows,)
     cv : int, splitter or list of (train, test), default=5
         The split that you evaluate with. For one split, ``[(train, test)]``. A number means what
         it means to `cross_val_score`: stratified folds for a classifier.
     groups : array-like of shape (n_rows,), optional
-        Whose row it is, for `shared_groups`; it is handed to `cv`.
+        Whose row it is, for `shared_groups`; it is handed to `cv`, and to a search within the
+        estimator that splits by groups.
     time : array-like of shape (n_rows,), optional
         When each row was recorded, for `time_order`. With `groups` or `time` the test rows
         differ from the training rows on purpose, and `shift` does not look.
@@ -60,6 +65,8 @@ def audit(estimator, X, y, *, cv=5, groups=None, time=None, random_state=0):
     folds = folds_of(cv, X, y, groups, task or "regression")  # as cross_val_score would
     check_length("time", time, X)
     seed = {"random_state": random_state}
+    # What a search inside the estimator may split by; two names a row are for shared_groups alone.
+    inner = {"groups": groups if np.ndim(groups) == 1 else None} | seed
     needs = {}
     if groups is None:
         needs["shared_groups"] = "Hand over groups: whose row it is."
@@ -70,11 +77,11 @@ def audit(estimator, X, y, *, cv=5, groups=None, time=None, random_state=0):
     for name in ("null_labels", "blind_test"):
         needs[name] = f"Write the whole procedure as a function, for {name}(procedure, X, y)."
     looks = {
-        "purity": lambda: purity(estimator, X, y, **seed),
-        "refit": lambda: refit(estimator, X, y, **seed),
-        "carried_weights": lambda: carried_weights(estimator, X, y, **seed),
-        "carry_over": lambda: carry_over(estimator, X, y, cv=folds, **seed),
-        "batch_mates": lambda: batch_mates(estimator, X, y, **seed),
+        "purity": lambda: purity(estimator, X, y, **inner),
+        "refit": lambda: refit(estimator, X, y, **inner),
+        "carried_weights": lambda: carried_weights(estimator, X, y, **inner),
+        "carry_over": lambda: carry_over(estimator, X, y, cv=folds, **inner),
+        "batch_mates": lambda: batch_mates(estimator, X, y, **inner),
         "shared_rows": lambda: shared_rows(X, cv=folds, **seed),
         "shared_groups": lambda: shared_groups(X, groups=groups, cv=folds),
         "time_order": lambda: time_order(X, time=time, cv=folds),

@@ -20,21 +20,25 @@ from helpers.leakage.probes import (
     differ,
     distance,
     fit_seeded,
+    networks_in,
     plain_params,
     predictions_of,
     seeded_clone,
 )
 
 
-def purity(estimator, X, y, *, random_state=0):
+def purity(estimator, X, y, *, groups=None, random_state=0):
     """Does `fit` alter a constructor argument, which `clone` would copy?
 
     Parameters
     ----------
     estimator : estimator
         Any scikit-learn estimator; it stays as it is.
-    X : array-like of shape (n_rows, n_features)
+    X : array-like of shape (n_rows, ...)
+        Whatever the estimator takes.
     y : array-like of shape (n_rows,)
+    groups : array-like of shape (n_rows,), optional
+        What a search inside the estimator may split by.
     random_state : int, default=0
         Seeds the clone, and the global generators while it is fitted.
 
@@ -56,7 +60,7 @@ def purity(estimator, X, y, *, random_state=0):
     """
     subject = seeded_clone(estimator, random_state)
     before = {name: copy.deepcopy(value) for name, value in plain_params(subject).items()}
-    fit_seeded(subject, X, y, random_state)
+    fit_seeded(subject, X, y, random_state, groups)
     after = plain_params(subject)
     altered = [name for name in before if differ(before[name], after[name])]
     if not altered:
@@ -68,7 +72,7 @@ def purity(estimator, X, y, *, random_state=0):
     return Finding("purity", True, evidence)
 
 
-def refit(estimator, X, y, *, random_state=0):
+def refit(estimator, X, y, *, groups=None, random_state=0):
     """Does a second `fit` remember the first?
 
     Fits one clone on half A of the rows, with permuted labels, and then on half B; another on B
@@ -77,7 +81,7 @@ def refit(estimator, X, y, *, random_state=0):
 
     Parameters
     ----------
-    estimator, X, y, random_state
+    estimator, X, y, groups, random_state
         As for `purity`.
 
     Returns
@@ -103,16 +107,20 @@ def refit(estimator, X, y, *, random_state=0):
     """
     # A class of one row cannot be in both halves.
     stratify = y if is_classifier(estimator) and rarest(y) > 1 else None
-    X_a, X_b, y_a, y_b = train_test_split(
-        X, y, test_size=0.5, stratify=stratify, random_state=random_state
+    half_a, half_b = train_test_split(
+        np.arange(len(y)), test_size=0.5, stratify=stratify, random_state=random_state
     )
-    y_a = np.random.RandomState(random_state).permutation(np.asarray(y_a))
+    of_a = np.random.RandomState(random_state).permutation(half_a)  # whose labels A is given
+
+    def fit(subject, rows, rows_of_labels):
+        parts = (_rows_of(X, rows), _rows_of(y, rows_of_labels), random_state)
+        return fit_seeded(subject, *parts, _rows_of(groups, rows))
 
     def predictions(first_fit):
         subject = seeded_clone(estimator, random_state)
         if first_fit:
-            fit_seeded(subject, X_a, y_a, random_state)
-        return predictions_of(fit_seeded(subject, X_b, y_b, random_state), X)
+            fit(subject, half_a, of_a)
+        return predictions_of(fit(subject, half_b, half_b), X)
 
     alone = predictions(first_fit=False)
     leaked, (difference, by_chance) = compare(
@@ -128,7 +136,11 @@ def refit(estimator, X, y, *, random_state=0):
     return Finding("refit", leaked, evidence)
 
 
-def carry_over(estimator, X, y, *, cv=5, random_state=0):
+def _rows_of(values, rows):
+    return None if values is None else _safe_indexing(values, rows)
+
+
+def carry_over(estimator, X, y, *, cv=5, groups=None, random_state=0):
     """Does what one fold has learned reach the next?
 
     Permutes the labels, so that nothing can be known of a held-out row, and takes one object
@@ -137,7 +149,7 @@ def carry_over(estimator, X, y, *, cv=5, random_state=0):
 
     Parameters
     ----------
-    estimator, X, y, random_state
+    estimator, X, y, groups, random_state
         As for `purity`.
     cv : int, splitter or iterable, default=5
         As in `sklearn.model_selection.cross_val_score`.
@@ -163,11 +175,12 @@ def carry_over(estimator, X, y, *, cv=5, random_state=0):
     """
     rng = np.random.RandomState(random_state)
     y = rng.permutation(np.asarray(y))
-    folds = list(check_cv(cv, y, classifier=is_classifier(estimator)).split(X, y))
+    folds = list(check_cv(cv, y, classifier=is_classifier(estimator)).split(X, y, groups))
     subject, predicted = seeded_clone(estimator, random_state), []
     for train, test in folds:
-        fit_seeded(subject, _safe_indexing(X, train), y[train], random_state)
-        predicted.append(subject.predict(_safe_indexing(X, test)))
+        rows = (_rows_of(X, train), y[train], random_state, _rows_of(groups, train))
+        fit_seeded(subject, *rows)
+        predicted.append(subject.predict(_rows_of(X, test)))
     predicted, held_out = np.concatenate(predicted), [y[test] for _, test in folds]
     agreement = accuracy_score if is_classifier(estimator) else r2_score
     own = agreement(np.concatenate(held_out), predicted)
@@ -185,7 +198,7 @@ def carry_over(estimator, X, y, *, cv=5, random_state=0):
     return Finding("carry_over", leaked, evidence)
 
 
-def batch_mates(estimator, X, y, *, random_state=0):
+def batch_mates(estimator, X, y, *, groups=None, random_state=0):
     """Does a row's prediction depend on the rows predicted with it?
 
     Predicts all rows at once, and again in five batches of rows with like predictions. BatchNorm
@@ -193,7 +206,7 @@ def batch_mates(estimator, X, y, *, random_state=0):
 
     Parameters
     ----------
-    estimator, X, y, random_state
+    estimator, X, y, groups, random_state
         As for `purity`.
 
     Returns
@@ -210,7 +223,7 @@ def batch_mates(estimator, X, y, *, random_state=0):
     >>> batch_mates(KNeighborsClassifier(), *load_iris(return_X_y=True)).leaked
     False
     """
-    subject = fit_seeded(seeded_clone(estimator, random_state), X, y, random_state)
+    subject = fit_seeded(seeded_clone(estimator, random_state), X, y, random_state, groups)
     together = predictions_of(subject, X)
     by_prediction = np.lexsort(together.reshape(len(together), -1).T)
     rounding = 1e-3 * together.std() if together.dtype.kind == "f" else 0.0
@@ -218,7 +231,7 @@ def batch_mates(estimator, X, y, *, random_state=0):
     def difference(n_batches):
         predictions = np.empty_like(together)
         for batch in np.array_split(by_prediction, n_batches):
-            predictions[batch] = predictions_of(subject, _safe_indexing(X, batch))
+            predictions[batch] = predictions_of(subject, _rows_of(X, batch))
         return max(distance(together, predictions) - rounding, 0.0)
 
     leaked, (found, by_chance) = compare(lambda: difference(5), lambda: difference(1))
@@ -226,6 +239,10 @@ def batch_mates(estimator, X, y, *, random_state=0):
         f"Predicted in other company, the predictions differ by {found:.3g} on average; "
         f"repeated, by {by_chance:.3g}."
     )
-    if leaked:
+    if leaked and any(True for _ in networks_in(subject)):
         evidence += " Put the network into evaluation mode (net.eval()) before it predicts."
+    elif leaked:
+        evidence += (
+            " Let predict use what fit has learned, and no statistics of the rows it is given."
+        )
     return Finding("batch_mates", leaked, evidence)

@@ -12,7 +12,8 @@ from sklearn.tree import DecisionTreeClassifier, DecisionTreeRegressor
 
 from helpers.leakage.finding import Finding
 from helpers.leakage.inputs import column_of, has_classes
-from helpers.leakage.probes import P_VALUE, as_numbers
+from helpers.leakage.probes import P_VALUE
+from helpers.leakage.tables import as_numbers, has_texts, names_of
 
 
 def too_good_feature(X, y, *, task=None, random_state=0):
@@ -57,9 +58,11 @@ def too_good_feature(X, y, *, task=None, random_state=0):
     >>> too_good_feature(X, y).leaked, too_good_feature(np.column_stack([X, proxy]), y).leaked
     (False, True)
     """
+    name, names = "too_good_feature", names_of(X)
+    if has_texts(X):
+        return Finding(name, None, "Rows are texts: hand over the numbers made of them.")
     X = as_numbers(X)
     y = column_of("y", y, len(X), required=True)
-    name = "too_good_feature"
     if X.shape[1] < 2:
         return Finding(name, None, "It compares features, and there is one.")
     classes = has_classes(task, y)
@@ -67,6 +70,7 @@ def too_good_feature(X, y, *, task=None, random_state=0):
         evidence = "y holds whole numbers: say task='classification' or task='regression'."
         return Finding(name, None, evidence)
     if not classes:
+        y = y.astype(float)
         choose, tree, forest = correlation, DecisionTreeRegressor, RandomForestRegressor
         folds = KFold(5, shuffle=True, random_state=random_state)
     else:
@@ -83,7 +87,7 @@ def too_good_feature(X, y, *, task=None, random_state=0):
     p, scores = _compare(y, alone, together, classes)
     leaked = bool(p < P_VALUE and scores[0] > scores[1])
     evidence = (
-        f"Feature {best} alone scores {scores[0]:.2f}, the other {X.shape[1] - 1} together "
+        f"Feature {names[best]} alone scores {scores[0]:.2f}, the other {X.shape[1] - 1} together "
         f"{scores[1]:.2f}."
     )
     if leaked:

@@ -7,6 +7,8 @@ from sklearn.base import is_classifier, is_regressor
 from sklearn.model_selection import check_cv
 from sklearn.utils.validation import _num_samples
 
+from helpers.leakage.tables import is_gap
+
 TASKS = ("classification", "regression")
 
 
@@ -60,6 +62,29 @@ def column_of(name, values, n, required=False):
     return values
 
 
+def group_numbers(groups, n):
+    """Return the number of each row's group, one column for each column of groups; -1 for a gap.
+
+    A name means the same in all columns.
+    """
+    values = np.asarray(groups, dtype=object) if groups is not None else np.empty(())
+    if values.ndim not in (1, 2) or len(values) != n:
+        raise ValueError(
+            f"groups must hold one value for each of the {n} rows, shape ({n},), or two where a "
+            f"row is a pair, shape ({n}, 2); got shape {np.shape(groups)}."
+        )
+    numbers = {}
+    flat = [-1 if is_gap(g) else numbers.setdefault(g, len(numbers)) for g in values.ravel()]
+    return np.reshape(flat, (n, -1))
+
+
+def _for_splitter(groups, n):
+    """Return groups that a splitter can sort: one a row, all gaps one group; None for pairs."""
+    if groups is None or (numbers := group_numbers(groups, n)).shape[1] > 1:
+        return None
+    return numbers[:, 0] if (numbers < 0).any() else np.asarray(groups)
+
+
 def folds_of(cv, X, y=None, groups=None, task=None):
     """Return the (train, test) rows of each fold, as `cross_val_score` would take them.
 
@@ -71,7 +96,7 @@ def folds_of(cv, X, y=None, groups=None, task=None):
     """
     n = _num_samples(X)
     y = column_of("y", y, n)
-    groups = column_of("groups", groups, n)
+    groups = _for_splitter(groups, n)
     classes = y is not None and has_classes(task, y)
     if classes is None and isinstance(cv, int):
         raise ValueError(

@@ -6,10 +6,10 @@ from contextlib import contextmanager
 
 import numpy as np
 from scipy import stats
+from sklearn import config_context
 from sklearn.base import clone
 from sklearn.exceptions import ConvergenceWarning
-from sklearn.impute import SimpleImputer
-from sklearn.preprocessing import OrdinalEncoder
+from sklearn.utils.metadata_routing import get_routing_for_object
 
 N_REPEATS = 6  # on each side, where chance is to be told from a leak
 N_REFERENCES = 199  # exceeded by all of them by chance: 0.5 %
@@ -35,10 +35,18 @@ def global_seed(seed):
             torch.set_rng_state(torch_state)
 
 
-def fit_seeded(estimator, X, y, seed):
+def fit_seeded(estimator, X, y, seed, groups=None):
+    """Fit under a seed; a search that splits by groups gets them, wherever it is in a Pipeline."""
     with global_seed(seed), warnings.catch_warnings():
         warnings.simplefilter("ignore", ConvergenceWarning)
-        return estimator.fit(X, y)
+        if groups is None or not _takes_groups(estimator):
+            return estimator.fit(X, y)
+        with config_context(enable_metadata_routing=True):
+            return estimator.fit(X, y, groups=groups)
+
+
+def _takes_groups(estimator):
+    return "groups" in get_routing_for_object(estimator).consumes("fit", {"groups"})
 
 
 def seeded_clone(estimator, seed):
@@ -48,15 +56,14 @@ def seeded_clone(estimator, seed):
     return subject.set_params(**dict.fromkeys(names, seed))
 
 
-def without_training(estimator, X, y, seed):
+def without_training(estimator, X, y, seed, groups=None):
     """Return the parameters under which `fit` learns nothing, or None."""
     for endings, value in ((EPOCH_NAMES, 0), (RATE_NAMES, 0.0)):
         names = [n for n in estimator.get_params() if n.split("__")[-1] in endings]
         untrained = dict.fromkeys(names, value)
         try:
-            fit_seeded(seeded_clone(estimator, seed).set_params(**untrained), X, y, seed).score(
-                X, y
-            )
+            subject = seeded_clone(estimator, seed).set_params(**untrained)
+            fit_seeded(subject, X, y, seed, groups).score(X, y)
         except Exception:
             continue  # an estimator may insist on a positive number, or on being trained
         if names:
@@ -92,26 +99,42 @@ def plain_params(estimator):
     return {name: value for name, value in params.items() if not hasattr(value, "get_params")}
 
 
-def differ(a, b):
+def differ(a, b, seen=None):
     """Say whether two values differ in any number they hold."""
-    if isinstance(a, type) or hasattr(a, "get_params"):
+    seen = set() if seen is None else seen
+    if a is b or isinstance(a, type) or hasattr(a, "get_params") or (id(a), id(b)) in seen:
         return False
     if type(a) is not type(b):
         return True
+    seen.add((id(a), id(b)))  # a value may hold itself
     if hasattr(a, "state_dict"):
         a, b = a.state_dict(), b.state_dict()
     if hasattr(a, "detach"):
         a, b = a.detach().cpu().numpy(), b.detach().cpu().numpy()
+    if hasattr(a, "toarray"):  # sparse
+        return a.shape != b.shape or differ(a.tocoo().data, b.tocoo().data, seen) or _moved(a, b)
+    if hasattr(a, "equals"):  # a table, a column or an index of pandas
+        return not a.equals(b)
     if isinstance(a, dict):
-        return a.keys() != b.keys() or any(differ(a[key], b[key]) for key in a)
-    if isinstance(a, list | tuple):
-        return len(a) != len(b) or any(map(differ, a, b))
+        return a.keys() != b.keys() or any(differ(a[key], b[key], seen) for key in a)
+    if isinstance(a, np.ndarray) and a.dtype.kind != "O":
+        return not np.array_equal(a, b, equal_nan=a.dtype.kind in "fcmM")
     if isinstance(a, np.ndarray):
-        return not np.array_equal(a, b, equal_nan=a.dtype.kind == "f")
+        if a.shape != b.shape:
+            return True
+        a, b = a.ravel().tolist(), b.ravel().tolist()
+    if isinstance(a, list | tuple):
+        return len(a) != len(b) or any(differ(*pair, seen) for pair in zip(a, b, strict=True))
     if type(a).__eq__ is object.__eq__:  # compares identities: look inside instead
-        return hasattr(a, "__dict__") and differ(vars(a), vars(b))
+        return hasattr(a, "__dict__") and differ(vars(a), vars(b), seen)
     both_nan = a != a and b != b  # the default of GridSearchCV's error_score
-    return bool(a != b) and not both_nan
+    return bool(np.any(a != b)) and not both_nan
+
+
+def _moved(a, b):
+    """Say whether two sparse arrays of one shape have numbers in other places."""
+    a, b = a.tocoo(), b.tocoo()
+    return any(map(differ, (a.row, a.col), (b.row, b.col)))
 
 
 def predictions_of(estimator, X):
@@ -154,15 +177,3 @@ def compare(found, by_chance, n_tries=1):
             test = stats.mannwhitneyu(differences, repeats, alternative="greater")
             leaked = bool(test.pvalue < P_VALUE)
     return leaked, (np.mean(differences), np.mean(repeats))
-
-
-def as_numbers(X):
-    """Return a table as floats: what is missing by its column's median, categories by numbers."""
-    X = X.toarray() if hasattr(X, "toarray") else np.asarray(X)
-    if X.ndim != 2:
-        raise ValueError(f"X must have shape (n_rows, n_features); got {X.shape}.")
-    if X.dtype.kind not in "fiub":
-        X = OrdinalEncoder().fit_transform(X)
-    if np.isnan(X := X.astype(float)).any():
-        X = SimpleImputer(strategy="median", keep_empty_features=True).fit_transform(X)
-    return X

@@ -20,7 +20,7 @@ N_INITIALISED = 99  # exceeded by all of them by chance: 1 %
 MOST_ROWS = 500  # that a linear model is fitted to and scored on
 
 
-def carried_weights(estimator, X, y, *, random_state=0):
+def carried_weights(estimator, X, y, *, groups=None, random_state=0):
     """Does a clone know the labels before it has trained?
 
     Trains two clones for 0 epochs, under different seeds. Unless they have weights in common,
@@ -32,7 +32,7 @@ def carried_weights(estimator, X, y, *, random_state=0):
 
     Parameters
     ----------
-    estimator, X, y, random_state
+    estimator, X, y, groups, random_state
         As for `purity`.
 
     Returns
@@ -51,14 +51,14 @@ def carried_weights(estimator, X, y, *, random_state=0):
     `reset_parameters` carries, and an untrained instance with first weights of another kind than
     `reset_parameters` draws can set it off.
     """
-    untrained = without_training(estimator, X, y, random_state)
+    untrained = without_training(estimator, X, y, random_state, groups)
     if untrained is None:
         evidence = (
             "It needs a number of epochs or a learning rate that can be 0, and found neither."
         )
         return Finding("carried_weights", None, evidence)
     subject, other = (
-        fit_seeded(seeded_clone(estimator, seed).set_params(**untrained), X, y, seed)
+        fit_seeded(seeded_clone(estimator, seed).set_params(**untrained), X, y, seed, groups)
         for seed in (random_state, random_state + 1)
     )
     if not any(True for _ in networks_in(subject)):
