@@ -8,10 +8,11 @@ at. Lessons 04 and 05 are about them.
 """
 
 from helpers.leakage.audit import audit
+from helpers.leakage.blind import blind_test
 from helpers.leakage.estimators import batch_mates, carry_over, purity, refit
 from helpers.leakage.features import too_good_feature
 from helpers.leakage.finding import Finding, Report
-from helpers.leakage.procedures import blind_test, null_labels
+from helpers.leakage.procedures import null_labels
 from helpers.leakage.splits import shared_groups, shared_rows, time_order
 from helpers.leakage.told_apart import shift
 from helpers.leakage.weights import carried_weights

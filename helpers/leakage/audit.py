@@ -11,7 +11,9 @@ from helpers.leakage.told_apart import shift
 from helpers.leakage.weights import carried_weights
 
 
-def audit(estimator, X, y, *, cv=5, groups=None, time=None, random_state=0):
+def audit(
+    estimator, X, y, *, cv=5, groups=None, time=None, horizon=None, window=None, random_state=0
+):
     """Ask every canary about an estimator, its data and its split.
 
     Parameters
@@ -31,6 +33,9 @@ def audit(estimator, X, y, *, cv=5, groups=None, time=None, random_state=0):
     time : array-like of shape (n_rows,), optional
         When each row was recorded, for `time_order`. With `groups` or `time` the test rows
         differ from the training rows on purpose, and `shift` does not look.
+    horizon, window : number or timedelta, optional
+        How long after a row its label is known, and how far back its features look, for
+        `time_order`.
     random_state : int, default=0
 
     Returns
@@ -84,7 +89,7 @@ def audit(estimator, X, y, *, cv=5, groups=None, time=None, random_state=0):
         "batch_mates": lambda: batch_mates(estimator, X, y, **inner),
         "shared_rows": lambda: shared_rows(X, cv=folds, **seed),
         "shared_groups": lambda: shared_groups(X, groups=groups, cv=folds),
-        "time_order": lambda: time_order(X, time=time, cv=folds),
+        "time_order": lambda: time_order(X, time=time, cv=folds, horizon=horizon, window=window),
         "shift": lambda: shift(X, cv=folds, **seed),
         "too_good_feature": lambda: too_good_feature(X, y, task=task, **seed),
         "null_labels": None,

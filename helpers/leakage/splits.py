@@ -7,7 +7,7 @@ from helpers.leakage.finding import Finding
 from helpers.leakage.inputs import column_of, folds_of, group_numbers
 from helpers.leakage.probes import N_REFERENCES
 from helpers.leakage.tables import as_codes
-from helpers.leakage.times import as_times
+from helpers.leakage.times import as_span, as_times
 
 
 def shared_rows(X, y=None, *, cv=5, groups=None, task=None, random_state=0):
@@ -139,7 +139,7 @@ def shared_groups(X, y=None, *, groups, cv=5, task=None):
     return Finding("shared_groups", bool(shared) or (None if n_without else False), evidence)
 
 
-def time_order(X, y=None, *, time, cv=5, task=None):
+def time_order(X, y=None, *, time, cv=5, horizon=None, window=None, task=None):
     """Is anything trained on that is not older than all it is tested on?
 
     Parameters
@@ -148,10 +148,18 @@ def time_order(X, y=None, *, time, cv=5, task=None):
         As for `shared_rows`.
     time : array-like of shape (n_rows,)
         When each row was recorded: numbers or dates, as texts too.
+    horizon : number or timedelta, optional
+        How long after a row its label is known: 30 days, if it says whether a price has risen
+        after 30 days.
+    window : number or timedelta, optional
+        How far back the features of a row look.
 
     Returns
     -------
     Finding
+        Leaked if a training row is not older than all test rows of its fold, or older by no more
+        than `horizon` or `window`: its label was then not known yet, or both rows were made of
+        the same values.
 
     Raises
     ------
@@ -162,7 +170,7 @@ def time_order(X, y=None, *, time, cv=5, task=None):
     Notes
     -----
     It looks at the order alone, not whether it matters: rows that do not depend on those before
-    them may be shuffled without harm.
+    them may be shuffled without harm. Of a horizon and a window it knows what you say.
 
     Examples
     --------
@@ -176,10 +184,23 @@ def time_order(X, y=None, *, time, cv=5, task=None):
     True
     """
     folds = folds_of(cv, X, y, task=task)
-    time = as_times(column_of("time", time, _num_samples(X), required=True))
-    late = sum((time[train] >= time[test].min()).sum() for train, test in folds)
+    column = column_of("time", time, _num_samples(X), required=True)
+    times = as_times(column)
+    spans = {
+        "horizon": as_span("horizon", horizon, column),
+        "window": as_span("window", window, column),
+    }
+    gap = max(spans.values())
+    late = sum((times[train] + gap >= times[test].min()).sum() for train, test in folds)
     n_trained = sum(len(train) for train, _ in folds)
-    evidence = f"{late} of {n_trained} training rows are not older than all that they predict."
+    evidence = f"{late} of {n_trained} training rows are not older than all that they predict"
+    evidence += f", by more than {max(spans, key=spans.get)}." if gap else "."
     if late:
-        evidence += " Sort by time and split with TimeSeriesSplit."
+        evidence += " Sort by time and split with TimeSeriesSplit"
+        evidence += ", with a gap as long." if gap else "."
+    elif horizon is None or window is None:
+        missing = [
+            name for name, value in (("horizon", horizon), ("window", window)) if value is None
+        ]
+        evidence += f" No {' and no '.join(missing)} was stated."
     return Finding("time_order", bool(late), evidence)

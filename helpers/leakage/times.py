@@ -43,21 +43,20 @@ def as_times(values):
     raise ValueError(f"time must be of one kind; got {', '.join(kinds)}. {ADVICE}")
 
 
-def as_span(name, value, times):
+def as_span(name, value, column):
     """Return a length of time in the unit of `as_times`: numbers of numbers, seconds of dates."""
-    are_dates = np.asarray(times).dtype.kind in "mM" or not _all_numbers(times)
-    if value is None or (isinstance(value, int | float | np.number) and value == 0):
+    is_number = isinstance(value, int | float | np.number) and not isinstance(value, np.timedelta64)
+    if value is None or (is_number and value == 0):
         return 0.0
     if isinstance(value, np.timedelta64):
         value = value.astype("timedelta64[us]").item()
-    if isinstance(value, timedelta) and are_dates and value >= timedelta(0):
-        return value.total_seconds()
-    if isinstance(value, int | float | np.number) and not are_dates and value > 0:
+    are_numbers = column.dtype.kind not in "mM" and _all_numbers(column)
+    if are_numbers and is_number and value > 0:
         return float(value)
-    raise ValueError(
-        f"{name} must be a length of time that is not negative: a number where time is numbers, "
-        f"and datetime.timedelta(days=...) where time is dates; got {value!r}."
-    )
+    if not are_numbers and isinstance(value, timedelta) and value >= timedelta(0):
+        return value.total_seconds()
+    expected = "a number, as time is" if are_numbers else "a datetime.timedelta, as time is dates"
+    raise ValueError(f"{name} must be {expected}, and not negative; got {value!r}.")
 
 
 def _all_numbers(values):
