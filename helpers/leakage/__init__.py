@@ -9,9 +9,10 @@ at. Lessons 04 and 05 are about them.
 
 from helpers.leakage.audit import audit
 from helpers.leakage.blind import blind_test
-from helpers.leakage.estimators import batch_mates, carry_over, purity, refit
+from helpers.leakage.estimators import carry_over, purity, refit
 from helpers.leakage.features import too_good_feature
 from helpers.leakage.finding import Finding, Report
+from helpers.leakage.mates import batch_mates
 from helpers.leakage.procedures import null_labels
 from helpers.leakage.splits import shared_groups, shared_rows, time_order
 from helpers.leakage.told_apart import shift

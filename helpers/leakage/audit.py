@@ -2,10 +2,11 @@
 
 import numpy as np
 
-from helpers.leakage.estimators import batch_mates, carry_over, purity, refit
+from helpers.leakage.estimators import carry_over, purity, refit
 from helpers.leakage.features import too_good_feature
 from helpers.leakage.finding import Finding, Report
 from helpers.leakage.inputs import check_length, folds_of, task_of
+from helpers.leakage.mates import batch_mates
 from helpers.leakage.splits import shared_groups, shared_rows, time_order
 from helpers.leakage.told_apart import shift
 from helpers.leakage.weights import carried_weights

@@ -14,13 +14,14 @@ from sklearn.utils import _safe_indexing
 
 from helpers.leakage.finding import Finding
 from helpers.leakage.inputs import rarest
+from helpers.leakage.outside import left_alone
 from helpers.leakage.probes import (
     N_REFERENCES,
+    N_REPEATS,
     compare,
     differ,
     distance,
     fit_seeded,
-    networks_in,
     plain_params,
     predictions_of,
     seeded_clone,
@@ -60,11 +61,16 @@ def purity(estimator, X, y, *, groups=None, random_state=0):
     """
     subject = seeded_clone(estimator, random_state)
     before = {name: copy.deepcopy(value) for name, value in plain_params(subject).items()}
-    fit_seeded(subject, X, y, random_state, groups)
+    with left_alone(estimator) as outside:
+        fit_seeded(subject, X, y, random_state, groups)
     after = plain_params(subject)
     altered = [name for name in before if differ(before[name], after[name])]
     if not altered:
-        return Finding("purity", False, "fit left every constructor argument as it was.")
+        evidence = "fit left every constructor argument as it was."
+        if outside.written:
+            names = ", ".join(map(repr, outside.written.values()))
+            evidence += f" It wrote a file that every clone shares, named by {names}: see refit."
+        return Finding("purity", False, evidence)
     evidence = (
         f"fit altered the constructor argument {altered[0]!r}, which every clone copies. Let fit "
         "build what it trains: take a class or a function, not an instance."
@@ -91,8 +97,11 @@ def refit(estimator, X, y, *, groups=None, random_state=0):
 
     Notes
     -----
-    It does not see what every fit finds again: weights in a constructor argument that `fit` leaves
-    alone, or in a place that all clones share (repeats then differ as well; see `carry_over`).
+    Files that parameters name, and networks in functions that the estimator holds, are put back
+    before each fit, so that what one fit leaves there for the next is seen. Not looked at, if
+    `fit` writes a file that no parameter names. It does not see what every fit finds again:
+    weights in a constructor argument that `fit` leaves alone, or in another place that all clones
+    share (repeats then differ as well; see `carry_over`).
 
     Examples
     --------
@@ -113,14 +122,24 @@ def refit(estimator, X, y, *, groups=None, random_state=0):
     of_a = np.random.RandomState(random_state).permutation(half_a)  # whose labels A is given
 
     def fit(subject, rows, rows_of_labels):
-        parts = (_rows_of(X, rows), _rows_of(y, rows_of_labels), random_state)
-        return fit_seeded(subject, *parts, _rows_of(groups, rows))
+        parts = (rows_of(X, rows), rows_of(y, rows_of_labels), random_state)
+        return fit_seeded(subject, *parts, rows_of(groups, rows))
+
+    rng = np.random.RandomState(random_state)
+    written, unnamed = {}, set()
 
     def predictions(first_fit):
-        subject = seeded_clone(estimator, random_state)
-        if first_fit:
-            fit(subject, half_a, of_a)
-        return predictions_of(fit(subject, half_b, half_b), X)
+        with left_alone(estimator) as outside:
+            # Where fit writes files it may keep the best of all fits, so that one is not enough.
+            for _ in range(N_REPEATS if first_fit and written else 0):
+                fit(seeded_clone(estimator, random_state), half_a, rng.permutation(half_a))
+            subject = seeded_clone(estimator, random_state)
+            if first_fit:
+                fit(subject, half_a, of_a)
+            predicted = predictions_of(fit(subject, half_b, half_b), X)
+        written.update(outside.written)
+        unnamed.update(outside.unnamed)
+        return predicted
 
     alone = predictions(first_fit=False)
     leaked, (difference, by_chance) = compare(
@@ -131,12 +150,21 @@ def refit(estimator, X, y, *, groups=None, random_state=0):
         f"Fitted on other rows first, the predictions differ by {difference:.3g} on average; "
         f"repeated, by {by_chance:.3g}."
     )
-    if leaked:
+    if leaked and written:
+        names = ", ".join(map(repr, written.values()))
+        evidence += f" Give each fit a file of its own: all clones share the one named by {names}."
+    elif leaked:
         evidence += " Let fit start from nothing."
+    elif unnamed:
+        evidence += (
+            f" But fit wrote {sorted(unnamed)[0]}, which no parameter names: whether a later fit "
+            "reads it was not looked at. Make its path a parameter."
+        )
+        leaked = None
     return Finding("refit", leaked, evidence)
 
 
-def _rows_of(values, rows):
+def rows_of(values, rows):
     return None if values is None else _safe_indexing(values, rows)
 
 
@@ -177,10 +205,11 @@ def carry_over(estimator, X, y, *, cv=5, groups=None, random_state=0):
     y = rng.permutation(np.asarray(y))
     folds = list(check_cv(cv, y, classifier=is_classifier(estimator)).split(X, y, groups))
     subject, predicted = seeded_clone(estimator, random_state), []
-    for train, test in folds:
-        rows = (_rows_of(X, train), y[train], random_state, _rows_of(groups, train))
-        fit_seeded(subject, *rows)
-        predicted.append(subject.predict(_rows_of(X, test)))
+    with left_alone(estimator):
+        for train, test in folds:
+            rows = (rows_of(X, train), y[train], random_state, rows_of(groups, train))
+            fit_seeded(subject, *rows)
+            predicted.append(subject.predict(rows_of(X, test)))
     predicted, held_out = np.concatenate(predicted), [y[test] for _, test in folds]
     agreement = accuracy_score if is_classifier(estimator) else r2_score
     own = agreement(np.concatenate(held_out), predicted)
@@ -196,53 +225,3 @@ def carry_over(estimator, X, y, *, cv=5, groups=None, random_state=0):
     if leaked:
         evidence += " Clone for each fold, and let fit start from nothing."
     return Finding("carry_over", leaked, evidence)
-
-
-def batch_mates(estimator, X, y, *, groups=None, random_state=0):
-    """Does a row's prediction depend on the rows predicted with it?
-
-    Predicts all rows at once, and again in five batches of rows with like predictions. BatchNorm
-    left in training mode answers otherwise, as it scales each row by its batch.
-
-    Parameters
-    ----------
-    estimator, X, y, groups, random_state
-        As for `purity`.
-
-    Returns
-    -------
-    Finding
-        Leaked if predictions differ by more than repeating them does, leaving out rounding: a
-        thousandth of their standard deviation.
-
-    Examples
-    --------
-    >>> from sklearn.datasets import load_iris
-    >>> from sklearn.neighbors import KNeighborsClassifier
-    >>> from helpers import batch_mates
-    >>> batch_mates(KNeighborsClassifier(), *load_iris(return_X_y=True)).leaked
-    False
-    """
-    subject = fit_seeded(seeded_clone(estimator, random_state), X, y, random_state, groups)
-    together = predictions_of(subject, X)
-    by_prediction = np.lexsort(together.reshape(len(together), -1).T)
-    rounding = 1e-3 * together.std() if together.dtype.kind == "f" else 0.0
-
-    def difference(n_batches):
-        predictions = np.empty_like(together)
-        for batch in np.array_split(by_prediction, n_batches):
-            predictions[batch] = predictions_of(subject, _rows_of(X, batch))
-        return max(distance(together, predictions) - rounding, 0.0)
-
-    leaked, (found, by_chance) = compare(lambda: difference(5), lambda: difference(1))
-    evidence = (
-        f"Predicted in other company, the predictions differ by {found:.3g} on average; "
-        f"repeated, by {by_chance:.3g}."
-    )
-    if leaked and any(True for _ in networks_in(subject)):
-        evidence += " Put the network into evaluation mode (net.eval()) before it predicts."
-    elif leaked:
-        evidence += (
-            " Let predict use what fit has learned, and no statistics of the rows it is given."
-        )
-    return Finding("batch_mates", leaked, evidence)

@@ -11,6 +11,8 @@ from sklearn.base import clone
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.utils.metadata_routing import get_routing_for_object
 
+from helpers.leakage.outside import networks_in
+
 N_REPEATS = 6  # on each side, where chance is to be told from a leak
 N_REFERENCES = 199  # exceeded by all of them by chance: 0.5 %
 P_VALUE = 0.005
@@ -78,19 +80,6 @@ def reinitialise(estimator, seed):
             for layer in network.modules():
                 if hasattr(layer, "reset_parameters"):
                     layer.reset_parameters()
-
-
-def networks_in(value):
-    """Yield the networks in an estimator, those of the estimators within it included."""
-    if isinstance(value, type):
-        return
-    if hasattr(value, "state_dict") and hasattr(value, "modules"):
-        yield value
-    elif isinstance(value, list | tuple):
-        for item in value:
-            yield from networks_in(item)
-    elif hasattr(value, "get_params"):
-        yield from networks_in(list(vars(value).values()))
 
 
 def plain_params(estimator):

@@ -8,9 +8,9 @@ from sklearn.linear_model import Ridge
 from sklearn.preprocessing import scale
 
 from helpers.leakage.finding import Finding
+from helpers.leakage.outside import left_alone, networks_in
 from helpers.leakage.probes import (
     fit_seeded,
-    networks_in,
     reinitialise,
     seeded_clone,
     without_training,
@@ -46,11 +46,19 @@ def carried_weights(estimator, X, y, *, groups=None, random_state=0):
     The linear models see a trained network under a new head, whose own score is still chance.
     The idea is that of linear probes, https://arxiv.org/abs/1610.01644.
 
+    Networks in functions that the estimator holds, such as the one that a FunctionTransformer
+    embeds rows with, are looked at as well.
+
     A network may know the labels by right, trained on other rows of the same kind; whether the
     rows were others, this canary cannot tell. It does not see weights that a layer without
     `reset_parameters` carries, and an untrained instance with first weights of another kind than
     `reset_parameters` draws can set it off.
     """
+    with left_alone(estimator):
+        return _find(estimator, X, y, groups, random_state)
+
+
+def _find(estimator, X, y, groups, random_state):
     untrained = without_training(estimator, X, y, random_state, groups)
     if untrained is None:
         evidence = (
@@ -62,7 +70,11 @@ def carried_weights(estimator, X, y, *, groups=None, random_state=0):
         for seed in (random_state, random_state + 1)
     )
     if not any(True for _ in networks_in(subject)):
-        return Finding("carried_weights", None, "It found no network in the estimator.")
+        return Finding(
+            "carried_weights",
+            None,
+            "It found no network: not in the estimator, nor in functions that it holds.",
+        )
     if not have_weights_in_common(subject, other):
         evidence = "Two clones, trained for 0 epochs, have no weights in common."
         return Finding("carried_weights", False, evidence)
