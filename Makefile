@@ -12,6 +12,9 @@ PYTHON = python3.11 python3 python3.12 python3.13 python3.14 python
 
 # Tests run in so many processes; a file of tests stays in one.
 WORKERS = 2
+PYTEST = $(CLEAN_ENV) $(PY) -m pytest -n $(WORKERS) --dist loadfile --no-loadscope-reorder
+# Seconds after which a cell or the start of a kernel counts as hanging, whatever else runs.
+HANGS = 1200
 
 # JupyterLab refuses to run as root (in a container, say) unless it is told that this is meant.
 ROOT_FLAG = $(if $(filter 0,$(shell id -u)),--allow-root)
@@ -22,29 +25,44 @@ CLEAN_ENV = env -u MPLBACKEND OMP_NUM_THREADS=1 JUPYTER_CONFIG_DIR="$(CURDIR)/.v
             IPYTHONDIR="$(CURDIR)/.venv/ipython" MPLCONFIGDIR="$(CURDIR)/.venv/matplotlib"
 
 .DEFAULT_GOAL = help
-.PHONY: help lab test refresh lint bench clean assignments grade feedback formgrader
+.PHONY: help lab check test portable lowest refresh lint bench fused-sklearn clean \
+        assignments grade feedback formgrader
 
 help:
 	@echo "make lab      open the course in JupyterLab"
+	@echo "make check    after you change a line: lint and the quick tests of helpers"
 	@echo "make test     everything that is promised is checked: code, notebooks, browser"
+	@echo "make lowest   the tests of helpers with the oldest libraries that pyproject.toml allows"
+	@echo "make portable  compare the outputs under other kernels of the processor: SETS=Haswell/avx2/1"
 	@echo "make assignments   write what students get from notebooks/assignments/source"
-	@echo "make grade    grade what they hand in: FROM=folder ASSIGNMENT=01_split"
+	@echo "make grade    grade what they hand in: FROM=folder ASSIGNMENT=01_split [SECONDS=limit for a cell]"
 	@echo "make feedback    write the feedback again, with the points you gave: ASSIGNMENT=01_split"
 	@echo "make formgrader    open nbgrader's page for grading by hand"
 	@echo "make refresh  run the notebooks again and store their new outputs"
 	@echo "make lint     ruff over code and notebooks"
 	@echo "make bench    the timings that the README states"
+	@echo "make fused-sklearn    scikit-learn's and joblib's own tests, inside fused()"
 	@echo "make clean    remove .venv and caches"
 
 lab: $(WRITTEN)
 	OMP_NUM_THREADS=1 $(PY) -m jupyterlab --ServerApp.root_dir=notebooks \
 	    --LabApp.default_url=/lab/tree/01_split.ipynb $(ROOT_FLAG) $(LAB_ARGS)
 
+check: lint
+	$(PYTEST) --helpers-only -m "not slow"
+
 test: lint $(WRITTEN)
-	$(CLEAN_ENV) $(PY) -m pytest tests helpers README.md $(NOTEBOOKS) \
-	    -p tests.nbval_pictures --nbval --nbval-current-env --nbval-cell-timeout 120 \
-	    --nbval-sanitize-with tests/sanitize.cfg \
-	    -n $(WORKERS) --dist loadfile --no-loadscope-reorder
+	$(PYTEST) tests helpers README.md $(NOTEBOOKS) \
+	    -p tests.nbval_pictures --nbval --nbval-current-env --nbval-cell-timeout $(HANGS) \
+	    --nbval-kernel-startup-timeout $(HANGS) --nbval-sanitize-with tests/sanitize.cfg
+
+lowest: .venv-lowest/stamp
+	$(subst $(PY),.venv-lowest/bin/python,$(PYTEST)) --helpers-only
+
+# Each kernel of numpy with each of torch, on one thread and on two. SETS names fewer of them, and
+# FILES fewer files, such as one notebook.
+portable: .venv/stamp
+	$(CLEAN_ENV) WORKERS=$(WORKERS) FILES="$(FILES)" $(PY) -m tests.portable $(SETS)
 
 assignments: $(WRITTEN)
 
@@ -54,7 +72,7 @@ $(WRITTEN): .venv/stamp $(wildcard $(ASSIGNMENTS)/source/*/*.ipynb $(ASSIGNMENTS
 
 grade: .venv/stamp
 	@test "$(FROM)" -a "$(ASSIGNMENT)" || { echo "Say whose work: make grade FROM=folder ASSIGNMENT=01_split" >&2; exit 2; }
-	$(CLEAN_ENV) $(PY) $(ASSIGNMENTS)/grade.py "$(FROM)" "$(ASSIGNMENT)"
+	$(CLEAN_ENV) $(PY) $(ASSIGNMENTS)/grade.py "$(FROM)" "$(ASSIGNMENT)" $(if $(SECONDS),--seconds "$(SECONDS)")
 
 feedback: .venv/stamp
 	@test "$(ASSIGNMENT)" || { echo "Say which: make feedback ASSIGNMENT=01_split" >&2; exit 2; }
@@ -75,12 +93,31 @@ lint: .venv/stamp
 bench: .venv/stamp
 	$(CLEAN_ENV) SCIPY_ARRAY_API=1 $(PY) -m tests.benchmarks
 
+# What cannot pass stands in the two plugins, with the reason.
+OTHERS_TESTS = $(CLEAN_ENV) $(PY) -m pytest -q -c /dev/null --rootdir . -p no:cacheprovider
+
+fused-sklearn: .venv/stamp
+	$(OTHERS_TESTS) -p tests.fusing.joblibs_own --pyargs joblib.test.test_parallel
+	$(OTHERS_TESTS) -p tests.fusing.scikit_learns_own --pyargs \
+	    sklearn.model_selection.tests.test_search sklearn.model_selection.tests.test_validation \
+	    sklearn.model_selection.tests.test_successive_halving sklearn.tests.test_calibration \
+	    sklearn.feature_selection.tests.test_rfe sklearn.ensemble.tests.test_forest \
+	    sklearn.inspection.tests.test_permutation_importance
+
 clean:
-	rm -rf .venv .pytest_cache .ruff_cache build *.egg-info
+	rm -rf .venv .venv-lowest .pytest_cache .ruff_cache build *.egg-info
 	find . \( -name __pycache__ -o -name .ipynb_checkpoints \) -prune -exec rm -rf {} +
 
+# An environment of its own, with the lowest versions of what pyproject.toml asks for. None of the
+# versions in constraints.txt is asked for here, since many of those want newer ones.
+.venv-lowest/stamp: pyproject.toml tests/lowest.py | .venv/stamp
+	$(PY) -m venv --clear .venv-lowest
+	.venv-lowest/bin/python -m pip install -e '.[course,scale,test]' `$(PY) tests/lowest.py`
+	@touch $@
+
 # Debian without python3-venv has no ensurepip; there the pip outside installs into the .venv.
-# Compiled on all cores afterwards, which pip would do on one; imports then take a third.
+# Compiled on all cores afterwards, which pip would do on one; imports then take a third. (The
+# libraries' own tests are nobody's to run here.)
 # What nbgrader adds to JupyterLab is for teachers, who have `make formgrader`.
 # matplotlib builds its font cache here because it would say so inside the first notebook.
 .venv/stamp: pyproject.toml constraints.txt
@@ -102,10 +139,24 @@ clean:
 	    done; \
 	    test "$$pip" || stop "pip is missing: install it (on Debian and Ubuntu: apt-get install python3-pip python3-venv) and try again."; \
 	fi; \
-	echo "Installing the course into .venv: about a minute, and some 300 MB to download."; \
+	small="about a minute, some 300 MB to download and 2 GB on the disk"; \
+	large="several minutes, 3 GB to download and 6 GB on the disk"; \
+	if ls -d .venv/lib/python*/site-packages/torch >/dev/null 2>&1; then \
+	    room=1; echo "Bringing .venv up to date."; \
+	elif test "`uname -sm`" != "Linux x86_64"; then \
+	    room=3; echo "Installing the course into .venv: $$small."; \
+	elif $$pip config list 2>/dev/null | grep -qE 'index-url|find-links'; then \
+	    room=3; echo "Installing the course into .venv: $$small, if the index that pip is told of has torch without CUDA. Else $$large."; \
+	else \
+	    room=9; echo "Installing the course into .venv: $$large, since pip brings torch with CUDA here."; \
+	    echo "To avoid it, stop now, put the address of the index of CPU builds (the PyTorch start page names it) into PIP_EXTRA_INDEX_URL, and run make again."; \
+	fi; \
+	free=`df -Pk . 2>/dev/null | awk 'END {print int($$4 / 1e6)}'`; \
+	test "$${free:-$$room}" -ge "$$room" \
+	    || stop "There is too little room on the disk: $$free GB are free, and the installation needs $$room while it runs."; \
 	$$pip install --no-compile -c constraints.txt pip -e '.[dev]' \
 	    || stop "The installation failed (pip says why, above): check the network connection and run make again."; \
-	$(PY) -m compileall -q -j 0 .venv/lib >/dev/null 2>&1; \
+	$(PY) -m compileall -q -j 0 -x '/tests/' .venv/lib >/dev/null 2>&1; \
 	$(CLEAN_ENV) $(PY) -c 'import matplotlib.font_manager' \
 	    || stop "The installed packages cannot be imported: run 'make clean' and then make again."; \
 	$(PY) -m jupyter labextension disable --level=sys_prefix @jupyter/nbgrader; \

@@ -1,23 +1,16 @@
 """What is to be trained: a job, before anything is."""
 
-import copy
+import math
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from functools import partial
 
 import numpy as np
 import torch
 from sklearn.utils import check_consistent_length
 
+from helpers.copies import copy_network
+from helpers.outputs import check_type
 from helpers.tensors import take_rows
-
-# fused: one call for all parameters. The same rule and half the time of torch's default.
-OPTIMIZERS = {
-    "adam": partial(torch.optim.Adam, fused=True),
-    "adamw": partial(torch.optim.AdamW, fused=True),
-    "rmsprop": torch.optim.RMSprop,
-    "sgd": partial(torch.optim.SGD, fused=True),
-}
 
 
 @dataclass
@@ -32,23 +25,31 @@ class Job:
     y : Tensor of shape (n_rows,)
         Class numbers (int64) or values (dtype of `X`).
     weight : Tensor of shape (n_rows,) or None
-        Weight of each row in the loss, 1 on average.
+        Weight of each row in the loss; 1 on average, but in `partial_fit`.
     rows, valid_rows : Tensor of int64, or None
         The rows to train on, and those that `patience` watches.
     loss : callable
         ``loss(outputs, y, reduction=...)``, as in `torch.nn.functional`.
-    optimizer : callable
-        ``optimizer(parameters, lr=..., weight_decay=...)`` returns a torch optimizer.
+    optimizer : str or callable
+        A name in `helpers.optimizers.OPTIMIZERS`, or what returns a torch optimizer when called
+        as ``optimizer(parameters, lr=..., weight_decay=...)``.
     lr, weight_decay : float
+    n_outputs : int
+        Width of the network's output.
     epochs, batch_size, patience : int
         `batch_size` None is all rows at once; `patience` None never stops early.
     seed : int
-        Epoch e, counted from 1, draws its order of rows and its dropout masks from
-        ``seed + e``.
+        Epoch e, counted from 1, draws its order of rows from ``seed + e`` and its dropout masks
+        from `helpers.training.dropout_seed`.
     history : list of dict
         One row for each epoch trained so far.
+    optimizer_arguments : dict
+        Further arguments of the optimizer by name.
     optimizer_state : dict
-        What the optimizer remembers of them (for Adam, the moments).
+        What the optimizer remembers of those epochs (for Adam, the moments).
+    optimizer_settings : tuple of two lists of dict
+        What the optimizer was set to at first, and what it made of that: those that hold a
+        schedule change their own lr.
     before_epoch, after_epoch : callable
         Called without arguments; training ends when `after_epoch` returns True.
     error : Exception or None
@@ -60,17 +61,20 @@ class Job:
     weight: torch.Tensor | None
     rows: torch.Tensor
     loss: Callable
-    optimizer: Callable
+    optimizer: str | Callable
     lr: float
     weight_decay: float
     epochs: int
     batch_size: int | None
+    n_outputs: int = 1
     network: torch.nn.Module | None = None
     seed: int = 0
     valid_rows: torch.Tensor | None = None
     patience: int | None = None
     history: list = field(default_factory=list)
+    optimizer_arguments: dict = field(default_factory=dict)
     optimizer_state: dict = field(default_factory=dict)
+    optimizer_settings: tuple = ((), ())
     before_epoch: Callable = lambda: None
     after_epoch: Callable = lambda: False
     error: Exception | None = None
@@ -88,6 +92,8 @@ class Job:
     def mean_loss(self, X, y, weight):
         """Return the mean loss of a batch, a tensor to differentiate."""
         outputs = self.network(X)
+        if not isinstance(outputs, torch.Tensor) or outputs.shape != (len(y), self.n_outputs):
+            check_type(self.network, outputs, X, self.n_outputs)
         if weight is None:
             return self.loss(outputs, y)
         return (weight * self.loss(outputs, y, reduction="none")).mean()
@@ -96,26 +102,40 @@ class Job:
 def split_rows(job, groups, *, fraction, stratify):
     """Set some of a job's rows aside for `patience` to watch.
 
-    `stratify` keeps the shares of the classes; `groups`, shape (n_rows,), keeps the rows of a
-    group together instead.
+    `stratify` keeps the shares of the classes, and leaves the row of a class that has only one to
+    training; `groups`, shape (n_rows,), keeps the rows of a group together instead.
     """
     # Imported here because it is slow to import and seldom needed.
     from sklearn.model_selection import GroupShuffleSplit, ShuffleSplit, StratifiedShuffleSplit
 
     rows = job.rows.numpy()
     y = job.y.cpu().numpy()[rows]
+    single = np.zeros(len(rows), dtype=bool)
+    what, at_least = "rows", 1
     if groups is not None:
         check_consistent_length(job.y, groups)
-        groups = np.asarray(groups)[rows]
-        splitter = GroupShuffleSplit
+        groups = np.unique(np.asarray(groups)[rows], return_inverse=True)[1]
+        splitter, what, n_parts = GroupShuffleSplit, "groups", groups.max() + 1
+    elif stratify:
+        single = np.bincount(y)[y] == 1
+        splitter, n_parts = StratifiedShuffleSplit, len(rows) - single.sum()
+        at_least = len(np.unique(y[~single]))
     else:
-        splitter = StratifiedShuffleSplit if stratify else ShuffleSplit
+        splitter, n_parts = ShuffleSplit, len(rows)
+    n_valid = math.ceil(fraction * n_parts)
+    if n_valid < at_least or n_parts - n_valid < at_least or not n_parts:
+        each = "one row of each class" if stratify and groups is None else "one"
+        raise ValueError(
+            f"patience sets aside validation_fraction={fraction} of the {what} to watch the loss, "
+            f"here {n_valid} of {n_parts}; it needs {each} there and {each} for training, "
+            f"{at_least} at least. Give more {what}, another validation_fraction, or patience=None."
+        )
     splitter = splitter(1, test_size=fraction, random_state=job.seed)
-    train_part, valid_part = next(splitter.split(rows, y, groups))
-    job.rows, job.valid_rows = (
-        torch.from_numpy(rows[train_part]),
-        torch.from_numpy(rows[valid_part]),
-    )
+    kept = np.flatnonzero(~single)
+    train_part, valid_part = next(splitter.split(kept, y[kept], groups))
+    train_part = np.concatenate([kept[train_part], np.flatnonzero(single)])
+    job.rows = torch.from_numpy(rows[train_part])
+    job.valid_rows = torch.from_numpy(rows[kept[valid_part]])
 
 
 def report_epochs(job, context, task, learned):
@@ -137,7 +157,8 @@ def report_epochs(job, context, task, learned):
         running.append(context.subcontext(task_name="epoch").call_on_fit_task_begin(**task))
 
     def snapshot():
-        return learned | {"module_": copy.deepcopy(network)}
+        copied = copy_network(network, "A callback gets a copy of the network after each epoch")
+        return learned | {"module_": copied}
 
     def after_epoch():
         return running.pop().call_on_fit_task_end(**task, reconstruction_attributes=snapshot)

@@ -1,13 +1,12 @@
-"""Networks: the default one, and how a recipe becomes one."""
+"""MLP, the default network."""
 
-import copy
-import inspect
 from itertools import pairwise
-from numbers import Integral
+from numbers import Integral, Real
 
-import torch
+import numpy as np
 from torch import nn
-from torch.nn.parameter import is_lazy
+
+from helpers.arguments import plain
 
 
 class MLP(nn.Module):
@@ -39,7 +38,10 @@ class MLP(nn.Module):
 
     def __init__(self, n_features, n_outputs, *, hidden=32, dropout=0.0):
         super().__init__()
-        widths = [n_features, *([hidden] if isinstance(hidden, Integral) else hidden)]
+        widths = [n_features, *_widths(hidden)]
+        dropout = plain(dropout)
+        if isinstance(dropout, bool) or not isinstance(dropout, Real) or not 0 <= dropout <= 1:
+            raise ValueError(f"dropout must be a number between 0 and 1; got {dropout!r}.")
         layers = []
         for n_in, n_out in pairwise(widths):
             layers += [nn.Linear(n_in, n_out), nn.ReLU()]
@@ -52,96 +54,28 @@ class MLP(nn.Module):
         return self.layers(X)
 
 
-def build(recipe, n_features, n_outputs, arguments, *, owner):
-    """Call a recipe for a network that nothing else holds.
+def _widths(hidden):
+    """Return the widths of the hidden layers, a list of int."""
+    several = isinstance(hidden, (list, tuple, range)) or np.ndim(hidden) == 1
+    widths = [plain(width) for width in hidden] if several else [plain(hidden)]
+    for width in widths:
+        if isinstance(width, bool) or not isinstance(width, Integral) or width < 1:
+            raise ValueError(
+                f"hidden must be a positive integer or a sequence of them, such as (32, 16), and "
+                f"() for no hidden layer; got {hidden!r}."
+            )
+    return widths
 
-    Parameters
-    ----------
-    recipe : callable
-        Called as ``recipe(n_features, n_outputs, **arguments)``; returns a new `nn.Module`.
-    n_features, n_outputs : int
-        Widths of the network's input and output.
-    arguments : dict
-        The recipe's own arguments by name.
-    owner : str
-        The estimator's name, for the messages.
 
-    Returns
-    -------
-    nn.Module
-        A copy of what the recipe returned: even a recipe that keeps its network keeps one
-        that was never trained.
+def leaves_input(network):
+    """Whether it is certain that a network does not write to its input.
 
-    Raises
-    ------
-    TypeError
-        If `recipe` is an `nn.Module` instance or is not callable, has no argument of a given
-        name, returns no `nn.Module` or nothing to train, or returns weights that it has handed
-        out before.
+    It is if the input meets a linear layer first, which is what most networks for tables begin
+    with, and no hook sees it.
     """
-    if isinstance(recipe, nn.Module):
-        name = type(recipe).__name__
-        mend = (
-            f"Write {owner}({name}) instead of {owner}({name}(...)), and give the arguments of "
-            f"{name} as module__<name>=<value>."
-        )
-        if type(recipe).__module__.startswith("torch."):  # a layer, with widths of its own
-            mend = (
-                f"Make it in a function, def recipe(n_features, n_outputs): return {name}(...), "
-                f"and write {owner}(recipe)."
-            )
-        raise TypeError(
-            f"module must be a recipe, a class or function that returns a new network; got an "
-            f"instance of {name}. An instance would carry its weights into every fold. {mend}"
-        )
-    if not callable(recipe):
-        raise TypeError(
-            f"module must be a recipe, a class or function called as module(n_features, "
-            f"n_outputs); got {recipe!r}."
-        )
-    _check_arguments(recipe, arguments)
-    first, second = (recipe(n_features, n_outputs, **arguments) for _ in range(2))
-    name = getattr(recipe, "__name__", repr(recipe))
-    if not isinstance(first, nn.Module):
-        raise TypeError(f"{name} must return a torch.nn.Module; got {type(first).__name__}.")
-    if not any(p.requires_grad for p in first.parameters()):
-        raise TypeError(f"{name} must return a network with parameters to train; it has none.")
-    if _storages(first) & _storages(second):
-        raise TypeError(
-            f"{name} returned the same weights twice, so that what one fold learns would reach "
-            f"the next. Create every layer inside {name}, each time it is called."
-        )
-    return copy.deepcopy(first)
-
-
-def _check_arguments(recipe, arguments):
-    """Raise a TypeError for an argument that the recipe does not have."""
-    parameters = inspect.signature(recipe).parameters
-    if any(p.kind is p.VAR_KEYWORD for p in parameters.values()):
-        return
-    known = list(parameters)[2:]
-    for name in arguments:
-        if name not in known:
-            raise TypeError(
-                f"{getattr(recipe, '__name__', recipe)!r} has no argument {name!r} "
-                f"(given as module__{name}); its arguments are: {', '.join(known) or 'none'}."
-            )
-
-
-def _storages(network):
-    """Addresses of the memory in which a network keeps its parameters and buffers."""
-    tensors = [t for t in (*network.parameters(), *network.buffers()) if not is_lazy(t)]
-    return {t.untyped_storage().data_ptr() for t in tensors if t.numel()}
-
-
-def check_outputs(network, X, n_outputs):
-    """Raise a ValueError unless the network maps `X`, (n, n_features), to (n, n_outputs)."""
-    network.eval()
-    with torch.no_grad():
-        shape = tuple(network(X).shape)
-    if shape != (len(X), n_outputs):
-        raise ValueError(
-            f"{type(network).__name__} must return {n_outputs} outputs for each row, shape "
-            f"{(len(X), n_outputs)}; got shape {shape}. Use the recipe's second argument, "
-            f"n_outputs, as the width of the last layer."
-        )
+    while True:
+        seen = vars(network).get("forward") or network._forward_pre_hooks or network._forward_hooks
+        first = next(network.children(), None)
+        if seen or type(network) not in (MLP, nn.Sequential) or first is None:
+            return not seen and type(network) is nn.Linear
+        network = first

@@ -1,14 +1,40 @@
-"""From numpy to torch: memory, devices and randomness."""
+"""From numpy to torch: memory, devices, randomness, and one guard for torch's global state."""
 
+import os
 import threading
 import warnings
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 
 import numpy as np
 import torch
 from scipy import sparse
 
-_one_at_a_time = threading.RLock()
+CHUNK = 4096  # rows in one forward pass outside training
+
+
+class _Guard:
+    """The lock for torch's global state, and what that state was before somebody took it."""
+
+    def __init__(self):
+        self.lock = threading.RLock()
+        self.owner = self.generator_state = self.dtype = None
+
+    def renew(self):
+        """In a forked child, undo what a thread had begun that was not forked with it."""
+        if self.owner == threading.get_ident():
+            return
+        if self.owner is not None:
+            torch.set_rng_state(self.generator_state)
+            torch.set_default_dtype(self.dtype)
+        self.__init__()
+
+
+_guard = _Guard()
+if hasattr(os, "register_at_fork"):  # Windows cannot fork
+    # torch's generator has a lock of its own: a child that is forked while another thread draws
+    # would never get it. get_rng_state waits until nobody draws. Nothing stops a draw that begins
+    # in the microsecond between that and the fork: torch offers no way to hold its lock.
+    os.register_at_fork(before=torch.get_rng_state, after_in_child=_guard.renew)
 
 
 def as_tensor(array):
@@ -29,9 +55,9 @@ def take_rows(X, rows):
     return X[rows]
 
 
-def chunks(rows, size=4096):
+def chunks(rows):
     """Split rows into parts small enough for one forward pass outside training."""
-    return rows.split(size)
+    return rows.split(CHUNK)
 
 
 def choose_device(name):
@@ -49,10 +75,65 @@ def choose_device(name):
 
 @contextmanager
 def private_rng(device):
-    """Lend torch's global generators to one caller at a time, and put them back."""
+    """Lend torch's global state to one caller at a time, and put it back.
+
+    Within, torch is as `as_torch_starts` has it, with gradients on. The generators of the CPU and
+    of `device` may be seeded and drawn from; afterwards they are as they were.
+    """
     cuda = [device] if device.type == "cuda" else []
-    with _one_at_a_time, torch.random.fork_rng(devices=cuda):
+    guard = _guard
+    with guard.lock, ExitStack() as stack:
+        if guard.owner is None:
+            guard.generator_state, guard.dtype = torch.get_rng_state(), torch.get_default_dtype()
+            guard.owner = threading.get_ident()
+            stack.callback(setattr, guard, "owner", None)
+        stack.enter_context(torch.random.fork_rng(devices=cuda))
+        stack.enter_context(as_torch_starts(device))
+        # This ends a no_grad as well.
+        stack.enter_context(torch.inference_mode(False))
         yield
+
+
+@contextmanager
+def as_torch_starts(device):
+    """Undo, for a while, settings of the user that would change weights or predictions.
+
+    New tensors are float32 and on the CPU, as in a worker process, and autocast is off: the
+    precision is that of `X`.
+    """
+    with ExitStack() as stack:
+        if torch.is_autocast_enabled(device.type):
+            stack.enter_context(torch.autocast(device.type, enabled=False))
+        if torch.get_default_device().type != "cpu":  # it costs time even where it is the CPU
+            stack.enter_context(torch.device("cpu"))
+        if torch.get_default_dtype() != torch.float32:  # all threads have the same
+            stack.enter_context(_guard.lock)
+            stack.callback(torch.set_default_dtype, torch.get_default_dtype())
+            torch.set_default_dtype(torch.float32)
+        yield
+
+
+def holds_private_rng():
+    """Tell whether this thread is within `private_rng`, so that no other can be."""
+    return _guard.owner == threading.get_ident()
+
+
+@contextmanager
+def seeded_globally(seed):
+    """Seed torch's global generator for code that may do anything; put it back after.
+
+    The lock is taken only to do so: whoever held it longer would wait for ever for a search in
+    that code whose fits run in other threads. A network that trains in another thread is left
+    alone, because it has the lock until its end.
+    """
+    with _guard.lock:
+        state = torch.get_rng_state()
+        torch.default_generator.manual_seed(seed)
+    try:
+        yield
+    finally:
+        with _guard.lock:
+            torch.set_rng_state(state)
 
 
 @contextmanager

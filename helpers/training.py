@@ -1,12 +1,18 @@
 """The training loop: one network, from its first weights to its last."""
 
-import copy
 import math
 from contextvars import ContextVar
 
 import torch
 
+from helpers.copies import put_back, weights_of
+from helpers.modules import leaves_input
+from helpers.optimizers import make_optimizer, settings_of, state_of
+from helpers.outputs import check_gradients
 from helpers.tensors import chunks, flushed_denormals, private_rng, seed_generators
+
+# Inputs, targets and weights above it are named as the likely cause when training diverges.
+FAR_FROM_ONE = 1000
 
 # Who trains a job, where it is not `train_alone`: `helpers.fused` sets it for its own threads.
 trainer = ContextVar("trainer")
@@ -17,14 +23,20 @@ def train(job):
     trainer.get(train_alone)(job)
 
 
-def train_alone(job):
+def train_alone(job, progress=None):
     """Train `job.network` in place and append to `job.history`.
+
+    Parameters
+    ----------
+    job : Job
+    progress : Progress, default=None
+        How far the job has come, if it has begun elsewhere.
 
     Raises
     ------
     ValueError
         If the loss or a weight is no longer finite; the message names the epoch, `lr` and the
-        largest input.
+        largest input. If the network cannot be trained, as BatchNorm on a single row.
 
     Notes
     -----
@@ -32,19 +44,17 @@ def train_alone(job):
     time; the generator is left as it was found.
     """
     with private_rng(job.y.device), flushed_denormals():
-        optimizer = _optimizer(job)
-        whole = None if job.in_batches else job.take(job.rows)
-        progress = Progress(job)
+        optimizer, begun = make_optimizer(job)
+        whole = None if job.in_batches else _whole(job)
+        progress = progress or Progress(job)
         while not progress.ended:
             job.before_epoch()
             losses = {"train_loss": _train_epoch(job, optimizer, whole)}
             if job.valid_rows is not None:
                 losses["valid_loss"] = _validation_loss(job)
             progress.end_epoch(losses)
-        job.optimizer_state = {
-            parameter: {name: torch.as_tensor(value).cpu() for name, value in state.items()}
-            for parameter, state in optimizer.state_dict()["state"].items()
-        }
+        job.optimizer_state = state_of(optimizer)
+        job.optimizer_settings = begun, settings_of(optimizer) if begun else []
         progress.finish()
 
 
@@ -55,7 +65,7 @@ class Progress:
         self.job = job
         self.ended = job.epochs == 0
         self._last_epoch = len(job.history) + job.epochs
-        self._best_loss, self._best_network, self._waited = math.inf, None, 0
+        self._best_loss, self._best_weights, self._waited = math.inf, None, 0
 
     def end_epoch(self, losses):
         """Note an epoch's losses, a dict; raise a ValueError if training diverged."""
@@ -67,7 +77,7 @@ class Progress:
         self._waited += 1
         if row.get("valid_loss", math.inf) < self._best_loss:
             self._best_loss, self._waited = row["valid_loss"], 0
-            self._best_network = copy.deepcopy(job.network)
+            self._best_weights = weights_of(job.network)
         self.ended = job.after_epoch() or row["epoch"] == self._last_epoch
         if job.patience is not None and self._waited >= job.patience:
             self.ended = True
@@ -75,41 +85,78 @@ class Progress:
     def finish(self):
         """Leave the network with its best weights, ready to predict."""
         job = self.job
-        if self._best_network is not None:
-            job.network.load_state_dict(self._best_network.state_dict())
+        if job.error is not None:
+            return  # that is why it ends
+        if self._best_weights is not None:
+            put_back(job.network, self._best_weights)
         if job.history and not all(p.isfinite().all() for p in job.network.parameters()):
             raise _divergence(job, job.history[-1])
         job.network.eval()
 
 
-def _optimizer(job):
-    """Return the optimizer, with what it remembers from earlier epochs."""
-    parameters = [p for p in job.network.parameters() if p.requires_grad]
-    optimizer = job.optimizer(parameters, lr=job.lr, weight_decay=job.weight_decay)
-    if job.optimizer_state:
-        # lr and weight_decay are today's: only the memory is taken over.
-        groups = optimizer.state_dict()["param_groups"]
-        optimizer.load_state_dict({"state": job.optimizer_state, "param_groups": groups})
-    return optimizer
+def _whole(job):
+    """Return (X, y, weight) of all training rows, and room for a copy of X, None if needless."""
+    everything = len(job.rows) == len(job.y) and isinstance(job.X, torch.Tensor)
+    X, y, weight = (job.X, job.y, job.weight) if everything else job.take(job.rows)
+    return X, y, weight, None if leaves_input(job.network) else torch.empty_like(X)
+
+
+def _fresh(X, y, weight, room):
+    """Return the one batch of full batches; a network may write to its rows in each step."""
+    return X if room is None else room.copy_(X).detach(), y, weight
+
+
+def row_order(job, epoch):
+    """Return the rows to train on in the order of an epoch, drawn by a generator of its own."""
+    generator = torch.Generator().manual_seed(job.seed + epoch)
+    return job.rows[torch.randperm(len(job.rows), generator=generator)]
+
+
+def dropout_seed(seed, epoch):
+    """Return what seeds the dropout masks of an epoch: they depend on no other draw."""
+    return seed + epoch + 2**31  # other numbers than those of the order of rows
 
 
 def _train_epoch(job, optimizer, whole):
     """Take one step for each batch; return the mean loss of the rows, a float."""
-    seed_generators(job.seed + len(job.history) + 1, job.y.device)
+    epoch = len(job.history) + 1
+    seed_generators(dropout_seed(job.seed, epoch), job.y.device)
     if whole is None:
-        order = job.rows[torch.randperm(len(job.rows))]
-        batches = map(job.take, order.split(job.batch_size))
+        batches = map(job.take, row_order(job, epoch).split(job.batch_size))
     else:
-        batches = [whole]
+        batches = [_fresh(*whole)]
     losses = []
     job.network.train()
     for X, y, weight in batches:
         optimizer.zero_grad()
-        loss = job.mean_loss(X, y, weight)
+        loss = _batch_loss(job, X, y, weight)
         loss.backward()
+        if not losses and not job.history:
+            check_gradients(job.network)
         optimizer.step()
         losses.append((loss.detach(), len(y)))
     return sum(loss.item() * n for loss, n in losses) / len(job.rows)
+
+
+def _batch_loss(job, X, y, weight):
+    """Return the mean loss of a batch; raise a ValueError if it cannot be trained on."""
+    try:
+        loss = job.mean_loss(X, y, weight)
+    except ValueError as error:
+        if len(y) > 1 or "Expected more than 1" not in str(error):
+            raise
+        n_rows, size, cure = len(job.rows), job.batch_size, ""
+        if job.in_batches:
+            better = next(n for n in range(size + 1, n_rows + size + 2) if n_rows % n != 1)
+            cure = f"another batch_size, such as {better}, "
+        raise ValueError(
+            f"{type(job.network).__name__} normalises over the rows of a batch, as BatchNorm does, "
+            f"and needs two at least; the last batch of the {n_rows} training rows, with "
+            f"batch_size={size}, has one. Choose {cure}more rows, or LayerNorm."
+        ) from error
+    if not loss.requires_grad:
+        check_gradients(job.network)
+    return loss
 
 
 def _validation_loss(job):
@@ -122,8 +169,20 @@ def _validation_loss(job):
 
 def _divergence(job, row):
     """Return the error that names the cause of a loss or weight that is not finite."""
+    largest = {"input": abs(job.X).max()}
+    cures = {"input": "scale X, for instance with make_pipeline(StandardScaler(), ...)"}
+    if job.y.is_floating_point():
+        largest["target"] = abs(job.y).max()
+        cures["target"] = "scale y, for instance with TransformedTargetRegressor"
+    if job.weight is not None:
+        largest["weight of a row"] = job.weight.max()
+        cures["weight of a row"] = "divide the weights by their mean"
+    said = [f"the largest {what} is {float(value):.3g}" for what, value in largest.items()]
+    # What is far from 1 is the likely cause.
+    causes = [cures[what] for what, value in largest.items() if value > FAR_FROM_ONE]
+    causes += ["lower lr"] if job.lr > 1 else []
+    cure = " and ".join(causes) or f"lower lr, or {cures['input']}"
     return ValueError(
         f"Training diverged: the loss was {row['train_loss']:.3g} in epoch {row['epoch']}, with "
-        f"lr={job.lr}; the largest input is {abs(job.X).max():.3g}. Lower lr, or scale X, for "
-        f"instance with make_pipeline(StandardScaler(), ...)."
+        f"lr={job.lr}; {', '.join(said)}. {cure[0].upper()}{cure[1:]}."
     )

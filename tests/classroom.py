@@ -1,17 +1,24 @@
 """A class of students for the tests: what each hands in, made from the version given out."""
 
 import copy
+import io
 import json
 import os
 import subprocess
 import sys
+from contextlib import contextmanager, redirect_stderr, redirect_stdout
 from pathlib import Path
+from unittest import mock
 
 import nbformat
 from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook
 
 ROOT = Path(__file__).parents[1]
 ASSIGNMENTS = ROOT / "notebooks" / "assignments"
+HANG = 3600  # seconds for a test: only what hangs takes so long, on however busy a machine
+
+sys.path.insert(0, str(ASSIGNMENTS))
+import grade as grader  # noqa: E402
 
 
 def marked(cell, name, **more):
@@ -66,12 +73,49 @@ def right(release):
     return answered(release, double="def double(x):\n    return x + x", why="It is twice.")
 
 
-def grade(folder, assignment, course, *options, **more):
-    """Run the command that the teacher runs."""
-    command = [sys.executable, ASSIGNMENTS / "grade.py", folder, assignment, "--course", course]
-    return subprocess.run(
-        [*map(str, command), *options], capture_output=True, text=True, env=environment(), **more
-    )
+def command(folder, assignment, course, *options):
+    """The command that the teacher runs."""
+    line = [ASSIGNMENTS / "grade.py", folder, assignment, "--course", course, *options]
+    return [sys.executable, *map(str, line)]
+
+
+def grade(*arguments):
+    """Run the command that the teacher runs; no limit of time but that of the test."""
+    return subprocess.run(command(*arguments), capture_output=True, text=True, env=environment())
+
+
+def grade_here(*arguments):
+    """Do the same in this process, which has all imported already."""
+    with as_a_command() as (out, err):
+        try:
+            code = grader.main(command(*arguments)[2:])
+        except SystemExit as ended:
+            code = ended.code
+    return subprocess.CompletedProcess(arguments, code, out.getvalue(), err.getvalue())
+
+
+@contextmanager
+def as_a_command():
+    """Let the grader run in this process with a command's environment and output."""
+    with (
+        mock.patch.dict(os.environ, environment()),
+        redirect_stdout(io.StringIO()) as out,
+        redirect_stderr(io.StringIO()) as err,
+    ):
+        yield out, err
+
+
+@contextmanager
+def busy_loops(count):
+    """Have so many processes compute while the block runs; a dead test does not leave them."""
+    code = "import os\nos.nice(5)\nparent = os.getppid()\nwhile os.getppid() == parent: pass"
+    loops = [subprocess.Popen([sys.executable, "-c", code]) for _ in range(count)]
+    try:
+        yield
+    finally:
+        for loop in loops:
+            loop.kill()
+            loop.wait()
 
 
 def environment():

@@ -1,8 +1,104 @@
-"""What tests of several files need."""
+"""What tests of several files need: which are run, in which order, and what is no mere warning."""
 
+import os
 import signal
+from pathlib import Path
 
 import pytest
+
+ROOT = Path(__file__).parents[1]
+
+# What needs the lessons, the grader or a browser, and is left out by `--helpers-only`.
+COURSE = {
+    "answers",
+    "benchmarks",
+    "test_assignments",
+    "test_browser",
+    "test_environment",
+    "test_gallery",
+    "test_grading",
+    "test_guide",
+    "test_honest_estimates",
+    "test_nbval_pictures",
+    "test_notebooks",
+    "test_readme",
+}
+# A file stays in one process, so the long ones begin: a short one in the end keeps nobody waiting.
+LONGEST_FIRST = [
+    "test_assignments",
+    "test_grading",
+    "test_scores",
+    "test_backend",
+    "test_gallery",
+    "05b_leakage_catalogue",
+    "08_beyond_one_machine",
+    "test_browser",
+    "test_guide",
+    "test_check_estimator",
+    "test_estimator",
+    "test_nbval_pictures",
+]
+
+# Files and tests that take seconds each, and are left out by `make check`.
+SLOW = {
+    "test_check_estimator",
+    "test_distributed",
+    "test_a_guess_is_shown_once_under_the_next_result",
+    "test_a_thousand_fits",
+    "test_any_mixture_gives_the_weights_of_the_loop",
+    "test_float32_mean_score_of_a_grid",
+    "test_helpers_do_not_need_widgets",
+    "test_leaky",
+    "test_no_deadlock_whoever_raises",
+    "test_no_torch_where_the_estimator_has_none",
+    "test_nothing_given_is_changed",
+    "test_procedures_of_scikit_learn",
+    "test_random_state_is_exact_across_n_jobs_and_thread_order",
+    "test_reusing_a_fitted_estimator_scores_chance_where_the_naive_wrapper_scores_one",
+    "test_three_hundred_networks_fit_into_285_megabytes",
+}
+
+
+def pytest_addoption(parser):
+    parser.addoption(
+        "--helpers-only",
+        action="store_true",
+        help="leave out the tests that need the lessons, the grader or a browser",
+    )
+
+
+def pytest_ignore_collect(collection_path, config):
+    """Return True for what is left out, and None for what pytest is to decide."""
+    left_out = config.getoption("--helpers-only") and collection_path.stem in COURSE
+    return True if left_out else None
+
+
+def pytest_collection_modifyitems(items):
+    place = {name: number for number, name in enumerate(LONGEST_FIRST)}
+    items.sort(key=lambda item: place.get(item.path.stem, len(place)))
+    for item in items:
+        if SLOW & {item.path.stem, item.name.partition("[")[0]}:
+            item.add_marker("slow")
+
+
+def our_modules():
+    """Return the names by which our own code is imported; that of a notebook is __main__."""
+    homes = {"helpers": ROOT, "leaks": ROOT / "notebooks"}
+    for package, home in homes.items():
+        for path in (home / package).rglob("*.py"):
+            yield ".".join(path.relative_to(home).with_suffix("").parts).removesuffix(".__init__")
+    yield "__main__"
+
+
+def pytest_configure(config):
+    """Make errors of the same warnings in what tests start: kernels, workers, other Pythons.
+
+    pyproject.toml has them for the tests themselves. Python takes them from this variable, which
+    knows no patterns, so each module is named.
+    """
+    kinds = ("DeprecationWarning", "PendingDeprecationWarning", "FutureWarning")
+    errors = [f"error::{kind}:{module}" for module in sorted(our_modules()) for kind in kinds]
+    os.environ["PYTHONWARNINGS"] = ",".join(errors)
 
 
 @pytest.fixture

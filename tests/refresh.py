@@ -43,7 +43,7 @@ def refresh(path):
     notebook = nbformat.read(path, as_version=4)
     client = NotebookClient(
         notebook,
-        timeout=120,
+        timeout=1200,  # seconds for one cell: only a hang lasts so long
         kernel_name="python3",
         record_timing=False,
         coalesce_streams=True,  # else two prints are one output or two, as the clock has it

@@ -37,7 +37,7 @@ DATA = {
     "1-D": (X[:, 0], y, "Expected 2D array, got 1D array"),
     "empty": (X[:0], y[:0], "Found array with 0 sample"),
     "no features": (X[:, :0], y, r"0 feature\(s\)"),
-    "one class": (X[:50], y[:50], "needs at least two classes; got one class, np.int64"),
+    "one class": (X[:50], y[:50], r"needs at least two classes; got one class, 0\."),
     "continuous target": (X, y + 0.5, "Unknown label type: continuous"),
     "NaN target": (X, np.where(y == 0, np.nan, y), "y contains NaN"),
     "unequal lengths": (X, y[:-1], r"inconsistent numbers of samples: \[150, 149\]"),

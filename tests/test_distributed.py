@@ -5,7 +5,6 @@ import gc
 import os
 import signal
 import sys
-import time
 from contextlib import contextmanager
 
 import dask
@@ -28,11 +27,18 @@ X, y = X[:600], y[:600]
 GRID = {"lr": [0.003, 0.01], "weight_decay": [0.0, 0.01]}
 
 
+# dask takes a worker that does not answer for dead; on a busy machine it may only be slow.
+PATIENT = {
+    "distributed.comm.timeouts.connect": "20 minutes",
+    "distributed.comm.timeouts.tcp": "20 minutes",
+    "distributed.scheduler.worker-ttl": "20 minutes",
+}
+
+
 @contextmanager
 def two_workers():
     options = {"threads_per_worker": 1, "dashboard_address": ":0", "silence_logs": 50}
-    often = {"distributed.scheduler.active-memory-manager.interval": "50ms"}
-    with dask.config.set(often), LocalCluster(n_workers=2, **options) as cluster:
+    with dask.config.set(PATIENT), LocalCluster(n_workers=2, **options) as cluster:
         with SafeClient(cluster) as client:
             yield client
 
@@ -111,6 +117,7 @@ def fragile(flag, at):
     return fragile_recipe
 
 
+@pytest.mark.skipif(sys.platform == "win32", reason="Windows has no SIGKILL")
 def test_a_killed_worker_loses_nothing(tmp_path):
     here = scores(search_over(local_recipe()))
     calls = tmp_path / "calls"
@@ -134,9 +141,10 @@ def test_no_error_is_swallowed(client, monkeypatch):
 @pytest.mark.parametrize("broadcast, copies", [(True, 2), (False, 1)])
 def test_what_the_user_scatters_goes_to_the_workers_and_stays(client, broadcast, copies):
     (future,) = client.scatter([np.arange(3)], broadcast=broadcast, hash=False)
-    time.sleep(0.5)  # ten rounds of dask's Active Memory Manager
     assert future.result().tolist() == [0, 1, 2]
     assert len(client.who_has(future)[future.key]) == copies
+    # dask's Active Memory Manager would drop all copies but one, in its next round.
+    assert not (broadcast and client.amm.running())
 
 
 def test_what_joblib_scatters_is_left_on_no_worker(client):
@@ -145,6 +153,6 @@ def test_what_joblib_scatters_is_left_on_no_worker(client):
 
     before = held()
     asked = client.scatter(X, asynchronous=True, hash=False)  # as joblib does
-    assert asyncio.run_coroutine_threadsafe(asked, client.loop.asyncio_loop).result(60) is None
+    assert asyncio.run_coroutine_threadsafe(asked, client.loop.asyncio_loop).result(1200) is None
     # Not equality: what an earlier test left may be given up meanwhile.
     assert held() <= before

@@ -15,6 +15,9 @@ from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 from packaging.version import Version
 
+from tests import conftest
+from tests.lowest import lowest
+
 ROOT = Path(__file__).parents[1]
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
 CONDA = yaml.safe_load((ROOT / "environment.yml").read_text())["dependencies"]
@@ -77,6 +80,14 @@ def test_postbuild_installs_the_helpers_and_writes_the_assignments():
     ]
 
 
+def test_the_lists_of_conftest_name_what_is_there():
+    named = conftest.COURSE | conftest.SLOW | set(conftest.LONGEST_FIRST)
+    there = {path.stem for folder in ("tests", "notebooks") for path in (ROOT / folder).rglob("*")}
+    for path in (ROOT / "tests").rglob("test_*.py"):
+        there |= set(re.findall(r"^def (test_\w+)", path.read_text(), re.MULTILINE))
+    assert named - there == set()
+
+
 def test_what_is_written_is_not_committed():
     written = ["release/x", "selfstudy/x", "submitted/x", "gradebook.db", "grades.csv"]
     for path in written:
@@ -89,7 +100,7 @@ def test_binder_sees_python_conda_and_postbuild():
     if repo2docker is None:
         pytest.skip("repo2docker is not installed")
     command = [repo2docker, "--no-build", "--debug", str(ROOT)]
-    done = subprocess.run(command, capture_output=True, text=True, timeout=120)
+    done = subprocess.run(command, capture_output=True, text=True, timeout=1200)
     said = done.stdout + done.stderr
     assert done.returncode == 0, said
     assert "Building conda environment for python=3.11" in said
@@ -108,6 +119,26 @@ NO_PIP = 'case "$*" in *"-m pip"*) exit 1;; esac; ' + NO_ENSUREPIP
 NO_NETWORK = 'case "$*" in *" --version") exit;; *"-m pip"*) exit 1;; esac; ' + NO_ENSUREPIP
 
 
+def make_lab(folder, lacking, others=()):
+    """Run `make lab` in a copy that lacks something, and with stand-ins for other commands."""
+    for name in ("Makefile", "pyproject.toml", "constraints.txt"):
+        shutil.copy(ROOT / name, folder)
+    python = {"python": lacking.format(python=sys.executable)}
+    for name, script in (python | dict(others)).items():
+        (folder / name).write_text(f"#!/bin/sh\n{script}\n")
+        (folder / name).chmod(0o755)
+    told = ("MAKE", "MFLAGS", "PIP_")  # what make and pip were told outside
+    environment = {k: v for k, v in os.environ.items() if not k.startswith(told)}
+    return subprocess.run(
+        ["make", "lab", f"PYTHON={folder / 'python'}"],
+        cwd=folder,
+        env=environment | {"PATH": f"{folder}{os.pathsep}{os.environ['PATH']}"},
+        capture_output=True,
+        text=True,
+        timeout=1200,
+    )
+
+
 @pytest.mark.parametrize(
     "lacking, sentence",
     [
@@ -120,22 +151,51 @@ NO_NETWORK = 'case "$*" in *" --version") exit;; *"-m pip"*) exit 1;; esac; ' + 
     ids=["old Python", "no Python", "no venv", "no pip", "no network"],
 )
 def test_make_fails_in_one_sentence(tmp_path, lacking, sentence):
-    for name in ("Makefile", "pyproject.toml", "constraints.txt"):
-        shutil.copy(ROOT / name, tmp_path)
-    python = tmp_path / "python"
-    python.write_text(f"#!/bin/sh\n{lacking.format(python=sys.executable)}\n")
-    python.chmod(0o755)
-    outside_make = {k: v for k, v in os.environ.items() if not k.startswith(("MAKE", "MFLAGS"))}
-    done = subprocess.run(
-        ["make", "lab", f"PYTHON={python}"],
-        cwd=tmp_path,
-        env=outside_make,
-        capture_output=True,
-        text=True,
-        timeout=120,
-    )
+    done = make_lab(tmp_path, lacking)
     assert done.returncode != 0
     *_, last, make_says = done.stderr.strip().splitlines()
     assert sentence in last and last.endswith(".")
     assert make_says.startswith("make: ***")
     assert not (tmp_path / ".venv" / "stamp").exists()
+
+
+# Answers for pip's settings, and fails to install.
+SETTINGS = (
+    'case "$*" in *"config list") echo "{said}"; exit;; *" --version") exit;; '
+    '*"-m pip"*) exit 1;; esac; ' + NO_ENSUREPIP
+)
+INTEL, MAC = "echo Linux x86_64", "echo Darwin arm64"
+INDEX = ":env:.extra-index-url='somewhere'"
+
+
+@pytest.mark.parametrize(
+    "system, said, announced",
+    [
+        (INTEL, "", ["3 GB to download", "with CUDA", "PIP_EXTRA_INDEX_URL"]),
+        (INTEL, INDEX, ["300 MB", "Else", "3 GB to download"]),
+        (MAC, "", ["300 MB"]),
+    ],
+    ids=["CUDA", "an index", "a Mac"],
+)
+def test_make_says_how_much_will_come(tmp_path, system, said, announced):
+    lacking = SETTINGS.replace("{said}", said)
+    done = make_lab(tmp_path, lacking, {"uname": system, "df": 'echo "x 1 1 99000000 1% /"'})
+    assert [words for words in announced if words not in done.stdout] == []
+    assert ("CUDA" in done.stdout) == (len(announced) > 1)
+    assert "The installation failed" in done.stderr
+
+
+@pytest.mark.parametrize("system, room", [(INTEL, 9), (MAC, 3)])
+def test_make_looks_for_room_on_the_disk(tmp_path, system, room):
+    full = f'echo "x 1 1 {room}00000 99% /"'
+    done = make_lab(tmp_path, SETTINGS.replace("{said}", ""), {"uname": system, "df": full})
+    assert "There is too little room on the disk: 0 GB are free" in done.stderr
+    assert f"needs {room}" in done.stderr and "installation failed" not in done.stderr
+
+
+def test_the_lowest_versions_are_those_of_pyproject():
+    pins = requirements(lowest())
+    assert pins.keys() == requirements(PROJECT["dependencies"]).keys()
+    for name, specifier in requirements(PROJECT["dependencies"]).items():
+        low = Version(str(pins[name]).removeprefix("=="))
+        assert low in specifier and f">={low}" in str(specifier), name

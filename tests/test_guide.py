@@ -91,7 +91,7 @@ def school(tmp_path):
     return tmp_path, course
 
 
-@pytest.mark.timeout(600)
+@pytest.mark.timeout(classroom.HANG)
 def test_the_commands_in_order(school):
     if not (ROOT / ".venv" / "stamp").exists():
         pytest.skip("make has not made .venv")
@@ -131,9 +131,7 @@ def environment():
 
 
 def run(line, folder):
-    done = subprocess.run(
-        make(line), cwd=folder, env=environment(), capture_output=True, text=True, timeout=200
-    )
+    done = subprocess.run(make(line), cwd=folder, env=environment(), capture_output=True, text=True)
     assert done.returncode == 0, done.stdout + done.stderr
     return done.stdout
 
@@ -157,20 +155,19 @@ def look_at_formgrader(line, folder):
         headers={"Authorization": "token guide"},
     )
     try:
-        page = wait_for(request)
+        page = wait_for(request, lab)
     finally:
         os.killpg(lab.pid, 15)
-        lab.wait(timeout=30)
+        lab.wait()
     assert "anna" in page and "ben" in page
 
 
-def wait_for(request):
-    deadline = time.monotonic() + 90
-    while True:
+def wait_for(request, lab):
+    """Return the page once the server answers; the test's own limit ends a server that hangs."""
+    while lab.poll() is None:
         try:
-            with urllib.request.urlopen(request, timeout=30) as answer:
+            with urllib.request.urlopen(request) as answer:
                 return answer.read().decode()
         except OSError:
-            if time.monotonic() > deadline:
-                raise
             time.sleep(0.2)
+    raise AssertionError("the server has ended")

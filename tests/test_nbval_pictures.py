@@ -17,29 +17,26 @@ from nbformat.v4 import new_code_cell, new_notebook, new_output
 from tests.nbval_pictures import PNG, WIDGET, differences
 
 ROOT = Path(__file__).parents[1]
-SHOW = """import base64, io
-import matplotlib.image, numpy as np
-from IPython.display import display
-
-buffer = io.BytesIO()
-matplotlib.image.imsave(buffer, np.full((4, 4, 3), {shade}))
-png = base64.b64encode(buffer.getvalue()).decode()
-data, metadata = {{"image/png": png, "text/plain": ""}}, {{"image/png": {{"alt": "{alt}"}}}}
-for _ in range({times}):
-    display(data, metadata=metadata, raw=True)"""
-TOY = {"shade": 0.5, "alt": "Grey.", "times": 1}
+# Without numpy and matplotlib, whose import takes longer than all else that the kernel does.
+SHOW = """data = {{"image/png": "{png}", "text/plain": ""}}
+display(data, metadata={{"image/png": {{"alt": "{alt}"}}}}, raw=True)"""
 
 
-def output(shade=TOY["shade"], side=4, alt=TOY["alt"]):
+def grey(shade=0.5, side=4):
     buffer = io.BytesIO()
     matplotlib.image.imsave(buffer, np.full((side, side, 3), shade))
-    data = {PNG: base64.b64encode(buffer.getvalue()).decode(), "text/plain": ""}
+    return base64.b64encode(buffer.getvalue()).decode()
+
+
+def output(shade=0.5, side=4, alt="Grey."):
+    data = {PNG: grey(shade, side), "text/plain": ""}
     return new_output("display_data", data, metadata={PNG: {"alt": alt}})
 
 
-def stored(path, tags=(), **changes):
-    """Write a notebook whose stored outputs are those of TOY and whose code may do otherwise."""
-    cell = new_code_cell(SHOW.format(**TOY | changes), execution_count=1, outputs=[output()])
+def stored(path, tags=(), shade=0.5, alt="Grey."):
+    """Write a notebook whose stored output is a grey picture and whose code may show another."""
+    source = SHOW.format(png=grey(shade), alt=alt)
+    cell = new_code_cell(source, execution_count=1, outputs=[output()])
     cell.metadata["tags"] = list(tags)
     hog = new_code_cell("block = bytearray(300_000_000)", execution_count=2)
     nbformat.write(new_notebook(cells=[cell, hog]), path)
@@ -58,21 +55,30 @@ def nbval(*paths, megabytes=None, options=()):
     )
 
 
-@pytest.mark.parametrize(
-    "changes, found",
-    [
-        ({}, ""),
-        ({"shade": 0.51}, ""),
-        ({"shade": 0.6}, "picture 1 differs. Run `make refresh`"),
-        ({"shade": 0.6, "tags": ["nbval-ignore-output"]}, ""),
-        ({"alt": "Gray."}, "the text of picture 1 differs"),
-    ],
-)
-def test_pictures_are_compared_as_an_eye_would(changes, found, tmp_path):
-    stored(tmp_path / "toy.ipynb", **changes)
-    done = nbval(tmp_path / "toy.ipynb")
-    assert (done.returncode == 0) == (not found), done.stdout
-    assert found in done.stdout
+CHANGES = {
+    "same": ({}, ""),
+    "a_shade": ({"shade": 0.51}, ""),
+    "another": ({"shade": 0.6}, "picture 1 differs. Run `make refresh`"),
+    "ignored": ({"shade": 0.6, "tags": ["nbval-ignore-output"]}, ""),
+    "the_text": ({"alt": "Gray."}, "the text of picture 1 differs"),
+}
+
+
+@pytest.fixture(scope="module")
+def compared(tmp_path_factory):
+    """What one run of the plugin says of a notebook for each change."""
+    folder = tmp_path_factory.mktemp("compared")
+    for name, (changes, _) in CHANGES.items():
+        stored(folder / f"{name}.ipynb", **changes)
+    return nbval(folder, options=["-rA"]).stdout
+
+
+@pytest.mark.parametrize("name", CHANGES)
+def test_pictures_are_compared_as_an_eye_would(name, compared):
+    found = CHANGES[name][1]
+    told = re.findall(rf"(?m)^(?:PASSED|FAILED|ERROR) .*\b{name}\.ipynb::Cell 0.*$", compared)
+    assert len(told) == 1, compared
+    assert told[0].startswith("FAILED" if found else "PASSED") and found in compared
 
 
 def text(said, kind="display_data", **more):
@@ -131,15 +137,23 @@ def test_each_kernel_that_takes_too_much_is_named(options, tmp_path):
         assert re.search(rf"The kernel of {name}.ipynb took \d+ MB .* do with 300\.", done.stdout)
 
 
-ENDS = {"dies": "import os\nos._exit(1)", "hangs": "import time\ntime.sleep(60)"}
+ENDS = {
+    "dies": ("import os\nos._exit(1)", 1200),  # a limit that the test itself would not survive
+    "hangs": ("import time\ntime.sleep(9999)", 1),
+}
+# Sets the limit of time for that notebook alone, so that a busy machine fails no other.
+LIMIT = """def pytest_runtest_setup(item):
+    item.config.option.nbval_cell_timeout = {} if "ends.ipynb" in item.nodeid else 1200
+"""
 
 
-@pytest.mark.parametrize("source", ENDS.values(), ids=ENDS)
-def test_a_kernel_that_ends_early_fails_its_own_cell_only(source, tmp_path):
+@pytest.mark.timeout(900)
+@pytest.mark.parametrize("source, limit", ENDS.values(), ids=ENDS)
+def test_a_kernel_that_ends_early_fails_its_own_cell_only(source, limit, tmp_path):
     nbformat.write(
         new_notebook(cells=[new_code_cell(source, execution_count=1)]), tmp_path / "ends.ipynb"
     )
     stored(tmp_path / "toy.ipynb")
-    options = ["--nbval-cell-timeout", "3"]
-    done = nbval(tmp_path / "ends.ipynb", tmp_path / "toy.ipynb", options=options)
+    (tmp_path / "conftest.py").write_text(LIMIT.format(limit))
+    done = nbval(tmp_path / "ends.ipynb", tmp_path / "toy.ipynb")
     assert "1 failed, 2 passed" in done.stdout and "error" not in done.stdout.split("\n")[-2]

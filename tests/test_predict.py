@@ -29,7 +29,7 @@ class Notebook:
         self.client.shell_channel.send(message)
         text, view = "", None
         while True:
-            reply = self.client.get_iopub_msg(timeout=60)
+            reply = self.client.get_iopub_msg(timeout=1200)
             content = reply["content"]
             if reply["parent_header"].get("msg_id") != message["header"]["msg_id"]:
                 continue

@@ -1,4 +1,41 @@
-"""The engine of `fused`: the networks of a search are trained side by side."""
+"""The engine of `fused`: the networks of a search are trained side by side.
+
+How one fit goes from `GridSearchCV` to its trained weights:
+
+1. ``with fused():`` (`context`) makes a `Scheduler` and tells joblib to use a `FusingBackend`.
+   It also sets `helpers.training.trainer`, so that whoever wants a network trained asks the
+   scheduler.
+2. `GridSearchCV` hands joblib one call for each candidate and fold: clone, fit, score. joblib asks
+   the backend (`backend`) who shall run them. Calls of scikit-learn's own estimators, such as the
+   trees of a forest, are run as joblib would run them without `fused`. All others become tasks,
+   one `Task` for each call.
+3. The scheduler (`scheduler`) gives the tasks their turns, one at a time. A task (`tasks`) has a
+   thread of its own, but only to have a place to wait. In its turn it runs ordinary code of
+   scikit-learn and of `TorchClassifier.fit`, which validates the data, builds a network and puts
+   all that decides the outcome into a `Job`.
+4. `fit` calls ``train(job)``. In a task that is `Scheduler.train`: the task pauses, with its job.
+   The next task takes its turn and comes to the same point. Nested searches come there as well:
+   a task that made a call of joblib waits for the tasks of that call, which run before others.
+5. When no task can go on, or `max_models` or `max_bytes` is reached, the scheduler hands all
+   waiting jobs to `grouping`. It puts together the jobs whose networks have one structure and
+   equal attributes (`content` compares what they hold). Then it trains copies of three of them for
+   two epochs, in a stack and alone (`trial`, `comparison`; `outside` looks at variables that the
+   code of a network uses). Where the two differ, every job is trained alone, with a warning that
+   says why.
+6. Jobs that differ in `epochs` alone share one place, a slot (`slots`). A group of slots becomes a
+   `Stack` (`stack`): each parameter and buffer of all its networks is one tensor with the network
+   as its first axis. `parts` cuts it in two where that is faster on two cores. `layers` computes
+   all networks by one batched product for each layer; its forms stand in `convolutions`, `norms`
+   and `recurrent`. `chance` draws the dropout masks of each network from its own seed, and
+   `optimizer` takes one step for all, each with its own learning rate. If a stack fails, for want
+   of memory perhaps, `recovery` goes back to its start and on in halves.
+7. When a network's last epoch is over it leaves the stack: its job has its own weights, its
+   history and its optimizer_state. The tasks go on where they stood: `fit` stores what was
+   learned, and scikit-learn scores it. As a task ends, joblib is told and hands in the next; the
+   task, its network and its thread are freed as soon as the caller lets go of the result.
+
+The refit of the best candidate is no task. It is trained alone, at once.
+"""
 
 from helpers.fusing.context import Run, fused
 

@@ -38,20 +38,24 @@ class Run:
 
 
 @contextmanager
-def fused(max_models=512):
+def fused(max_models=512, max_bytes=50_000_000):
     """Train the networks of scikit-learn's searches side by side instead of one by one.
 
     Inside the block, whatever scikit-learn would run in parallel (`GridSearchCV`,
     `cross_validate`, `permutation_test_score`, `learning_curve`, `BaggingClassifier`, nested
     searches, Pipelines in them) waits at each fit of a `TorchClassifier` or `TorchRegressor`
-    until all have come that far. Then their networks are trained as one, and everybody goes on.
-    The scores are those of the plain loop (with dropout: of other random masks).
+    until all have come that far. Then their networks are trained together, and everybody goes on.
+    The scores are those of the plain loop, with dropout as well: each network draws its masks from
+    its own seed.
 
     Parameters
     ----------
     max_models : int, default=512
-        Fits that wait for each other at most. Fewer do where their training rows, of which
-        scikit-learn gave each a copy, come to more than 50 MB.
+        Fits that wait for each other at most. With 1, each network is trained alone.
+    max_bytes : int, default=50_000_000
+        Bytes that the training rows of the waiting fits may hold. scikit-learn gives each fit a
+        copy of its rows; with all other copies they take some three times as much memory. Once
+        those that wait have reached it, no other fit begins before they are trained.
 
     Yields
     ------
@@ -61,22 +65,30 @@ def fused(max_models=512):
     Raises
     ------
     ValueError
-        If `max_models` is not a positive integer.
+        If `max_models` or `max_bytes` is not a positive integer.
 
     Warns
     -----
     UserWarning
-        Where networks cannot be stacked: sparse input, optimizers of your own, BatchNorm and
-        other layers with buffers, hooks, attributes that are another object in each network,
-        what `torch.func.vmap` refuses. They train one by one.
+        Where networks cannot be trained together; the message says why. They are trained one
+        by one, as without `fused`: sparse input, optimizers of your own, hooks, random numbers
+        drawn outside torch's dropout layers, what `torch.func.vmap` refuses, and networks that
+        were seen to answer otherwise when stacked. Once, where `max_bytes` keeps all but a few
+        fits from waiting.
 
     Notes
     -----
     It pays for many small networks, whose time goes into Python and not into products. Do not
     use it where one network keeps the machine busy by itself (some hundred units, or a batch of
     some hundred rows: there it gains little), nor to measure the ``fit_time`` of a search, which
-    includes the waiting, nor for a search over estimators without torch, which run one after
-    another whatever `n_jobs` says.
+    includes the waiting.
+
+    What scikit-learn's own estimators do (a forest, a `GridSearchCV` over them, a step of a
+    Pipeline) runs as it would without `fused`, with its own `n_jobs`. For all other calls `n_jobs`
+    has no meaning, since one thread trains all networks.
+
+    Ctrl-C ends a search at once. A fit without torch that is running then cannot be stopped; it
+    goes on in the background until its end, and its result is dropped.
 
     Networks share a batch if they have the same layers, loss, optimizer, precision, `batch_size`
     and number of steps in an epoch. Learning rates, seeds, rows, weights and `epochs` may differ;
@@ -99,10 +111,11 @@ def fused(max_models=512):
     >>> run.batches  # 3 candidates x 5 folds, and the refit
     [15, 1]
     """
-    if not isinstance(max_models, Integral) or max_models < 1:
-        raise ValueError(f"max_models must be a positive integer; got {max_models!r}.")
+    for name, value in (("max_models", max_models), ("max_bytes", max_bytes)):
+        if not isinstance(value, Integral) or isinstance(value, bool) or value < 1:
+            raise ValueError(f"{name} must be a positive integer; got {value!r}.")
     run = Run()
-    scheduler = Scheduler(max_models, run.batches)
+    scheduler = Scheduler(int(max_models), int(max_bytes), run.batches)
     token = trainer.set(scheduler.train)
     try:
         with parallel_config(backend=FusingBackend(scheduler)), warnings.catch_warnings():
@@ -110,4 +123,3 @@ def fused(max_models=512):
     finally:
         run._stop = time.perf_counter()
         trainer.reset(token)
-        scheduler.close()

@@ -1,46 +1,31 @@
 """Which networks can be trained as one, and what becomes of the others."""
 
-import re
 import warnings
-import zlib
 
 import torch
 from scipy import sparse
-from torch import nn
+from torch.nn.modules import module as torch_module
 
-from helpers.fusing.stack import Slot, Stack, own_weights
-from helpers.jobs import OPTIMIZERS
+from helpers.fusing.comparison import ROWS_DEPEND
+from helpers.fusing.content import Incomparable, contents, structure
+from helpers.fusing.norms import BATCH_NORMS
+from helpers.fusing.recovery import train_slots
+from helpers.fusing.slots import TensorIndex, assign_slots
+from helpers.fusing.trial import depends_on_more, trial_step
+from helpers.optimizers import ELEMENTWISE, OPTIMIZERS, known_name
 from helpers.tensors import flushed_denormals, private_rng
-from helpers.training import Progress, train_alone
+from helpers.training import train_alone
 
 # Numbers that the rows and parameters of one stack may hold: 16 MB in float32.
 STACK_SIZE = 2**22
-# What every module has; the rest of its attributes are its own.
-_OF_ALL_MODULES = set(vars(nn.Module()))
+# What torch calls at each forward or backward pass, of modules and of parameters.
+HOOKS = (
+    *("_forward_hooks", "_forward_pre_hooks", "_backward_hooks", "_backward_pre_hooks"),
+    "_post_accumulate_grad_hooks",
+)
 
 
-class TensorIndex:
-    """Numbers tensors so that equal ones have one number."""
-
-    def __init__(self):
-        self.tensors = []
-        self._numbers = {}
-
-    def number(self, tensor):
-        """Return the number of a tensor; None, which stands for no tensor, is its own."""
-        if tensor is None:
-            return None
-        checksum = zlib.crc32(tensor.detach().cpu().contiguous().numpy())
-        alike = self._numbers.setdefault((tensor.dtype, tensor.shape, checksum), [])
-        for number in alike:
-            if torch.equal(self.tensors[number], tensor):
-                return number
-        alike.append(len(self.tensors))
-        self.tensors.append(tensor)
-        return alike[-1]
-
-
-def train_together(jobs, batches):
+def train_together(jobs, batches, told=None):
     """Train jobs in as few stacks as possible.
 
     Parameters
@@ -49,170 +34,164 @@ def train_together(jobs, batches):
         Trained in place. Where one fails, its `error` says why.
     batches : list of int
         The number of jobs in each stack is appended.
+    told : set, default=None
+        The warnings given so far, which are not repeated; new ones are added.
     """
-    groups = {}
+    alone = {}  # (class of the network, reason) -> [(job, how far it has come)]
+
+    def leave_out(job, reason, progress=None):
+        key = type(job.network).__name__, reason
+        alone.setdefault(key, []).append((job, progress))
+
+    for group in find_groups(jobs, leave_out):
+        reason = trial_step(group)
+        if reason == ROWS_DEPEND:
+            train_by_number_of_rows(group, batches, leave_out)
+        elif reason:
+            for job in group:
+                leave_out(job, reason)
+        else:
+            train_group(group, batches, leave_out)
+    told = set() if told is None else told
+    for key, left_out in alone.items():
+        if key[1] and len(jobs) > 1 and key not in told:
+            told.add(key)
+            warn(*key, len(left_out))
+        train_one_by_one(left_out, batches)
+
+
+def find_groups(jobs, leave_out):
+    """Return lists of jobs that are alike; leave out those that are like no other."""
+    groups = {}  # by all but the attributes of the networks, then by these
     for job in jobs:
-        reason = why_alone(job)
-        key = (type(job.network), reason) if reason else stack_key(job)
-        groups.setdefault((reason, key), []).append(job)
-    for (reason, _), group in gather_single(groups).items():
+        try:
+            reason = why_alone(job)
+            if not reason:
+                key, attributes = stack_key(job), tuple(contents(job.network).items())
+        except Incomparable as error:
+            reason = str(error)
         if reason:
-            train_one_by_one(group, reason, batches)
-            continue
-        index = TensorIndex()
-        slots = assign_slots(group, index)
-        size = max(1, STACK_SIZE // numbers_in(group[0]))
-        for start in range(0, len(slots), size):
-            train_slots(slots[start : start + size], index.tensors, batches)
+            leave_out(job, reason)
+        else:
+            groups.setdefault(key, {}).setdefault(attributes, []).append(job)
+    for by_attributes in groups.values():
+        single = [dict(key) for key, group in by_attributes.items() if len(group) == 1]
+        for group in by_attributes.values():
+            if len(group) > 1:
+                yield group
+            elif len(single) > 1:
+                leave_out(group[0], why_unlike(group[0], *single[:2]))
+            else:
+                leave_out(group[0], None)
+
+
+def why_unlike(job, *attributes):
+    """Return why a job is like no other, where networks differ in nothing but attributes."""
+    name = difference(*attributes)
+    return depends_on_more(job) or f"its attribute `{name}` differs from fit to fit"
 
 
 def why_alone(job):
     """Return the reason why a job must be trained alone, or None."""
     if sparse.issparse(job.X):
         return "its input is sparse"
-    if job.optimizer not in OPTIMIZERS.values():
+    if known_name(job.optimizer) is None:
         return f"its optimizer is none of {', '.join(sorted(OPTIMIZERS))}"
-    if any(True for _ in job.network.buffers()):
-        return "it has buffers, as the running means of BatchNorm are"
-    hooks = [
-        hook
-        for owner in (*job.network.modules(), *job.network.parameters())
-        for name in ("_forward_hooks", "_forward_pre_hooks", "_backward_hooks")
-        for hook in getattr(owner, name, None) or ()
-    ]
-    return "it has hooks" if hooks else None
+    for name in sorted(job.optimizer_arguments.keys() - ELEMENTWISE):
+        return f"optimizer__{name} is set"
+    if has_single_row(job):
+        return "it has BatchNorm, and a batch of one row"
+    for name, owner in (*job.network.named_modules(), *job.network.named_parameters()):
+        it = f"its `{name}`" if name else "it"
+        if isinstance(owner, torch.jit.ScriptModule):
+            return f"{it} is scripted"
+        if hasattr(owner, "_orig_mod") or "_compiled_call_impl" in vars(owner):
+            return f"{it} is compiled"
+        if any(getattr(owner, kind, None) for kind in HOOKS):
+            return f"{it} has hooks, which see one network at a time"
+        if "forward" in vars(owner):
+            return f"{it} has a `forward` of its own, which is not that of its class"
+    if any(getattr(torch_module, f"_global{kind}", None) for kind in HOOKS):
+        return "torch has global hooks, which see one network at a time"
+    return None
+
+
+def has_single_row(job):
+    """Tell whether a step takes one row, of which BatchNorm makes an error for one network only."""
+    size = job.batch_size if job.in_batches else len(job.rows)
+    kinds = {type(module) for module in job.network.modules()}
+    return bool(kinds & BATCH_NORMS) and len(job.rows) % size == 1 % size
 
 
 def stack_key(job):
-    """Return what jobs of one stack have in common."""
-    network = job.network
-    structure = tuple(
-        (
-            name,
-            type(module),
-            repr({k: v for k, v in vars(module).items() if k not in _OF_ALL_MODULES}),
-        )
-        for name, module in network.named_modules()
-    )
-    shapes = tuple(
-        (name, p.shape, p.dtype, p.requires_grad) for name, p in network.named_parameters()
-    )
+    """Return what jobs of one stack have in common, beside the attributes of their networks."""
     n_steps = -(-len(job.rows) // job.batch_size) if job.in_batches else 1
-    steps_taken = tuple(float(state["step"]) for state in job.optimizer_state.values())
+    steps_taken = tuple(float(state.get("step", 0)) for state in job.optimizer_state.values())
+    arguments = tuple(
+        (name, tuple(value) if isinstance(value, list) else value)
+        for name, value in sorted(job.optimizer_arguments.items())
+    )
     return (
-        *(structure, shapes, job.X.shape[1], job.X.dtype, job.y.dtype, job.y.device),
-        *(job.loss, job.optimizer, job.in_batches and job.batch_size, n_steps),
+        *(structure(job.network), job.X.shape[1:], job.X.dtype, job.y.dtype, job.y.device),
+        *(job.loss, known_name(job.optimizer), arguments),
+        *(job.in_batches and job.batch_size, n_steps),
         *(job.valid_rows is None, len(job.history), steps_taken),
     )
 
 
-def gather_single(groups):
-    """Give groups of one job their reason, and put together what only addresses keep apart.
-
-    What stands at two addresses may do two things, so it is not stacked; but that should be told.
-    """
-    gathered = {}
-    for (reason, key), group in groups.items():
-        if not reason and len(group) == 1:
-            reason = "an attribute is another object in each, as a function made in __init__ is"
-            key = re.sub(" at 0x[0-9a-fA-F]+", "", repr(key))
-        gathered.setdefault((reason, key), []).extend(group)
-    return gathered
+def difference(one, other):
+    """Return the name of the first attribute that is another in each of two networks."""
+    return next(name for name in (*one, *other) if one.get(name) != other.get(name))
 
 
-def assign_slots(jobs, index):
-    """Put together the jobs that differ in `epochs` alone; number what they train on."""
-    slots = {}
-    for job in jobs:
-        number = index.number(job.X)
-        order = (number, index.number(job.rows), job.seed if job.in_batches else None)
-        tensors = [job.y, job.weight, *job.network.parameters()]
-        for state in job.optimizer_state.values():
-            tensors += state.values()
-        alike = (
-            order,
-            job.lr,
-            job.weight_decay,
-            job.seed,
-            *(index.number(tensor) for tensor in tensors),
-        )
-        if job.patience is not None:
-            alike = id(job)  # its best epoch depends on where it ends
-        slots.setdefault(alike, Slot([], number, order)).members.append(Progress(job))
-    return list(slots.values())
+def train_by_number_of_rows(group, batches, leave_out):
+    """Stack the jobs of a group that have equal numbers of rows, so that none is padded."""
+    by_number = {}
+    for job in group:
+        n_valid_rows = None if job.valid_rows is None else len(job.valid_rows)
+        by_number.setdefault((len(job.rows), n_valid_rows), []).append(job)
+    for part in by_number.values():
+        if len(part) > 1:
+            train_group(part, batches, leave_out)
+        else:
+            leave_out(part[0], ROWS_DEPEND)
+
+
+def train_group(group, batches, leave_out):
+    """Train jobs that are alike in stacks of no more than `STACK_SIZE` numbers."""
+
+    def leave(members, reason):
+        for member in members:
+            leave_out(member.job, reason, member)
+
+    index = TensorIndex()
+    slots = assign_slots(group, index)
+    size = max(1, STACK_SIZE // numbers_in(group[0]))
+    with private_rng(group[0].y.device), flushed_denormals(), warnings.catch_warnings():
+        # It trains as it should; what vmap has no batched form of takes a little longer.
+        warnings.filterwarnings("ignore", message="There is a performance drop because")
+        for start in range(0, len(slots), size):
+            train_slots(slots[start : start + size], index.tensors, batches, leave)
 
 
 def numbers_in(job):
     """Return how many numbers a job adds to a stack."""
     n_rows = job.batch_size if job.in_batches else len(job.rows)
     n_parameters = sum(p.numel() for p in job.network.parameters())
-    return n_rows * job.X.shape[1] + 4 * n_parameters
+    return n_rows * job.X[0].numel() + 4 * n_parameters
 
 
-def train_one_by_one(jobs, reason, batches):
-    """Train each job by itself, and say why."""
-    if reason and len(jobs) > 1:
-        warnings.warn(
-            f"{type(jobs[0].network).__name__} cannot be stacked: {reason}. Its {len(jobs)} fits "
-            f"are trained one after another.",
-            stacklevel=2,
-        )
-    for job in jobs:
+def warn(name, reason, n_fits):
+    """Say which networks are trained one by one, and why."""
+    fits = f"{n_fits} fits of it are trained one by one" if n_fits > 1 else "It is trained alone"
+    warnings.warn(f"{name} cannot be stacked: {reason}. {fits}.", stacklevel=3)
+
+
+def train_one_by_one(left_out, batches):
+    """Train each job by itself."""
+    for job, progress in left_out:
         batches.append(1)
         try:
-            train_alone(job)
+            train_alone(job, progress)
         except Exception as error:
             job.error = error
-
-
-def train_slots(slots, sets, batches):
-    """Train one stack to its end; halve it if it is too large for the memory."""
-    jobs = [job for slot in slots for job in slot.jobs]
-    with private_rng(jobs[0].y.device), flushed_denormals():
-        try:
-            stack = Stack(slots, sets)
-            stack.trial_step()
-        except Exception as error:
-            too_large = is_too_large(error)
-            reason = (str(error).splitlines() or [type(error).__name__])[0]
-        else:
-            batches.append(len(jobs))
-            return train_to_end(stack, sets)
-    stack = None  # free it before anything else is tried
-    for job in jobs:
-        own_weights(job.network)
-    if too_large and len(slots) > 1:
-        warnings.warn(
-            f"{len(slots)} networks do not fit into the memory of {jobs[0].y.device} at once; "
-            f"trying half of them. Give fused a smaller max_models to spare the attempt.",
-            stacklevel=2,
-        )
-        half = len(slots) // 2
-        train_slots(slots[:half], sets, batches)
-        train_slots(slots[half:], sets, batches)
-    else:
-        train_one_by_one(jobs, reason, batches)
-
-
-def is_too_large(error):
-    """Whether an error says that the memory was not enough."""
-    # On the CPU torch raises a plain RuntimeError.
-    kinds = (MemoryError, torch.OutOfMemoryError)
-    return isinstance(error, kinds) or "can't allocate memory" in str(error)
-
-
-def train_to_end(stack, sets):
-    """Train a stack; once a quarter of it has ended, the others move together."""
-    stack.release(lambda member: member.ended)  # those of no epochs
-    while stack.active():
-        try:
-            while 4 * len(stack.active()) > 3 * len(stack.slots):
-                stack.train_epoch()
-        except Exception as error:
-            for slot in stack.active():
-                for job in slot.jobs:
-                    job.error = error
-            return
-        stack.release(lambda member: True)
-        if active := stack.active():
-            stack = Stack(active, sets)

@@ -6,16 +6,14 @@ import torch
 from torch import nn
 from torch.func import functional_call, vmap
 
+from helpers.fusing.chance import DROPOUTS, BatchedDropout
+from helpers.fusing.convolutions import BatchedConv, BatchedFlatten, BatchedPool
+from helpers.fusing.norms import BATCH_NORMS, BatchedBatchNorm, BatchedRowNorm
+from helpers.fusing.recurrent import BatchedRecurrent
 from helpers.modules import MLP
 
-# Where it is enough to replace the linear layers: the others take each number alone.
-STACKABLE = {
-    *(MLP, nn.Sequential, nn.Linear, nn.Identity, nn.Dropout, nn.ReLU, nn.LeakyReLU, nn.ELU),
-    *(nn.GELU, nn.SiLU, nn.Sigmoid, nn.Softplus, nn.Tanh),
-}
 
-
-def batched(network, stored):
+def batched(network, stored, chance):
     """Return a network that maps (n_networks, n_features, n) to (n_networks, n_outputs, n).
 
     The rows come last because a CPU takes some 4 times as long for products of few columns: a
@@ -26,40 +24,146 @@ def batched(network, stored):
     network : nn.Module
         One of them; it is copied.
     stored : dict of str to Tensor of shape (n_networks, ...)
-        The parameters of all by name.
+        The parameters and buffers of all by name.
+    chance : Chance
+        Draws the dropout masks of all.
     """
     network = copy.deepcopy(network)
-    linear = [name for name, m in network.named_modules() if type(m) is nn.Linear]
-    tied = len(stored) < len(list(network.named_parameters(remove_duplicate=False)))
-    if tied or "" in linear or not all(type(m) in STACKABLE for m in network.modules()):
-        return Vmapped(network, stored)
-    for name in linear:
-        layer = BatchedLinear(stored[f"{name}.weight"], stored.get(f"{name}.bias"))
-        network.set_submodule(name, layer)
-    return network
+    # By identity, since a tensor that has two names is stored under the first.
+    of_all = {
+        id(tensor): stored[name]
+        for name, tensor in (*network.named_parameters(), *network.named_buffers())
+    }
+    return _batched(network, of_all, chance)
+
+
+def _batched(module, of_all, chance):
+    if type(module) in CONTAINERS:
+        for name, child in module._modules.items():
+            module._modules[name] = _batched(child, of_all, chance)
+        return module
+    if type(module) in ELEMENTWISE:
+        return module
+    layer = _layer(module, of_all, chance, LAYERS)
+    return Vmapped(module, of_all, chance) if layer is None else layer
+
+
+def _layer(module, of_all, chance, kinds):
+    """Return a layer as its batched form, or None if there is no such form."""
+    kind = kinds.get(type(module))
+    if kind is None or not getattr(kind, "supports", lambda layer: True)(module):
+        return None
+    own = {**module._parameters, **module._buffers}
+    tensors = {name: of_all[id(tensor)] for name, tensor in own.items() if tensor is not None}
+    return kind(module, tensors, chance)
+
+
+def mixes_rows(network):
+    """Tell whether a batched network's outputs for a row depend on the others outside training."""
+    norms = (module for module in network.modules() if isinstance(module, BatchedBatchNorm))
+    return any(norm.mean is None for norm in norms)
 
 
 class BatchedLinear(nn.Module):
-    """Linear layers side by side: (n_networks, n_in, n) to (n_networks, n_out, n)."""
+    """Linear layers side by side: (n_networks, ..., n_in, n) to (n_networks, ..., n_out, n)."""
 
-    def __init__(self, weight, bias):
+    def __init__(self, layer, tensors, chance):
         super().__init__()
-        self.weight, self.bias = weight, bias
+        self.weight, self.bias = tensors["weight"], tensors.get("bias")
 
     def forward(self, X):
+        if X.ndim > 3:
+            axes = [1] * (X.ndim - 3)
+            weight = self.weight.view(len(X), *axes, *self.weight.shape[1:])
+            bias = 0 if self.bias is None else self.bias.view(len(X), *axes, -1, 1)
+            return torch.matmul(weight, X) + bias
         outputs = torch.bmm(self.weight, X)
         return outputs if self.bias is None else outputs.add_(self.bias.unsqueeze(2))
 
 
 class Vmapped(nn.Module):
-    """Any network, by `torch.func.vmap`, which adds its own time to each step."""
+    """Any module, by `torch.func.vmap`, which adds its own time to each step."""
 
-    def __init__(self, network, stored):
+    def __init__(self, module, of_all, chance):
         super().__init__()
-        self.network, self.stored = network, stored
+        named = (*module.named_parameters(), *module.named_buffers())
+        self.tensors = {name: of_all[id(tensor)] for name, tensor in named}
+        for parent in list(module.modules()):
+            for name, child in parent._modules.items():
+                if layer := _layer(child, of_all, chance, NOT_BY_VMAP):
+                    parent._modules[name] = OutsideVmap(child, layer)
+        self.module = module
 
     def forward(self, X):
-        def call(parameters, X):
-            return functional_call(self.network, parameters, (X,))
+        def call(tensors, X):
+            return functional_call(self.module, tensors, (X,))
 
-        return vmap(call, randomness="different")(self.stored, X.mT).mT
+        outputs = vmap(call, randomness="error")(self.tensors, X.movedim(-1, 1))
+        return outputs.movedim(1, -1)
+
+
+class OutsideVmap(nn.Module):
+    """A batched layer within a module that runs under vmap."""
+
+    def __init__(self, module, layer):
+        super().__init__()
+        vars(self).update(vars(module))  # what a forward pass may ask for, as in self.conv.weight
+        self.batched = layer
+
+    def forward(self, X, state=None):
+        if not isinstance(self.batched, BatchedRecurrent):
+            return _Outside.apply(self.batched, X)
+        states = state if isinstance(state, tuple) else () if state is None else (state,)
+        outputs, *states = _Outside.apply(self.batched, X, *states)
+        return outputs, states[0] if len(states) == 1 else tuple(states)
+
+
+class _Outside(torch.autograd.Function):
+    """Calls a batched layer with the inputs of all networks; autograd sees what it does there."""
+
+    generate_vmap_rule = False
+
+    @staticmethod
+    def forward(layer, *inputs):
+        raise RuntimeError("it calls a layer on what is the same for all networks")
+
+    @staticmethod
+    def setup_context(ctx, inputs, outputs):
+        pass
+
+    @staticmethod
+    def vmap(info, in_dims, layer, *inputs):
+        inputs = [
+            one.expand(info.batch_size, *one.shape) if dim is None else one.movedim(dim, 0)
+            for one, dim in zip(inputs, in_dims[1:], strict=True)
+        ]
+        if isinstance(layer, BatchedRecurrent):
+            outputs = layer(*inputs)
+            return outputs, (0,) * len(outputs)
+        return layer(inputs[0].movedim(1, -1)).movedim(-1, 1), 0
+
+
+# Their forward passes call their children in turn.
+CONTAINERS = {MLP, nn.Sequential}
+# They take each number alone, so that any shape is right.
+ELEMENTWISE = {
+    *(nn.Identity, nn.ReLU, nn.ReLU6, nn.LeakyReLU, nn.ELU, nn.CELU, nn.SELU, nn.GELU, nn.SiLU),
+    *(nn.Mish, nn.Sigmoid, nn.LogSigmoid, nn.Softplus, nn.Softsign, nn.Tanh, nn.Tanhshrink),
+    *(nn.Hardtanh, nn.Hardsigmoid, nn.Hardswish, nn.Hardshrink, nn.Softshrink, nn.Threshold),
+}
+# What vmap cannot do, or not with each network's own chance and own rows.
+NOT_BY_VMAP = {
+    **dict.fromkeys(DROPOUTS, BatchedDropout),
+    **dict.fromkeys(BATCH_NORMS, BatchedBatchNorm),
+    **dict.fromkeys((nn.LSTM, nn.GRU, nn.RNN), BatchedRecurrent),
+    **dict.fromkeys((nn.Conv1d, nn.Conv2d, nn.Conv3d), BatchedConv),
+}
+LAYERS = {
+    **{kind: form for kind, form in NOT_BY_VMAP.items() if form is not BatchedRecurrent},
+    nn.Linear: BatchedLinear,
+    **dict.fromkeys((nn.Flatten, nn.Unflatten), BatchedFlatten),
+    **dict.fromkeys((nn.LayerNorm, nn.GroupNorm), BatchedRowNorm),
+    **dict.fromkeys((nn.MaxPool1d, nn.MaxPool2d, nn.AvgPool1d, nn.AvgPool2d), BatchedPool),
+    **dict.fromkeys((nn.AdaptiveAvgPool1d, nn.AdaptiveAvgPool2d), BatchedPool),
+    **dict.fromkeys((nn.AdaptiveMaxPool1d, nn.AdaptiveMaxPool2d), BatchedPool),
+}

@@ -1,122 +1,182 @@
-"""Where the fits of a search wait for each other: `fused` brings joblib here."""
+"""Who runs next: the scheduler gives tasks their turns, and trains the networks they wait for.
+
+A task is one call that scikit-learn handed to joblib, such as the fit and score of one candidate
+on one fold. It runs until it needs a network trained, and pauses. When no task can go on, the
+networks of all paused tasks are trained together, and the tasks go on one by one.
+"""
 
 import heapq
 import itertools
+import os
 import threading
+import time
+import warnings
 from collections import deque
-from concurrent.futures import Future
+from multiprocessing import TimeoutError  # the one that joblib raises
+
+import torch
 
 from helpers.fusing.grouping import train_together
-from helpers.training import train_alone, trainer
+from helpers.fusing.tasks import Task
+from helpers.tensors import holds_private_rng
+from helpers.training import train_alone
 
-# Bytes that the rows of those who wait may hold. They take some three times as much in all, with
-# the copies that scikit-learn and the allocator keep for each thread.
-ROWS_WAITING = 3 * 2**24
-
-
-class Task(threading.Thread):
-    """A call that can be paused in the middle.
-
-    It has a thread only to have a place to wait: no two run at once. Whoever calls `resume` waits
-    until the task pauses or ends, as with a generator.
-    """
-
-    def __init__(self, function, callback, backend):
-        super().__init__(daemon=True)
-        self.function, self.callback, self.backend = function, callback, backend
-        self.job = None
-        self.abandoned = False
-        self._turn, self._back = threading.Semaphore(0), threading.Semaphore(0)
-
-    def resume(self):
-        """Let the task run until it pauses or ends."""
-        if self.abandoned:
-            return
-        if self.ident is None:
-            self.start()
-        else:
-            self._turn.release()
-        self._back.acquire()
-
-    def pause(self):
-        """Wait, in the task's own thread, until `resume` is called again."""
-        if not self.abandoned:
-            self._back.release()
-            self._turn.acquire()
-        if self.abandoned:
-            raise Abandoned
-
-    def abandon(self):
-        """End the task where it stands, and wait until it has ended."""
-        self.abandoned = True
-        if self.is_alive():
-            self._turn.release()
-            self.join()
-
-    def run(self):
-        trainer.set(self.backend.scheduler.train)
-        outcome = Future()
-        try:
-            outcome.set_result(self.function())
-        except BaseException as error:
-            outcome.set_exception(error)
-        if not self.abandoned:
-            self.backend.end(self, outcome)
-        self._back.release()
-
-
-class Abandoned(BaseException):
-    """Ends a task that nobody waits for; no `except Exception` on its way may stop it."""
+# Fewer fits than this, trained together, gain clearly less than more of them would.
+FEW = 32
 
 
 class Scheduler:
-    """Where tasks wait for each other, so that their networks can be trained together."""
+    """Where tasks wait for each other, so that their networks can be trained together.
 
-    def __init__(self, max_models, batches):
-        self.max_models, self.batches = max_models, batches
+    Parameters
+    ----------
+    max_models : int
+        Tasks that may wait for their training.
+    max_bytes : int
+        Bytes of training rows with those that wait; from there on no new task begins.
+    batches : list of int
+        The number of jobs in each stack is appended.
+    """
+
+    def __init__(self, max_models, max_bytes, batches):
+        self.max_models, self.max_bytes, self.batches = max_models, max_bytes, batches
         self.new = []  # a heap: the deepest first, so that few calls are open at once
-        self.numbers = itertools.count()
-        self.awake = deque()
-        self.waiting, self.bytes_waiting = [], 0
+        self.awake = deque()  # paused tasks that can go on
+        self.waiting, self.bytes_waiting = [], 0  # paused tasks with a job to be trained
+        self.running = None
+        self.told = set()  # why networks are trained alone: each reason is told once
+        self._numbers = itertools.count()
+        self._lock, self._driver = threading.Lock(), None
+        self._process = os.getpid()
+        self.has_abandoned = False  # some of the tasks above may be
+        self._has_warned = False
+
+    def current_task(self):
+        """Return the task in whose thread this is called, or None."""
+        thread = threading.current_thread()
+        is_task = isinstance(thread, Task) and thread.scheduler is self
+        return thread if is_task and not self.is_forked() else None
+
+    def is_forked(self):
+        """Tell whether this is a child process, in which the other tasks have no threads."""
+        return os.getpid() != self._process
+
+    def can_wait(self):
+        """Tell whether this thread may wait for other tasks, which must not need it to go on."""
+        drives = self._driver == threading.get_ident()
+        return not (drives or self.is_forked() or holds_private_rng())
 
     def train(self, job):
         """Train a job: in a task, with those of the other tasks; else at once."""
-        task = threading.current_thread()
-        if not isinstance(task, Task) or task.backend.scheduler is not self:
+        task = self.current_task()
+        if task is None or not self.can_wait():
             self.batches.append(1)
             return train_alone(job)
+        task.check()
         task.job = job
         self.waiting.append(task)
-        self.bytes_waiting += job.X.shape[0] * job.X.shape[1] * job.X.dtype.itemsize
+        self.bytes_waiting += bytes_of(job)
         task.pause()
-        task.job = None  # tasks are kept until their call ends, rows need not be
+        task.job = None
         if job.error is not None:
             raise job.error
 
     def add(self, task):
         """Take in a task that has not begun."""
-        heapq.heappush(self.new, (-task.backend.nesting_level, next(self.numbers), task))
+        heapq.heappush(self.new, (-task.level, next(self._numbers), task))
 
-    def has_room(self):
-        """Tell whether one more may wait."""
-        return len(self.waiting) < self.max_models and self.bytes_waiting < ROWS_WAITING
+    def run_until_done(self, task, timeout=None):
+        """Give tasks their turns, and train what they wait for, until one of them is done.
 
-    def run_until(self, settled):
-        """Give the tasks their turns, and train those who wait, until `settled()`."""
-        while not settled():
-            if self.awake:
-                self.awake.popleft().resume()
-            elif self.new and self.has_room():
-                heapq.heappop(self.new)[-1].resume()
-            else:
-                waiting, self.waiting, self.bytes_waiting = self.waiting, [], 0
-                waiting = [task for task in waiting if not task.abandoned]
-                if not waiting:  # an error is better than waiting for ever
-                    raise RuntimeError("fused: every task waits for another; please report this.")
-                train_together([task.job for task in waiting], self.batches)
-                self.awake.extend(waiting)
+        In the thread of a task: pause until then.
+        """
+        if self.is_forked():
+            raise RuntimeError("fused: this call was begun before the process was forked.")
+        if caller := self.current_task():
+            while not task.done:
+                task.waiter = caller
+                caller.pause()
+            return
+        deadline = None if timeout is None else time.monotonic() + timeout
+        with self._lock:
+            self._driver = threading.get_ident()
+            try:
+                if self.has_abandoned:
+                    self._forget_abandoned()
+                while not task.done:
+                    self._take_turn(deadline)
+            finally:
+                self._driver = None
 
-    def close(self):
-        """End whatever still waits."""
-        for task in (*self.awake, *self.waiting):
-            task.abandon()
+    def _forget_abandoned(self):
+        """Drop the tasks of calls that were given up, also if one of them still runs."""
+        self.has_abandoned = False
+        if self.running is not None and self.running.abandoned:
+            self.running = None
+        self.new = [entry for entry in self.new if not entry[-1].abandoned]
+        heapq.heapify(self.new)
+        self.awake = deque(task for task in self.awake if not task.abandoned)
+        self.waiting = [task for task in self.waiting if not task.abandoned]
+        self.bytes_waiting = sum(bytes_of(task.job) for task in self.waiting)
+
+    def _take_turn(self, deadline):
+        """Let the task run whose turn it is until it stands, or train if none can go on."""
+        if self.running is None:
+            if not self.awake and not (self.new and self._has_room()):
+                return self._train()
+            task = self.awake.popleft() if self.awake else heapq.heappop(self.new)[-1]
+            if task.abandoned:
+                return
+            self.running = task
+            task.start_turn()
+        if not self.running.wait(deadline):
+            raise TimeoutError
+        task, self.running = self.running, None
+        if task.ended:
+            task.join()
+            if not task.abandoned:
+                task.finish()
+            if task.waiter is not None:
+                self.awake.append(task.waiter)
+
+    def _has_room(self):
+        return len(self.waiting) < self.max_models and self.bytes_waiting < self.max_bytes
+
+    def _train(self):
+        """Train the jobs of all who wait."""
+        self._warn_of_few()
+        tasks, self.waiting, self.bytes_waiting = self.waiting, [], 0
+        tasks = [task for task in tasks if not task.abandoned]
+        if not tasks:  # an error is better than waiting for ever
+            raise RuntimeError("fused: every task waits for another; please report this.")
+        jobs = [task.job for task in tasks]
+        try:
+            train_together(jobs, self.batches, self.told)
+        except BaseException as error:
+            for job in jobs:
+                job.error = job.error or error
+            if not isinstance(error, Exception):
+                raise
+        finally:
+            self.awake.extend(tasks)
+
+    def _warn_of_few(self):
+        """Say so, once, where `max_bytes` keeps many fits from being trained together."""
+        n_waiting, wanted = len(self.waiting), min(self.max_models, FEW)
+        if self._has_warned or not self.new or self._has_room() or n_waiting >= wanted:
+            return
+        self._has_warned = True
+        fits = "1 fit waits" if n_waiting == 1 else f"{n_waiting} fits wait"
+        warnings.warn(
+            f"fused: only {fits} for a training together, although max_models={self.max_models} "
+            f"may, because the training rows with them, {self.bytes_waiting:,} bytes, reach "
+            f"max_bytes={self.max_bytes:,}. Give fused a larger max_bytes if the memory allows: "
+            f"it takes some three times as much in all.",
+            stacklevel=2,
+        )
+
+
+def bytes_of(job):
+    """Return the size of a job's rows."""
+    X = job.X if isinstance(job.X, torch.Tensor) else job.X.data
+    return X.nbytes

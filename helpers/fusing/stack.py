@@ -1,13 +1,35 @@
-"""Jobs trained together: whose rows are where, and what an epoch is."""
+"""Jobs trained together: whose rows are where, and what an epoch is.
 
+Glossary of shapes
+------------------
+n_networks
+    Networks side by side, one for each slot. It is the first axis of all that each network has
+    of its own: weights, moments, rows, losses.
+n, width
+    Rows in a step: the batch size, or less in the last step. A network of a smaller fold has
+    fewer; the rest of its rows is padding, whose share of the loss is 0.
+X : (n_networks, n, n_features)
+    What networks are trained on in a step. Layers take (n_networks, n_features, n): the rows
+    last, see `helpers.fusing.layers`.
+y, weight, share : (n_networks, n)
+    Targets; weights of rows; the part of each row in the mean loss of its network.
+orders : (n_orders, n)
+    Numbers of rows. Candidates of one fold and one seed take the same rows in the same order,
+    so there are fewer orders than networks.
+stored : dict of (n_networks, ...)
+    Parameters and buffers of all networks by name. Those of a job's own network are views of
+    them while it is in the stack (shared), copies once it is released (own).
+"""
+
+import time
 from dataclasses import dataclass
+from itertools import pairwise
 
 import torch
 from torch.nn.utils.rnn import pad_sequence
 
-from helpers.fusing.layers import Vmapped, batched
-from helpers.fusing.optimizer import BatchedOptimizer
-from helpers.tensors import seed_generators
+from helpers.fusing.parts import Pace, Part, cuts, n_cores, side_by_side
+from helpers.training import row_order
 
 
 @dataclass
@@ -50,20 +72,27 @@ class Stack:
         self.slots = list(slots)
         self.jobs = [slot.jobs[0] for slot in slots]
         first = self.jobs[0]
-        self.device, self.loss, self.in_batches = first.y.device, first.loss, first.in_batches
-        self.stored = {}
-        for name, of_first in first.network.named_parameters():
-            of_jobs = [job.network.get_parameter(name).detach() for job in self.jobs]
-            whole = torch.stack(of_jobs)
-            for slot, part in zip(slots, whole, strict=True):
-                for job in slot.jobs:
-                    job.network.get_parameter(name).data = part
-            self.stored[name] = whole.requires_grad_(of_first.requires_grad)
-        self.network = batched(first.network, self.stored)
-        self.trained = [whole for whole in self.stored.values() if whole.requires_grad]
-        self.optimizer = BatchedOptimizer(self.trained, self.jobs)
+        self.device, self.in_batches = first.y.device, first.in_batches
         self.epoch = len(first.history)
+        self._share_weights()
         self._share_rows(sets)
+        self._cut([], [job.optimizer_state for job in self.jobs])
+        # Where torch has threads of its own, they would be in each other's way.
+        alone = torch.get_num_threads() == 1 and self.device.type == "cpu"
+        places = cuts(len(self.jobs), n_cores()) if alone else []
+        self.pace = Pace(places, max(job.epochs for job in self.jobs))
+        self.whole = None if self.in_batches else self._take(self._draw_orders(0))
+
+    def _share_weights(self):
+        """Store parameters and buffers of all networks side by side, and have networks use them."""
+        self.stored = {}
+        tensors = [[dict(tensors_of(job.network)) for job in slot.jobs] for slot in self.slots]
+        for name, of_first in tensors[0][0].items():
+            whole = torch.stack([of_slot[0][name].detach() for of_slot in tensors])
+            for of_slot, part in zip(tensors, whole, strict=True):
+                for of_job in of_slot:
+                    of_job[name].data = part
+            self.stored[name] = whole.requires_grad_(of_first.requires_grad)
 
     def _share_rows(self, sets):
         """Hold each distinct `X` once, and note which of its rows each network takes."""
@@ -83,7 +112,6 @@ class Stack:
         numbers = {order: number for number, order in enumerate(self.owners)}
         self.order = self._column(numbers[slot.order] for slot in self.slots)[:, 0]
         self.order_start = self._column(starts[order_set] for order_set, *_ in self.owners)
-        self.whole = None if self.in_batches else self._take(self._draw_orders(0))
 
     def _column(self, numbers):
         """Return integers as a tensor of shape (n, 1)."""
@@ -91,33 +119,41 @@ class Stack:
 
     def _draw_orders(self, epoch):
         """Return the rows of an epoch in each order, shape (n_orders, n), padded with 0."""
-        generator, orders = torch.Generator(), []
-        for job in self.owners.values():
-            rows = job.rows
-            if self.in_batches:
-                generator.manual_seed(job.seed + epoch)
-                rows = rows[torch.randperm(len(rows), generator=generator)]
-            orders.append(rows)
+        jobs = self.owners.values()
+        orders = [row_order(job, epoch) if self.in_batches else job.rows for job in jobs]
         return pad_sequence(orders, batch_first=True).to(self.device)
 
-    def _take(self, orders):
+    def _take(self, orders, order=None):
         """Return `X` of some rows of each order for each network, (n_networks, n, n_features)."""
+        order = self.order if order is None else order
         X = self.X.index_select(0, (orders + self.order_start).flatten())
-        X = X.view(*orders.shape, -1)
-        return X.index_select(0, self.order) if len(X) < len(self.jobs) else X
+        X = X.view(*orders.shape, *self.X.shape[1:])
+        return X if len(X) == len(self.jobs) == len(order) else X.index_select(0, order)
 
     def train_epoch(self):
         """Train one epoch; whoever ends with it leaves."""
         for slot in self.slots:
             for member in slot.members:
                 attempt(member, member.job.before_epoch)
+        start = time.perf_counter(), time.thread_time()
         losses = {"train_loss": self._train_epoch()}
+        places = self.pace.note(time.perf_counter() - start[0], time.thread_time() - start[1])
         if self.jobs[0].valid_rows is not None:
             losses["valid_loss"] = self._validation_losses()
         for i, slot in enumerate(self.slots):
             for member in slot.members:
-                attempt(member, member.end_epoch, {name: of[i] for name, of in losses.items()})
+                if not member.ended:
+                    of_slot = {name: of[i] for name, of in losses.items()}
+                    attempt(member, member.end_epoch, of_slot)
         self.release(lambda member: member.ended)
+        if places != [part.networks.start for part in self.parts[1:]]:
+            self._cut(places, [self._optimizer_state(i) for i in range(len(self.jobs))])
+
+    def _cut(self, places, states):
+        """Train the stack in parts from now on; where there are no places, as a whole."""
+        edges = [0, *places, len(self.jobs)]
+        ranges = [slice(*ends) for ends in pairwise(edges)]
+        self.parts = [Part(self, networks, states[networks]) for networks in ranges]
 
     def active(self):
         """Return the slots that have not ended."""
@@ -131,15 +167,19 @@ class Stack:
         for i, slot in enumerate(self.slots):
             for member in filter(whom, slot.members):
                 own_weights(member.job.network)
-                member.job.optimizer_state = self.optimizer.state_of(i)
-                if member.ended:
+                member.job.optimizer_state = self._optimizer_state(i)
+                if member.ended and member.job.error is None:
                     attempt(member, member.finish)
             slot.members = [member for member in slot.members if not member.ended]
+
+    def _optimizer_state(self, i):
+        """Return what the optimizer remembers of one network."""
+        part = next(part for part in self.parts if i < part.networks.stop)
+        return part.optimizer.state_of(i - part.networks.start)
 
     def _train_epoch(self):
         """Take one step for each batch; return the mean loss of each network, floats."""
         self.epoch += 1
-        seed_generators(sum(job.seed for job in self.jobs) % 2**62 + self.epoch, self.device)
         orders = self._draw_orders(self.epoch)
         size = self.jobs[0].batch_size if self.in_batches else orders.shape[1]
         rows = orders[self.order]
@@ -147,35 +187,13 @@ class Stack:
         y = self.y.gather(1, rows)
         weight = self.weight.gather(1, rows) * (columns < self.n_rows)
         share = weight / (self.n_rows - columns // size * size).clamp(max=size)
-        batches = zip(*(whole.split(size, 1) for whole in (orders, y, share)), strict=True)
-        losses = []
-        self.network.train()
-        for orders, y, share in batches:
-            X = self.whole if self.whole is not None else self._take(orders)
-            of_rows, gradients = self._gradients(X, y, share)
-            self.optimizer.step(gradients)
-            losses.append(of_rows)
-        totals = (torch.cat(losses, 1) * weight).sum(1, dtype=torch.float64)
+        batches = list(zip(*(whole.split(size, 1) for whole in (orders, y, share)), strict=True))
+        losses = torch.cat(side_by_side(Part.train_epoch, self.parts, self, batches))
+        if self.whole is not None and self.whole._version:
+            self.whole = None  # the network writes to its input: a new copy for each step
+        totals = (losses * weight).sum(1, dtype=torch.float64)
         return (totals / self.n_rows[:, 0]).tolist()
 
-    def _gradients(self, X, y, share):
-        """Return the loss of each row, (n_networks, n), and the gradients of the mean losses.
-
-        `share` is the part of each row in the mean loss of its network.
-        """
-        losses = self._losses(X, y)
-        gradients = torch.autograd.grad(losses, self.trained, share, allow_unused=True)
-        if isinstance(self.network, Vmapped):
-            # Parameters that a network adds up have one gradient, which each is to overwrite.
-            gradients = [
-                gradient if gradient is None else gradient.clone() for gradient in gradients
-            ]
-        return losses.detach(), gradients
-
-    def _losses(self, X, y):
-        return self.loss(self.network(X.mT), y, reduction="none")
-
-    @torch.no_grad()
     def _validation_losses(self):
         """Return the mean loss of each network on its validation rows, floats."""
         rows = pad_sequence([job.valid_rows for job in self.jobs], batch_first=True)
@@ -184,34 +202,9 @@ class Stack:
         columns = torch.arange(rows.shape[1], device=self.device)
         y = self.y.gather(1, rows)
         weight = self.weight.gather(1, rows) * (columns < n_rows)
-        self.network.eval()
-        totals = 0
-        for part in columns.split(max(1, 2**16 // len(rows))):
-            X = self.X.index_select(0, (rows[:, part] + self.start).flatten())
-            losses = self._losses(X.view(len(rows), len(part), -1), y[:, part])
-            totals = totals + (losses * weight[:, part]).sum(1, dtype=torch.float64)
+        where = rows + self.start, y, weight, n_rows
+        totals = torch.cat(side_by_side(Part.validation_losses, self.parts, self, *where))
         return (totals / n_rows[:, 0]).tolist()
-
-    def trial_step(self):
-        """Raise an error unless the stack answers as its networks do, and can be trained.
-
-        Nothing is changed; what does not fit into memory shows here.
-        """
-        orders = self._draw_orders(1)
-        X = self._take(orders[:, :2])
-        self.network.eval()
-        with torch.no_grad():
-            outputs = self.network(X.clone().mT).mT
-            for job, rows, stacked in zip(self.jobs, X, outputs, strict=True):
-                job.network.eval()
-                # One row alone: a network that mixes its rows answers otherwise, too.
-                if not torch.allclose(job.network(rows[:1]), stacked[:1], rtol=1e-3, atol=1e-4):
-                    raise RuntimeError("its outputs are others when it is stacked")
-        self.network.train()
-        width = self.jobs[0].batch_size if self.in_batches else orders.shape[1]
-        X = self.whole if self.whole is not None else self._take(orders[:, :width])
-        y = self.y.gather(1, orders[self.order][:, :width])
-        self._gradients(X.clone(), y, torch.ones_like(y, dtype=X.dtype))
 
 
 def attempt(member, function, *args):
@@ -222,7 +215,12 @@ def attempt(member, function, *args):
         member.job.error, member.ended = error, True
 
 
+def tensors_of(network):
+    """Return (name, tensor) of all parameters and buffers of a network."""
+    return *network.named_parameters(), *network.named_buffers()
+
+
 def own_weights(network):
-    """End that the parameters of a network are views of a stack."""
-    for parameter in network.parameters():
-        parameter.data = parameter.data.clone()
+    """End that the parameters and buffers of a network are views of a stack."""
+    for _, tensor in tensors_of(network):
+        tensor.data = tensor.data.clone()

@@ -4,11 +4,12 @@ from contextlib import suppress
 
 import numpy as np
 from sklearn.model_selection import train_test_split
-from sklearn.utils import _safe_indexing, check_consistent_length, check_random_state
+from sklearn.utils import check_consistent_length, check_random_state
 
+from helpers._compat import _safe_indexing
 from helpers.leakage.finding import Finding
 from helpers.leakage.inputs import folds_of, has_classes, rarest
-from helpers.leakage.probes import compare, distance, global_seed, predictions_of
+from helpers.leakage.probes import N_REPEATS, compare, distance, global_seed, predictions_of
 
 N_DESTRUCTIONS = 3
 
@@ -88,7 +89,8 @@ def blind_test(procedure, X, y, *, cv=None, groups=None, test_size=0.3, task=Non
     found = _compared(procedure, X, y, [(train, test)], random_state)
     if found[0]:
         try:
-            last = _compared(procedure, X, y, [(rows[: len(train)], rows[len(train) :])], 0)
+            in_order = [(rows[: len(train)], rows[len(train) :])]
+            last = _compared(procedure, X, y, in_order, random_state, N_REPEATS)
         except Exception:
             last = found  # the first rows may hold one class alone
         if not last[0]:
@@ -112,8 +114,10 @@ def _finding(leaked, means, folds):
     return Finding("blind_test", leaked, evidence)
 
 
-def _compared(procedure, X, y, folds, seed):
+def _compared(procedure, X, y, folds, seed, n_destructions=None):
     """Compare what is predicted with and without test rows; return `compare`'s answer."""
+    if n_destructions is None:
+        n_destructions = N_DESTRUCTIONS if len(folds) == 1 else 1
 
     def answers(rng=None):
         outputs = []
@@ -135,7 +139,7 @@ def _compared(procedure, X, y, folds, seed):
     return compare(
         lambda: difference(answers(rng)),
         lambda: difference(answers()),
-        n_tries=N_DESTRUCTIONS if len(folds) == 1 else 1,
+        n_tries=n_destructions,
     )
 
 

@@ -4,8 +4,8 @@ import warnings
 from dataclasses import dataclass
 
 import numpy as np
-from sklearn.utils import _safe_indexing
-from sklearn.utils.validation import _num_samples
+
+from helpers._compat import _num_samples, _safe_indexing
 
 N_GUESSES = 10  # runs of each kind
 N_DIFFERENT = (1, 2, 8)  # rows that a table is made of

@@ -10,8 +10,8 @@ import numpy as np
 from sklearn.base import is_classifier
 from sklearn.metrics import accuracy_score, r2_score
 from sklearn.model_selection import check_cv, train_test_split
-from sklearn.utils import _safe_indexing
 
+from helpers._compat import _safe_indexing
 from helpers.leakage.finding import Finding
 from helpers.leakage.inputs import rarest
 from helpers.leakage.outside import left_alone

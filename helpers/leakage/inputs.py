@@ -5,8 +5,8 @@ import warnings
 import numpy as np
 from sklearn.base import is_classifier, is_regressor
 from sklearn.model_selection import check_cv
-from sklearn.utils.validation import _num_samples
 
+from helpers._compat import _num_samples
 from helpers.leakage.tables import is_gap
 
 TASKS = ("classification", "regression")

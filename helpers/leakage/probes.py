@@ -1,6 +1,5 @@
 """What canaries share: clones fitted under a seed, put back to the start, and compared."""
 
-import sys
 import warnings
 from contextlib import contextmanager
 
@@ -12,6 +11,7 @@ from sklearn.exceptions import ConvergenceWarning
 from sklearn.utils.metadata_routing import get_routing_for_object
 
 from helpers.leakage.outside import networks_in
+from helpers.tensors import seeded_globally
 
 N_REPEATS = 6  # on each side, where chance is to be told from a leak
 N_REFERENCES = 199  # exceeded by all of them by chance: 0.5 %
@@ -22,19 +22,14 @@ RATE_NAMES = ("lr", "learning_rate", "learning_rate_init")
 
 @contextmanager
 def global_seed(seed):
-    """Seed numpy's global generator, and torch's if it is loaded; put them back after."""
-    torch = sys.modules.get("torch")
+    """Seed the global generators of numpy and torch; put them back after."""
     numpy_state = np.random.get_state()
-    torch_state = torch.get_rng_state() if torch else None
     np.random.seed(seed)
-    if torch:
-        torch.default_generator.manual_seed(seed)
     try:
-        yield
+        with seeded_globally(seed):
+            yield
     finally:
         np.random.set_state(numpy_state)
-        if torch:
-            torch.set_rng_state(torch_state)
 
 
 def fit_seeded(estimator, X, y, seed, groups=None):

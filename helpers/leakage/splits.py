@@ -1,8 +1,8 @@
 """Canaries on a split: may these rows test what those have trained?"""
 
 import numpy as np
-from sklearn.utils.validation import _num_samples
 
+from helpers._compat import _num_samples
 from helpers.leakage.finding import Finding
 from helpers.leakage.inputs import column_of, folds_of, group_numbers
 from helpers.leakage.probes import N_REFERENCES

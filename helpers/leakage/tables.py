@@ -2,7 +2,8 @@
 
 import numpy as np
 from sklearn.impute import SimpleImputer
-from sklearn.utils.validation import _num_samples
+
+from helpers._compat import _num_samples
 
 
 def as_numbers(X):

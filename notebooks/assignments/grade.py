@@ -22,7 +22,7 @@ from pathlib import Path
 HERE = Path(__file__).resolve().parent
 sys.path.insert(0, str(HERE))
 
-from grading import intake, one, report, sandbox  # noqa: E402
+from grading import intake, one, report, sandbox, watch  # noqa: E402
 
 METHODS = multiprocessing.get_all_start_methods()
 PROCESSES = multiprocessing.get_context("forkserver" if "forkserver" in METHODS else "spawn")
@@ -35,6 +35,12 @@ UNPROTECTED = (
     "bubblewrap is not at hand (Linux: install the package bubblewrap): the notebooks ran with "
     "limits of memory and time, but could read and write all that you can."
 )
+REHEARSAL = 900  # seconds of processor time for a cell of the model solution
+AGAIN = {
+    True: "It met a limit while other programs used the processors, so it was run again, alone. "
+    "The points are those of the second run.",
+    False: "The grader itself failed, so it was run again, alone.",
+}
 
 
 class Refused(Exception):
@@ -47,7 +53,13 @@ def main(arguments=None):
     parser.add_argument("assignment", help="its name, such as 01_split")
     parser.add_argument("--course", type=Path, default=HERE, help="where source/ is")
     parser.add_argument("--jobs", type=int, default=os.cpu_count(), help="notebooks at a time")
-    parser.add_argument("--seconds", type=int, default=30, help="for one cell; four times for all")
+    parser.add_argument(
+        "--seconds",
+        type=int,
+        help="of processor time for one cell, and four times that for all; without it "
+        f"{watch.TIMES} times what all cells of the course's own solution take, but at least "
+        f"{watch.AT_LEAST}",
+    )
     parser.add_argument("--memory", type=int, default=2048, help="MB for one notebook")
     options = parser.parse_args(arguments)
     try:
@@ -62,16 +74,18 @@ def main(arguments=None):
 def grade_class(submissions, assignment, course, jobs, seconds, memory):
     """Grade `assignment` for all students in `submissions`; return their outcomes."""
     course, submissions = course.resolve(), submissions.resolve()
-    refuse_nonsense(submissions, assignment, course, jobs)
+    refuse_nonsense(submissions, assignment, course, jobs, seconds)
     protected = sandbox.protection()
     print(PROTECTED if protected else UNPROTECTED, flush=True)
-    task = one.Task(
-        course, assignment, "", [], hidden(course, submissions), seconds, memory, protected
-    )
-    prepare(task)
+    unseen, limits = hidden(course, submissions), watch.Limits(seconds or REHEARSAL)
+    task = one.Task(course, assignment, "", [], unseen, limits, seconds, memory, protected)
+    source = intake.digest(intake.inside(course / "source" / assignment))
     students, strays = intake.find(submissions, assignment)
     outcomes = records(course, assignment)
-    for outcome in run_all(stale(task, students, outcomes), jobs):
+    waiting = stale(task, source, students, outcomes)
+    limits = prepare(task, source, bool(waiting))
+    tasks = [(replace(task, limits=limits, **more), digest) for more, digest in waiting]
+    for outcome in run_all(tasks, jobs):
         outcomes[outcome.student] = outcome
     report_path = course / f"report_{assignment}.md"
     said = PROTECTED if protected else UNPROTECTED
@@ -90,7 +104,7 @@ def hidden(*folders):
     return sorted({str(folder) for folder in known if folder.is_dir()})
 
 
-def refuse_nonsense(submissions, assignment, course, jobs):
+def refuse_nonsense(submissions, assignment, course, jobs, seconds):
     known = sorted(path.name for path in (course / "source").glob("*"))
     if assignment not in known:
         raise Refused(f"no assignment {assignment!r}; there are: {', '.join(known)}.")
@@ -100,6 +114,8 @@ def refuse_nonsense(submissions, assignment, course, jobs):
         raise Refused(f"{submissions} is nbgrader's own. Keep what comes in another folder.")
     if jobs < 1:
         raise Refused(f"--jobs {jobs}: at least one process is needed.")
+    if seconds is not None and seconds < 1:
+        raise Refused(f"--seconds {seconds}: a cell needs at least one second.")
     if (course / ".graded").exists() and not (course / "gradebook.db").exists():
         raise Refused(
             f"gradebook.db is gone from {course}, and .graded there says who was in it. Put it "
@@ -107,14 +123,33 @@ def refuse_nonsense(submissions, assignment, course, jobs):
         )
 
 
-def prepare(task):
-    """Make the release, and see that the course's own solution gets all points on this machine."""
-    source = task.course / "source" / task.assignment
+def prepare(task, source, needed):
+    """Make the release where the source is new, and return the limits for the students.
+
+    They are some times what the course's own solution uses in this run, for processors differ, and
+    that solution must get all points; or what the teacher asks for.
+    """
     stamp = task.course / ".graded" / f"{task.assignment}.source"
-    now = intake.digest(path for path in intake.inside(source))
-    if stamp.exists() and stamp.read_text() == now:
-        return
-    release(task.course, task.assignment)
+    new = not stamp.exists() or stamp.read_text() != source
+    if new:
+        release(task.course, task.assignment)
+    if not (new or needed and task.asked is None):
+        return task.limits
+    used = rehearse(task)
+    limits = task.limits if task.asked else watch.Limits.measured(used)
+    print(
+        f"The course's own solution used {used:.1f} s of processor time; a cell may use "
+        f"{limits.cell:.0f} s.",
+        flush=True,
+    )
+    stamp.parent.mkdir(exist_ok=True)
+    stamp.write_text(source)
+    return limits
+
+
+def rehearse(task):
+    """Grade the course's own solution, and return the processor time that it used."""
+    source = task.course / "source" / task.assignment
     with tempfile.TemporaryDirectory() as folder:
         trial = Path(folder).resolve()
         shutil.copytree(source, trial / "source" / task.assignment)
@@ -129,8 +164,7 @@ def prepare(task):
             "the course's own solution does not get all points on this machine, so nobody was "
             f"graded. Is the helpers package installed? {outcome.reason} {outcome.remarks}"
         )
-    stamp.parent.mkdir(exist_ok=True)
-    stamp.write_text(now)
+    return outcome.processor
 
 
 def release(course, assignment):
@@ -147,39 +181,49 @@ def records(course, assignment):
     return {outcome.student: outcome for outcome in outcomes}
 
 
-def stale(task, students, outcomes):
-    """Return a task and a digest for each student who is new, has changed or needs a new try."""
-    source = (task.course / ".graded" / f"{task.assignment}.source").read_text()
+def stale(task, source, students, outcomes):
+    """Return name, files and digest of who is new, has changed or needs a new try."""
     found = []
     for student, files in students.items():
         digest, old = f"{source} {intake.digest(files)}", outcomes.get(student)
-        limits = [task.seconds, task.megabytes]
-        if old and old.final and old.digest == digest and old.limited in ([], limits):
-            continue
-        found.append((replace(task, student=student, files=files), digest))
+        tried = old and old.final and old.digest == digest
+        if not tried or old.limited not in ([], task.bounds):
+            found.append(({"student": student, "files": files}, digest))
     return found
 
 
 def run_all(tasks, jobs):
-    """Grade in `jobs` processes at a time; yield each outcome once it is on disk."""
+    """Grade in `jobs` processes at a time, then alone what others may have held up.
+
+    Yield each outcome once it is on disk.
+    """
+    alone = []
     with ThreadPoolExecutor(jobs) as pool:
-        futures = [pool.submit(guard, task, digest) for task, digest in tasks]
+        futures = {pool.submit(guard, *each): each for each in tasks}
         try:
             for number, future in enumerate(as_completed(futures), 1):
-                outcome = future.result()
-                outcome.save(record(tasks[0][0].course, tasks[0][0].assignment, outcome.student))
-                said = "graded" if outcome.graded else "NOT GRADED"
-                said += ", with remarks" if outcome.graded and outcome.remarks else ""
-                print(
-                    f"{number}/{len(tasks)} {outcome.student}: {said}, {outcome.seconds:.0f} s",
-                    flush=True,
-                )
+                outcome, (task, digest) = future.result(), futures[future]
+                if outcome.held_up or not outcome.final:
+                    outcome.final = False  # should this run be interrupted, the next tries again
+                    alone.append((replace(task, before=AGAIN[outcome.held_up]), digest))
+                keep(task, outcome, f"{number}/{len(tasks)}")
+                yield outcome
+            for number, (task, digest) in enumerate(alone, 1):
+                outcome = guard(task, digest)
+                keep(task, outcome, f"again, alone, {number}/{len(alone)}")
                 yield outcome
         except BaseException:
             pool.shutdown(wait=False, cancel_futures=True)
             for process in multiprocessing.active_children():
                 process.kill()
             raise
+
+
+def keep(task, outcome, number):
+    outcome.save(record(task.course, task.assignment, outcome.student))
+    said = "graded" if outcome.graded else "NOT GRADED"
+    said += ", with remarks" if outcome.graded and outcome.remarks else ""
+    print(f"{number} {outcome.student}: {said}, {outcome.seconds:.0f} s", flush=True)
 
 
 def record(course, assignment, student):
@@ -190,27 +234,22 @@ def guard(task, digest):
     """Grade one student in a process that may fail or hang without harm; return the outcome."""
     start = time.monotonic()
     ours, theirs = PROCESSES.Pipe(duplex=False)
-    seconds = one.total_seconds(task) + one.PATIENCE + 30
     outcome = one.Outcome(task.student, digest)
     with tempfile.TemporaryDirectory(prefix="grade", ignore_cleanup_errors=True) as folder:
         process = PROCESSES.Process(target=one.work, args=(task, digest, folder, theirs))
         process.start()
         theirs.close()
         try:
-            if ours.poll(seconds):
+            if ours.poll(one.HANG + 20 * task.limits.notebook):
                 return ours.recv()
-            outcome.limited = [task.seconds, task.megabytes]
-            outcome.reason = (
-                f"Not done after {seconds} s, and stopped. Look for an endless loop. {one.CURE}"
-            )
+            outcome.reason = f"The grading process hung, and was stopped. {one.CURE}"
         except EOFError:
             process.join()
             outcome.reason = f"The grading process ended (code {process.exitcode}): run again."
-            outcome.final = False
         finally:
             process.kill()
             process.join()
-    outcome.seconds = time.monotonic() - start
+    outcome.seconds, outcome.final = time.monotonic() - start, False
     return outcome
 
 

@@ -39,7 +39,8 @@ class Gallery:
 
     def inflation_figure(self, title):
         """Draw how much each kind adds to the score, the largest first."""
-        looks = sorted(self.looks.values(), key=lambda look: look.gains.mean())
+        # Two kinds gain the same; without the error of the sum they keep their order.
+        looks = sorted(self.looks.values(), key=lambda look: look.gains.mean().round(9))
         fig, ax = plots.blank(
             6.4, 1.2 + 0.24 * len(looks), title=title, xlabel="leaky minus honest score", ylabel=""
         )
@@ -118,11 +119,13 @@ class Look:
         return [name for name, finding in self.honest.items() if finding.leaked]
 
     def __repr__(self):
-        honest, leaky = self.scores.mean(axis=0)
+        # A mean of shares may end in a 5; the error of its sum must not round it up or down.
+        honest, leaky = self.scores.mean(axis=0).round(9)
+        gain = (leaky - honest).round(9)
         spread = self.scores.std(axis=0, ddof=1)
         lines = [
             f"honest {honest:.3f} ± {spread[0]:.3f}, leaky {leaky:.3f} ± {spread[1]:.3f}: "
-            f"{leaky - honest:+.3f} ({len(self.scores)} seeds)",
+            f"{gain:+.3f} ({len(self.scores)} seeds)",
             f"caught by  {', '.join(self.caught()) or '-'}",
             f"missed by  {', '.join(self.missed()) or '-'}",
         ]

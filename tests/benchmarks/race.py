@@ -56,6 +56,45 @@ def searches(batch, hidden):
     return entries
 
 
+class ConvNet(nn.Sequential):
+    """Digits as images."""
+
+    def __init__(self, n_features, n_outputs):
+        super().__init__(
+            *(nn.Unflatten(1, (1, 8, 8)), nn.Conv2d(1, 8, 3, padding=1), nn.ReLU()),
+            *(nn.MaxPool2d(2), nn.Conv2d(8, 16, 3, padding=1), nn.ReLU(), nn.MaxPool2d(2)),
+            *(nn.Flatten(), nn.Linear(64, n_outputs)),
+        )
+
+
+class NormedMLP(nn.Sequential):
+    """64-32-10 with BatchNorm."""
+
+    def __init__(self, n_features, n_outputs):
+        super().__init__(
+            *(nn.Linear(n_features, 32), nn.BatchNorm1d(32), nn.ReLU(), nn.Linear(32, n_outputs))
+        )
+
+
+def searches_of(module, batch=32):
+    """Return the same search over another network, plain, fused and with skorch."""
+    ours = TorchClassifier(module, epochs=EPOCHS, batch_size=batch, random_state=0)
+    skorch = NeuralNetClassifier(
+        module,
+        module__n_features=64,
+        module__n_outputs=10,
+        criterion=nn.CrossEntropyLoss,
+        optimizer=torch.optim.Adam,
+        max_epochs=EPOCHS,
+        batch_size=batch,
+        train_split=None,
+        verbose=0,
+    )
+    plain = search(ours, "lr", "weight_decay")
+    theirs = search(skorch, "lr", "optimizer__weight_decay")
+    return {"fused": plain, "plain": plain, "skorch, n_jobs=1": theirs}
+
+
 def products(batch, hidden):
     """Take the matrix products of the search alone, all networks side by side."""
     n_networks = len(RATES) * len(DECAYS) * FOLDS
@@ -85,11 +124,28 @@ def fit_fused(search, X, y):
 def race(X, y, batch, hidden):
     times = {"matrix products alone": []}
     for _ in range(ROUNDS):
-        for name, entry in searches(batch, hidden).items():
-            fit = fit_fused if name == "fused" else type(entry).fit
-            times.setdefault(name, []).append(seconds(fit, entry, X, y))
+        time_each(searches(batch, hidden), X, y, times)
         times["matrix products alone"].append(seconds(products, batch, hidden))
     print(f"  batches of {batch}, 64-{hidden}-10:")
+    report(times)
+
+
+def race_of(module, X, y):
+    times = {}
+    for _ in range(ROUNDS):
+        time_each(searches_of(module), X, y, times)
+    print(f"  batches of 32, {module.__name__}: {module.__doc__}")
+    report(times)
+
+
+def time_each(entries, X, y, times):
+    """Append the seconds of each search to those of its name."""
+    for name, entry in entries.items():
+        fit = fit_fused if name == "fused" else type(entry).fit
+        times.setdefault(name, []).append(seconds(fit, entry, X, y))
+
+
+def report(times):
     for name, those in times.items():
         ratio = statistics.median(b / a for a, b in zip(times["fused"], those, strict=True))
         print(f"    {name:24} {statistics.median(those):6.2f} s {ratio:6.2f} x fused", flush=True)
@@ -117,4 +173,6 @@ def main():
     fit_fused(searches(128, 32)["fused"], X, y)  # warms up
     for batch, hidden in SHAPES:
         race(X, y, batch, hidden)
+    for module in (ConvNet, NormedMLP):
+        race_of(module, X, y)
     growth(X, y)

@@ -5,6 +5,7 @@ import csv
 from nbgrader.api import Gradebook
 
 from grading.one import config
+from grading.watch import AT_LEAST, TIMES
 
 COLUMNS = ["assignment", "student", "status", "score", "max_score", "by_hand", "file", "remarks"]
 
@@ -59,6 +60,8 @@ def write_report(path, assignment, outcomes, strays, protected):
         f"# {assignment}: {len(by_name) - len(failed)} of {len(by_name)} graded",
         "",
         protected,
+        "",
+        of_limits(outcomes),
     ]
     if failed:
         lines += ["", "## Not graded: no score stands for them in grades.csv", ""]
@@ -71,6 +74,20 @@ def write_report(path, assignment, outcomes, strays, protected):
         lines += [f"- {stray}" for stray in strays]
     # The name of a file need not be one that can be written.
     path.write_text("\n".join(lines) + "\n", encoding="utf-8", errors="backslashreplace")
+
+
+def of_limits(outcomes):
+    """Return what is said of the limits of time, which are measured anew in each run."""
+    seconds = sorted({round(outcome.cell_limit) for outcome in outcomes} - {0})
+    if not seconds:
+        return "No notebook was run."
+    cells = " to ".join(str(each) for each in dict.fromkeys([seconds[0], seconds[-1]]))
+    return (
+        f"Limits of time: {cells} s of processor time for a cell ({TIMES} times what the course's "
+        f"own solution used for its whole notebook, and at least {AT_LEAST} s, where SECONDS did "
+        "not set another limit). All cells of a notebook together have four times that. A cell "
+        "may wait, computing nothing, for twice its limit. How busy the machine was does not count."
+    )
 
 
 def entry(outcome, sentences):

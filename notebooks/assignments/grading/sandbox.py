@@ -28,6 +28,8 @@ for stream in (sys.stdout, sys.stderr):
     stream.write = bounded(stream.write)
 del sys, bounded, stream
 """
+# The kernel would end a moment after exit(): too late for a quick notebook, in the midst of others.
+NO_EXIT = "get_ipython().ask_exit = lambda: None"
 
 
 WALLS = ["bwrap", "--unshare-all", "--die-with-parent"]
@@ -46,7 +48,7 @@ def command(connection, scratch, hidden, protected):
     # -P and ignore_cwd: a helpers.py beside the notebook must not stand in for the package.
     kernel = [sys.executable, "-P", "-m", "ipykernel_launcher", "-f", connection]
     kernel += ["--IPKernelApp.ignore_cwd=True", "--HistoryManager.hist_file=:memory:"]
-    kernel += [f"--IPKernelApp.exec_lines={BOUNDED}"]
+    kernel += [f"--IPKernelApp.exec_lines={line}" for line in (BOUNDED, NO_EXIT)]
     if not protected:
         return kernel
     walls = WALLS.copy()

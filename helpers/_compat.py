@@ -1,0 +1,88 @@
+"""Every private or undocumented name of another library that `helpers` uses.
+
+A release may change such a name without a word. Then the import of this file or
+`tests/test_compat.py` fails, and the comment beside the name says what is broken.
+"""
+
+# joblib calls its base class of backends experimental. Without it there is no `fused`.
+# FallbackToBackend makes joblib go on with another backend: without it every forest and every
+# kernel inside `fused` would be cut into tasks.
+from joblib.parallel import FallbackToBackend, ParallelBackendBase
+
+# Some rows of an array, a table or a list: canaries split all of them.
+from sklearn.utils import _safe_indexing
+
+# What a parameter may be: without them a wrong `lr` is not refused in scikit-learn's words.
+from sklearn.utils._param_validation import (
+    Interval,
+    StrOptions,
+    validate_parameter_constraints,
+)
+
+# `sample_weight` checked as scikit-learn does, and the number of rows of whatever has rows.
+from sklearn.utils.validation import _check_sample_weight, _num_samples
+
+# A layer whose shape is not known yet has no memory to compare: without it a recipe of such
+# layers is refused as one that returns the same weights twice.
+from torch.nn.parameter import is_lazy
+
+# Sees each operation of a recipe: without it first weights differ between processors in a digit.
+from torch.utils._python_dispatch import TorchDispatchMode
+
+__all__ = [
+    "ATTRIBUTES",
+    "FallbackToBackend",
+    "Interval",
+    "ParallelBackendBase",
+    "StrOptions",
+    "TorchDispatchMode",
+    "_check_sample_weight",
+    "_num_samples",
+    "_safe_indexing",
+    "is_lazy",
+    "validate_parameter_constraints",
+]
+
+# Private attributes by their owner, written out where they are used.
+ATTRIBUTES = {
+    "sklearn.base.BaseEstimator": [
+        "_validate_params",  # refuses what the table `_parameter_constraints` does not allow
+        "_get_param_names",  # the arguments that the message about a misspelt one lists
+    ],
+    "sklearn.callback.CallbackSupportMixin": [
+        "_init_callback_context",  # begins a fit for scikit-learn's callbacks: progress bars
+    ],
+    "torch.nn.Identity()": [
+        "_forward_hooks",  # a network with hooks is trained alone; if one is not seen, it is lost
+        "_forward_pre_hooks",
+        "_backward_hooks",
+        "_backward_pre_hooks",
+        "_modules",  # where a layer is replaced by its batched form
+        "_buffers",
+        "_parameters",
+        "_compiled_call_impl",  # a compiled network is trained alone, and the warning says so
+    ],
+    "torch.nn.Parameter()": [
+        "_post_accumulate_grad_hooks",  # as the hooks of modules; copies would lose them
+        "_version",  # tells that a network writes to its input: it gets new rows in each step
+    ],
+    "torch.nn.modules.module": [
+        "_global_forward_hooks",  # hooks on all modules: nothing is stacked while there are any
+        "_global_forward_pre_hooks",
+        "_global_backward_hooks",
+        "_global_backward_pre_hooks",
+    ],
+    "torch.nn.RNNBase": [
+        "_init_flat_weights",  # makes _flat_weights, a second list of parameters: not an attribute
+    ],
+    "torch": [
+        "_functorch",  # an error from there is one of vmap, and the warning says so
+    ],
+    "torch.optim.Optimizer": [
+        "_optimizer_step_pre_hooks",  # a schedule among them would begin anew in partial_fit
+        "_optimizer_step_post_hooks",
+    ],
+    "ipywidgets.Widget": [
+        "_repr_mimebundle_",  # shows the buttons of `predict` without a line of text beside them
+    ],
+}

@@ -1,0 +1,107 @@
+"""Parameters at the door: module__* and optimizer__*, and numbers of any library as Python's."""
+
+from numbers import Integral, Real
+
+import numpy as np
+import torch
+
+from helpers._compat import validate_parameter_constraints
+
+PREFIXES = ("module__", "optimizer__")
+_PYTHON = {"b": bool, "i": int, "u": int, "f": float}
+
+
+class ArgumentsMixin:
+    """Gives an estimator parameters that begin with `module__` or `optimizer__`."""
+
+    def _take_arguments(self, arguments):
+        for name in arguments:
+            if not name.startswith(PREFIXES):
+                raise TypeError(
+                    f"{type(self).__name__} has no argument {name!r}; its arguments are "
+                    f"{', '.join(self._get_param_names())}, module__<name> for the module's, and "
+                    f"optimizer__<name> for the optimizer's."
+                )
+        self._arguments = arguments
+
+    def get_params(self, deep=True):
+        """Get the parameters, ``module__*`` and ``optimizer__*`` included."""
+        return super().get_params(deep) | self._arguments
+
+    def set_params(self, **params):
+        """Set parameters, ``module__*`` and ``optimizer__*`` included; build nothing."""
+        arguments = {name: params[name] for name in params if name.startswith(PREFIXES)}
+        super().set_params(**{name: params[name] for name in params if name not in arguments})
+        self._arguments = self._arguments | arguments
+        return self
+
+    def _arguments_of(self, prefix):
+        """Return the arguments that begin with a prefix, without it, numbers as Python's."""
+        return {
+            name.removeprefix(prefix): plain(value)
+            for name, value in self._arguments.items()
+            if name.startswith(prefix)
+        }
+
+
+def plain(value):
+    """Return a number of numpy's, or an array of no dimensions, as a number of Python's.
+
+    The elements of a tuple or a list are treated alike; anything else is returned as it is.
+
+    Examples
+    --------
+    >>> from helpers.arguments import plain
+    >>> plain(np.arange(3)[2]), plain(np.array(0.5)), plain((np.float32(0.5), 1)), plain("adam")
+    (2, 0.5, (0.5, 1), 'adam')
+    """
+    if type(value) in (tuple, list):
+        return type(value)(map(plain, value))
+    if isinstance(value, (np.generic, np.ndarray)) and value.ndim == 0:
+        convert = _PYTHON.get(value.dtype.kind)
+        return value if convert is None else convert(value)
+    return value
+
+
+def check_parameters(estimator, numbers):
+    """Return an estimator's own parameters, a dict, those named in `numbers` as Python's numbers.
+
+    Raises
+    ------
+    ValueError
+        If a parameter is of another type, or outside its range.
+    """
+    owner = type(estimator).__name__
+    parameters = {
+        name: value for name, value in estimator.get_params(deep=False).items() if "__" not in name
+    }
+    for name in numbers:
+        value = parameters[name]
+        value = plain(value.item() if isinstance(value, torch.Tensor) and not value.ndim else value)
+        if isinstance(value, bool):
+            raise ValueError(f"The {name!r} parameter of {owner} must be a number. Got {value}.")
+        if isinstance(value, Real) and not isinstance(value, Integral):
+            value = float(value)  # of a fraction, say
+        parameters[name] = value
+    validate_parameter_constraints(estimator._parameter_constraints, parameters, caller_name=owner)
+    return parameters
+
+
+def name_of(function):
+    """Return the name by which a user knows a class, a function, a partial or an object."""
+    function = getattr(function, "func", function)  # of a functools.partial
+    return getattr(function, "__name__", None) or type(function).__name__
+
+
+def same(one, other):
+    """Whether two arguments, or tuples or dicts of them, are equal, arrays and tensors included."""
+    if one is other:
+        return True
+    if type(one) is type(other) and isinstance(one, dict):
+        return one.keys() == other.keys() and all(same(one[key], other[key]) for key in one)
+    if type(one) is type(other) and isinstance(one, (tuple, list)):
+        return len(one) == len(other) and all(map(same, one, other))
+    try:
+        return bool(np.all(one == other)) and np.shape(one) == np.shape(other)
+    except Exception:  # what cannot be compared is another object
+        return False

@@ -1,0 +1,170 @@
+"""Copies of networks that lose nothing, and the state to go back to."""
+
+import copy
+import gc
+from contextlib import contextmanager
+from types import FunctionType, ModuleType
+
+import torch
+
+
+def copy_network(network, why):
+    """Return a copy of a network that shares nothing with it.
+
+    Hooks on parameters, which `copy.deepcopy` forgets, are kept; tensors in the midst of a
+    computation, which it refuses, are copied as numbers.
+
+    Parameters
+    ----------
+    network : nn.Module
+    why : str
+        What needs the copy, for the message.
+
+    Raises
+    ------
+    TypeError
+        If it cannot be copied, or if the copy would go on using the original: a function that was
+        made in ``__init__`` and uses ``self`` is copied with the old ``self`` in it.
+    """
+    name = type(network).__name__
+    memo = {
+        id(thing): thing.detach().clone()
+        for thing in _reached_from(network).values()
+        if isinstance(thing, torch.Tensor) and not thing.is_leaf
+    }
+    try:
+        new = copy.deepcopy(network, memo)
+    except Exception as error:
+        raise TypeError(f"{why}, and {name} cannot be copied: {error}.") from error
+    for old_parameter, parameter in zip(network.parameters(), new.parameters(), strict=True):
+        vars(parameter).update(vars(old_parameter))
+    put_hooks(new, parameter_hooks(network))
+    originals = {id(t) for t in (*network.modules(), *network.parameters(), *network.buffers())}
+    for part in new.modules():
+        for attribute, value in _own_attributes(part):
+            if originals & _reached_from(value).keys():
+                raise TypeError(
+                    f"{why}, and {name} cannot be copied: {attribute} would go on using the "
+                    f"network that it was made with. Write that as a method of {name}, or in its "
+                    f"forward, instead of a function made in __init__."
+                )
+    return new
+
+
+def _own_attributes(part):
+    """Return a name for messages, and the value, of all that a module holds but other modules."""
+    held = {name: value for name, value in vars(part).items() if name != "_modules"}
+    for name, value in held.items():
+        if "hooks" in name or name in ("_parameters", "_buffers"):
+            yield "a hook", value
+        else:
+            yield f"its attribute {name!r}", value
+
+
+def parameter_hooks(network):
+    """Return the hooks of each parameter: those on its gradient, and those after accumulation.
+
+    `copy.deepcopy` and `pickle` forget them. None if there are none.
+    """
+    hooks = [
+        (
+            list((parameter._backward_hooks or {}).values()),
+            list((getattr(parameter, "_post_accumulate_grad_hooks", None) or {}).values()),
+        )
+        for parameter in network.parameters()
+    ]
+    return hooks if any(one or other for one, other in hooks) else None
+
+
+def put_hooks(network, hooks):
+    """Give the parameters of a network the hooks that `parameter_hooks` returned."""
+    if hooks is None:
+        return
+    for parameter, (on_gradient, accumulated) in zip(network.parameters(), hooks, strict=True):
+        for hook in on_gradient:
+            parameter.register_hook(hook)
+        for hook in accumulated:
+            parameter.register_post_accumulate_grad_hook(hook)
+
+
+def _reached_from(root):
+    """Return all that an object holds, by id, but for modules, classes and global names."""
+    found, waiting = {}, [root]
+    while waiting:
+        thing = waiting.pop()
+        if id(thing) in found or isinstance(thing, (type, ModuleType)):
+            continue
+        found[id(thing)] = thing
+        if isinstance(thing, FunctionType):
+            waiting += [thing.__closure__, thing.__defaults__, thing.__kwdefaults__, vars(thing)]
+            continue
+        waiting += gc.get_referents(thing)
+        if isinstance(thing, torch.Tensor) and thing.is_leaf:
+            waiting += [thing._backward_hooks, getattr(thing, "_post_accumulate_grad_hooks", None)]
+    return found
+
+
+def weights_of(network):
+    """Return copies of a network's weights and buffers, for `put_back`."""
+    state = {
+        name: value.clone() if isinstance(value, torch.Tensor) else copy.deepcopy(value)
+        for name, value in network.state_dict().items()
+    }
+    return state, [buffer.clone() for buffer in network.buffers()]
+
+
+@torch.no_grad()
+def put_back(network, weights):
+    """Give a network the weights and buffers that `weights_of` copied."""
+    state, buffers = weights
+    network.load_state_dict(state)
+    for buffer, value in zip(network.buffers(), buffers, strict=True):
+        buffer.copy_(value)
+
+
+@contextmanager
+def unchanged_on_failure(network):
+    """Give a network back what it held if the block raises."""
+    tensors = [(t, t.detach().clone()) for t in (*network.parameters(), *network.buffers())]
+    attributes = [(part, dict(vars(part))) for part in network.modules()]
+    try:
+        yield
+    except BaseException:
+        for part, held in attributes:
+            vars(part).clear()
+            vars(part).update(held)
+        for tensor, value in tensors:
+            tensor.data = value
+        raise
+
+
+class CopyMixin:
+    """Copies and pickles an estimator whose `module_` is a network, without losing anything."""
+
+    def __copy__(self):
+        new = object.__new__(type(self))
+        vars(new).update(vars(self))
+        return new
+
+    def __deepcopy__(self, memo):
+        new = memo[id(self)] = copy.copy(self)
+        if "module_" in vars(self):
+            memo[id(self.module_)] = copy_network(self.module_, "copy.deepcopy was called")
+        new.__dict__ = copy.deepcopy(vars(self), memo)
+        return new
+
+    def __getstate__(self):
+        """Pickle the network on the CPU, so that it can be loaded on any machine."""
+        state = dict(super().__getstate__())
+        if "module_" in state:
+            if next(self.module_.parameters()).is_cuda:
+                state["module_"] = copy_network(self.module_, "Pickling copies to the CPU").cpu()
+            if hooks := parameter_hooks(self.module_):
+                state["hooks_of_parameters"] = hooks
+        return state
+
+    def __setstate__(self, state):
+        state = dict(state)
+        hooks = state.pop("hooks_of_parameters", None)
+        super().__setstate__(state)
+        put_hooks(getattr(self, "module_", None), hooks)

@@ -1,0 +1,196 @@
+"""A few networks trained as a stack and alone, to see whether it is the same."""
+
+import copy
+import traceback
+from dataclasses import replace
+
+import torch
+
+from helpers.fusing.content import first_line
+from helpers.fusing.slots import TensorIndex, assign_slots
+from helpers.fusing.stack import Stack
+from helpers.training import train_alone
+
+ROWS_DEPEND = "its rows depend on each other in training, and its fits have unequal numbers of rows"
+NOT_FINITE = "its loss is not a finite number in a trial step"
+_N_EPOCHS = 2
+# Largest difference of two changes of a tensor, in parts of the larger one.
+_TOLERANCE = {torch.float64: 1e-9, torch.float32: 1e-3}
+
+
+def moderate_rate(network):
+    """Return a learning rate at which the largest step is a tenth of the largest weight."""
+    trained = [p for p in network.parameters() if p.grad is not None]
+    largest_weight = max((p.detach().abs().max().item() for p in trained), default=0)
+    largest_gradient = max((p.grad.abs().max().item() for p in trained), default=0)
+    rate = 0.1 * (largest_weight or 1.0) / (largest_gradient or 1.0)
+    return rate if 0 < rate < float("inf") else 1.0
+
+
+def why_different(jobs, lr, unequal):
+    """Return how a stack of networks differs from the networks alone, or None.
+
+    Parameters
+    ----------
+    jobs : list of Job
+        Some of those to be trained; copies of them are.
+    lr : float
+    unequal : bool
+        Whether the numbers of rows of all that are to be trained are unequal.
+    """
+    reason = compare(jobs, lr, unequal, unequal_valid=True)
+    if reason and unequal and not compare(jobs, lr, unequal=False, unequal_valid=True):
+        return ROWS_DEPEND
+    if reason and jobs[0].valid_rows is not None:
+        if not compare(jobs, lr, unequal=False, unequal_valid=False):
+            return "its rows depend on each other"
+    return reason
+
+
+def compare(jobs, lr, unequal, unequal_valid):
+    """Train copies of jobs in a stack and alone; return how they differ, or None.
+
+    Where `unequal`, the copies have unequal numbers of rows, so that some are padded.
+    """
+
+    def copies():
+        return [copied(job, i, lr, unequal, unequal_valid) for i, job in enumerate(jobs)]
+
+    before = [state_of(job) for job in copies()]
+    try:
+        alone, again = [train_copy(job) for job in copies()], train_copy(copies()[0])
+    except Exception as error:
+        return failure_of(error)
+    tolerance = _TOLERANCE[jobs[0].X.dtype]
+    if difference(before[0], alone[0], again, tolerance):
+        return "two equal training steps of it give different weights"
+    try:
+        stacked = train_stack(copies())
+    except Exception as error:
+        return failure_of(error, "a stack of it fails")
+    for of_one in zip(before, alone, stacked, strict=True):
+        if reason := difference(*of_one, tolerance):
+            return f"{reason} when it is stacked"
+    return None
+
+
+def failure_of(error, what="a training step of it fails"):
+    """Return what an error says, and who says it."""
+    frames = traceback.extract_tb(error.__traceback__)
+    if any("_functorch" in frame.filename for frame in frames) or "vmap" in str(error):
+        what = "torch.func.vmap refuses it"
+    if "Training diverged" in str(error):
+        return NOT_FINITE
+    return f"{what}: {first_line(error)}"
+
+
+def copied(job, i, lr, unequal, unequal_valid):
+    """Return a small copy of a job: few rows, other weights, two epochs of plain descent.
+
+    `i` is its number in the trial: each has weights of its own, so that it shows if a stack
+    reaches for those of another.
+    """
+    network = copy.deepcopy(job.network)
+    generator = torch.Generator().manual_seed(i)
+    with torch.no_grad():
+        for tensors, spread in ((network.parameters(), 0.3), (network.buffers(), 0.03)):
+            for tensor in filter(torch.is_floating_point, tensors):
+                noise = torch.randn(tensor.shape, generator=generator, dtype=tensor.dtype)
+                tensor.mul_(1 + spread * noise.clamp(-3, 3).to(tensor.device))  # signs stay
+    batch_size = min(job.batch_size, 4) if job.in_batches else None
+    n_rows = 2 * batch_size if batch_size else 6
+    if unequal:
+        n_rows -= min(i, (batch_size or n_rows) - 1)
+    rows, valid_rows = rotated(job.rows, i, n_rows), None
+    if job.valid_rows is not None:
+        taken = rotated(job.valid_rows, i, 3 + i * unequal_valid)
+        rows, valid_rows = torch.cat([rows, taken]), torch.arange(n_rows, n_rows + len(taken))
+    X, y, weight = job.take(rows)
+    return replace(
+        job,
+        **{"network": network, "X": X, "y": y, "weight": weight, "batch_size": batch_size},
+        rows=torch.arange(n_rows),
+        valid_rows=valid_rows,
+        **{"optimizer": "sgd", "optimizer_arguments": {}, "optimizer_state": {}},
+        **{"optimizer_settings": ((), ()), "lr": lr, "weight_decay": 0.0},
+        **{"epochs": _N_EPOCHS, "patience": None, "history": []},
+        before_epoch=lambda: None,
+        after_epoch=lambda: False,
+    )
+
+
+def rotated(rows, start, n):
+    """Return `n` of some rows, beginning with number `start`."""
+    return rows[(start + torch.arange(n)) % len(rows)]
+
+
+def state_of(job):
+    """Return copies of the weights and buffers of a job's network by name."""
+    network = job.network
+    kinds = (("parameter", network.named_parameters()), ("buffer", network.named_buffers()))
+    return {
+        f"{kind} `{name}`": tensor.detach().clone()
+        for kind, named in kinds
+        for name, tensor in named
+    }
+
+
+def train_copy(job):
+    """Train a copy alone; return the losses and the state after each epoch."""
+    states = []
+    job.after_epoch = lambda: states.append(state_of(job))
+    train_alone(job)
+    return job.history, states
+
+
+def train_stack(jobs):
+    """Train copies in a stack; return the losses and the state of each after each epoch."""
+    index = TensorIndex()
+    slots = assign_slots(jobs, index)
+    stack = Stack(slots, index.tensors)
+    outcomes = [([], []) for _ in jobs]
+    for _ in range(_N_EPOCHS):
+        losses = {"train_loss": stack._train_epoch()}
+        if jobs[0].valid_rows is not None:
+            losses["valid_loss"] = stack._validation_losses()
+        of_job = {id(job): i for i, slot in enumerate(slots) for job in slot.jobs}
+        for job, (history, states) in zip(jobs, outcomes, strict=True):
+            history.append({name: of[of_job[id(job)]] for name, of in losses.items()})
+            states.append(state_of(job))
+    return outcomes
+
+
+def difference(before, expected, found, tolerance):
+    """Return how two trainings differ that began with the state `before`, or None."""
+    (losses, states), (other_losses, other_states) = expected, found
+    for epoch in range(_N_EPOCHS):
+        state, other = states[epoch], other_states[epoch]
+        different = [name for name in state if not alike(name, before, state, other, tolerance)]
+        for name in different:
+            if name.startswith("parameter") and torch.equal(other[name], before[name]):
+                return f"the {name} gets no gradient"
+        one, another = losses[epoch], other_losses[epoch]
+        if epoch == 0 and not near(one["train_loss"], another["train_loss"], tolerance):
+            return "its outputs in training are others"
+        if different:
+            return f"the {different[0]} is trained to other numbers"
+        if not all(near(one[kind], another[kind], tolerance) for kind in another):
+            return "its outputs in evaluation are others"
+    return None
+
+
+def near(loss, other, tolerance):
+    return abs(loss - other) <= tolerance * max(1.0, abs(loss))
+
+
+def alike(name, before, state, other, tolerance):
+    """Whether a tensor has changed to the same numbers, but for rounding."""
+    one, another = state[name], other[name]
+    if not one.is_floating_point():
+        return torch.equal(one, another)
+    # Rounding is in proportion to the numbers, and to all that is added up in a gradient.
+    changes = [state[n] - before[n] for n in state if state[n].is_floating_point()]
+    largest = max((c.abs().max().item() for c in changes if c.numel()), default=0.0)
+    rounding = 100 * torch.finfo(one.dtype).eps * (one.abs().max().item() + largest)
+    allowed = tolerance * (one - before[name]).abs().max().item() + rounding
+    return one.shape == another.shape and bool(((one - another).abs() <= allowed).all())

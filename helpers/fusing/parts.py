@@ -1,0 +1,190 @@
+"""The networks of a stack in parts, one for each core, where the clock says that it pays."""
+
+import os
+import threading
+from itertools import pairwise
+
+import torch
+
+from helpers.fusing.chance import Chance
+from helpers.fusing.layers import Vmapped, batched, mixes_rows
+from helpers.fusing.optimizer import BatchedOptimizer
+from helpers.tensors import CHUNK, flushed_denormals
+
+# A stack is cut at multiples of so many networks. What the processor takes in one instruction (16
+# numbers, and torch takes two at a time) then never spans two parts, and no part but the last has
+# numbers left over, which are rounded in another way. So parts give the digits of the whole.
+WHOLE_VECTORS = 32
+# Seconds of an epoch below which a cut is not worth its trouble, and the least gain.
+SHORTEST, GAIN = 0.01, 0.9
+
+
+def cuts(n_networks, n_parts):
+    """Return where to cut a stack, as even as it can be done; [] if that is not worth it."""
+    ideal = (round(n_networks * i / n_parts / WHOLE_VECTORS) for i in range(1, n_parts))
+    places = sorted({place * WHOLE_VECTORS for place in ideal})
+    # One network alone would be multiplied by another routine.
+    places = [place for place in places if 0 < place <= n_networks - 2]
+    edges = [0, *places, n_networks]
+    largest = max(stop - start for start, stop in pairwise(edges))
+    return places if largest <= 0.75 * n_networks else []
+
+
+def n_cores():
+    """Return how many cores this process may use."""
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
+
+
+class Pace:
+    """Finds out whether a stack is trained faster in parts.
+
+    Its first epoch only warms up, the second is timed. Then the stack is cut. It stays so while
+    each epoch (but the first, which warms up again) is faster by a tenth or more.
+
+    Parameters
+    ----------
+    places : list of int
+        Where the stack can be cut.
+    n_epochs : int
+        How many are to come at most.
+    """
+
+    def __init__(self, places, n_epochs):
+        self.places, self.n_epochs = places, n_epochs
+        self.n_seen, self.uncut, self.cut_at = 0, None, []
+
+    def note(self, wall, cpu):
+        """Return where to cut the stack for the next epoch.
+
+        Parameters
+        ----------
+        wall, cpu : float
+            Seconds that this epoch took, and those in which this thread had a core.
+        """
+        self.n_seen += 1
+        if self.n_seen == 2:
+            self.uncut = wall
+            is_busy = cpu < GAIN * wall  # there is not even one core for us alone
+            if not is_busy and wall >= SHORTEST and self.n_epochs >= 8:
+                self.cut_at = self.places
+        elif self.n_seen > 3 and wall > GAIN * self.uncut:
+            self.cut_at = []
+        return self.cut_at
+
+
+class Part:
+    """Some networks of a stack, which one thread trains.
+
+    Parameters
+    ----------
+    stack : Stack
+        Holds the weights of all.
+    networks : slice
+        Which of them are in this part.
+    states : list of dict
+        What the optimizer remembers of each.
+    """
+
+    def __init__(self, stack, networks, states):
+        self.networks = networks  # not the stack: a cycle would keep its weights alive
+        jobs = stack.jobs[networks]
+        self.loss, self.order = jobs[0].loss, stack.order[networks]
+        self.chance = Chance(jobs)
+        self.chance.begin_epoch(stack.epoch + 1)
+        # `data`, so that autograd does not see what is written to the weights of other parts.
+        stored = {
+            name: whole.data[networks].requires_grad_(whole.requires_grad)
+            for name, whole in stack.stored.items()
+        }
+        self.network = batched(stack.jobs[0].network, stored, self.chance)
+        self.vmapped = any(isinstance(module, Vmapped) for module in self.network.modules())
+        self.trained = [whole for whole in stored.values() if whole.requires_grad]
+        self.optimizer = BatchedOptimizer(self.trained, jobs, states)
+
+    def train_epoch(self, stack, batches, stopped):
+        """Take one step for each batch; return the loss of each row, (n_networks, n)."""
+        self.chance.begin_epoch(stack.epoch)
+        self.network.train()
+        losses = []
+        for orders, y, share in batches:
+            if stopped.is_set():
+                break
+            whole = stack.whole
+            X = stack._take(orders, self.order) if whole is None else whole[self.networks]
+            of_rows, gradients = self.gradients(X, y[self.networks], share[self.networks])
+            self.optimizer.step(gradients)
+            losses.append(of_rows)
+        return torch.cat(losses, 1)
+
+    def gradients(self, X, y, share):
+        """Return the loss of each row, (n_networks, n), and the gradients of the mean losses.
+
+        `share` is the part of each row in the mean loss of its network; 0 is padding.
+        """
+        if self.chance.used:
+            self.chance.begin_step((share > 0).sum(1), share.shape[1])
+        losses = self.losses(X, y)
+        gradients = torch.autograd.grad(losses, self.trained, share, allow_unused=True)
+        if self.vmapped:
+            # Parameters that a network adds up have one gradient, which each is to overwrite.
+            gradients = [
+                gradient if gradient is None else gradient.clone() for gradient in gradients
+            ]
+        return losses.detach(), gradients
+
+    def losses(self, X, y):
+        return self.loss(self.network(X.movedim(1, -1)), y, reduction="none")
+
+    @torch.no_grad()
+    def validation_losses(self, stack, rows, y, weight, n_rows, stopped):
+        """Return the total loss of each network on its validation rows, (n_networks,)."""
+        rows, y, weight, n_rows = (of[self.networks] for of in (rows, y, weight, n_rows))
+        self.network.eval()
+        totals = 0
+        # Where rows of a batch act on each other, batches must be those of a network alone.
+        size = CHUNK if mixes_rows(self.network) else max(1, 2**16 // len(stack.jobs))
+        for columns in torch.arange(rows.shape[1], device=rows.device).split(size):
+            own = (n_rows[:, 0] - columns[0]).clamp(0, len(columns))
+            self.chance.begin_step(own, len(columns))
+            X = stack.X.index_select(0, rows[:, columns].flatten())
+            losses = self.losses(X.view(len(rows), len(columns), *X.shape[1:]), y[:, columns])
+            totals = totals + (losses * weight[:, columns]).sum(1, dtype=torch.float64)
+        return totals
+
+
+def side_by_side(function, parts, *args):
+    """Call a function for each part, each in a thread of its own; return what it returns.
+
+    The first part is trained by the caller's thread. Where one fails, or the caller is
+    interrupted, the others stop after their step.
+    """
+    stopped, outcomes = threading.Event(), {}
+    grad_enabled = torch.is_grad_enabled()
+
+    def call(part):
+        try:
+            # These belong to a thread, and a new one has torch's defaults.
+            with torch.set_grad_enabled(grad_enabled), flushed_denormals():
+                outcomes[part] = function(part, *args, stopped)
+        except Exception as error:
+            outcomes[part] = error
+            stopped.set()
+
+    threads = [threading.Thread(target=call, args=[part], daemon=True) for part in parts[1:]]
+    for thread in threads:
+        thread.start()
+    try:
+        call(parts[0])
+        for thread in threads:
+            thread.join()
+    except BaseException:  # an interrupt
+        stopped.set()
+        for thread in threads:
+            thread.join()
+        raise
+    for part in parts:
+        if isinstance(outcomes[part], Exception):
+            raise outcomes[part]
+    return [outcomes[part] for part in parts]

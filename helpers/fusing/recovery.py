@@ -1,0 +1,109 @@
+"""Stacks trained to their end, whatever fails on the way: back to the start, and in halves."""
+
+import warnings
+
+import torch
+
+from helpers.fusing.content import first_line
+from helpers.fusing.stack import Stack
+
+
+def train_slots(slots, sets, batches, leave):
+    """Train slots as one stack; if that fails, train each half of them.
+
+    Parameters
+    ----------
+    slots : list of Slot
+    sets : list of Tensor
+        The distinct `X` by number.
+    batches : list of int
+        The number of jobs in each stack is appended.
+    leave : callable
+        ``leave(members, reason)`` takes those who cannot be trained in a stack even alone.
+    """
+    batches.append(sum(len(slot.members) for slot in slots))
+    while slots:
+        start = failure = None
+        try:
+            start = Start(slots)
+            slots = train_until_a_quarter_has_ended(Stack(slots, sets))
+        except Exception as error:
+            # Not the error itself, which would keep the stack in memory.
+            failure, lack = f"a stack of it fails: {first_line(error)}", is_too_large(error)
+        if failure:
+            slots = start.restore() if start else slots
+            batches[-1] -= sum(len(slot.members) for slot in slots)
+            if not batches[-1]:
+                batches.pop()
+            return train_halves(slots, sets, batches, leave, lack, failure)
+
+
+def train_halves(slots, sets, batches, leave, lack, failure):
+    """Train each half of the slots of a stack that failed; `lack`, if it lacked memory."""
+    if len(slots) == 1:
+        return leave(slots[0].members, None if lack else failure)
+    if slots and lack:
+        warnings.warn(
+            f"{len(slots)} networks do not fit into the memory of {slots[0].jobs[0].y.device} at "
+            f"once; trying half of them. Give fused a smaller max_models to spare the attempt.",
+            stacklevel=2,
+        )
+    half = len(slots) // 2
+    for part in (slots[:half], slots[half:]):
+        if part:
+            train_slots(part, sets, batches, leave)
+
+
+def train_until_a_quarter_has_ended(stack):
+    """Train a stack until the others had better move together; return their slots.
+
+    Their networks then have their own weights.
+    """
+    stack.release(lambda member: member.ended)  # those of no epochs
+    while 4 * len(stack.active()) > 3 * len(stack.slots):
+        stack.train_epoch()
+    stack.release(lambda member: True)
+    return stack.active()
+
+
+class Start:
+    """Slots as they are before a stack trains them.
+
+    Parameters
+    ----------
+    slots : list of Slot
+    """
+
+    def __init__(self, slots):
+        self._slots = [(slot, *self._state_of(slot.jobs[0])) for slot in slots]
+        self._members = {
+            member: (dict(vars(member)), len(member.job.history))
+            for slot in slots
+            for member in slot.members
+        }
+
+    def _state_of(self, job):
+        tensors = (*job.network.parameters(), *job.network.buffers())
+        return [tensor.detach().clone() for tensor in tensors], job.optimizer_state
+
+    def restore(self):
+        """Put back those who have not ended; return their slots."""
+        for slot, tensors, optimizer_state in self._slots:
+            slot.members = [member for member in slot.members if member.job.error is None]
+            for i, member in enumerate(slot.members):
+                own = [tensor.clone() for tensor in tensors] if i else tensors
+                job, (attributes, n_epochs) = member.job, self._members[member]
+                theirs = (*job.network.parameters(), *job.network.buffers())
+                for tensor, before in zip(theirs, own, strict=True):
+                    tensor.data = before
+                job.optimizer_state = optimizer_state
+                vars(member).update(attributes)
+                del job.history[n_epochs:]
+        return [slot for slot, *_ in self._slots if slot.members]
+
+
+def is_too_large(error):
+    """Whether an error says that the memory was not enough."""
+    # On the CPU torch raises a plain RuntimeError.
+    kinds = (MemoryError, torch.OutOfMemoryError)
+    return isinstance(error, kinds) or "can't allocate memory" in str(error)

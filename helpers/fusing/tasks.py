@@ -1,0 +1,114 @@
+"""Paused tasks: calls that stand still in the middle, each in a thread of its own."""
+
+import threading
+import time
+
+
+class Abandoned(BaseException):
+    """Ends a task that nobody waits for; no `except Exception` on its way may stop it."""
+
+
+class Task(threading.Thread):
+    """A call that can be paused in the middle.
+
+    It has a thread only to have a place to wait: no two run at once. A task that is abandoned
+    while it runs cannot be stopped. It goes on beside the others until it ends, pauses, or calls
+    joblib, and nobody sees its result.
+
+    Parameters
+    ----------
+    function : callable
+        Called without arguments.
+    callback : callable
+        Called with the task by the scheduler, when the task has ended.
+    scheduler : Scheduler
+    parent : Task or None
+        Who made the call.
+    context : contextvars.Context
+        What the call is to run in.
+    """
+
+    def __init__(self, function, callback, scheduler, parent, context):
+        super().__init__(daemon=True)
+        self.function, self.callback, self.context = function, callback, context
+        self.scheduler, self.parent = scheduler, parent
+        self.level = 0 if parent is None else parent.level + 1
+        self.result = self.error = self.job = None
+        self.waiter = None  # a task that cannot go on until this one is done
+        self.ended = self.done = False  # done: joblib was told
+        self._abandoned = False
+        self._may_run, self._stands = threading.Event(), threading.Event()
+
+    @property
+    def abandoned(self):
+        return self._abandoned or (self.parent is not None and self.parent.abandoned)
+
+    def start_turn(self):
+        """Let it run until it pauses or ends; `wait` tells when that is."""
+        self._stands.clear()
+        if self.ident is None:
+            self.start()
+        else:
+            self._may_run.set()
+
+    def wait(self, deadline):
+        """Wait until it has paused or ended; return False if it has not before `deadline`.
+
+        The main thread can be interrupted here, whatever the task does.
+        """
+        seconds = None if deadline is None else max(0, deadline - time.monotonic())
+        return self._stands.wait(seconds)
+
+    def pause(self):
+        """Wait, in the task's own thread, for its next turn."""
+        self.check()
+        self._stands.set()
+        self._may_run.wait()
+        self._may_run.clear()
+        self.check()
+
+    def check(self):
+        """End the task, in its own thread, if it was abandoned."""
+        if self.abandoned:
+            raise Abandoned
+
+    def abandon(self, deadline):
+        """End the task at its next pause; if it is paused, wait until it has ended."""
+        self._abandoned = self.scheduler.has_abandoned = True
+        self.callback = self.waiter = self.job = self.result = self.error = None
+        if self.ident is None:
+            self.function = self.context = None
+        elif self._stands.is_set() and self is not threading.current_thread():
+            self._may_run.set()
+            self.join(max(0, deadline - time.monotonic()))
+
+    def run(self):
+        function, self.function = self.function, None
+        try:
+            result, error = self.context.run(function), None
+        except BaseException as raised:
+            result, error = None, raised
+        if not self.abandoned:
+            self.result, self.error = result, error
+        self.context, self.ended = None, True
+        self._stands.set()
+
+    def finish(self):
+        """Tell joblib that the task has ended, so that it may hand in the next."""
+        callback, self.callback = self.callback, None
+        try:
+            callback(self)
+        except BaseException as error:  # for whoever made the call, like an error of the task
+            self.result, self.error = None, error
+        self.done = True
+
+    def pop_result(self):
+        """Return the result, or raise the error, and keep neither."""
+        result, error = self.result, self.error
+        self.result = self.error = None
+        if error is None:
+            return result
+        try:
+            raise error
+        finally:
+            error = None  # its traceback holds this frame: a circle, which would stay

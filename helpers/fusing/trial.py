@@ -1,0 +1,137 @@
+"""The trial step: nothing is stacked on a guess.
+
+Before the jobs of a group are trained, three of them are copied, each with other weights and a few
+rows, and the copies take two steps in a stack and alone. What a fit leaves behind must agree:
+losses, weights and buffers. Before that, a copy shows that its network depends on nothing but
+weights, rows and seed.
+"""
+
+import copy
+import random
+import warnings
+from contextlib import contextmanager
+from dataclasses import replace
+
+import numpy as np
+import torch
+
+from helpers.fusing.chance import DROPOUTS
+from helpers.fusing.comparison import (
+    NOT_FINITE,
+    failure_of,
+    moderate_rate,
+    why_different,
+)
+from helpers.fusing.content import Incomparable, contents
+from helpers.fusing.outside import Outside
+from helpers.tensors import flushed_denormals, private_rng, seed_generators
+
+
+def trial_step(jobs):
+    """Return why jobs cannot be trained as one stack, or None where they can.
+
+    Nothing is changed by it: not the networks, nor what their code uses outside them, nor the
+    global generators of torch, numpy and Python.
+
+    Parameters
+    ----------
+    jobs : list of Job
+        Alike in all that `helpers.fusing.grouping.stack_key` names, with equal attributes.
+    """
+    first = jobs[0]
+    unequal = len({len(job.rows) for job in jobs}) > 1
+    with nothing_changed(first) as outside:
+        try:
+            network = copy.deepcopy(first.network)
+            if reason := why_impure(first, network, outside):
+                return reason
+            some = [first, jobs[len(jobs) // 2], jobs[-1]]
+            return why_different(some, moderate_rate(network), unequal)
+        except Exception as error:
+            return failure_of(error)
+
+
+def depends_on_more(job):
+    """Return what a network depends on, or changes, beside its weights; None for nothing."""
+    with nothing_changed(job) as outside:
+        try:
+            return why_impure(job, copy.deepcopy(job.network), outside)
+        except Exception as error:
+            return failure_of(error)
+
+
+@contextmanager
+def nothing_changed(job):
+    """Put back what a copy of a job's network may change while it is trained."""
+    outside = Outside(job.network)
+    generators = random.getstate(), np.random.get_state()
+    try:
+        with private_rng(job.y.device), flushed_denormals(), warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            yield outside
+    finally:
+        outside.restore()
+        random.setstate(generators[0])
+        np.random.set_state(generators[1])
+
+
+def without_dropout(network):
+    """Have torch's dropout layers drop nothing: what they draw is each network's own in a stack."""
+    for module in network.modules():
+        if type(module) in DROPOUTS:
+            module.p = 0.0
+
+
+def why_impure(job, network, outside):
+    """Return what a network depends on, or changes, beside its weights; None for nothing.
+
+    `network`, a copy of the job's, takes a training step, which leaves its gradients.
+    """
+    if name := first_difference(contents(job.network), network):
+        return (
+            f"its attribute `{name}` is another in a copy, as a function that uses the network is"
+        )
+    without_dropout(network)
+    attributes = contents(network)
+    X, y, weight = job.take(job.rows[:4])
+    given = X.clone()
+    seed_generators(job.seed + 1, job.y.device)
+    generators = states_of_generators(job.y.device)
+    network.train()
+    loss = replace(job, network=network).mean_loss(X, y, weight)
+    loss.backward()
+    drawn = states_of_generators(job.y.device) != generators
+    if job.valid_rows is not None:
+        network.eval()
+        with torch.no_grad():
+            network(X)
+    if not loss.isfinite():
+        return NOT_FINITE
+    if not torch.equal(X, given):
+        return "it changes its input in place"
+    if name := first_difference(attributes, network):
+        return f"it keeps `{name}` between batches"
+    if name := outside.changed():
+        return f"it keeps `{name}`, a variable outside of it, between batches"
+    if drawn:
+        return "it draws random numbers while training other than by torch's dropout layers"
+    return None
+
+
+def first_difference(attributes, network):
+    """Return the name of the first attribute that is not as in `attributes`, or None."""
+    try:
+        now = contents(network)
+    except Incomparable as error:
+        return error.name
+    names = [*attributes, *(name for name in now if name not in attributes)]
+    return next((name for name in names if now.get(name) != attributes.get(name)), None)
+
+
+def states_of_generators(device):
+    """Return the states of the global generators of torch, numpy and Python."""
+    states = [torch.get_rng_state().tolist()]
+    if device.type == "cuda":
+        states.append(torch.cuda.get_rng_state(device).tolist())
+    numpy_state = np.random.get_state()
+    return *states, numpy_state[1].tolist(), numpy_state[2:], random.getstate()

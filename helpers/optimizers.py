@@ -1,0 +1,219 @@
+"""Optimizers: their names, their arguments, and what they remember between two fits."""
+
+import copy
+import functools
+import inspect
+from functools import partial
+from numbers import Number, Real
+
+import numpy as np
+import torch
+
+from helpers.arguments import name_of, plain, same
+
+# fused: one call for all parameters. The same rule and half the time of torch's default.
+OPTIMIZERS = {
+    "adam": partial(torch.optim.Adam, fused=True),
+    "adamw": partial(torch.optim.AdamW, fused=True),
+    "rmsprop": torch.optim.RMSprop,
+    "sgd": partial(torch.optim.SGD, fused=True),
+}
+
+CLASSES = {
+    torch.optim.Adam: "adam",
+    torch.optim.AdamW: "adamw",
+    torch.optim.RMSprop: "rmsprop",
+    torch.optim.SGD: "sgd",
+}
+# Arguments under which each number of a step depends on its own gradients alone, times lr: what
+# `fused` needs to take the steps of several networks at once.
+ELEMENTWISE = {
+    *("betas", "eps", "amsgrad", "momentum", "dampening", "nesterov", "alpha", "centered"),
+}
+
+
+def known_name(optimizer):
+    """Return the name of an optimizer that is in `OPTIMIZERS`, by name or class, or None."""
+    if isinstance(optimizer, str):
+        return str(optimizer)
+    return CLASSES.get(optimizer) if isinstance(optimizer, type) else None
+
+
+def check_optimizer(optimizer, arguments, *, owner):
+    """Return the arguments of an optimizer, a dict, with numbers as Python has them.
+
+    Parameters
+    ----------
+    optimizer : str or callable
+        As in `TorchClassifier`.
+    arguments : dict
+        What was given as ``optimizer__<name>``.
+    owner : str
+        The estimator's name, for the messages.
+
+    Raises
+    ------
+    TypeError
+        If the optimizer has no argument of such a name, or the estimator has one.
+    ValueError
+        If a value is no number where one is due.
+    """
+    for twice in {"lr", "weight_decay"} & set(arguments):
+        raise TypeError(
+            f"{twice} is an argument of {owner} itself, so that optimizer__{twice} gives it twice; "
+            f"write {twice}=... instead."
+        )
+    arguments = {
+        key: plain(value.tolist() if isinstance(value, np.ndarray) else value)
+        for key, value in arguments.items()
+    }
+    parameters = _parameters(optimizer) if arguments else None
+    if parameters is None:
+        return arguments
+    takes_any = any(p.kind is p.VAR_KEYWORD for p in parameters.values())
+    own = [p for p in list(parameters.values())[1:] if p.name not in ("lr", "weight_decay")]
+    known = [p.name for p in own if p.kind is not p.VAR_KEYWORD]
+    for key, value in arguments.items():
+        if key not in known and not takes_any:
+            raise TypeError(
+                f"The optimizer {_name(optimizer)} has no argument {key!r} (given as "
+                f"optimizer__{key}); its arguments are: {', '.join(known) or 'none'}."
+            )
+        if key in known and type(parameters[key].default) is tuple:
+            n_numbers = len(parameters[key].default)
+            if not isinstance(value, (tuple, list)) or len(value) != n_numbers:
+                raise ValueError(f"optimizer__{key} must be {n_numbers} numbers; got {value!r}.")
+        is_number = key in known and type(parameters[key].default) in (int, float, tuple)
+        for one in value if isinstance(value, (tuple, list)) else [value]:
+            no_number = is_number and (isinstance(one, bool) or not isinstance(one, Real))
+            if no_number or isinstance(one, float) and not np.isfinite(one):
+                raise ValueError(f"optimizer__{key} must be a finite number; got {value!r}.")
+    return arguments
+
+
+def make_optimizer(job):
+    """Return the optimizer of a job, with what it remembers from earlier epochs.
+
+    Returns
+    -------
+    optimizer : torch.optim.Optimizer
+    begun : list of dict
+        How it was set before it remembered; empty for those that keep to what they are set.
+    """
+    make = OPTIMIZERS[job.optimizer] if isinstance(job.optimizer, str) else job.optimizer
+    given = {"lr": job.lr, "weight_decay": job.weight_decay} | job.optimizer_arguments
+    if not job.weight_decay and not _takes_weight_decay(job.optimizer):
+        del given["weight_decay"]
+    try:
+        optimizer = make([p for p in job.network.parameters() if p.requires_grad], **given)
+    except (TypeError, ValueError, RuntimeError) as error:
+        own = ("lr", "weight_decay")
+        said = ", ".join(f"{k if k in own else 'optimizer__' + k}={v!r}" for k, v in given.items())
+        raise ValueError(
+            f"The optimizer {_name(job.optimizer)} does not take {said}: {error}"
+        ) from error
+    begun = []
+    if not isinstance(job.optimizer, str):
+        _check_optimizer_object(optimizer, job.optimizer)
+        begun = settings_of(optimizer)
+    if job.optimizer_state or any(job.optimizer_settings):
+        _remember(optimizer, job)
+    return optimizer, begun
+
+
+def _takes_weight_decay(optimizer):
+    if isinstance(optimizer, str):
+        return True
+    parameters = _parameters(optimizer)
+    takes_any = parameters is None or any(p.kind is p.VAR_KEYWORD for p in parameters.values())
+    return takes_any or "weight_decay" in parameters
+
+
+def _check_optimizer_object(optimizer, recipe):
+    """Raise an error unless a callable has returned an optimizer that can take a plain step."""
+    if not isinstance(optimizer, torch.optim.Optimizer):
+        raise TypeError(
+            f"optimizer={_name(recipe)} must return a torch optimizer when it is called as "
+            f"optimizer(parameters, lr=..., weight_decay=...); got {type(optimizer).__name__}."
+        )
+    closure = inspect.signature(optimizer.step).parameters.get("closure")
+    if closure is not None and closure.default is closure.empty:
+        raise ValueError(
+            f"The optimizer {_name(recipe)} asks for the loss several times in a step, which is "
+            f"not possible here; take another, such as 'adam'."
+        )
+
+
+def state_of(optimizer):
+    """Return what an optimizer remembers of each parameter, by number, on the CPU."""
+    return {
+        parameter: {
+            name: value.cpu() if isinstance(value, torch.Tensor) else value
+            for name, value in state.items()
+        }
+        for parameter, state in optimizer.state_dict()["state"].items()
+    }
+
+
+def settings_of(optimizer):
+    """Return how an optimizer is set: its groups without parameters, and its own attributes.
+
+    An attribute that is no number, text or collection is noted as ``...``.
+    """
+    groups = [
+        {name: value for name, value in group.items() if name != "params"}
+        for group in optimizer.param_groups
+    ]
+    own = {
+        name: value if isinstance(value, _CARRIED) else ...
+        for name, value in vars(optimizer).items()
+        if name not in _attributes_of_all()
+    }
+    return [*groups, own]
+
+
+_CARRIED = (Number, str, list, tuple, dict, type(None))
+
+
+@functools.cache
+def _attributes_of_all():
+    return set(vars(torch.optim.SGD([torch.zeros(1)])))
+
+
+def _remember(optimizer, job):
+    """Give a new optimizer the state of the one before it, and the place in its schedule."""
+    new = settings_of(optimizer)
+    begun, ended = job.optimizer_settings
+    for now, before, after in zip(new, begun, ended, strict=False):
+        for name in now:
+            # lr and weight_decay are today's, unless the optimizer itself has changed them.
+            if name in after and same(now[name], before.get(name)):
+                now[name] = copy.deepcopy(after[name])
+    *groups, own = new
+    hooks = optimizer._optimizer_step_pre_hooks or optimizer._optimizer_step_post_hooks
+    scheduled = any("initial_lr" in group for group in groups) or ... in own.values()
+    if scheduled or (hooks and not same(begun, ended)):
+        raise ValueError(
+            f"The optimizer {_name(job.optimizer)} carries a schedule, which each call of "
+            f"partial_fit would begin anew. Use fit, or an optimizer that keeps its place in "
+            f"param_groups or in attributes that are numbers."
+        )
+    vars(optimizer).update(own)
+    groups = [
+        now | {"params": group["params"]}
+        for now, group in zip(groups, optimizer.state_dict()["param_groups"], strict=True)
+    ]
+    optimizer.load_state_dict({"state": job.optimizer_state, "param_groups": groups})
+
+
+def _parameters(optimizer):
+    """Return the parameters of the call that makes an optimizer, by name; None if unknown."""
+    make = OPTIMIZERS[optimizer] if isinstance(optimizer, str) else optimizer
+    try:
+        return inspect.signature(make).parameters
+    except (TypeError, ValueError):
+        return None
+
+
+def _name(optimizer):
+    return repr(str(optimizer)) if isinstance(optimizer, str) else name_of(optimizer)

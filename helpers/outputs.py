@@ -1,0 +1,163 @@
+"""What a network answers: is it what the loss needs?"""
+
+import math
+import re
+import warnings
+
+import torch
+from torch.func import functional_call
+
+STATES = 8  # random weights with which outputs that look like probabilities are looked at again
+
+
+def check_outputs(network, X, n_outputs):
+    """Return what a new network answers to `X`, (n, n_features): outputs, (n, n_outputs).
+
+    Raises
+    ------
+    ValueError
+        If it cannot take `X`, or answers anything else.
+    """
+    name = type(network).__name__
+    network.eval()
+    try:
+        with torch.no_grad():
+            outputs = network(X.clone())
+    except torch.OutOfMemoryError:
+        raise
+    except (RuntimeError, IndexError) as error:
+        if not re.search("dtype|shape|size|dimension|index", str(error)):
+            raise
+        mend = "Its first layer must be as wide as the recipe's first argument, n_features."
+        if "dtype" in str(error):
+            mend = "The network has the precision of X; do not cast inside it, cast X."
+        raise ValueError(
+            f"{name} cannot take rows of {X.shape[1]} numbers, here shape {tuple(X.shape)} and "
+            f"{X.dtype}: {error}. {mend}"
+        ) from error
+    check_type(network, outputs, X, n_outputs)
+    return outputs
+
+
+def check_type(network, outputs, X, n_outputs):
+    """Raise a ValueError unless outputs are floats of shape (n, n_outputs)."""
+    shape = (len(X), n_outputs)
+    wrong = mend = None
+    if not isinstance(outputs, torch.Tensor):
+        wrong, mend = _kind_of(outputs)
+    elif not outputs.is_floating_point() or outputs.dtype.itemsize < 4:
+        wrong = f"{outputs.dtype}"
+        mend = "Return the numbers of the last layer as they are, without argmax or a cast."
+    elif tuple(outputs.shape) != shape:
+        wrong = f"shape {tuple(outputs.shape)}"
+        mend = "Use the recipe's second argument, n_outputs, as the width of the last layer."
+        if outputs.shape == shape[:1]:
+            mend = "Do not squeeze or flatten it in forward."
+        elif outputs.ndim == 3:
+            mend = "Of the answers to each step of a sequence, return the last: outputs[:, -1]."
+    if wrong:
+        raise ValueError(
+            f"{type(network).__name__} must return {n_outputs} outputs for each row, a tensor of "
+            f"shape {shape}; got {wrong}. {mend}"
+        )
+
+
+def _kind_of(outputs):
+    """Return what a network returned instead of a tensor, and what to do."""
+    if outputs is None:
+        return "None", "Its forward lacks a return."
+    if isinstance(outputs, dict):
+        keys = ", ".join(map(repr, outputs))
+        return f"a dict with the keys {keys}", "Return the one tensor that holds the outputs."
+    if isinstance(outputs, (tuple, list)):
+        kinds = ", ".join(
+            f"Tensor of shape {tuple(one.shape)}"
+            if isinstance(one, torch.Tensor)
+            else type(one).__name__
+            for one in outputs
+        )
+        mend = "Return only the tensor of outputs from forward, as in: outputs, _ = self.layer(X)."
+        return f"a {type(outputs).__name__} ({kinds})", mend
+    return f"an object of type {type(outputs).__name__}", "Return a torch tensor from forward."
+
+
+def check_gradients(network):
+    """Raise a ValueError if a backward pass has reached none of a network's parameters."""
+    if all(parameter.grad is None for parameter in network.parameters()):
+        raise ValueError(
+            f"What {type(network).__name__} returns depends on none of its parameters, so that it "
+            f"cannot be trained: its forward detaches its outputs, computes in numpy, runs under "
+            f"torch.no_grad(), or uses other weights than its own. Take that out of forward."
+        )
+
+
+def normalised_as(outputs):
+    """Return "softmax", "log_softmax" or "sigmoid" if outputs look as if they came from it."""
+    if not outputs.isfinite().all():
+        return None
+    tolerance = 1e-4
+    if outputs.min() >= 0 and outputs.max() <= 1 + tolerance:
+        whole = (outputs.sum(1) - 1).abs().max() < tolerance
+        return "softmax" if whole else "sigmoid"
+    if outputs.max() <= tolerance and (outputs.exp().sum(1) - 1).abs().max() < tolerance:
+        return "log_softmax"
+    return None
+
+
+def warn_of_probabilities(network, X, kind, owner):
+    """Warn if a network's outputs are probabilities whatever its weights are.
+
+    Parameters
+    ----------
+    network : nn.Module
+        One like that which is to be trained; it is asked with random weights, and keeps its own.
+    X : Tensor of shape (n, n_features)
+    kind : str
+        What its outputs looked like.
+    owner : str
+        The estimator's name.
+    """
+    last = []  # the layer that was called last, and what it returned
+
+    def note(layer, inputs, outputs):
+        if not list(layer.children()):
+            last[:] = [layer, outputs]
+
+    hooks = [layer.register_forward_hook(note) for layer in network.modules()]
+    try:
+        outputs = _with_random_weights(network, X, kind)
+    except Exception:  # a network that cannot be asked in this way is not accused
+        return
+    finally:
+        for hook in hooks:
+            hook.remove()
+    if outputs is None:
+        return
+    layer = last[0] if last and last[1] is outputs else f"a {kind}, or a function like it"
+    most = math.e / (math.e + outputs.shape[1] - 1)
+    text = {
+        "softmax": f"its outputs are probabilities and no logits. {owner} applies softmax itself; "
+        f"applied twice, no probability can exceed {most:.2f}, and training is slow.",
+        "sigmoid": f"its outputs lie between 0 and 1 and are no logits. {owner} applies softmax to "
+        f"them; so no probability can exceed {most:.2f}, and training is slow.",
+        "log_softmax": f"its outputs are logarithms of probabilities. {owner} applies log_softmax "
+        f"itself, so this one changes nothing and costs time.",
+    }[kind]
+    warnings.warn(
+        f"{type(network).__name__} ends in {layer}: {text} Leave it out; end in a linear layer.",
+        UserWarning,
+        stacklevel=2,
+    )
+
+
+@torch.no_grad()
+def _with_random_weights(network, X, kind):
+    """Return a network's outputs with some random weights, None if they are of another kind."""
+    network.eval()
+    for scale in range(1, STATES + 1):
+        weights = {name: torch.randn_like(p) * scale for name, p in network.named_parameters()}
+        outputs = functional_call(network, weights, (X.clone(),))
+        found = normalised_as(outputs)
+        if found != kind and (kind, found) != ("sigmoid", "softmax"):
+            return None
+    return outputs

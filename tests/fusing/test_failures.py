@@ -1,0 +1,178 @@
+"""Under `fused`, what fails fails alone, and an interrupt ends everything."""
+
+import _thread
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+from sklearn.base import BaseEstimator, ClassifierMixin, clone
+from sklearn.datasets import make_classification
+from sklearn.exceptions import FitFailedWarning
+from sklearn.linear_model import LogisticRegression
+from sklearn.model_selection import (
+    GridSearchCV,
+    cross_val_score,
+)
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import StandardScaler
+
+from helpers import TorchClassifier, fused
+from helpers.fusing import grouping
+from helpers.fusing.stack import Stack
+from tests.fusing import no_task_is_left
+
+X, y = make_classification(90, 6, n_informative=4, n_classes=3, random_state=0)
+CLASSIFIER = TorchClassifier(epochs=5, batch_size=16, random_state=0, module__hidden=4)
+PIPELINE = make_pipeline(StandardScaler(), CLASSIFIER)
+RATES = {"torchclassifier__lr": [0.001, 0.01, 0.05]}
+
+
+def test_a_diverging_candidate_fails_alone():
+    grid = {"lr": [0.01, 1e300], "optimizer": ["sgd"]}
+    search = GridSearchCV(CLASSIFIER, grid, cv=3, error_score=-1.0)
+    with fused() as run, pytest.warns(FitFailedWarning, match="Training diverged"):
+        search.fit(X, y)
+    assert run.batches == [6, 1]
+    with pytest.warns(FitFailedWarning, match="Training diverged"):
+        plain = clone(search).fit(X, y)
+    np.testing.assert_array_equal(
+        search.cv_results_["mean_test_score"], plain.cv_results_["mean_test_score"]
+    )
+    with fused(), pytest.raises(ValueError, match="Training diverged"):
+        clone(search).set_params(error_score="raise").fit(X, y)
+    assert no_task_is_left()
+
+
+def test_an_error_in_the_trainer_reaches_the_caller(monkeypatch):
+    def fail(*_):
+        raise RuntimeError("the trainer failed")
+
+    monkeypatch.setattr(Stack, "train_epoch", fail)
+    monkeypatch.setattr(grouping, "train_alone", fail)  # which comes after
+    with pytest.raises(RuntimeError, match="the trainer failed"), fused():
+        cross_val_score(PIPELINE, X, y, error_score="raise")
+    assert no_task_is_left()
+
+
+def _interrupt(stack):
+    raise KeyboardInterrupt
+
+
+@pytest.mark.parametrize("nested", [False, True])
+def test_keyboard_interrupt_ends_everything(monkeypatch, nested):
+    monkeypatch.setattr(Stack, "train_epoch", _interrupt)
+    search = GridSearchCV(PIPELINE, RATES)
+    with pytest.raises(KeyboardInterrupt), fused():
+        cross_val_score(search, X, y) if nested else search.fit(X, y)
+    assert no_task_is_left()
+    monkeypatch.undo()
+    with fused() as run:
+        search.fit(X, y)
+    assert run.batches == [15, 1]
+
+
+def test_a_search_after_an_interrupted_one_in_the_same_block(monkeypatch):
+    with fused() as run:
+        with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
+            patch.setattr(Stack, "train_epoch", _interrupt)
+            cross_val_score(GridSearchCV(PIPELINE, RATES), X, y)
+        run.batches.clear()
+        cross_val_score(PIPELINE, X, y)
+        assert run.batches == [5]
+    assert no_task_is_left()
+
+
+class Interrupting(LogisticRegression):
+    """The user presses Ctrl-C while it runs."""
+
+    def fit(self, X, y):
+        _thread.interrupt_main()
+        return super().fit(X, y)
+
+
+def test_keyboard_interrupt_within_a_task(ctrl_c):
+    grid = {"logisticregression": [LogisticRegression(), Interrupting(), PIPELINE[-1]]}
+    search = GridSearchCV(make_pipeline(StandardScaler(), LogisticRegression()), grid)
+    with pytest.raises(KeyboardInterrupt), fused():
+        cross_val_score(search, X, y)
+    assert no_task_is_left()
+
+
+class Failing(ClassifierMixin, BaseEstimator):
+    """Fails before, at or after the meeting, on every other fit."""
+
+    def __init__(self, when="before", random_state=0):
+        self.when, self.random_state = when, random_state
+
+    def fit(self, X, y):
+        fails = int(abs(X).sum() * 1e6) % 2
+        if fails and self.when == "before":
+            raise ValueError("before")
+        lr = 1e300 if fails and self.when == "at" else 0.01
+        self.clf_ = TorchClassifier(epochs=2, lr=lr, optimizer="sgd", random_state=0).fit(X, y)
+        self.classes_ = self.clf_.classes_
+        if fails and self.when == "after":
+            raise ValueError("after")
+        return self
+
+    def predict(self, X):
+        return self.clf_.predict(X)
+
+
+DEADLOCK = """
+import threading, warnings
+from contextlib import nullcontext
+from itertools import product
+from sklearn.model_selection import GridSearchCV, cross_val_score
+from helpers import fused
+from tests.fusing.test_failures import Failing, X, y
+warnings.simplefilter("ignore")
+seen = set()
+scoring = {1: "accuracy", 2: lambda *_: 0.5, 3: lambda *_: 0.5}
+for when, depth, error_score in product(("before", "at", "after"), (1, 2, 3), (0.0, "raise")):
+    options = {"cv": 2, "error_score": error_score, "refit": False, "scoring": "accuracy"}
+    estimator = Failing(when)
+    if depth > 1:
+        estimator = GridSearchCV(estimator, {"random_state": [0, 1]}, **options)
+    if depth > 2:
+        options["scoring"] = scoring[depth]
+        estimator = GridSearchCV(estimator, {"cv": [2, 3]}, **options)
+    outcomes = []
+    for block in (fused, nullcontext):
+        try:
+            with block():
+                cross_val_score(
+                    estimator, X, y, cv=4, error_score=error_score, scoring=scoring[depth]
+                )
+            outcomes.append("scores")
+        except ValueError as error:
+            outcomes.append("error")
+    assert outcomes[0] == outcomes[1], (when, depth, error_score, outcomes)
+    seen.update(outcomes)
+    assert threading.active_count() == 1
+assert seen == {"scores", "error"}, seen
+print("no deadlock")
+"""
+
+
+def test_no_deadlock_whoever_raises():
+    command = [sys.executable, "-c", DEADLOCK]
+    run = subprocess.run(command, capture_output=True, text=True, timeout=1200)
+    assert run.stdout.strip() == "no deadlock", run.stderr
+
+
+def test_a_batch_too_large_is_split(monkeypatch):
+    init = Stack.__init__
+
+    def fail(self, slots, sets):
+        if len(slots) > 3:
+            raise MemoryError
+        init(self, slots, sets)
+
+    monkeypatch.setattr(Stack, "__init__", fail)
+    plain = cross_val_score(PIPELINE, X, y)
+    with fused() as run, pytest.warns(UserWarning, match="5 networks do not fit"):
+        together = cross_val_score(PIPELINE, X, y)
+    assert run.batches == [2, 3]
+    np.testing.assert_array_equal(plain, together)

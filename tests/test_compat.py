@@ -1,0 +1,104 @@
+"""Private names of other libraries stand in `helpers/_compat.py`, and all of them are there."""
+
+import ast
+import importlib
+from numbers import Integral
+from pathlib import Path
+
+import ipywidgets  # noqa: F401  (looked up by its name)
+import pytest
+import sklearn.callback  # noqa: F401
+import torch
+
+from helpers import _compat
+
+ROOT = Path(_compat.__file__).parent
+MODULES = sorted(ROOT.rglob("*.py"))
+# Documented: sys._getframe, _abc_impl, the names of a recurrent layer's weights
+# (weight_ih_l0_reverse) and those of a compiled network (_orig_mod). The hooks of all modules are
+# written as "_global" and the name of the hook; _init_flat_weights, which is listed, makes two.
+PUBLIC = {"_getframe", "_abc_impl", "_l", "_reverse", "_orig_mod", "_global"} | {
+    *("_flat_weights", "_flat_weight_refs"),
+}
+
+
+def owner_of(name):
+    """Return what a dotted name stands for; a name in () is called."""
+    module, *attributes = name.removesuffix("()").split(".")
+    found = importlib.import_module(module)
+    for attribute in attributes:
+        found = getattr(found, attribute)
+    return found() if name.endswith("()") else found
+
+
+@pytest.mark.parametrize("name", [name for name in _compat.__all__ if name != "ATTRIBUTES"])
+def test_a_private_name_can_be_imported(name):
+    assert callable(getattr(_compat, name))
+
+
+@pytest.mark.parametrize(
+    "owner, name", [(owner, name) for owner, names in _compat.ATTRIBUTES.items() for name in names]
+)
+def test_a_private_attribute_is_there(owner, name):
+    found = owner_of(owner)
+    assert hasattr(found, name) or name in found.__annotations__  # which instances alone have
+
+
+def test_what_the_names_do():
+    assert _compat._num_samples([1, 2]) == 2
+    assert _compat._safe_indexing([3, 4, 5], [0, 2]) == [3, 5]
+    assert _compat._check_sample_weight(None, [[1], [2]]).tolist() == [1, 1]
+    assert _compat.is_lazy(torch.nn.LazyLinear(2).weight)
+    assert not _compat.is_lazy(torch.nn.Linear(2, 2).weight)
+    backend = object()
+    assert _compat.FallbackToBackend(backend).backend is backend
+    assert _compat.StrOptions({"a"}).is_satisfied_by("a")
+    assert not _compat.Interval(Integral, 0, 1, closed="both").is_satisfied_by(2)
+
+
+def is_private(name):
+    return name.startswith("_") and not name.endswith("__")
+
+
+def own_names():
+    """Return the private names that `helpers` itself defines: they are no business of others."""
+    names = set()
+    for module in MODULES:
+        for node in ast.walk(ast.parse(module.read_text())):
+            if isinstance(node, ast.FunctionDef | ast.ClassDef):
+                names.add(node.name)
+            elif isinstance(node, ast.Attribute | ast.Name) and isinstance(node.ctx, ast.Store):
+                names.add(getattr(node, "attr", None) or getattr(node, "id", None))
+    return names
+
+
+def private_names_used(module):
+    """Return the private names in a module: those it imports, its attributes, its strings."""
+    used = set()
+    for node in ast.walk(ast.parse(module.read_text())):
+        if isinstance(node, ast.Import | ast.ImportFrom):
+            path = (getattr(node, "module", None) or "").split(".")
+            names = path + [part for alias in node.names for part in alias.name.split(".")]
+            used |= set(names) if "helpers" not in path else set()
+        elif isinstance(node, ast.Attribute):
+            used.add(node.attr)
+        elif isinstance(node, ast.Constant) and isinstance(node.value, str):
+            used |= {node.value} if node.value.isidentifier() else set()
+    return {name for name in used if is_private(name)}
+
+
+@pytest.mark.parametrize("module", MODULES, ids=lambda module: str(module.relative_to(ROOT)))
+def test_no_other_private_name_is_used(module):
+    if module.name == "_compat.py":
+        return
+    known = {name for names in _compat.ATTRIBUTES.values() for name in names}
+    assert private_names_used(module) - own_names() - known - PUBLIC == set()
+
+
+def test_a_private_name_would_be_seen(tmp_path):
+    module = tmp_path / "module.py"
+    module.write_text(
+        "from sklearn.utils._x import y\nimport torch._dynamo\nnet._own_hooks\n"
+        "getattr(net, '_other_hooks')\nfrom helpers._compat import _num_samples\n"
+    )
+    assert private_names_used(module) == {"_x", "_dynamo", "_own_hooks", "_other_hooks"}

@@ -1,0 +1,170 @@
+"""Limits of time: the processor's clock counts, and a busy machine costs nobody a point."""
+
+import json
+import os
+import re
+import shutil
+import signal
+import subprocess
+import sys
+import threading
+from dataclasses import replace
+from types import SimpleNamespace
+
+import nbformat
+import pytest
+
+from tests import classroom
+from tests.classroom import answered, cell, grader, right, write
+
+# isort: split
+from grading import one, watch
+
+pytestmark = pytest.mark.timeout(classroom.HANG)
+
+LOOP = "while True: pass"
+BURN = "import time\nend = time.process_time() + {}\nwhile time.process_time() < end: pass\n"
+
+
+def watched(code, limits):
+    """Watch Python while it runs some code; return the watch, what it said and the exit code."""
+    process = subprocess.Popen(
+        [sys.executable, "-c", code], start_new_session=True, stderr=subprocess.DEVNULL
+    )
+    try:
+        watcher = watch.Watch(process.pid, limits)
+        with watcher.over_a_cell() as said:
+            process.wait()
+    finally:
+        if process.poll() is None:
+            os.killpg(process.pid, signal.SIGKILL)
+    return watcher, said, process.returncode
+
+
+@pytest.mark.parametrize(
+    "code, limit",
+    [
+        (LOOP, "limit of processor time (1 s for a cell)"),
+        (
+            f"import subprocess, sys\nsubprocess.run([sys.executable, '-c', {LOOP!r}])",
+            "limit of processor time (1 s for a cell)",
+        ),
+        ("import time\ntime.sleep(10**6)", "limit of waiting (2 s without computing)"),
+    ],
+    ids=["a loop", "a child that loops", "a sleeper"],
+)
+def test_a_cell_is_interrupted_once_it_meets_a_limit(code, limit, ctrl_c):
+    watcher, said, _ = watched(code, watch.Limits(1))
+    assert said == [f"met the {limit}"] and not watcher.ended
+
+
+def test_what_ends_within_its_limits_is_left_alone():
+    assert watched(BURN.format(1), watch.Limits(100))[1:] == ([], 0)
+
+
+def test_what_does_not_heed_an_interrupt_is_killed(monkeypatch):
+    monkeypatch.setattr(watch, "PATIENCE", 0.5)
+    deaf = f"import signal\nsignal.signal(signal.SIGINT, signal.SIG_IGN)\n{LOOP}"
+    watcher, said, code = watched(deaf, watch.Limits(1))
+    assert len(said) == 1 and watcher.ended == watch.DEAF and code == -9
+
+
+def test_a_notebook_that_has_used_up_its_time_is_killed():
+    limits = SimpleNamespace(cell=classroom.HANG, waiting=classroom.HANG, notebook=1)
+    watcher, said, code = watched(LOOP, limits)
+    assert not said and code == -9
+    assert watcher.ended.startswith("The notebook has used 1 s of processor time")
+
+
+@pytest.mark.parametrize(
+    "used, free, expected",
+    [(10, 0, False), (5.1, 0, False), (2, 0, True), (0, 0, True), (0, 8, False), (2, 4, False)],
+)
+def test_held_up_is_what_could_not_have_half_a_processor(used, free, expected):
+    start = watch.Reading(now=100.0, used=50.0, free=500.0, waiting=False)
+    assert watch.shared(start, watch.Reading(110.0, 50 + used, 500 + free, False)) == expected
+
+
+def test_what_was_held_up_is_run_again_when_nobody_else_is(tmp_path, monkeypatch):
+    task = one.Task(tmp_path, "double", "", [], [], watch.Limits(30), None, 2048, False)
+    tasks = [(replace(task, student=student), "digest") for student in ("a", "b", "c", "d")]
+    held_up, running, calls = threading.Event(), [], []
+
+    def guard(task, digest):
+        calls.append(task.student)
+        running.append(task.student)
+        if task.before:
+            assert running == [task.student]
+            saved = json.loads(grader.record(tmp_path, "double", task.student).read_text())
+            assert not saved["final"]  # an interrupted run would try again
+        elif task.student != "a":
+            held_up.wait()
+        running.remove(task.student)
+        outcome = one.Outcome(task.student, digest, graded=True, remarks=[task.before])
+        if task.student == "a" and not task.before:
+            outcome.held_up = True
+            held_up.set()
+        if task.student == "b" and not task.before:
+            outcome.graded = outcome.final = False
+        return outcome
+
+    monkeypatch.setattr(grader, "guard", guard)
+    outcomes = {outcome.student: outcome for outcome in grader.run_all(tasks, jobs=4)}
+    assert sorted(calls[:4]) == ["a", "b", "c", "d"] and sorted(calls[4:]) == ["a", "b"]
+    assert "was run again, alone" in outcomes["a"].remarks[0]
+    assert outcomes["a"].remarks[0].startswith("It met a limit while other programs")
+    assert outcomes["b"].remarks[0].startswith("The grader itself failed")
+    for student in "abcd":
+        saved = json.loads(grader.record(tmp_path, "double", student).read_text())
+        assert saved["final"] and saved["graded"]
+
+
+@pytest.fixture
+def course(tmp_path):
+    """A course whose solution uses half a second of processor time."""
+    source = classroom.small_source()
+    cell(source, "setup").source += "\n" + BURN.format(0.5)
+    write(tmp_path / "course" / "source" / "double" / "double.ipynb", source)
+    shutil.copy(classroom.ASSIGNMENTS / "nbgrader_config.py", tmp_path / "course")
+    return tmp_path / "course"
+
+
+def test_the_limit_is_some_times_what_the_solution_takes(course, monkeypatch):
+    monkeypatch.setattr(watch, "AT_LEAST", 1)
+    assert one.release(course, "double")["success"]
+    release = nbformat.read(course / "release" / "double" / "double.ipynb", as_version=4)
+    slow = BURN.format(1.5) + "def double(x):\n    return 2 * x"
+    write(course.parent / "in" / "anna.ipynb", answered(right(release), double=slow))
+    done = classroom.grade_here(course.parent / "in", "double", course)
+    assert done.returncode == 0, done.stdout + done.stderr
+    limit = int(re.search(r"a cell may use (\d+) s", done.stdout)[1])
+    assert limit >= watch.TIMES / 2
+    report = (course / "report_double.md").read_text()
+    assert f"Limits of time: {limit} s of processor time for a cell" in report
+    outcome = json.loads(grader.record(course, "double", "anna").read_text())
+    assert outcome["remarks"] == [] and outcome["processor"] >= 2
+
+
+def test_a_limit_set_by_hand_is_the_limit(tmp_path, monkeypatch):
+    monkeypatch.setattr(grader, "rehearse", lambda task: 100.0)
+    monkeypatch.setattr(grader, "release", lambda course, assignment: None)
+    task = one.Task(tmp_path, "double", "", [], [], watch.Limits(7), 7, 2048, False)
+    assert grader.prepare(task, "source", needed=True) == watch.Limits(7)
+    assert grader.prepare(replace(task, asked=None), "source", needed=True) == watch.Limits(600)
+
+
+def test_a_second_try_says_that_it_is_one(course):
+    assert one.release(course, "double")["success"]
+    task = one.Task(course, "double", "anna", [], [], watch.Limits(30), None, 2048, False, "Again.")
+    with classroom.as_a_command():
+        outcome = grader.guard(task, "digest")
+    assert outcome.remarks == ["Again."] and "No notebook was handed in" in outcome.reason
+
+
+def test_make_passes_the_limit_on():
+    command = ["make", "-n", "-o", ".venv/stamp", "grade", "FROM=in", "ASSIGNMENT=01_split"]
+    for more, expected in ([], False), (["SECONDS=60"], True):
+        done = subprocess.run(
+            command + more, cwd=classroom.ROOT, capture_output=True, text=True, check=True
+        )
+        assert ('01_split" --seconds "60"' in done.stdout) == expected
