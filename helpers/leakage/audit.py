@@ -2,6 +2,8 @@
 
 import numpy as np
 
+from helpers.leakage.alike import alike_rows
+from helpers.leakage.answers import same_answer
 from helpers.leakage.estimators import carry_over, purity, refit
 from helpers.leakage.features import too_good_feature
 from helpers.leakage.finding import Finding, Report
@@ -88,7 +90,9 @@ def audit(
         "carried_weights": lambda: carried_weights(estimator, X, y, **inner),
         "carry_over": lambda: carry_over(estimator, X, y, cv=folds, **inner),
         "batch_mates": lambda: batch_mates(estimator, X, y, **inner),
+        "same_answer": lambda: same_answer(estimator, X, y, **inner),
         "shared_rows": lambda: shared_rows(X, cv=folds, **seed),
+        "alike_rows": lambda: alike_rows(X, y, cv=folds, task=task, **seed),
         "shared_groups": lambda: shared_groups(X, groups=groups, cv=folds),
         "time_order": lambda: time_order(X, time=time, cv=folds, horizon=horizon, window=window),
         "shift": lambda: shift(X, cv=folds, **seed),

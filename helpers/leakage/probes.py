@@ -10,7 +10,6 @@ from sklearn.base import clone
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.utils.metadata_routing import get_routing_for_object
 
-from helpers.leakage.outside import networks_in
 from helpers.tensors import seeded_globally
 
 N_REPEATS = 6  # on each side, where chance is to be told from a leak
@@ -59,19 +58,27 @@ def without_training(estimator, X, y, seed, groups=None):
         names = [n for n in estimator.get_params() if n.split("__")[-1] in endings]
         untrained = dict.fromkeys(names, value)
         try:
-            subject = seeded_clone(estimator, seed).set_params(**untrained)
-            fit_seeded(subject, X, y, seed, groups).score(X, y)
+            told = [_predictions_after(estimator, untrained, X, y, seed, groups)]
+            others = np.random.RandomState(seed).permutation(y)
+            told.append(_predictions_after(estimator, untrained, X, others, seed, groups))
         except Exception:
             continue  # an estimator may insist on a positive number, or on being trained
-        if names:
+        # Some take a first step in any case: then other labels lead to other predictions.
+        if names and distance(*told) < 1e-6:
             return untrained
     return None
 
 
-def reinitialise(estimator, seed):
-    """Draw new first weights for every network that the estimator holds, given or built."""
+def _predictions_after(estimator, params, X, y, seed, groups):
+    subject = seeded_clone(estimator, seed).set_params(**params)
+    fit_seeded(subject, X, y, seed, groups).score(X, y)
+    return predictions_of(subject, X)
+
+
+def reinitialise(networks, seed):
+    """Draw new first weights for every network."""
     with global_seed(seed):
-        for network in networks_in(estimator):
+        for network in networks:
             for layer in network.modules():
                 if hasattr(layer, "reset_parameters"):
                     layer.reset_parameters()

@@ -37,6 +37,30 @@ def as_codes(X):
     return np.column_stack([_codes_of(column) for column in columns])
 
 
+def number_of_its_own(column):
+    """Say whether a column numbers the rows: whole numbers or even steps, no two alike."""
+    values = np.unique(column)  # sorted
+    if len(values) < len(column) or len(values) < 3 or np.isnan(values).any():
+        return False
+    steps = np.diff(values)
+    is_even = np.allclose(steps, steps[0], rtol=1e-6)
+    return is_even or bool((values == np.round(values)).all())
+
+
+def spread_out(table, rng):
+    """Return a table in which columns of few values are spread out over the gaps between them.
+
+    Distances in a coarse table are a few numbers only, which would stand out among all others.
+    """
+    table = table.copy()
+    for column in table.T:
+        values = np.unique(column)
+        if 1 < len(values) < len(column) / 2:
+            width = (values[-1] - values[0]) / (len(values) - 1)
+            column += width * rng.uniform(-0.5, 0.5, size=len(column))
+    return table
+
+
 def names_of(X):
     """Return what to call each column of `as_codes`: its number and, where it has one, its name."""
     if hasattr(X, "columns"):
@@ -92,10 +116,12 @@ def _codes_of(column):
         return values.astype(float)
     if values.dtype.kind in "mM":
         return np.where(np.isnat(values), np.nan, values.astype("int64").astype(float))
-    numbers, codes = {}, np.empty(len(values))
-    values = values.tolist()
+    codes, values = np.empty(len(values)), values.tolist()
     if all(is_gap(v) or isinstance(v, int | float | np.number) for v in values):
         return np.array([np.nan if is_gap(v) else float(v) for v in values])
+    # Texts in their own order: in that of the rows, names would number them.
+    texts = sorted({value for value in values if isinstance(value, str)})
+    numbers = {text: number for number, text in enumerate(texts)}
     for row, value in enumerate(values):
         key = value if isinstance(value, str) else _key_of(value)
         codes[row] = np.nan if is_gap(value) else numbers.setdefault(key, len(numbers))
