@@ -20,7 +20,7 @@ def test_a_proxy_of_whole_numbers_is_seen_as_one_of_fractions():
     for y in (price, price + 0.01, price.astype(float)):
         leaks = audit(Ridge(), with_invoice, y).leaks
         assert [finding.name for finding in leaks] == ["too_good_feature"]
-        assert "Feature 4 alone scores 0.98" in leaks[0].evidence
+        assert "Column 4 alone scores 1.00" in leaks[0].evidence
     assert not audit(Ridge(), measured, price).leaks
 
 
