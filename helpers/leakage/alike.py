@@ -6,11 +6,12 @@ from sklearn.preprocessing import StandardScaler
 
 from helpers.leakage.finding import Finding
 from helpers.leakage.inputs import column_of, folds_of, has_classes
-from helpers.leakage.nearness import labels_owe, overlapping, told_by_neighbours
+from helpers.leakage.nearness import MOVED_ON, labels_owe, overlapping, told_by_neighbours
 from helpers.leakage.tables import as_numbers, has_texts, number_of_its_own, spread_out
 
 MOST_ROWS = 1000  # whose neighbours are looked for
 N_NEIGHBOURS = 15
+ONE_UNIT = 10  # times the median spread: columns that spread more are in other units
 LARGEST = 30.0  # that one gap may count, so that a single pair of copies is no pattern
 NEAR = 7.0  # a gap that one neighbour in 1,000 has by chance
 ADVICE = (
@@ -92,9 +93,16 @@ def alike_rows(X, y=None, *, cv=5, groups=None, task=None, random_state=0):
             "as long as a window."
         )
         return Finding(name, True, evidence)
+    if share >= MOVED_ON and not mixed:
+        evidence = f"{share:.0%} of consecutive rows are windows of one series; few are mixed."
+        return Finding(name, False, evidence)
     rng = np.random.RandomState(random_state)
     table = spread_out(table, rng)
-    looks = [_look(rows, folds, rng) for rows in (table, StandardScaler().fit_transform(table))]
+    tables = [StandardScaler().fit_transform(table)]
+    spread = table.std(axis=0)
+    if spread.max() <= ONE_UNIT * np.median(spread):  # as pixels, whose edges would else count most
+        tables.append(table)
+    looks = [_look(rows, folds, rng) for rows in tables]
     peak, k, limit, near, dealt = max(looks, key=lambda look: look[0] / look[2])
     evidence = (
         f"The gap after the nearest {k} of a row's neighbours is {peak:.1f} times as large as "
