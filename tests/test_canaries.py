@@ -23,11 +23,14 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
 from helpers import (
+    Finding,
+    Report,
     TorchClassifier,
     audit,
     batch_mates,
     blind_test,
     carry_over,
+    leakage,
     null_labels,
     refit,
     shared_groups,
@@ -154,36 +157,73 @@ def test_shift_takes_large_and_small_tables():
 def test_too_good_feature_names_the_column():
     proxy = np.where(y == 1, 1.0, 0.0) + np.random.RandomState(0).normal(scale=0.2, size=100)
     finding = too_good_feature(np.column_stack([X, proxy]), y)
-    assert finding.leaked and "Feature 10 alone" in finding.evidence
+    assert finding.leaked and "Column 10 alone scores" in finding.evidence
     assert not too_good_feature(X, y).leaked
     assert not too_good_feature(*load_breast_cancer(return_X_y=True)).leaked
 
 
 @pytest.mark.filterwarnings("error")
 def test_too_good_feature_takes_values_gaps_categories_and_constant_columns():
-    target = X[:, 0] + X[:, 1]
-    assert not too_good_feature(X, target).leaked
-    assert too_good_feature(np.column_stack([X[:, 2:], target]), target).leaked
+    target = X[:, 0] + X[:, 1] + 0.3 * X[:, 2]
+    assert not too_good_feature(X[:, :2], target).leaked
+    assert too_good_feature(np.column_stack([X[:, 3:], target]), target).leaked
     frame = pd.DataFrame(
         {"place": list("ab") * 50, "one": 1.0, "gap": [np.nan, 1.0, 2.0, 3.0] * 25}
     )
     assert not too_good_feature(frame, y).leaked
-    assert "Not applicable" in too_good_feature(X[:, :1], y).evidence
+    assert too_good_feature(X[:, :1], y).leaked is None
 
 
 # Audit ------------------------------------------------------------------------------------------
 
 
-def test_audit_runs_what_applies():
+CANARIES = [name for name in leakage.__all__ if name not in ("Finding", "Report", "audit")]
+
+
+def test_audit_lists_every_canary_and_says_which_did_not_look():
     clf = LogisticRegression()
-    alone = ["purity", "refit", "carried_weights", "carry_over", "batch_mates", "shared_rows"]
-    names = [finding.name for finding in audit(clf, X, y)]
-    assert names == [*alone, "shift", "too_good_feature"]
+    report = audit(clf, X, y)
+    assert sorted(finding.name for finding in report) == sorted(CANARIES)
+    procedures = ["null_labels", "blind_test"]
+    names = [finding.name for finding in report.not_looked_at]
+    assert names == ["carried_weights", "shared_groups", "time_order", *procedures]
     groups = np.repeat(np.arange(20), 5)
     report = audit(clf, X, y, cv=SHUFFLED, groups=groups, time=np.arange(100))
-    names = [finding.name for finding in report]
-    assert names == [*alone, "shared_groups", "time_order", "too_good_feature"]
+    names = [finding.name for finding in report.not_looked_at]
+    assert names == ["carried_weights", "shift", *procedures]
     assert [finding.name for finding in report.leaks] == ["shared_groups", "time_order"]
+
+
+def test_a_canary_that_cannot_look_does_not_stop_the_others():
+    class Broken(LogisticRegression):
+        def predict(self, X):
+            raise RuntimeError("no predictions\n  today")
+
+    report = audit(Broken(), X, y)
+    finding = report[3]
+    assert finding.name == "carry_over" and finding.leaked is None
+    assert finding.evidence == "It stopped with RuntimeError: no predictions today"
+    assert [f.name for f in report if f.leaked is False] == [
+        *("purity", "refit", "batch_mates", "same_answer"),
+        *("shared_rows", "alike_rows", "shift", "too_good_feature"),
+    ]
+
+    class Interrupted(LogisticRegression):
+        def fit(self, X, y):
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        audit(Interrupted(), X, y)
+
+
+def test_not_looked_at_is_not_mistaken_for_none_seen():
+    leak, none, not_looked = (Finding("purity", leaked, "So.") for leaked in (True, False, None))
+    assert [f.leaked is False for f in (leak, none, not_looked)] == [False, True, False]
+    report = Report([leak, none, not_looked])
+    assert report.leaks == [leak] and report.not_looked_at == [not_looked]
+    for finding, answer in zip(report, ("LEAK", "none seen", "not looked at"), strict=True):
+        assert str(finding) == f"purity: {answer}. So."
+        assert answer in repr(report) and answer in report._repr_html_()
 
 
 def test_audit_changes_nothing():
@@ -221,6 +261,10 @@ def test_no_torch_where_the_estimator_has_none():
 BAD = {
     "short groups": (lambda: shared_groups(X, groups=[1, 2], cv=5), r"groups .*100 rows.*\(2,\)"),
     "no groups": (lambda: shared_groups(X, groups=None), r"groups must hold one value"),
+    "short time for audit": (
+        lambda: audit(LogisticRegression(), X, y, time=np.arange(99)),
+        "time must hold one value for each of the 100 rows; it holds 99",
+    ),
     "short time": (lambda: time_order(X, time=np.arange(99)), r"time .*100 rows.*\(99,\)"),
     "short y": (lambda: audit(LogisticRegression(), X, y[:50]), r"y .*100 rows.*\(50,\)"),
     "one pair": (

@@ -152,6 +152,9 @@ HONEST = {
 }
 
 
+NO_NETWORK = {"logistic regression", "neighbours", "forest", "MLPClassifier"}
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("canary", CANARIES)
 @pytest.mark.parametrize("name", LEAKY)
@@ -159,7 +162,7 @@ HONEST = {
 def test_leaky(name, canary):
     make, X, seen_by = LEAKY[name]
     finding = CANARIES[canary](make(), X, y)
-    assert finding.leaked == (canary in seen_by), str(finding)
+    assert bool(finding.leaked) == (canary in seen_by), str(finding)
 
 
 @pytest.mark.parametrize("canary", CANARIES)
@@ -168,7 +171,7 @@ def test_leaky(name, canary):
 def test_honest(name, canary):
     estimator, X = HONEST[name]
     finding = CANARIES[canary](estimator, X, y)
-    assert finding.leaked is False, str(finding)
+    assert finding.leaked is (None if canary == "carried" and name in NO_NETWORK else False)
 
 
 @pytest.mark.slow
@@ -201,4 +204,5 @@ def test_noise_that_no_seed_controls_is_not_memory():
 def test_finding_says_what_was_seen():
     finding = carried_weights(naive().fit(X, y), X, y)
     assert str(finding).startswith("carried_weights: LEAK. After 0 epochs a clone scores ")
-    assert "Not applicable" in carried_weights(KNeighborsClassifier(), X, y).evidence
+    finding = carried_weights(KNeighborsClassifier(), X, y)
+    assert str(finding).startswith("carried_weights: not looked at. It needs a number of epochs")

@@ -1,34 +1,51 @@
-"""All canaries that apply, in one call."""
+"""All canaries in one call."""
 
-from helpers.leakage.estimators import batch_mates, carry_over, purity, refit
+import numpy as np
+
+from helpers.leakage.alike import alike_rows
+from helpers.leakage.answers import same_answer
+from helpers.leakage.estimators import carry_over, purity, refit
 from helpers.leakage.features import too_good_feature
-from helpers.leakage.finding import Report
-from helpers.leakage.splits import folds_of, shared_groups, shared_rows, shift, time_order
+from helpers.leakage.finding import Finding, Report
+from helpers.leakage.inputs import check_length, folds_of, task_of
+from helpers.leakage.mates import batch_mates
+from helpers.leakage.splits import shared_groups, shared_rows, time_order
+from helpers.leakage.told_apart import shift
 from helpers.leakage.weights import carried_weights
 
 
-def audit(estimator, X, y, *, cv=5, groups=None, time=None, random_state=0):
-    """Run every canary that applies to an estimator, its data and its split.
+def audit(
+    estimator, X, y, *, cv=5, groups=None, time=None, horizon=None, window=None, random_state=0
+):
+    """Ask every canary about an estimator, its data and its split.
 
     Parameters
     ----------
     estimator : estimator
-        Any scikit-learn estimator or Pipeline, fitted or not; it stays as it is.
-    X : array-like of shape (n_rows, n_features)
+        Any scikit-learn estimator or Pipeline, fitted or not; it stays as it is. It says what the
+        task is.
+    X : array-like of shape (n_rows, ...)
+        A table, images, sequences, or a list of texts.
     y : array-like of shape (n_rows,)
     cv : int, splitter or list of (train, test), default=5
-        The split that you evaluate with. For one split, ``[(train, test)]``.
+        The split that you evaluate with. For one split, ``[(train, test)]``. A number means what
+        it means to `cross_val_score`: stratified folds for a classifier.
     groups : array-like of shape (n_rows,), optional
-        Whose row it is; adds `shared_groups`, and is handed to `cv`.
+        Whose row it is, for `shared_groups`; it is handed to `cv`, and to a search within the
+        estimator that splits by groups.
     time : array-like of shape (n_rows,), optional
-        When each row was recorded; adds `time_order`. With `groups` or `time` the test rows
-        differ from the training rows on purpose, and `shift` is left out.
+        When each row was recorded, for `time_order`. With `groups` or `time` the test rows
+        differ from the training rows on purpose, and `shift` does not look.
+    horizon, window : number or timedelta, optional
+        How long after a row its label is known, and how far back its features look, for
+        `time_order`.
     random_state : int, default=0
 
     Returns
     -------
     Report
-        A list of `Finding` that is shown as a table.
+        A list of `Finding`, one for each canary, that is shown as a table. A canary that cannot
+        look says why, or what it needs; it does not stop the others.
 
     Raises
     ------
@@ -47,27 +64,52 @@ def audit(estimator, X, y, *, cv=5, groups=None, time=None, random_state=0):
     >>> from helpers import audit
     >>> X, y = load_iris(return_X_y=True)
     >>> report = audit(DecisionTreeClassifier(max_depth=3), X, y)
-    >>> [finding.name for finding in report]  # doctest: +NORMALIZE_WHITESPACE
-    ['purity', 'refit', 'carried_weights', 'carry_over', 'batch_mates', 'shared_rows', 'shift',
-     'too_good_feature']
+    >>> report.leaks
+    []
+    >>> [finding.name for finding in report.not_looked_at]
+    ['carried_weights', 'shared_groups', 'time_order', 'null_labels', 'blind_test']
     """
-    folds = folds_of(cv, X, y, groups)
+    task = task_of(estimator)
+    folds = folds_of(cv, X, y, groups, task or "regression")  # as cross_val_score would
+    check_length("time", time, X)
     seed = {"random_state": random_state}
-    on_splits = [shared_rows(X, y, cv=folds, **seed)]
-    if groups is not None:
-        on_splits.append(shared_groups(X, y, groups=groups, cv=folds))
-    if time is not None:
-        on_splits.append(time_order(X, y, time=time, cv=folds))
-    if groups is None and time is None:
-        on_splits.append(shift(X, y, cv=folds, **seed))
+    # What a search inside the estimator may split by; two names a row are for shared_groups alone.
+    inner = {"groups": groups if np.ndim(groups) == 1 else None} | seed
+    needs = {}
+    if groups is None:
+        needs["shared_groups"] = "Hand over groups: whose row it is."
+    if time is None:
+        needs["time_order"] = "Hand over time: when each row was recorded."
+    if groups is not None or time is not None:
+        needs["shift"] = "With groups or time, test rows look other than training rows on purpose."
+    for name in ("null_labels", "blind_test"):
+        needs[name] = f"Write the whole procedure as a function, for {name}(procedure, X, y)."
+    looks = {
+        "purity": lambda: purity(estimator, X, y, **inner),
+        "refit": lambda: refit(estimator, X, y, **inner),
+        "carried_weights": lambda: carried_weights(estimator, X, y, **inner),
+        "carry_over": lambda: carry_over(estimator, X, y, cv=folds, **inner),
+        "batch_mates": lambda: batch_mates(estimator, X, y, **inner),
+        "same_answer": lambda: same_answer(estimator, X, y, **inner),
+        "shared_rows": lambda: shared_rows(X, cv=folds, **seed),
+        "alike_rows": lambda: alike_rows(X, y, cv=folds, task=task, **seed),
+        "shared_groups": lambda: shared_groups(X, groups=groups, cv=folds),
+        "time_order": lambda: time_order(X, time=time, cv=folds, horizon=horizon, window=window),
+        "shift": lambda: shift(X, cv=folds, **seed),
+        "too_good_feature": lambda: too_good_feature(X, y, task=task, **seed),
+        "null_labels": None,
+        "blind_test": None,
+    }
     return Report(
-        [
-            purity(estimator, X, y, **seed),
-            refit(estimator, X, y, **seed),
-            carried_weights(estimator, X, y, **seed),
-            carry_over(estimator, X, y, cv=folds, **seed),
-            batch_mates(estimator, X, y, **seed),
-            *on_splits,
-            too_good_feature(X, y, **seed),
-        ]
+        Finding(name, None, needs[name]) if name in needs else _looked(name, look)
+        for name, look in looks.items()
     )
+
+
+def _looked(name, look):
+    """Return what a canary saw, or the error that kept it from looking."""
+    try:
+        return look()
+    except Exception as error:
+        reason = " ".join(str(error).split())
+        return Finding(name, None, f"It stopped with {type(error).__name__}: {reason:.200}")

@@ -5,14 +5,11 @@ from contextlib import contextmanager
 
 import numpy as np
 from scipy import stats
+from sklearn import config_context
 from sklearn.base import clone
 from sklearn.exceptions import ConvergenceWarning
-from sklearn.impute import SimpleImputer
-from sklearn.model_selection import check_cv
-from sklearn.preprocessing import OrdinalEncoder
-from sklearn.utils.multiclass import type_of_target
+from sklearn.utils.metadata_routing import get_routing_for_object
 
-from helpers._compat import _num_samples
 from helpers.tensors import seeded_globally
 
 N_REPEATS = 6  # on each side, where chance is to be told from a leak
@@ -34,10 +31,18 @@ def global_seed(seed):
         np.random.set_state(numpy_state)
 
 
-def fit_seeded(estimator, X, y, seed):
+def fit_seeded(estimator, X, y, seed, groups=None):
+    """Fit under a seed; a search that splits by groups gets them, wherever it is in a Pipeline."""
     with global_seed(seed), warnings.catch_warnings():
         warnings.simplefilter("ignore", ConvergenceWarning)
-        return estimator.fit(X, y)
+        if groups is None or not _takes_groups(estimator):
+            return estimator.fit(X, y)
+        with config_context(enable_metadata_routing=True):
+            return estimator.fit(X, y, groups=groups)
+
+
+def _takes_groups(estimator):
+    return "groups" in get_routing_for_object(estimator).consumes("fit", {"groups"})
 
 
 def seeded_clone(estimator, seed):
@@ -47,42 +52,36 @@ def seeded_clone(estimator, seed):
     return subject.set_params(**dict.fromkeys(names, seed))
 
 
-def without_training(estimator, X, y, seed):
+def without_training(estimator, X, y, seed, groups=None):
     """Return the parameters under which `fit` learns nothing, or None."""
     for endings, value in ((EPOCH_NAMES, 0), (RATE_NAMES, 0.0)):
         names = [n for n in estimator.get_params() if n.split("__")[-1] in endings]
         untrained = dict.fromkeys(names, value)
         try:
-            fit_seeded(seeded_clone(estimator, seed).set_params(**untrained), X, y, seed).score(
-                X, y
-            )
+            told = [_predictions_after(estimator, untrained, X, y, seed, groups)]
+            others = np.random.RandomState(seed).permutation(y)
+            told.append(_predictions_after(estimator, untrained, X, others, seed, groups))
         except Exception:
             continue  # an estimator may insist on a positive number, or on being trained
-        if names:
+        # Some take a first step in any case: then other labels lead to other predictions.
+        if names and distance(*told) < 1e-6:
             return untrained
     return None
 
 
-def reinitialise(estimator, seed):
-    """Draw new first weights for every network that the estimator holds, given or built."""
+def _predictions_after(estimator, params, X, y, seed, groups):
+    subject = seeded_clone(estimator, seed).set_params(**params)
+    fit_seeded(subject, X, y, seed, groups).score(X, y)
+    return predictions_of(subject, X)
+
+
+def reinitialise(networks, seed):
+    """Draw new first weights for every network."""
     with global_seed(seed):
-        for network in networks_in(estimator):
+        for network in networks:
             for layer in network.modules():
                 if hasattr(layer, "reset_parameters"):
                     layer.reset_parameters()
-
-
-def networks_in(value):
-    """Yield the networks in an estimator, those of the estimators within it included."""
-    if isinstance(value, type):
-        return
-    if hasattr(value, "state_dict") and hasattr(value, "modules"):
-        yield value
-    elif isinstance(value, list | tuple):
-        for item in value:
-            yield from networks_in(item)
-    elif hasattr(value, "get_params"):
-        yield from networks_in(list(vars(value).values()))
 
 
 def plain_params(estimator):
@@ -91,26 +90,42 @@ def plain_params(estimator):
     return {name: value for name, value in params.items() if not hasattr(value, "get_params")}
 
 
-def differ(a, b):
+def differ(a, b, seen=None):
     """Say whether two values differ in any number they hold."""
-    if isinstance(a, type) or hasattr(a, "get_params"):
+    seen = set() if seen is None else seen
+    if a is b or isinstance(a, type) or hasattr(a, "get_params") or (id(a), id(b)) in seen:
         return False
     if type(a) is not type(b):
         return True
+    seen.add((id(a), id(b)))  # a value may hold itself
     if hasattr(a, "state_dict"):
         a, b = a.state_dict(), b.state_dict()
     if hasattr(a, "detach"):
         a, b = a.detach().cpu().numpy(), b.detach().cpu().numpy()
+    if hasattr(a, "toarray"):  # sparse
+        return a.shape != b.shape or differ(a.tocoo().data, b.tocoo().data, seen) or _moved(a, b)
+    if hasattr(a, "equals"):  # a table, a column or an index of pandas
+        return not a.equals(b)
     if isinstance(a, dict):
-        return a.keys() != b.keys() or any(differ(a[key], b[key]) for key in a)
-    if isinstance(a, list | tuple):
-        return len(a) != len(b) or any(map(differ, a, b))
+        return a.keys() != b.keys() or any(differ(a[key], b[key], seen) for key in a)
+    if isinstance(a, np.ndarray) and a.dtype.kind != "O":
+        return not np.array_equal(a, b, equal_nan=a.dtype.kind in "fcmM")
     if isinstance(a, np.ndarray):
-        return not np.array_equal(a, b, equal_nan=a.dtype.kind == "f")
+        if a.shape != b.shape:
+            return True
+        a, b = a.ravel().tolist(), b.ravel().tolist()
+    if isinstance(a, list | tuple):
+        return len(a) != len(b) or any(differ(*pair, seen) for pair in zip(a, b, strict=True))
     if type(a).__eq__ is object.__eq__:  # compares identities: look inside instead
-        return hasattr(a, "__dict__") and differ(vars(a), vars(b))
+        return hasattr(a, "__dict__") and differ(vars(a), vars(b), seen)
     both_nan = a != a and b != b  # the default of GridSearchCV's error_score
-    return bool(a != b) and not both_nan
+    return bool(np.any(a != b)) and not both_nan
+
+
+def _moved(a, b):
+    """Say whether two sparse arrays of one shape have numbers in other places."""
+    a, b = a.tocoo(), b.tocoo()
+    return any(map(differ, (a.row, a.col), (b.row, b.col)))
 
 
 def predictions_of(estimator, X):
@@ -153,60 +168,3 @@ def compare(found, by_chance, n_tries=1):
             test = stats.mannwhitneyu(differences, repeats, alternative="greater")
             leaked = bool(test.pvalue < P_VALUE)
     return leaked, (np.mean(differences), np.mean(repeats))
-
-
-def as_numbers(X):
-    """Return a table as floats: what is missing by its column's median, categories by numbers."""
-    X = X.toarray() if hasattr(X, "toarray") else np.asarray(X)
-    if X.ndim != 2:
-        raise ValueError(f"X must have shape (n_rows, n_features); got {X.shape}.")
-    if X.dtype.kind not in "fiub":
-        X = OrdinalEncoder().fit_transform(X)
-    if np.isnan(X := X.astype(float)).any():
-        X = SimpleImputer(strategy="median", keep_empty_features=True).fit_transform(X)
-    return X
-
-
-def column_of(name, values, n, required=False):
-    """Return one value for each of n rows as an array, or None for None."""
-    if values is None and not required:
-        return None
-    values = np.asarray(values)
-    if values.shape != (n,):
-        raise ValueError(
-            f"{name} must hold one value for each of the {n} rows, shape ({n},); got shape "
-            f"{values.shape}."
-        )
-    return values
-
-
-def folds_of(cv, X, y=None, groups=None):
-    """Return the (train, test) rows of each fold, as `cross_val_score` would take them.
-
-    Raises
-    ------
-    ValueError
-        If lengths differ, or `cv` is not what scikit-learn takes, or names rows that are not.
-    """
-    n = _num_samples(X)
-    y = column_of("y", y, n)
-    groups = column_of("groups", groups, n)
-    classes = y is not None and type_of_target(y) in ("binary", "multiclass")
-    try:
-        with warnings.catch_warnings():
-            warnings.filterwarnings("ignore", "The groups parameter is ignored")
-            folds = list(check_cv(cv, y, classifier=classes).split(X, y, groups))
-        folds = [(_rows(train, n), _rows(test, n)) for train, test in folds]
-    except (TypeError, ValueError, IndexError) as error:
-        raise ValueError(
-            f"cv must be a number of folds, a splitter of scikit-learn, or a list of pairs "
-            f"(train, test) of row numbers from 0 to {n - 1}; got {cv!r:.80}: {error}"
-        ) from error
-    if not folds:
-        raise ValueError("cv must have at least one fold, a pair (train, test); it has none.")
-    return folds
-
-
-def _rows(rows, n):
-    """Return row numbers, from numbers or from a mask."""
-    return np.arange(n)[np.asarray(rows)]

@@ -4,93 +4,140 @@ from contextlib import contextmanager
 
 import numpy as np
 from sklearn.base import is_classifier
+from sklearn.ensemble import RandomForestRegressor
 from sklearn.linear_model import Ridge
+from sklearn.neighbors import KNeighborsRegressor
 from sklearn.preprocessing import scale
 
+from helpers._compat import _num_samples
+from helpers.leakage.estimators import rows_of
 from helpers.leakage.finding import Finding
+from helpers.leakage.outside import left_alone, networks_in
 from helpers.leakage.probes import (
+    differ,
     fit_seeded,
-    networks_in,
     reinitialise,
     seeded_clone,
     without_training,
 )
+from helpers.leakage.tables import as_numbers, has_texts
 
 N_INITIALISED = 99  # exceeded by all of them by chance: 1 %
-MOST_ROWS = 500  # that a linear model is fitted to and scored on
+MOST_ROWS = 500  # that are scored, and that a linear model is fitted to
+MOST_WEIGHTS = 10**6  # beyond them, fewer rows and fewer first weights
+NO_EPOCHS = (
+    "It needs a number of epochs or a learning rate that can be 0, and found neither, nor a "
+    "network that fit leaves alone."
+)
+NO_NETWORK = "It found no network: not in the estimator, nor in functions that it holds."
 
 
-def carried_weights(estimator, X, y, *, random_state=0):
+def carried_weights(estimator, X, y, *, groups=None, random_state=0):
     """Does a clone know the labels before it has trained?
 
     Trains two clones for 0 epochs, under different seeds. Unless they have weights in common,
     nothing was carried. Else it scores the first; scores a linear model (R2) of what each of its
     layers gives out, fitted to half of the rows; and does both again 99 times with networks
     initialised anew. It leaked if its own score lies farther from the median, or that of a layer
-    farther above it, in units of its spread, than any of theirs: by chance that happens once in a
-    hundred times.
+    farther above it, in units of its spread, than any of theirs, which by chance happens once in a
+    hundred times; and if the layer scores more than a forest and nearest neighbours of the rows.
+
+    Where nothing can be trained for 0 epochs, it looks at the layers of those networks alone that
+    are parameters and that `fit` leaves as they are: a network that embeds rows in a Pipeline.
 
     Parameters
     ----------
-    estimator, X, y, random_state
+    estimator, X, y, groups, random_state
         As for `purity`.
 
     Returns
     -------
     Finding
-        Not leaked, saying so, for an estimator without networks, or without a number of epochs
-        or a learning rate that can be 0.
+        Not looked at, if it finds no network; or no number of epochs and no learning rate that can
+        be 0, and no network that `fit` leaves alone.
 
     Notes
     -----
     The linear models see a trained network under a new head, whose own score is still chance.
     The idea is that of linear probes, https://arxiv.org/abs/1610.01644.
 
+    Networks in functions that the estimator holds, such as the one that a FunctionTransformer
+    embeds rows with, are looked at as well. Of many rows it takes 500 at random, and 100 where
+    networks have more than a million weights, which are initialised anew 19 times only.
+
     A network may know the labels by right, trained on other rows of the same kind; whether the
-    rows were others, this canary cannot tell. It does not see weights that a layer without
-    `reset_parameters` carries, and an untrained instance with first weights of another kind than
-    `reset_parameters` draws can set it off.
+    rows were others, this canary cannot tell. It is quiet as long as models of the rows themselves
+    do as well as its layers. It does not see weights that a layer without `reset_parameters`
+    carries, and an untrained instance with first weights of another kind than `reset_parameters`
+    draws can set it off.
     """
-    untrained = without_training(estimator, X, y, random_state)
-    if untrained is None:
-        evidence = "Not applicable: no number of epochs and no learning rate that can be 0."
-        return Finding("carried_weights", False, evidence)
+    with left_alone(estimator):
+        return _find(estimator, X, y, groups, random_state)
+
+
+def _find(estimator, X, y, groups, random_state):
+    is_large = sum(map(_n_weights, networks_in(estimator))) > MOST_WEIGHTS
+    n_rows, n_initialised = (100, 19) if is_large else (MOST_ROWS, N_INITIALISED)
+    rows = np.random.RandomState(random_state).permutation(_num_samples(X))[:n_rows]
+    X, y, groups = (rows_of(values, np.sort(rows)) for values in (X, y, groups))
+    untrained = without_training(estimator, X, y, random_state, groups)
     subject, other = (
-        fit_seeded(seeded_clone(estimator, seed).set_params(**untrained), X, y, seed)
+        fit_seeded(seeded_clone(estimator, seed).set_params(**untrained or {}), X, y, seed, groups)
         for seed in (random_state, random_state + 1)
     )
-    if not have_weights_in_common(subject, other):
+    networks = list(networks_in(subject))
+    if untrained is None:
+        given = list(networks_in(seeded_clone(estimator, random_state)))
+        networks = [net for net in networks if any(have_same_weights(net, like) for like in given)]
+    if not networks:
+        return Finding("carried_weights", None, NO_EPOCHS if untrained is None else NO_NETWORK)
+    own = untrained is not None  # a head that was trained on these layers must score more on them
+    if own and not have_weights_in_common(networks, networks_in(other)):
         evidence = "Two clones, trained for 0 epochs, have no weights in common."
         return Finding("carried_weights", False, evidence)
-    scores = [scores_by_layer(subject, X, y, random_state)]
-    for seed in range(random_state + 1, random_state + 1 + N_INITIALISED):
-        reinitialise(subject, seed)
-        scores.append(scores_by_layer(subject, X, y, random_state))
-    scores = np.array(scores)
+    scores = [scores_by_layer(subject, networks, X, y, random_state, own)]
+    for seed in range(random_state + 1, random_state + 1 + n_initialised):
+        reinitialise(networks, seed)
+        scores.append(scores_by_layer(subject, networks, X, y, random_state, own))
+    return _judged(np.array(scores), learnable(X, y, is_classifier(estimator), random_state))
+
+
+def _judged(scores, learnt):
+    """Compare the scores of a clone, in the first row, with those of others, initialised anew."""
     from_median = scores - np.median(scores, axis=0)
     spread = np.abs(from_median).mean(axis=0)
     farness = np.divide(from_median, spread, out=np.zeros_like(scores), where=spread > 0)
     farness[:, 0] = np.abs(farness[:, 0])  # who scores far too low knows the labels as well
-    leaked = bool(farness[0].max() > farness[1:].max())
-    layer = int(farness[0].argmax()) if leaked and farness[0, 0] <= farness[1:].max() else 0
-    return Finding("carried_weights", leaked, _evidence(scores, layer, leaked))
-
-
-def _evidence(scores, column, leaked):
-    what = f"a linear model of what its layer {column} gives out" if column else "a clone"
-    own, others = scores[0, column], scores[1:, column]
+    farness[0, 1:][scores[0, 1:] <= learnt] = 0
+    most = farness[1:].max()
+    leaked = bool(farness[0].max() > most)
+    layer = int(farness[0].argmax()) if leaked and farness[0, 0] <= most else 0
+    if not leaked and not scores[:, 0].any() and scores.shape[1] > 1:
+        layer = 1 + int(scores[0, 1:].argmax())
+    what = f"a linear model of what its layer {layer} gives out" if layer else "a clone"
+    own, others = scores[0, layer], scores[1:, layer]
     evidence = (
-        f"After 0 epochs {what} scores {own:.2f}; {N_INITIALISED} initialised anew score "
-        f"{others.min():.2f} to {others.max():.2f}."
+        f"After 0 epochs {what} scores {own:.2f}; {len(others)} initialised anew score "
+        f"{others.min():.2f} to {others.max():.2f}"
     )
+    evidence += f", models of the rows {learnt:.2f}." if layer else "."
     if leaked:
         evidence += " Unless they were trained on other rows, let fit build its networks."
-    return evidence
+    return Finding("carried_weights", leaked, evidence)
 
 
-def have_weights_in_common(one, other):
+def _n_weights(network):
+    return sum(parameter.numel() for parameter in network.parameters())
+
+
+def have_same_weights(network, like):
+    """Say whether two networks are of one kind and equal in every weight."""
+    return type(network) is type(like) and not differ(network.state_dict(), like.state_dict())
+
+
+def have_weights_in_common(some, others):
     """Say whether any parameter, but for constants such as biases of 0, is equal in both."""
-    for network, like in zip(networks_in(one), networks_in(other), strict=False):
+    for network, like in zip(some, others, strict=False):
         state = like.state_dict()
         for name, tensor in network.state_dict().items():
             value = tensor.detach().cpu().numpy()
@@ -100,28 +147,40 @@ def have_weights_in_common(one, other):
     return False
 
 
-def scores_by_layer(estimator, X, y, seed):
-    """Return the score of an estimator, and the R2 of a linear model of each layer's output."""
-    with recorded_outputs(estimator) as outputs:
-        own = estimator.score(X, y)
-    target = np.asarray(y)
-    if is_classifier(estimator):
-        target = (target[:, None] == np.unique(target)).astype(float)
-    rows = np.random.RandomState(seed).permutation(len(target))[:MOST_ROWS]
-    train, test = np.array_split(rows, 2)
-    scores = [own]
+def scores_by_layer(estimator, networks, X, y, seed, own=True):
+    """Return the score of an estimator, or 0, and the R2 of a linear model of each layer."""
+    with recorded_outputs(networks) as outputs:
+        scores = [estimator.score(X, y) if own else 0 * len(estimator.predict(X))]
+    target, train, test = _halves(y, is_classifier(estimator), seed)
     for parts in outputs.values():
         output = np.concatenate(parts)
         if len(output) == len(target):
-            output = scale(output[rows].astype(float))
-            model = Ridge(alpha=len(rows)).fit(output[: len(train)], target[train])
-            scores.append(model.score(output[len(train) :], target[test]))
+            output = scale(output.astype(float))
+            model = Ridge(alpha=len(target)).fit(output[train], target[train])
+            scores.append(model.score(output[test], target[test]))
     return scores
 
 
+def learnable(X, y, classes, seed):
+    """Return the R2 that a forest or nearest neighbours of the rows themselves reach at best."""
+    if has_texts(X):
+        return -np.inf
+    rows, (target, train, test) = scale(as_numbers(X)), _halves(y, classes, seed)
+    models = RandomForestRegressor(50, random_state=seed), KNeighborsRegressor()
+    return max(m.fit(rows[train], target[train]).score(rows[test], target[test]) for m in models)
+
+
+def _halves(y, classes, seed):
+    """Return the target as numbers, one column a class, and the rows of two halves."""
+    target = np.asarray(y)
+    if classes:
+        target = (target[:, None] == np.unique(target)).astype(float)
+    return target, *np.array_split(np.random.RandomState(seed).permutation(len(target)), 2)
+
+
 @contextmanager
-def recorded_outputs(estimator):
-    """Keep what the layers of an estimator's networks give out: arrays by layer."""
+def recorded_outputs(networks):
+    """Keep what the layers of networks give out: arrays by layer."""
     outputs, hooks = {}, []
 
     def keep(layer, inputs, output):
@@ -129,7 +188,7 @@ def recorded_outputs(estimator):
             array = output.detach().cpu().numpy()
             outputs.setdefault(id(layer), []).append(array.reshape(len(array), -1))
 
-    for network in networks_in(estimator):
+    for network in networks:
         for layer in network.modules():
             if not list(layer.children()):
                 hooks.append(layer.register_forward_hook(keep))

@@ -28,7 +28,7 @@ def noise_with_copies(seed):
 def noise_with_proxy(seed):
     """Coin flips and, last, a column that was written down when the outcome was known."""
     X, y = coin_flips(200, 10, random_state=seed)
-    return np.c_[X, y + 0.35 * np.random.RandomState(seed).normal(size=200)], y
+    return np.c_[X, y + 0.2 * np.random.RandomState(seed).normal(size=200)], y
 
 
 def noise_with_categories(seed):

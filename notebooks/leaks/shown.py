@@ -10,9 +10,9 @@ from helpers import leakage, plots
 
 from .parts import KINDS
 
-ON_ESTIMATORS = ("purity", "refit", "carried_weights", "carry_over", "batch_mates")
+ON_ESTIMATORS = ("purity", "refit", "carried_weights", "carry_over", "batch_mates", "same_answer")
 ON_PROCEDURES = ("null_labels", "blind_test")
-ON_SPLITS = ("shared_rows", "shared_groups", "time_order", "shift")
+ON_SPLITS = ("shared_rows", "alike_rows", "shared_groups", "time_order", "shift")
 CANARIES = (*ON_ESTIMATORS, *ON_PROCEDURES, *ON_SPLITS, "too_good_feature")
 SEEDS = range(5)
 LARGEST = 0.85  # gains beyond are drawn at the edge, with their number
@@ -175,6 +175,7 @@ def findings(kind, leaky, seed=0, n_permutations=6, known=None):
         if kind.split:
             cv = kind.split(X, y, seed, leaky, **extra)
             found["shared_rows"] = leakage.shared_rows(X, cv=cv, **seeded)
+            found["alike_rows"] = leakage.alike_rows(X, y, cv=cv, **seeded)
             if groups is not None:
                 found["shared_groups"] = leakage.shared_groups(X, groups=groups, cv=cv)
             if "time" in extra:

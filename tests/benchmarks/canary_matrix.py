@@ -16,7 +16,7 @@ def main(seeds=SEEDS):
         cells = []
         for canary in CANARIES:
             caught, alarms = (
-                sum(found[canary].leaked for found in those if canary in found)
+                sum(bool(found[canary].leaked) for found in those if canary in found)
                 for those in (leaky, honest)
             )
             shown = f"{caught}" + (f" ({alarms})" if alarms else "")

@@ -1,0 +1,164 @@
+"""The canary for rows that know each other without being equal."""
+
+import numpy as np
+from sklearn.neighbors import NearestNeighbors
+from sklearn.preprocessing import StandardScaler
+
+from helpers.leakage.finding import Finding
+from helpers.leakage.inputs import column_of, folds_of, has_classes
+from helpers.leakage.nearness import MOVED_ON, labels_owe, overlapping, told_by_neighbours
+from helpers.leakage.tables import as_numbers, has_texts, number_of_its_own, spread_out
+
+MOST_ROWS = 1000  # whose neighbours are looked for
+N_NEIGHBOURS = 15
+ONE_UNIT = 10  # times the median spread: columns that spread more are in other units
+LARGEST = 30.0  # that one gap may count, so that a single pair of copies is no pattern
+NEAR = 7.0  # a gap that one neighbour in 1,000 has by chance
+ADVICE = (
+    " Ask whether they are copies, one person's, or neighbours in time; if so, keep them together: "
+    "hand over groups, and split with GroupKFold."
+)
+
+
+def alike_rows(X, y=None, *, cv=5, groups=None, task=None, random_state=0):
+    """Do test rows lie nearer to training rows than rows that know nothing of each other?
+
+    Copies, the rows of one person and windows of one series lie near each other, and then comes
+    a gap. For each row it measures how much farther the second nearest row is than the nearest,
+    the third than the second, and so on. Among rows drawn one by one no place in that order
+    stands out, whatever the table; among rows of which k belong together, the gap after k - 1
+    does.
+
+    Parameters
+    ----------
+    X, y, cv, groups, task
+        As for `shared_rows`.
+    random_state : int, default=0
+        Draws 1,000 rows of a large table, spreads out columns of few values, deals out the rows.
+
+    Returns
+    -------
+    Finding
+        Leaked if a gap stands out and the split separates such rows at least half as often as
+        rows dealt out at random; or if consecutive rows are windows of one series, mixed by the
+        split, whose labels tell more of each other than a linear model of earlier and later
+        blocks. Not looked at, if rows are texts; or if labels are known from the nearest training
+        row and hardly from a linear model: neighbours in space are like that, and so are honest
+        tables with bent boundaries, and only `groups` can tell.
+
+    Raises
+    ------
+    ValueError
+        If lengths differ or `cv` is not of a known form.
+
+    Notes
+    -----
+    Columns that number the rows are left out. It does not see groups of more than 15 rows, or
+    groups that overlap widely, such as persons who differ little. Rows of many discrete columns
+    it can tell from chance only where they are equal: see `shared_rows`.
+
+    Of rows drawn from any smooth density, the logarithm of the ratio of two such distances is
+    exponential, with a mean that depends on the dimension alone: Facco, d'Errico, Rodriguez and
+    Laio, Scientific Reports 7:12140, 2017. The dimension is estimated from the median.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from sklearn.model_selection import GroupKFold
+    >>> from helpers import alike_rows
+    >>> rng = np.random.RandomState(0)
+    >>> person = np.repeat(np.arange(40), 5)
+    >>> X = rng.normal(size=(40, 10))[person] + 0.3 * rng.normal(size=(200, 10))
+    >>> alike_rows(X).leaked, alike_rows(X, cv=GroupKFold(5), groups=person).leaked
+    (False, False)
+    >>> alike_rows(rng.permutation(X)).leaked
+    True
+    """
+    name = "alike_rows"
+    folds = folds_of(cv, X, y, groups, task)
+    if has_texts(X):
+        return Finding(name, None, "Rows are texts: hand over the numbers made of them.")
+    table = as_numbers(X)
+    y = column_of("y", y, len(table))
+    classes = y is not None and has_classes(task, y) is not False
+    table = table[:, [not number_of_its_own(column) for column in table.T]]
+    if len(table) < 4 * N_NEIGHBOURS or not table.shape[1]:
+        evidence = f"It needs {4 * N_NEIGHBOURS} rows, and a column that does not number them."
+        return Finding(name, None, evidence)
+    share, mixed = overlapping(table, folds)
+    if mixed and (y is None or labels_owe(table, y, classes)):
+        evidence = (
+            f"{share:.0%} of consecutive rows are windows of one series, and {mixed} test rows lie "
+            "between training rows that share values with them. Split in order of time, with a gap "
+            "as long as a window."
+        )
+        return Finding(name, True, evidence)
+    if share >= MOVED_ON and not mixed:
+        evidence = f"{share:.0%} of consecutive rows are windows of one series; few are mixed."
+        return Finding(name, False, evidence)
+    rng = np.random.RandomState(random_state)
+    table = spread_out(table, rng)
+    tables = [StandardScaler().fit_transform(table)]
+    spread = table.std(axis=0)
+    if spread.max() <= ONE_UNIT * np.median(spread):  # as pixels, whose edges would else count most
+        tables.append(table)
+    looks = [_look(rows, folds, rng) for rows in tables]
+    peak, k, limit, near, dealt = max(looks, key=lambda look: look[0] / look[2])
+    evidence = (
+        f"The gap after the nearest {k} of a row's neighbours is {peak:.1f} times as large as "
+        f"others; above {limit:.1f} would be a pattern."
+    )
+    if peak > limit:
+        evidence += (
+            f" Of test rows {near:.0%} have such near rows in training, {dealt:.0%} if dealt out "
+            "at random."
+        )
+    if peak > limit and near > dealt / 2:
+        return Finding(name, True, evidence + ADVICE)
+    if y is not None and (told := told_by_neighbours(table, y, folds, classes)):
+        return Finding(name, None, told)
+    return Finding(name, False, evidence)
+
+
+def _look(table, folds, rng):
+    """Return the largest gap, after how many neighbours, its limit, and the shares of near rows.
+
+    The shares are of test rows with a near row in training: of this split, and of rows dealt out.
+    """
+    asked = rng.permutation(len(table))[:MOST_ROWS]
+    found = NearestNeighbors(n_neighbors=N_NEIGHBOURS + 2).fit(table).kneighbors(table[asked])
+    distances, neighbours = _without_itself(*found, asked)
+    distances = np.maximum(distances, 1e-9 * max(np.median(distances), 1e-300))
+    places = np.arange(1, N_NEIGHBOURS + 1)
+    gaps = np.log(distances[:, 1:] / distances[:, :-1]) * places
+    gaps = np.minimum(gaps * np.log(2) / max(np.median(gaps), 1e-9), LARGEST)
+    means = gaps.mean(axis=0)
+    peaks = means / np.median(means)
+    # Chance alone makes the mean of n exponential numbers vary by 1 / sqrt(n).
+    limit = 1.5 + 4 / np.sqrt(len(asked))
+    last = np.where(gaps.max(axis=1) > NEAR, gaps.argmax(axis=1), -1)  # the last near neighbour
+    is_near = np.arange(N_NEIGHBOURS) <= last[:, None]
+    neighbours = np.where(is_near, neighbours[:, :-1], -1)
+    near, dealt = np.mean([_separated(asked, neighbours, *fold, rng) for fold in folds], axis=0)
+    return peaks.max(), int(peaks.argmax()) + 1, limit, near, dealt
+
+
+def _without_itself(distances, neighbours, asked):
+    """Leave out of each row's neighbours the row itself, or the last where copies hide it."""
+    is_other = neighbours != asked[:, None]
+    is_other[is_other.all(axis=1), -1] = False
+    shape = (len(asked), -1)
+    return distances[is_other].reshape(shape), neighbours[is_other].reshape(shape)
+
+
+def _separated(asked, neighbours, train, test, rng):
+    """Return the share of test rows with a near row in training, as split and as dealt out."""
+    used = np.union1d(train, test)
+    shares = []
+    for dealt in (test, rng.permutation(used)[: len(test)]):
+        is_test = np.zeros(max(used.max(), asked.max()) + 2, dtype=bool)
+        is_train = is_test.copy()
+        is_test[dealt], is_train[np.setdiff1d(used, dealt)] = True, True
+        has_near = is_train[neighbours].any(axis=1)  # -1 is the last place, and no row
+        shares.append(has_near[is_test[asked]].mean() if is_test[asked].any() else 0.0)
+    return shares

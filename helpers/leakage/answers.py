@@ -1,0 +1,111 @@
+"""The canary for predictions that are another each time."""
+
+import copy
+
+import numpy as np
+from sklearn.exceptions import NotFittedError
+from sklearn.utils.validation import check_is_fitted
+
+from helpers._compat import _num_samples
+from helpers.leakage.estimators import rows_of
+from helpers.leakage.finding import Finding
+from helpers.leakage.outside import left_alone, networks_in
+from helpers.leakage.probes import (
+    distance,
+    fit_seeded,
+    global_seed,
+    predictions_of,
+    seeded_clone,
+)
+
+N_ALONE = 10  # rows that are predicted one by one
+
+
+def same_answer(estimator, X, y=None, *, groups=None, random_state=0):
+    """Is a row's prediction the same when asked again, in another order, and alone?
+
+    Predicts all rows twice, the second time under another seed; once more in another order; the
+    first half without the second; and ten rows one by one. Augmentation that goes on while
+    predicting, and dropout that was left on, answer otherwise.
+
+    Parameters
+    ----------
+    estimator : estimator
+        Fitted, if `y` is not given: then a copy of it is asked. Else a clone is fitted.
+    X : array-like of shape (n_rows, ...)
+        Whatever the estimator takes.
+    y : array-like of shape (n_rows,), optional
+    groups : array-like of shape (n_rows,), optional
+        What a search inside the estimator may split by.
+    random_state : int, default=0
+        Seeds the clone, the global generators, and the order.
+
+    Returns
+    -------
+    Finding
+        Leaked if predictions differ on average, leaving out rounding: a thousandth of their
+        standard deviation. Not looked at, if the estimator is not fitted and `y` not given, or if
+        it does not take a single row.
+
+    Notes
+    -----
+    Chance while predicting is no leak by itself, but the score is then one of many, and the rows
+    were not tested as they are. `batch_mates` asks the same of larger batches, and is quiet about
+    chance.
+
+    Examples
+    --------
+    >>> from sklearn.datasets import load_iris
+    >>> from sklearn.linear_model import LogisticRegression
+    >>> from helpers import same_answer
+    >>> X, y = load_iris(return_X_y=True)
+    >>> same_answer(LogisticRegression(max_iter=1000).fit(X, y), X).leaked
+    False
+    """
+    try:
+        with left_alone(estimator):
+            subject = _fitted(estimator, X, y, groups, random_state)
+    except NotFittedError:
+        return Finding("same_answer", None, "The estimator is not fitted: fit it, or hand over y.")
+    for what, difference in _differences(subject, X, random_state):
+        if difference is None:
+            return Finding("same_answer", None, f"It gave the same answers, but {what}.")
+        if difference > 0:
+            evidence = f"{what}, the predictions differ by {difference:.3g} on average."
+            if any(True for _ in networks_in(subject)):
+                evidence += " Put the network into evaluation mode (net.eval()) before it predicts."
+            return Finding("same_answer", True, evidence + " Augment rows in fit alone.")
+    evidence = f"Asked again, in another order, and {N_ALONE} rows alone, it predicts the same."
+    return Finding("same_answer", False, evidence)
+
+
+def _fitted(estimator, X, y, groups, seed):
+    if y is not None:
+        return fit_seeded(seeded_clone(estimator, seed), X, y, seed, groups)
+    check_is_fitted(estimator)
+    return copy.deepcopy(estimator)
+
+
+def _differences(subject, X, seed):
+    """Yield in what way it was asked, and how far the predictions differ beyond rounding."""
+    n = _num_samples(X)
+
+    def ask(rows, number):
+        with global_seed(seed + number):
+            return predictions_of(subject, rows_of(X, rows))
+
+    rows, rng = np.arange(n), np.random.RandomState(seed)
+    first = ask(rows, 0)
+    rounding = 1e-3 * first.std() if first.dtype.kind == "f" else 0.0
+    yield "Asked again", distance(first, ask(rows, 1)) - rounding
+    order = rng.permutation(n)
+    yield "In another order", distance(first[order], ask(order, 0)) - rounding
+    half = rows[: (n + 1) // 2]
+    yield "Without the other half", distance(first[half], ask(half, 0)) - rounding
+    alone = order[:N_ALONE]
+    try:
+        answers = np.concatenate([ask([row], 0) for row in alone])
+    except Exception as error:
+        yield f"of a single row it stopped with {type(error).__name__}: {error!s:.100}", None
+    else:
+        yield "Alone", distance(first[alone], answers) - rounding

@@ -1,0 +1,218 @@
+"""The canary on a procedure that must not look at its test rows."""
+
+from contextlib import suppress
+
+import numpy as np
+from sklearn.model_selection import train_test_split
+from sklearn.utils import check_consistent_length, check_random_state
+
+from helpers._compat import _safe_indexing
+from helpers.leakage.finding import Finding
+from helpers.leakage.inputs import folds_of, has_classes, rarest
+from helpers.leakage.probes import N_REPEATS, compare, distance, global_seed, predictions_of
+
+N_DESTRUCTIONS = 3
+
+
+def blind_test(procedure, X, y, *, cv=None, groups=None, test_size=0.3, task=None, random_state=0):
+    """Does a predictor depend on the rows that it will be tested on?
+
+    Destroys those rows, features and labels, three times over: each time the procedure must
+    return a predictor that predicts and scores the same. If it does not, runs with and without
+    destruction tell whether that is chance.
+
+    Parameters
+    ----------
+    procedure : callable
+        ``procedure(X, y, train, test)`` returns a fitted predictor of raw rows: what it learns
+        may depend on the rows `train` only. Lists and tensors reach it as arrays, all else as you
+        hand it over: take rows of a DataFrame with ``X.iloc[train]``.
+    X : array-like of shape (n_rows, ...)
+        A table, images, sequences, or a list of texts.
+    y : array-like of shape (n_rows,)
+    cv : int, splitter or list of (train, test), optional
+        The split that you evaluate with; for one split, ``[(train, test)]``. By default rows are
+        dealt out at random. If `X` is in order of time and you train on what came before, say so
+        here: a step that looks back is honest there and only there.
+    groups : array-like of shape (n_rows,), optional
+        What `cv` may need.
+    test_size : float or int, default=0.3
+        Without `cv`.
+    task : {"classification", "regression"}, optional
+        What `y` is for: a split at random is stratified if it is known to hold classes.
+    random_state : int, default=0
+        Draws the split and the destruction, and seeds the global generators of numpy and torch
+        for each run.
+
+    Returns
+    -------
+    Finding
+        Leaked if predictions (probabilities, labels or values) or the predictor's own score differ
+        by more than repeated runs explain. Not looked at, if without `cv` they differ on rows
+        dealt out at random and not on the last rows of the table: the procedure may look back,
+        and only the split tells whether that is honest.
+
+    Raises
+    ------
+    ValueError
+        If lengths differ, `cv` is not of a known form, or the procedure cannot take rows.
+
+    Notes
+    -----
+    It sees whatever uses the test rows, harmful or not: scaling all rows, too. It does not see
+    rows that are twins of training rows, nor what happened before the procedure began, nor what
+    is written on test rows in a file that the procedure reads.
+
+    The principle is the learn-predict separation of Kaufman, Rosset, Perlich and Stitelman,
+    ACM TKDD 6(4), 2012.
+
+    Examples
+    --------
+    >>> from sklearn.datasets import load_iris
+    >>> from sklearn.linear_model import LogisticRegression
+    >>> from helpers import blind_test
+    >>> def honest(X, y, train, test):
+    ...     return LogisticRegression(max_iter=1000).fit(X[train], y[train])
+    >>> blind_test(honest, *load_iris(return_X_y=True)).leaked
+    False
+    """
+    check_consistent_length(X, y)
+    X, y = (values if hasattr(values, "iloc") else _plain(values) for values in (X, y))
+    if cv is not None:
+        folds = folds_of(cv, X, y, groups, task)
+        return _finding(*_compared(procedure, X, y, folds, random_state), folds)
+    stratify = y if has_classes(task, y) and rarest(y) > 1 else None
+    rows = np.arange(len(y))
+    train, test = train_test_split(
+        rows, test_size=test_size, stratify=stratify, random_state=random_state
+    )
+    found = _compared(procedure, X, y, [(train, test)], random_state)
+    if found[0]:
+        try:
+            in_order = [(rows[: len(train)], rows[len(train) :])]
+            last = _compared(procedure, X, y, in_order, random_state, N_REPEATS)
+        except Exception:
+            last = found  # the first rows may hold one class alone
+        if not last[0]:
+            evidence = (
+                "Destroyed test rows change the predictions where rows are dealt out at random, "
+                "and not where the last rows are the test: it may look back. Hand over your split "
+                "as cv."
+            )
+            return Finding("blind_test", None, evidence)
+    return _finding(*found, [(train, test)])
+
+
+def _finding(leaked, means, folds):
+    n_test = sum(len(test) for _, test in folds)
+    evidence = (
+        f"With its {n_test} test rows destroyed, the predictions differ by {means[0]:.3g} on "
+        f"average; repeated, by {means[1]:.3g}."
+    )
+    if leaked:
+        evidence += " Fit every step on the training rows only: put them into a Pipeline."
+    return Finding("blind_test", leaked, evidence)
+
+
+def _compared(procedure, X, y, folds, seed, n_destructions=None):
+    """Compare what is predicted with and without test rows; return `compare`'s answer."""
+    if n_destructions is None:
+        n_destructions = N_DESTRUCTIONS if len(folds) == 1 else 1
+
+    def answers(rng=None):
+        outputs = []
+        for train, test in folds:
+            seen = X, y
+            if rng is not None:
+                seen = destroyed(X, test, rng), exchanged(y, test, rng)
+            with global_seed(seed):
+                predictor = _run(procedure, *map(_copy, seen), train, test)
+                outputs += _answers_of(predictor, X, y)
+        return outputs
+
+    alone = answers()
+    rng = check_random_state(seed)
+
+    def difference(outputs):
+        return max(map(distance, outputs, alone))
+
+    return compare(
+        lambda: difference(answers(rng)),
+        lambda: difference(answers()),
+        n_tries=n_destructions,
+    )
+
+
+def _run(procedure, X, y, train, test):
+    try:
+        return procedure(X, y, train, test)
+    except (KeyError, IndexError) as error:
+        if hasattr(X, "iloc") or hasattr(y, "iloc"):
+            raise ValueError(
+                "procedure(X, y, train, test) gets X and y as you hand them over, here from "
+                "pandas: take rows by number, X.iloc[train], or hand over arrays. It stopped with "
+                f"{type(error).__name__}: {error}"
+            ) from error
+        raise
+
+
+def _answers_of(predictor, X, y):
+    """Return all that a predictor says of the rows: the finest, labels or values, its score."""
+    outputs = [predictions_of(predictor, X)]
+    if hasattr(predictor, "predict"):  # a threshold shows in labels alone
+        outputs.append(np.asarray(predictor.predict(X)))
+    with suppress(Exception):  # it may have no score, or one that wants more than this
+        outputs.append(np.array([predictor.score(X, y)], dtype=float))
+    return outputs
+
+
+def _plain(values):
+    return values if hasattr(values, "toarray") or _is_ragged(values) else np.asarray(values)
+
+
+def _is_ragged(values):
+    try:
+        np.asarray(values)
+    except ValueError:
+        return True
+    return False
+
+
+def _copy(values):
+    return values.copy() if hasattr(values, "copy") else list(values)
+
+
+def destroyed(X, test, rng):
+    """Replace the test rows: each number drawn from its column, three times as far from its mean.
+
+    Columns of integers keep to their values, which may be categories. Rows that are no arrays of
+    numbers are replaced by others, whole; those of a DataFrame column by column.
+    """
+    if hasattr(X, "columns"):
+        parts = {i: exchanged(X.iloc[:, i], test, rng) for i in range(X.shape[1])}
+        made = type(X)(parts, index=X.index)
+        for i in range(X.shape[1]):
+            if made[i].dtype.kind == "f":
+                made[i] = _far(made[i].to_numpy(copy=True)[:, None], test)[:, 0]
+        return made.set_axis(X.columns, axis=1)
+    if not isinstance(X, np.ndarray) or X.dtype.kind not in "fiub":
+        return exchanged(X, test, rng)
+    flat = X.reshape(len(X), -1).copy()
+    drawn = rng.randint(len(flat), size=(len(test), flat.shape[1]))
+    flat[test] = np.take_along_axis(flat, drawn, axis=0)
+    return _far(flat, test).reshape(X.shape)
+
+
+def _far(X, test):
+    if X.dtype.kind == "f" and not np.array_equal(X, np.round(X), equal_nan=True):
+        middle = np.nanmean(X, axis=0)
+        X[test] = middle + 3 * (X[test] - middle)
+    return X
+
+
+def exchanged(values, test, rng):
+    """Replace the test rows by others, drawn from all rows, as they are."""
+    rows = np.arange(values.shape[0] if hasattr(values, "shape") else len(values))
+    rows[test] = rng.permutation(rows)[: len(test)]
+    taken = _safe_indexing(values, rows)
+    return taken.set_axis(values.index) if hasattr(values, "iloc") else taken

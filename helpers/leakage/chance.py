@@ -1,0 +1,104 @@
+"""What a procedure scores by guessing: chance, measured for the score at hand."""
+
+import warnings
+from dataclasses import dataclass
+
+import numpy as np
+
+from helpers._compat import _num_samples, _safe_indexing
+
+N_GUESSES = 10  # runs of each kind
+N_DIFFERENT = (1, 2, 8)  # rows that a table is made of
+MOST_LABELS = 20  # that are told by a row each
+
+
+@dataclass(frozen=True)
+class Chance:
+    """What guesses score, times `sign`, so that more is better.
+
+    Attributes
+    ----------
+    sign : int
+        -1 where a lower score is better, as of an error.
+    blind : float
+        The best guess where rows are repeated so often that none can be recognised.
+    sharp : float
+        The best guess where rows differ as well, by one number; nan where rows are no numbers.
+    told : float
+        The score where a row tells its label.
+    """
+
+    sign: int
+    blind: float
+    sharp: float
+    told: float
+
+    @property
+    def limit(self):
+        """What is surely no guess, if exceeded."""
+        return min(max(self.blind, self.sharp), (self.blind + self.told) / 2)
+
+    def judge(self, mean):
+        """Say whether a mean score on permuted labels is no guess: True, False, or None.
+
+        Rows that differ let a procedure guess as freely as on the real ones, but can be
+        recognised, too. Between both, only what comes nearer to knowing than to guessing is sure.
+        """
+        mean = self.sign * mean
+        if mean <= self.blind + 1e-9:
+            return False
+        return True if mean > self.limit + 1e-9 else None
+
+
+def measure(procedure, X, y, permute, rng):
+    """Return `Chance`, or None if a procedure cannot be asked or does not tell good from bad.
+
+    A procedure cannot know, leaky or not, which label a row has if the features are those of a
+    few rows that are repeated: what it scores there is chance.
+    """
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # of features that are constant, which is the point
+        few = [
+            float(procedure(repeated(X, n, rng), permute()))
+            for n in N_DIFFERENT
+            for _ in range(N_GUESSES)
+        ]
+        told = float(procedure(_telling(X, y, rng), y))
+        lines = []
+        if np.asarray(X).dtype.kind == "f":
+            lines = [float(procedure(_on_a_line(X, rng), permute())) for _ in range(N_GUESSES)]
+    sign = 1 if told > np.mean(few) else -1
+    blind = max(sign * np.array(few))
+    if not sign * told > blind:
+        return None
+    return Chance(sign, blind, max(sign * np.array(lines), default=-np.inf), sign * told)
+
+
+def repeated(X, n_different, rng):
+    """Return a table of as many rows as X, made of a few of them."""
+    n = _num_samples(X)
+    some = rng.choice(n, n_different, replace=False)
+    return _rows_of(X, some[rng.randint(n_different, size=n)])
+
+
+def _rows_of(X, rows):
+    taken = _safe_indexing(X, rows)
+    if hasattr(taken, "set_axis"):
+        return taken.set_axis(X.index)
+    return taken
+
+
+def _telling(X, y, rng):
+    names, numbers = np.unique(y, return_inverse=True)
+    if len(names) > MOST_LABELS:
+        numbers = (numbers >= np.median(numbers)).astype(int)
+    some = rng.choice(len(y), numbers.max() + 1, replace=False)
+    return _rows_of(X, some[numbers])
+
+
+def _on_a_line(X, rng):
+    values = np.asarray(X)
+    first, last = values[rng.choice(len(values), 2, replace=False)]
+    share = rng.uniform(size=(len(values),) + (1,) * (values.ndim - 1)).astype(values.dtype)
+    made = first + share * (last - first)
+    return type(X)(made, index=X.index, columns=X.columns) if hasattr(X, "columns") else made

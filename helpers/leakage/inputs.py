@@ -1,0 +1,124 @@
+"""What callers hand over: the task, one value for each row, and the folds."""
+
+import warnings
+
+import numpy as np
+from sklearn.base import is_classifier, is_regressor
+from sklearn.model_selection import check_cv
+
+from helpers._compat import _num_samples
+from helpers.leakage.tables import is_gap
+
+TASKS = ("classification", "regression")
+
+
+def task_of(estimator):
+    """Return what an estimator says of itself: one of `TASKS`, or None."""
+    if is_classifier(estimator):
+        return "classification"
+    return "regression" if is_regressor(estimator) else None
+
+
+def has_classes(task, y):
+    """Say whether `y` holds classes: True, False, or None where nobody has said so.
+
+    Without a task, texts and two values are classes and fractions are not. Whole numbers are
+    either: a price is one, and so is the number of a species.
+    """
+    if task is not None and task not in TASKS:
+        raise ValueError(f"task must be 'classification' or 'regression'; got {task!r}.")
+    if task is not None:
+        return task == "classification"
+    values = np.asarray(y)
+    if values.dtype.kind not in "fiu" or len(np.unique(values)) <= 2:
+        return True
+    return None if np.array_equal(values, np.round(values)) else False
+
+
+def rarest(y):
+    """Return how many rows the rarest class has."""
+    return np.unique(np.asarray(y), return_counts=True)[1].min()
+
+
+def check_length(name, values, X):
+    """Raise a ValueError unless there are as many values as rows."""
+    if values is not None and _num_samples(values) != _num_samples(X):
+        raise ValueError(
+            f"{name} must hold one value for each of the {_num_samples(X)} rows; it holds "
+            f"{_num_samples(values)}."
+        )
+
+
+def column_of(name, values, n, required=False):
+    """Return one value for each of n rows as an array, or None for None."""
+    if values is None and not required:
+        return None
+    values = np.asarray(values)
+    if values.shape != (n,):
+        raise ValueError(
+            f"{name} must hold one value for each of the {n} rows, shape ({n},); got shape "
+            f"{values.shape}."
+        )
+    return values
+
+
+def group_numbers(groups, n):
+    """Return the number of each row's group, one column for each column of groups; -1 for a gap.
+
+    A name means the same in all columns.
+    """
+    values = np.asarray(groups, dtype=object) if groups is not None else np.empty(())
+    if values.ndim not in (1, 2) or len(values) != n:
+        raise ValueError(
+            f"groups must hold one value for each of the {n} rows, shape ({n},), or two where a "
+            f"row is a pair, shape ({n}, 2); got shape {np.shape(groups)}."
+        )
+    numbers = {}
+    flat = [-1 if is_gap(g) else numbers.setdefault(g, len(numbers)) for g in values.ravel()]
+    return np.reshape(flat, (n, -1))
+
+
+def _for_splitter(groups, n):
+    """Return groups that a splitter can sort: one a row, all gaps one group; None for pairs."""
+    if groups is None or (numbers := group_numbers(groups, n)).shape[1] > 1:
+        return None
+    return numbers[:, 0] if (numbers < 0).any() else np.asarray(groups)
+
+
+def folds_of(cv, X, y=None, groups=None, task=None):
+    """Return the (train, test) rows of each fold, as `cross_val_score` would take them.
+
+    Raises
+    ------
+    ValueError
+        If lengths differ, or `cv` is not what scikit-learn takes, or names rows that are not, or
+        is a number and nobody has said whether `y` holds classes, which it then stratifies.
+    """
+    n = _num_samples(X)
+    y = column_of("y", y, n)
+    groups = _for_splitter(groups, n)
+    classes = y is not None and has_classes(task, y)
+    if classes is None and isinstance(cv, int):
+        raise ValueError(
+            f"cv={cv} makes stratified folds of classes and consecutive folds of values, and the "
+            "whole numbers in y may be either: say task='classification' or task='regression', "
+            "or hand over a splitter."
+        )
+    try:
+        with warnings.catch_warnings():
+            warnings.filterwarnings("ignore", "The groups parameter is ignored")
+            folds = list(check_cv(cv, y, classifier=bool(classes)).split(X, y, groups))
+        folds = [(_rows(train, n), _rows(test, n)) for train, test in folds]
+    except (TypeError, ValueError, IndexError) as error:
+        raise ValueError(
+            f"cv must be a number of folds, a splitter of scikit-learn, or a list of pairs "
+            f"(train, test) of row numbers from 0 to {n - 1}; got {cv!r:.80}: {error}"
+        ) from error
+    if not folds:
+        raise ValueError("cv must have at least one fold, a pair (train, test); it has none.")
+    return folds
+
+
+def _rows(rows, n):
+    """Return row numbers, from numbers or from a mask."""
+    return np.arange(n)[np.asarray(rows)]

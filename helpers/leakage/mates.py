@@ -1,0 +1,79 @@
+"""The canary for predictions that depend on other rows than their own."""
+
+import copy
+
+import numpy as np
+
+from helpers.leakage.estimators import rows_of
+from helpers.leakage.finding import Finding
+from helpers.leakage.outside import left_alone, networks_in
+from helpers.leakage.probes import compare, distance, fit_seeded, predictions_of, seeded_clone
+
+
+def batch_mates(estimator, X, y, *, groups=None, random_state=0):
+    """Does a row's prediction depend on the rows predicted with it?
+
+    Predicts all rows at once, and again in five batches of rows with like predictions. BatchNorm
+    left in training mode answers otherwise, as it scales each row by its batch. And lets a copy
+    predict one half of the rows, another copy the other half, before both predict all: a
+    predictor that goes on adapting to what it predicts answers otherwise.
+
+    Parameters
+    ----------
+    estimator, X, y, groups, random_state
+        As for `purity`.
+
+    Returns
+    -------
+    Finding
+        Leaked if predictions differ by more than repeating them does, leaving out rounding: a
+        thousandth of their standard deviation.
+
+    Examples
+    --------
+    >>> from sklearn.datasets import load_iris
+    >>> from sklearn.neighbors import KNeighborsClassifier
+    >>> from helpers import batch_mates
+    >>> batch_mates(KNeighborsClassifier(), *load_iris(return_X_y=True)).leaked
+    False
+    """
+    with left_alone(estimator):
+        subject = fit_seeded(seeded_clone(estimator, random_state), X, y, random_state, groups)
+    together = predictions_of(subject, X)
+    by_prediction = np.lexsort(together.reshape(len(together), -1).T)
+    rounding = 1e-3 * together.std() if together.dtype.kind == "f" else 0.0
+    halves = [np.resize(half, len(together)) for half in np.array_split(by_prediction, 2)]
+
+    def after(rows):
+        """Predict all rows with a copy that has predicted others before."""
+        predictor = copy.deepcopy(subject)
+        predictions_of(predictor, rows_of(X, rows))
+        return predictions_of(predictor, X)
+
+    def adapted(to, other):
+        return max(distance(after(to), after(other)) - rounding, 0.0)
+
+    def difference(n_batches):
+        predictions = np.empty_like(together)
+        for batch in np.array_split(by_prediction, n_batches):
+            predictions[batch] = predictions_of(subject, rows_of(X, batch))
+        return max(distance(together, predictions) - rounding, 0.0)
+
+    low, high = halves
+    leaked, (found, by_chance) = compare(lambda: adapted(low, high), lambda: adapted(low, low))
+    what = "After other rows were predicted"
+    if not leaked:
+        leaked, (found, by_chance) = compare(lambda: difference(5), lambda: difference(1))
+        what = "Predicted in other company"
+    evidence = (
+        f"{what}, the predictions differ by {found:.3g} on average; repeated, by {by_chance:.3g}."
+    )
+    if not leaked and by_chance:
+        evidence += " Something is drawn at random while it predicts."
+    if leaked and any(True for _ in networks_in(subject)):
+        evidence += " Put the network into evaluation mode (net.eval()) before it predicts."
+    elif leaked:
+        evidence += (
+            " Let predict use what fit has learned, and no statistics of the rows it is given."
+        )
+    return Finding("batch_mates", leaked, evidence)

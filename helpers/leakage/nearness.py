@@ -1,0 +1,102 @@
+"""What rows that lie near each other tell of each other's labels."""
+
+import warnings
+
+import numpy as np
+from sklearn.dummy import DummyClassifier, DummyRegressor
+from sklearn.exceptions import ConvergenceWarning
+from sklearn.linear_model import LogisticRegression, Ridge
+from sklearn.model_selection import KFold
+from sklearn.neighbors import KNeighborsClassifier, KNeighborsRegressor
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import StandardScaler
+
+N_SHUFFLES = 19
+MOVED_ON = 0.8  # of consecutive rows; between series there are breaks
+MOST_SHIFTS = 200
+MIXED = 0.2  # of the test rows; a border between blocks has fewer
+
+
+def overlapping(table, folds):
+    """Say whether each row is the row before it, moved on by some columns: windows of a series.
+
+    Returns
+    -------
+    share : float
+        Of consecutive rows that are.
+    n_mixed : int
+        Test rows between training rows they share values with; 0 where that is rare.
+    """
+    share, step = max((_moved_on(table, step), -step) for step in range(1, _most_steps(table)))
+    rng = np.random.RandomState(0)
+    shuffled = (_moved_on(rng.permutation(table), -step) for _ in range(N_SHUFFLES))
+    if share < MOVED_ON or max(shuffled) >= share:
+        return share, 0
+    reach, n_mixed = table.shape[1] // -step, 0
+    for train, test in folds:
+        later = (np.isin(test + k, train) for k in range(1, reach + 1))
+        earlier = (np.isin(test - k, train) for k in range(1, reach + 1))
+        n_mixed += (np.any([*later], axis=0) & np.any([*earlier], axis=0)).sum()
+    return share, n_mixed if n_mixed > MIXED * sum(len(test) for _, test in folds) else 0
+
+
+def _most_steps(table):
+    return max(2, min(table.shape[1] // 2 + 1, MOST_SHIFTS))
+
+
+def _moved_on(table, step):
+    """Return the share of rows that are the row before, moved by some columns, either way."""
+    if step >= table.shape[1]:
+        return 0.0
+    before, after = table[:-1], table[1:]
+    left = (before[:, step:] == after[:, :-step]).all(axis=1).mean()
+    return max(left, (before[:, :-step] == after[:, step:]).all(axis=1).mean())
+
+
+def labels_owe(table, y, classes):
+    """Say whether the label of the row before tells more than a linear model of other blocks."""
+    predicted = _predicted(_linear(classes), table, y, KFold(5).split(table))
+    return _error(y[1:], y[:-1], classes) < 0.8 * _error(y, predicted, classes)
+
+
+def told_by_neighbours(table, y, folds, classes):
+    """Return a sentence if the nearest training row tells the label and a linear model hardly."""
+    rows = np.unique(np.concatenate([test for _, test in folds]))
+    guess = DummyClassifier() if classes else DummyRegressor()
+    nearest = KNeighborsClassifier(1) if classes else KNeighborsRegressor(1)
+    errors = []
+    for model in (make_pipeline(StandardScaler(), nearest), _linear(classes), guess):
+        predicted = _predicted(model, table, y, folds)
+        errors.append(_error(y[rows], predicted[rows], classes))
+    near, linear, guessed = errors
+    if not (near < linear / 4 and linear > guessed / 2):
+        return None
+    unit = "of the labels wrong" if classes else "as mean squared error"
+    return (
+        f"The nearest training row gets {near:.2g} {unit}, a linear model {linear:.2g}: rows may "
+        "be neighbours in space or time, or one person's, or the table may just be bent. Hand over "
+        "groups or time."
+    )
+
+
+def _linear(classes):
+    return make_pipeline(StandardScaler(), LogisticRegression() if classes else Ridge())
+
+
+def _predicted(model, table, y, folds):
+    """Return what a model that is fitted in each fold predicts for its test rows."""
+    predicted = np.array(y) if y.dtype.kind not in "iub" else np.array(y, dtype=float)
+    for train, test in folds:
+        if (y[train] == y[train][0]).all():  # which a classifier refuses
+            predicted[test] = y[train][0]
+        else:
+            with warnings.catch_warnings():
+                warnings.simplefilter("ignore", ConvergenceWarning)
+                predicted[test] = model.fit(table[train], y[train]).predict(table[test])
+    return predicted
+
+
+def _error(y, predicted, classes):
+    if classes:
+        return float((y != predicted).mean())
+    return float(np.mean((y.astype(float) - predicted.astype(float)) ** 2))

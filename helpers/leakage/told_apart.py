@@ -1,0 +1,90 @@
+"""The canary for test rows that look other than training rows."""
+
+import numpy as np
+from scipy.stats import rankdata
+from sklearn.metrics import euclidean_distances
+from sklearn.preprocessing import StandardScaler
+
+from helpers.leakage.finding import Finding
+from helpers.leakage.inputs import folds_of
+from helpers.leakage.tables import as_numbers, has_texts
+
+MOST_ROWS = 1000  # that are told apart
+N_DEALS = 499  # exceeded by all of them by chance: 0.2 %
+
+
+def shift(X, y=None, *, cv=5, groups=None, task=None, random_state=0):
+    """Do test rows look other than training rows?
+
+    Learns, for each fold, to tell them apart (kernel ridge regression, each row predicted by all
+    the others), and again with the rows dealt out at random, 499 times.
+
+    Parameters
+    ----------
+    X, y, cv, groups, task
+        As for `shared_rows`.
+    random_state : int, default=0
+        Deals out the rows; of large tables, draws 1,000.
+
+    Returns
+    -------
+    Finding
+        Leaked if the largest area under the ROC curve of the folds exceeds all 499: by chance that
+        happens once in five hundred times.
+
+    Raises
+    ------
+    ValueError
+        If lengths differ or `cv` is not of a known form.
+
+    Notes
+    -----
+    A difference may be meant: later rows and other groups do look other, and then it tells how
+    far the test set is from the training set. Folds of consecutive rows, as ``cv=5`` makes them,
+    differ where the order of the table means something, as in digits. The idea is that of a
+    classifier two-sample test (Lopez-Paz and Oquab, ICLR 2017, https://arxiv.org/abs/1610.06545).
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from helpers import shift
+    >>> X = np.random.RandomState(0).normal(size=(200, 3))
+    >>> by_size = np.argsort(X[:, 0])
+    >>> shift(X).leaked, shift(X, cv=[(by_size[:150], by_size[150:])]).leaked
+    (False, True)
+    """
+    folds = folds_of(cv, X, y, groups, task)
+    if has_texts(X):
+        return Finding("shift", None, "Rows are texts: hand over the numbers made of them.")
+    X = StandardScaler().fit_transform(as_numbers(X))
+    areas = np.max([_tell_apart(X, *fold, random_state) for fold in folds], axis=0)
+    own, most = areas[0], areas[1:].max()
+    evidence = (
+        f"Test rows are told from training rows with an area under the ROC curve of {own:.3f}; "
+        f"rows dealt out at random with at most {most:.3f}."
+    )
+    if own > most:
+        evidence += " Shuffle before you split, or ask how the test rows were chosen."
+    return Finding("shift", bool(own > most), evidence)
+
+
+def _tell_apart(X, train, test, seed):
+    """Return areas under the ROC curve, shape (500,): of these rows, and dealt out at random.
+
+    Folds of the same rows are dealt out in the same ways, so that their maximum is comparable.
+    """
+    rng = np.random.default_rng(seed)
+    rows = rng.permutation(np.union1d(train, test))[:MOST_ROWS]
+    X, is_test = X[rows], np.isin(rows, test).astype(float)
+    distances = euclidean_distances(X, squared=True)
+    kernel = np.exp(-distances / max(np.median(distances), 1e-9))
+    hat = np.linalg.solve(kernel + np.eye(len(X)), kernel)
+    dealt = np.repeat(is_test[:, None], 1 + N_DEALS, axis=1)
+    dealt[:, 1:] = rng.permuted(dealt[:, 1:], axis=0)
+    # What all rows but one predict for that one has a closed form; constants do not matter.
+    own = np.diag(hat)[:, None]
+    centred = dealt - is_test.mean()
+    ranks = rankdata((hat @ centred - own * centred) / (1 - own), axis=0)
+    n_test = is_test.sum()
+    pairs = max(n_test * (len(X) - n_test), 1)  # a large table may keep no test row
+    return ((ranks * dealt).sum(axis=0) - n_test * (n_test + 1) / 2) / pairs

@@ -1,0 +1,155 @@
+"""Rows that know each other without being equal, and honest tables that look like them."""
+
+import numpy as np
+import pytest
+from sklearn.datasets import (
+    load_breast_cancer,
+    load_diabetes,
+    load_digits,
+    load_iris,
+    load_wine,
+    make_blobs,
+    make_classification,
+    make_friedman1,
+    make_moons,
+    make_swiss_roll,
+)
+from sklearn.model_selection import GroupKFold, KFold, TimeSeriesSplit
+
+from helpers import alike_rows
+
+SHUFFLED = KFold(5, shuffle=True, random_state=0)
+
+
+def persons(rng, n=40, sizes=(6,), n_columns=20, noise=0.5):
+    """Return records of persons, and whose they are; in no order."""
+    who = rng.permutation(np.repeat(np.arange(n), np.resize(sizes, n)))
+    return rng.normal(size=(n, n_columns))[who] + noise * rng.normal(
+        size=(len(who), n_columns)
+    ), who
+
+
+def near_copies(rng, share=1.0):
+    X = rng.normal(size=(150, 10))
+    who = np.r_[np.arange(150), np.arange(int(150 * share))]
+    return X[who] + 0.05 * rng.normal(size=(len(who), 10)) * (np.arange(len(who)) >= 150)[
+        :, None
+    ], who
+
+
+def almost_equal_images(rng):
+    who = np.tile(np.arange(150), 2)
+    changed = rng.randint(-1, 2, size=(300, 64)) * (np.arange(300) >= 150)[:, None] / 255
+    return (load_digits().data[:150][who] + changed).reshape(300, 1, 8, 8), who
+
+
+def copies_with_a_running_number(rng):
+    who = rng.permutation(np.tile(np.arange(150), 2))
+    return np.column_stack([np.arange(300) / 300, rng.normal(size=(150, 10))[who]]), who
+
+
+ALIKE = {
+    "persons": persons,
+    "persons with few and many records": lambda rng: persons(rng, sizes=(2, 4, 9), noise=0.3),
+    "near copies": near_copies,
+    "a few near copies": lambda rng: near_copies(rng, share=0.1),
+    "the same image saved twice": almost_equal_images,
+    "copies with a running number": copies_with_a_running_number,
+}
+
+
+@pytest.mark.parametrize("name", ALIKE)
+def test_alike_rows_are_seen_unless_the_split_keeps_them_together(name):
+    for seed in range(3):
+        X, who = ALIKE[name](np.random.RandomState(seed))
+        finding = alike_rows(X, cv=SHUFFLED, random_state=seed)
+        assert finding.leaked is True and "have such near rows in training" in finding.evidence
+        apart = alike_rows(X, cv=GroupKFold(5), groups=who, random_state=seed)
+        assert apart.leaked is False, apart
+
+
+def windows(rng, step=1):
+    values = rng.normal(size=600).cumsum()
+    return np.lib.stride_tricks.sliding_window_view(values, 20)[::step]
+
+
+@pytest.mark.parametrize("step", [1, 5])
+def test_windows_of_one_series_are_seen_unless_split_in_order_of_time(step):
+    X = windows(np.random.RandomState(0), step)
+    label = np.repeat(np.random.RandomState(1).randint(2, size=len(X)), 12)[: len(X)]
+    for y in (None, label):
+        finding = alike_rows(X, y, cv=SHUFFLED)
+        assert finding.leaked is True and "windows of one series" in finding.evidence
+        finding = alike_rows(X, y, cv=TimeSeriesSplit(4))
+        assert finding.leaked is not True, finding
+    sequences = X.reshape(len(X), -1, 1)
+    assert alike_rows(sequences, cv=SHUFFLED).leaked is True
+
+
+def test_lags_are_windows_whose_labels_owe_nothing_to_the_row_before():
+    rng = np.random.RandomState(0)
+    values = rng.normal(size=400)
+    for row in range(1, 400):
+        values[row] += 0.5 * values[row - 1]
+    X = np.lib.stride_tricks.sliding_window_view(values[:-1], 6)
+    assert alike_rows(X, values[6:], cv=SHUFFLED, task="regression").leaked is False
+
+
+def test_neighbours_in_space_are_asked_about():
+    rng = np.random.RandomState(0)
+    place = rng.uniform(size=(600, 2))
+    sea = (np.sin(9 * place[:, 0]) * np.cos(9 * place[:, 1]) > 0).astype(int)
+    finding = alike_rows(place, sea, cv=SHUFFLED)
+    assert finding.leaked is None and finding.evidence.endswith("Hand over groups or time.")
+
+
+def drawn(make, **settings):
+    return lambda seed: make(random_state=seed, **settings)
+
+
+def some_of(load):
+    def draw(seed):
+        X, y = load(return_X_y=True)
+        rows = np.random.RandomState(seed).permutation(len(y))[:200]
+        return X[rows], y[rows]
+
+    return draw
+
+
+def numbers(draw):
+    return lambda seed: (draw(np.random.RandomState(seed)), None)
+
+
+HONEST = {
+    "iris": some_of(load_iris),
+    "wine": some_of(load_wine),
+    "breast cancer": some_of(load_breast_cancer),
+    "digits": some_of(load_digits),
+    "diabetes": some_of(load_diabetes),
+    "blobs": drawn(make_blobs, n_samples=200, n_features=5),
+    "many columns": drawn(make_classification, n_samples=200),
+    "friedman": drawn(make_friedman1, n_samples=200),
+    "a rolled sheet": drawn(make_swiss_roll, n_samples=200, noise=0.1),
+    "moons": drawn(make_moons, n_samples=200, noise=0.2),
+    "few values": numbers(lambda rng: rng.randint(5, size=(200, 4))),
+    "some yes and no": numbers(
+        lambda rng: np.c_[rng.normal(size=(200, 4)), rng.randint(2, size=(200, 4))]
+    ),
+    "long tails": numbers(lambda rng: np.exp(1.5 * rng.normal(size=(200, 6)))),
+    "some far away": numbers(lambda rng: rng.standard_cauchy(size=(200, 4))),
+}
+
+
+@pytest.mark.parametrize("name", HONEST)
+def test_rows_drawn_one_by_one_are_not_accused(name):
+    for seed in range(5):
+        X, y = HONEST[name](seed)
+        finding = alike_rows(X, y, cv=SHUFFLED, task="regression", random_state=seed)
+        assert finding.leaked is not True, finding
+
+
+def test_it_says_what_it_needs():
+    X = np.random.RandomState(0).normal(size=(100, 3))
+    assert "It needs 60 rows" in alike_rows(X[:50]).evidence
+    assert "Rows are texts" in alike_rows(["one two", "three four"] * 40).evidence
+    assert alike_rows(np.arange(100.0)[:, None]).leaked is None

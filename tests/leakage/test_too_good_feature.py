@@ -1,0 +1,175 @@
+"""Columns that know too much are named, however they are spread; strong honest ones are not."""
+
+import numpy as np
+import pandas as pd
+import pytest
+from sklearn.datasets import load_breast_cancer, load_diabetes, load_iris, load_wine
+
+from helpers import too_good_feature
+
+rng = np.random.RandomState(0)
+X = pd.DataFrame(rng.normal(size=(300, 4)), columns=list("abcd"))
+y = (X.sum(axis=1) + rng.normal(size=300) > 0).astype(int)
+three = pd.Series(rng.randint(3, size=300))
+noise = pd.Series(rng.normal(size=300))
+
+
+def lags(series, numbers):
+    """Return the values some rows before each, and the values, without the first rows."""
+    first = max(numbers)
+    return pd.DataFrame({f"lag{k}": series.shift(k) for k in numbers})[first:], series[first:]
+
+
+def smooth(series, persistence):
+    values = series.to_numpy().copy()
+    for row in range(1, len(values)):
+        values[row] += persistence * values[row - 1]
+    return pd.Series(values)
+
+
+def with_mean_of_today(series, n):
+    table, target = lags(series, range(1, n))
+    return table.assign(mean=series.rolling(n).mean()).iloc[1:], target[1:]
+
+
+def two_dummies():
+    return X.assign(alive=1 - y, dead=y), y
+
+
+def gaps_of_one_class():
+    return X.assign(body=np.where(y, np.nan, rng.uniform(1, 330, size=300))), y
+
+
+def gaps_with_a_few_others():
+    few = rng.uniform(size=300) < 0.01
+    return X.assign(body=np.where(y | few, np.nan, rng.uniform(1, 330, size=300))), y
+
+
+def dummies_less_one():
+    return X.assign(one=three == 1, two=three == 2), three
+
+
+LEAKS = {
+    "two dummies": (two_dummies, "classification", ["4 ('alive')", "5 ('dead')"]),
+    "three classes, two dummies": (dummies_less_one, "classification", ["4 ('one')", "5 ('two')"]),
+    "filled in for one class": (gaps_of_one_class, "classification", ["Column 4 ('body') alone"]),
+    "and for a few others": (gaps_with_a_few_others, "classification", ["Column 4 ('body') alone"]),
+    "mean that includes today": (
+        lambda: with_mean_of_today(noise, 4),
+        "regression",
+        ["0 ('lag1')", "1 ('lag2')", "2 ('lag3')", "3 ('mean')"],
+    ),
+    "invoice": (
+        lambda: (X.assign(invoice=1.19 * noise + 0.01 * X["a"]), noise),
+        "regression",
+        ["('invoice')"],
+    ),
+    "parts of a sum": (
+        lambda: (X.assign(part=noise, rest=X["a"] - noise), X["a"]),
+        "regression",
+        ["('a')"],
+    ),
+}
+
+
+@pytest.mark.parametrize("name", LEAKS)
+def test_all_columns_that_carry_the_outcome_are_named(name):
+    make, task, named = LEAKS[name]
+    finding = too_good_feature(*make(), task=task)
+    assert finding.leaked is True, finding
+    assert "is it known at the time of prediction" in finding.evidence
+    for column in named:
+        assert column in finding.evidence
+
+
+def test_a_leak_beside_columns_that_know_much():
+    X, y = load_breast_cancer(return_X_y=True)
+    finding = too_good_feature(np.column_stack([X, y + 0.01 * rng.normal(size=len(y))]), y)
+    assert finding.leaked is True and "Column 30 alone scores 1.00" in finding.evidence
+
+
+def test_one_column_among_many():
+    X, y = rng.normal(size=(100, 400)), rng.randint(2, size=100)
+    assert too_good_feature(X, y).leaked is False  # what noise offers by chance is no leak
+    X[:, 77] = y + 0.1 * rng.normal(size=100)
+    finding = too_good_feature(X, y)
+    assert finding.leaked is True and "Column 77 alone" in finding.evidence
+
+
+def test_a_number_of_each_row_that_tells_the_class():
+    iris, species = load_iris(return_X_y=True)
+    for number in (np.arange(150), 7 + 0.5 * np.arange(150), np.arange(150) * 3 + 1000):
+        for rows in (np.arange(150), rng.permutation(150)):
+            finding = too_good_feature(
+                np.column_stack([number, iris])[rows], species[rows], task="classification"
+            )
+            assert finding.leaked is True and "Column 0 numbers the rows" in finding.evidence
+    shuffled = np.column_stack([rng.permutation(150), iris])
+    assert too_good_feature(shuffled, species, task="classification").leaked is False
+    names = pd.DataFrame(iris).assign(name=[f"{k:x}" for k in rng.permutation(150)])
+    assert too_good_feature(names, species, task="classification").leaked is False
+
+
+def of(load, task="classification"):
+    return lambda seed: (*load(return_X_y=True), task)
+
+
+def setosa(seed):
+    iris, species = load_iris(return_X_y=True)
+    return iris, (species == 0).astype(int), "classification"
+
+
+def persistent(persistence, numbers):
+    def draw(seed):
+        noise = pd.Series(np.random.RandomState(seed).normal(size=400))
+        return *lags(smooth(noise, persistence), numbers), "regression"
+
+    return draw
+
+
+def one_strong_column(seed):
+    rng = np.random.RandomState(seed)
+    X = rng.normal(size=(300, 5))
+    return X, 4 * X[:, 0] + rng.normal(size=300), "regression"
+
+
+def area_and_price(seed):
+    rng = np.random.RandomState(seed)
+    area = rng.uniform(40, 200, size=300)
+    price = np.round(3000 * area * np.exp(0.15 * rng.normal(size=300)))
+    return np.column_stack([area, rng.randint(1, 6, size=300)]), price, "regression"
+
+
+def logistic(seed):
+    rng = np.random.RandomState(seed)
+    X = rng.normal(size=(300, 5))
+    return X, (4 * X[:, 0] + rng.logistic(size=300) > 0).astype(int), "classification"
+
+
+HONEST = {
+    "iris": of(load_iris),
+    "setosa": setosa,
+    "wine": of(load_wine),
+    "breast cancer": of(load_breast_cancer),
+    "diabetes": of(load_diabetes, "regression"),
+    "lags": persistent(0.9, range(1, 7)),
+    "lags of a persistent series": persistent(0.99, range(1, 7)),
+    "lags of a random walk": persistent(1.0, range(1, 7)),
+    "yesterday and last week": persistent(1.0, [1, 7]),
+    "one strong column": one_strong_column,
+    "area and price": area_and_price,
+    "a steep logistic": logistic,
+}
+
+
+@pytest.mark.parametrize("name", HONEST)
+def test_a_table_that_is_merely_predictable_is_not_accused(name):
+    X, y, task = HONEST[name](0)
+    finding = too_good_feature(X, y, task=task)
+    assert finding.leaked is False, finding
+
+
+def test_it_says_how_good_a_column_it_would_have_asked_about():
+    finding = too_good_feature(X, y)
+    assert "a column that scores more than 0.9" in finding.evidence
+    assert too_good_feature(X, np.zeros(300)).leaked is None
