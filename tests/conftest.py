@@ -19,6 +19,8 @@ COURSE = {
     "test_grading",
     "test_guide",
     "test_honest_estimates",
+    "test_lesson_checks",
+    "test_minutes",
     "test_nbval_pictures",
     "test_notebooks",
     "test_readme",
