@@ -10,8 +10,7 @@ from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook, new_outp
 from tests.test_notebooks import code_cells, draws, lines_of_code
 
 FOLDER = Path(__file__).parents[1] / "notebooks"
-# Lessons that state their minutes by this count.
-COUNTED = ["02_estimator", "03_grid_search"]
+LESSONS = sorted(path.stem for path in FOLDER.glob("0*.ipynb"))
 MOST = 40
 
 
@@ -25,7 +24,7 @@ def minutes(notebook):
     return len(text.split()) / 150 + (5 * lines + 20 * guesses + 20 * figures) / 60
 
 
-@pytest.mark.parametrize("name", COUNTED)
+@pytest.mark.parametrize("name", LESSONS)
 def test_a_lesson_states_its_minutes_and_has_at_most_forty(name):
     notebook = nbformat.read(FOLDER / f"{name}.ipynb", as_version=4)
     stated = int(re.search(r"\*\*(\d+) minutes\*\*", notebook.cells[0].source)[1])
