@@ -1,4 +1,4 @@
-"""The kinds of leaks as code, each honest or leaky as its last argument says.
+"""The kinds of leaks as code, each honest or leaky as the argument `leaky` says.
 
 In each function the honest and the leaky procedure differ only where it asks for `leaky`.
 """
