@@ -38,6 +38,11 @@ class Augmentation:
 
     def __init__(self, function):
         self.function, self._checked = function, False
+        if isinstance(function, type):
+            raise ValueError(
+                f"augment is called as augment(X), and {function.__name__} is a class. Give an "
+                f"object of that class: augment={function.__name__}(...)."
+            )
 
     def __call__(self, X, seed, epoch, step):
         """Return the rows to train on in a step; `X` stays as it is.
@@ -63,7 +68,14 @@ class Augmentation:
         cuda = [X.device] if X.is_cuda else []
         with torch.random.fork_rng(devices=cuda):  # dropout goes on where it was
             seed_generators(seed, X.device)
-            return self.function(X.clone())  # it may write to its rows
+            try:
+                return self.function(X.clone())  # it may write to its rows
+            except Exception as error:
+                error.add_note(
+                    f"augment was called as {name_of(self.function)}(X) with X of shape "
+                    f"{tuple(X.shape)} and {X.dtype}: all rows of a training step, not one of them."
+                )
+                raise
 
     def _check(self, rows, X):
         """Raise a ValueError unless `rows` can be trained on in place of `X`."""
@@ -73,8 +85,6 @@ class Augmentation:
         elif not isinstance(rows, torch.Tensor):
             wrong = f"an object of type {type(rows).__name__}"
             cure = "Compute with torch, or end in torch.from_numpy(...)."
-            if isinstance(self.function, type):
-                cure = f"Give an object of that class: augment={self.function.__name__}(...)."
         elif rows.shape != X.shape:
             wrong = f"shape {tuple(rows.shape)}"
             cure = "Change the numbers in the rows, not how many there are: rows keep their labels."

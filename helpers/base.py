@@ -15,15 +15,16 @@ from helpers.augmentation import Augmentation
 from helpers.copies import CopyMixin, unchanged_on_failure
 from helpers.jobs import Job, report_epochs
 from helpers.labels import check_weights
-from helpers.losses import OwnLoss
+from helpers.losses import OwnLoss, in_precision
 from helpers.modules import MLP
 from helpers.networks import NetworkMixin
 from helpers.optimizers import check_optimizer
-from helpers.parameters import CONSTRAINTS, NUMBERS
+from helpers.parameters import CONSTRAINTS, NUMBERS, refuse_instances
 from helpers.rows import check_rows
 from helpers.schedules import lr_factors
 from helpers.targets import columns_of
 from helpers.tensors import (
+    as_numpy,
     as_tensor,
     as_torch_starts,
     choose_device,
@@ -115,6 +116,7 @@ class TorchEstimator(ArgumentsMixin, NetworkMixin, CopyMixin, CallbackSupportMix
 
     @torch.inference_mode(False)  # whatever the caller has switched off, gradients are needed
     def _learn(self, X, y, sample_weight, groups=None, classes=None, partial=False):
+        refuse_instances(self)
         settings = check_parameters(self, NUMBERS)
         epochs = 1 if partial else settings["epochs"]
         context = self._init_callback_context(max_subtasks=epochs)
@@ -132,7 +134,9 @@ class TorchEstimator(ArgumentsMixin, NetworkMixin, CopyMixin, CallbackSupportMix
         if settings["patience"] is not None and not partial:
             job.patience = settings["patience"]
             stratify = isinstance(self, ClassifierMixin) and job.y.ndim == 1
-            split_rows(job, settings["validation_fraction"], (X, y, groups), stratify=stratify)
+            split_rows(
+                job, settings["validation_fraction"], (X, as_numpy(y), groups), stratify=stratify
+            )
         if self.schedule is not None:
             n_steps = None if partial else job.epochs * job.n_steps
             job.lr_factors = lr_factors(self.schedule, n_steps)
@@ -167,12 +171,13 @@ class TorchEstimator(ArgumentsMixin, NetworkMixin, CopyMixin, CallbackSupportMix
         rows = np.arange(len(y)) if weight is None else np.flatnonzero(weight)
         if weight is not None:
             weight = as_tensor(check_weights(weight, rows, scale=not partial)).to(device)
+        loss = in_precision(self.loss, torch_dtype(self._dtype), device)
         return Job(
             X=as_tensor(X).to(device) if isinstance(X, np.ndarray) else X,
             y=as_tensor(target).to(device),
             weight=weight,
             rows=as_tensor(rows),
-            loss=self._loss if self.loss is None else OwnLoss(self.loss, of_values),
+            loss=self._loss if self.loss is None else OwnLoss(loss, of_values),
             optimizer=self.optimizer,
             lr=settings["lr"],
             weight_decay=settings["weight_decay"],
@@ -189,6 +194,7 @@ class TorchEstimator(ArgumentsMixin, NetworkMixin, CopyMixin, CallbackSupportMix
         """Return the weight of each row, shape (n_rows,), or None where all are equal."""
         if sample_weight is None:
             return None
+        sample_weight = as_numpy(sample_weight)
         return _check_sample_weight(sample_weight, y, dtype=self._dtype, ensure_non_negative=True)
 
     def _outputs(self, X):

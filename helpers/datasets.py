@@ -211,6 +211,11 @@ def _check_dataset(dataset):
             f"{name} gives its rows one after the other, so that no split can ask for some of "
             f"them; hand over a Dataset with __len__ and __getitem__."
         )
+    if isinstance(dataset, str):
+        raise TypeError(
+            f"rows_of and y_of need a Dataset, or a list of paths; got the one path {dataset!r}. "
+            f"For a folder, give sorted(Path(folder).iterdir()) and load=..., what reads a file."
+        )
     if not hasattr(dataset, "__len__") or not hasattr(dataset, "__getitem__"):
         raise TypeError(
             f"rows_of and y_of need a Dataset, an object with __len__ and __getitem__; {name} "

@@ -10,7 +10,8 @@ from torch import nn
 from helpers._compat import is_lazy
 from helpers.arguments import name_of
 from helpers.copies import copy_network
-from helpers.tensors import CHUNK, as_torch_starts
+from helpers.rows import refuse_datasets
+from helpers.tensors import CHUNK, as_numpy, as_torch_starts
 
 BATCH_NORMS = nn.BatchNorm1d, nn.BatchNorm2d, nn.BatchNorm3d, nn.SyncBatchNorm
 MOST_NUMBERS = 2**22  # that the rows of one forward pass may hold: 28 photographs of 224 x 224
@@ -115,6 +116,8 @@ class FrozenFeatures(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEsti
 
     def _rows(self, X, reset):
         """Return `X` as an array of numbers, rows along the first axis."""
+        refuse_datasets(X, type(self).__name__)
+        X = as_numpy(X)
         shape = tuple(getattr(X, "shape", ()))[1:]
         if not reset and shape != self.row_shape_ and max(len(shape), len(self.row_shape_)) > 1:
             raise ValueError(

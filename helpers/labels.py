@@ -7,6 +7,8 @@ import torch
 from sklearn.utils import compute_class_weight
 from sklearn.utils.multiclass import check_classification_targets
 
+from helpers.tensors import as_numpy
+
 
 def plain_labels(y, owner, what="y"):
     """Return labels in a form that scikit-learn takes; refuse those that are none.
@@ -22,7 +24,7 @@ def plain_labels(y, owner, what="y"):
     ValueError
         If labels are missing, of several types, or of one that cannot be told from others.
     """
-    y = _column(y)
+    y = _column(as_numpy(y))
     dtype = getattr(y, "dtype", None)
     if hasattr(dtype, "numpy_dtype"):  # pandas' numbers with missing values
         _refuse_missing(y, what)
@@ -43,6 +45,12 @@ def plain_labels(y, owner, what="y"):
         return y if getattr(dtype, "kind", None) != "T" else values
     _refuse_missing(values, what)
     is_list = isinstance(y, (list, tuple))
+    if kinds == {"list"} and len({len(labels) for labels in values}) > 1:
+        raise ValueError(
+            f"Unknown label type: {what} holds lists of labels, of unequal lengths. "
+            f"MultiLabelBinarizer() of sklearn.preprocessing makes of it a column for each label, "
+            f"which {owner} takes."
+        )
     if is_list and (kinds in ({"int"}, {"float"}, {"int", "float"}, {"bool"}) or "list" in kinds):
         return y
     if len(kinds) > 1:
@@ -63,7 +71,7 @@ def plain_values(y, owner):
 
     Parameters and errors are those of `plain_labels`.
     """
-    y = _column(y)
+    y = _column(as_numpy(y))
     values = _array(y)
     if values is None or values.ndim != 1 or values.dtype.kind in "biufc":
         return y

@@ -1,10 +1,25 @@
 """A loss of the user's own."""
 
+import copy
+
 import torch
 from torch import nn
 from torch.func import vmap
 
 from helpers.arguments import name_of
+
+
+def in_precision(loss, dtype, device):
+    """Return a loss that holds numbers, as weights of classes, with those as outputs are.
+
+    It is a copy: the user's own is not changed.
+    """
+    if not isinstance(loss, nn.Module):
+        return loss
+    floats = [t for t in (*loss.parameters(), *loss.buffers()) if t.is_floating_point()]
+    if all(tensor.dtype == dtype and tensor.device == device for tensor in floats):
+        return loss
+    return copy.deepcopy(loss).to(device, dtype)
 
 
 class OwnLoss:

@@ -10,6 +10,7 @@ from helpers.arguments import same
 from helpers.outputs import check_outputs, normalised_as, warn_of_probabilities
 from helpers.recipes import build
 from helpers.rows import recipe_input
+from helpers.shapes import warn_of_channels_last
 from helpers.tensors import private_rng, seed_generators
 
 
@@ -31,6 +32,7 @@ class NetworkMixin:
             seed_generators(job.seed, X.device)
             network = build(self.module, *widths, arguments, owner=owner)
             job.network = network.to(X.device, X.dtype)
+            warn_of_channels_last(network, self._row_shape)
             looks_like = normalised_as(check_outputs(job.network, X, self._n_outputs))
             if looks_like and isinstance(self, ClassifierMixin):
                 X, *_ = job.take(job.rows[:64])

@@ -3,11 +3,11 @@
 import os
 
 import numpy as np
-import torch
 from sklearn.utils.validation import validate_data
 from torch.utils.data import DataLoader, Dataset
 
 from helpers.datasets import Rows
+from helpers.tensors import as_numpy
 
 # From here on float32, and float64, round some whole numbers.
 ROUNDED_FROM = {np.dtype(np.float32): 2**24, np.dtype(np.float64): 2**53}
@@ -31,9 +31,7 @@ def check_rows(estimator, X, y="no_validation", *, reset, **checks):
     """
     owner = type(estimator).__name__
     refuse_datasets(X, owner)
-    if isinstance(X, torch.Tensor):
-        X = X.detach().cpu()
-        X = (X.float() if X.dtype == torch.bfloat16 else X).numpy()
+    X = as_numpy(X)
     if not reset:
         _check_shape(shape_of(X), estimator._row_shape, owner)
     dtypes = [np.float32, np.float64] if reset else [estimator._dtype]
@@ -46,7 +44,12 @@ def check_rows(estimator, X, y="no_validation", *, reset, **checks):
         return found if isinstance(found, tuple) else (found, None)
 
     # uint8 stays as it is until a batch is taken: images in a file may be larger than the memory.
-    found, target = validated(*dtypes, np.uint8)
+    try:
+        found, target = validated(*dtypes, np.uint8)
+    except ValueError as error:
+        if "array element with a sequence" in str(error):
+            refuse_unequal(X, error)
+        raise
     trained_on = target is not None
     rounded = trained_on and _rounds_integers(found, X)
     if rounded and reset:
@@ -115,7 +118,7 @@ def refuse_datasets(X, owner):
         raise TypeError(
             f"{owner} takes arrays, and no {name}, which scikit-learn cannot split: hand over "
             f"rows_of(loader.dataset) as X and y_of(loader.dataset) as y (both from helpers), and "
-            f"set {owner}(batch_size=...)."
+            f"set batch_size in the estimator that is trained."
         )
     if isinstance(X, Dataset):
         raise TypeError(
@@ -141,6 +144,21 @@ def refuse_datasets(X, owner):
             f"{owner} takes arrays, and no list of PIL images: hand over "
             f"np.stack([np.asarray(image) for image in images])."
         )
+
+
+def refuse_unequal(X, error):
+    """Raise a ValueError if rows are of unequal shapes, as sequences of unequal lengths are."""
+    try:
+        shapes = [tuple(np.shape(row)) for row in X]
+    except ValueError:  # a row is ragged itself
+        return
+    for number, shape in enumerate(shapes):
+        if shape != shapes[0]:
+            raise ValueError(
+                f"Rows of X must have one shape; row 0 has the shape {shapes[0]}, row {number} "
+                f"{shape}. Bring all to one: resize images, and fill up sequences, for instance "
+                f"with torch.nn.utils.rnn.pad_sequence(sequences, batch_first=True)."
+            ) from error
 
 
 def _first_of(X):

@@ -2,8 +2,10 @@
 
 import math
 import re
+import warnings
 
 import torch
+from torch import nn
 
 
 def about_input(recipe, n_features, n_outputs, arguments, error):
@@ -69,11 +71,32 @@ def why_not(X, error):
         )
     if "out of range" in error:
         return "An embedding needs a row for each code: num_embeddings must exceed the largest."
-    if "channels" in error and X.ndim > 3:
+    if "channels" in error and has_channels_last(X.shape[1:]):
         return "Convolutions take the channels first: np.moveaxis(X, -1, 1) puts the last there."
+    if "channels" in error and X.ndim == 3:
+        return "Images without an axis for channels need one, of length 1: X[:, np.newaxis]."
     if X.ndim > 2:
         return (
             f"The recipe's first argument is the shape of a row, {tuple(X.shape[1:])}; its first "
             f"layer must take such rows, or be nn.Flatten()."
         )
     return "Its first layer must be as wide as the recipe's first argument, n_features."
+
+
+def has_channels_last(shape):
+    """Whether rows of a shape look like images with one, three or four channels, these last."""
+    return len(shape) == 3 and shape[2] in (1, 3, 4) and min(shape[:2]) > 4
+
+
+def warn_of_channels_last(network, shape):
+    """Warn if the first convolution of a network takes lines of an image for its channels."""
+    kinds = (nn.Conv2d, nn.LazyConv2d)
+    first = next((layer for layer in network.modules() if isinstance(layer, kinds)), None)
+    if has_channels_last(shape) and first is not None and first.in_channels == shape[0]:
+        warnings.warn(
+            f"Rows of X have the shape {tuple(shape)}, as images with the channels last, and "
+            f"{type(network).__name__} takes the first axis for channels, as convolutions of torch "
+            f"do. If they are images, give np.moveaxis(X, -1, 1).",
+            UserWarning,
+            stacklevel=2,
+        )

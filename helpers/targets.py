@@ -1,5 +1,7 @@
 """Targets: one column or several, how they become numbers, and what is minimised."""
 
+import warnings
+
 import numpy as np
 from scipy import sparse
 from sklearn.utils import column_or_1d
@@ -40,6 +42,14 @@ def indicators(y, dtype, classes, owner):
             f"Unknown label type: y has several columns, one for each label that a row may have, "
             f"and must hold 0 and 1; got {wrong.tolist()[0]!r}. Where each column has classes of "
             f"its own, use MultiOutputClassifier({owner}()) of sklearn.multioutput."
+        )
+    if len(y) > 10 and (y.sum(1) == 1).all():  # in fewer rows it may be by chance
+        warnings.warn(
+            f"Each row of y has one 1, as if it were one-hot encoded. {owner} takes several "
+            f"columns for labels of which a row may have any number. If a row has one of "
+            f"{y.shape[1]} classes, give y.argmax(axis=1).",
+            UserWarning,
+            stacklevel=2,
         )
     if classes is not None and not np.array_equal(classes, np.arange(y.shape[1])):
         raise ValueError(

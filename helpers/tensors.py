@@ -50,6 +50,20 @@ def as_tensor(array):
         return torch.from_numpy(array)
 
 
+def as_numpy(values):
+    """Return a tensor, or a list of tensors of one shape, as an array; the rest as it is."""
+    if isinstance(values, (list, tuple)) and len(values):
+        if not all(isinstance(value, torch.Tensor) for value in values):
+            return values
+        if any(value.shape != values[0].shape for value in values):
+            return values
+        values = torch.stack([value.detach().cpu() for value in values])
+    if not isinstance(values, torch.Tensor) or values.layout is not torch.strided:
+        return values
+    values = values.detach().cpu()
+    return (values.float() if values.dtype == torch.bfloat16 else values).numpy()
+
+
 def torch_dtype(dtype):
     """Return torch's name for a dtype of numpy."""
     return getattr(torch, np.dtype(dtype).name)
