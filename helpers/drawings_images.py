@@ -1,0 +1,224 @@
+"""Drawings of lesson 03b: which images are changed, and what it does to a score.
+
+Each function returns a figure and its alternative text, for `plots.show(*drawing())`.
+"""
+
+import numpy as np
+
+from helpers.plots import ROLES, blank, chance_line
+
+HONEST = {
+    "images\nX, y": (0, 0.5, "black"),
+    "split": (1.25, 0.5, "black"),
+    "training\nimages": (2.5, 1, "training"),
+    "augment\nanew each epoch": (3.9, 1, "training"),
+    "train\nCNN": (5.2, 1, "training"),
+    "test images\nunchanged": (2.5, 0, "test"),
+    "score\nCNN": (5.2, 0, "test"),
+}
+LEAK = "augment first", (0.62, 1.35)
+
+
+def way_of_images():
+    """Draw which images may be changed, and in red the way on which copies get into both parts.
+
+    Examples
+    --------
+    >>> fig, alt = way_of_images()
+    >>> alt.split(".")[0]
+    'Only training images are changed, and only after the split'
+    """
+    title = "Only training images are changed, and only after the split"
+    fig, ax = blank(7.6, 2.7, title=title, xlabel="", ylabel="")
+    for text, (x, y, role) in HONEST.items():
+        _box(ax, text, (x, y), **_style(role))
+    names = list(HONEST)
+    for start, end in ((0, 1), (1, 2), (2, 3), (3, 4), (1, 5), (5, 6), (4, 6)):
+        role = HONEST[names[end]][2] if start != 4 else "test"
+        _arrow(ax, HONEST[names[start]][:2], HONEST[names[end]][:2], **_style(role))
+    text, place = LEAK
+    _box(ax, text, place, **_style("leaky"))
+    _arrow(ax, (0, 0.5), place, **_style("leaky"))
+    _arrow(ax, place, (1.25, 0.5), **_style("leaky"))
+    ax.text(0.62, 1.62, "leak", ha="center", weight="bold", color=ROLES["leaky"]["color"])
+    ax.set(xlim=(-0.4, 5.7), ylim=(-0.3, 1.75))
+    ax.axis("off")
+    return fig, (
+        f"{title}. Images, then split, then two lanes. Training images, augment anew each epoch, "
+        "train CNN. Test images unchanged, score CNN. Dotted red way, the leak: images, augment "
+        "first, then split."
+    )
+
+
+def _style(role):
+    if role == "black":
+        return {"color": "black", "linestyle": "-"}
+    return {name: ROLES[role][name] for name in ("color", "linestyle")}
+
+
+def _box(ax, text, place, *, color, linestyle):
+    edge = {"boxstyle": "round", "fc": "white", "ec": color, "ls": linestyle, "lw": 2}
+    ax.text(*place, text, ha="center", va="center", bbox=edge, zorder=3)
+
+
+def _arrow(ax, start, end, *, color, linestyle):
+    """Draw an arrow from one box to the next; the boxes cover what is too long of it."""
+    middle = np.array(start) + 0.62 * (np.array(end) - start)
+    line = {"color": color, "linestyle": linestyle, "lw": 2, "shrinkA": 0, "shrinkB": 0}
+    ax.annotate("", end, start, arrowprops={"arrowstyle": "-", **line}, zorder=1)
+    head = {"arrowstyle": "-|>", "color": color, "lw": 2, "shrinkA": 0, "shrinkB": 0}
+    before = np.array(start) + 0.6 * (np.array(end) - start)
+    ax.annotate("", middle, before, arrowprops=head, zorder=1)
+
+
+def versions(pictures, names):
+    """Draw several pictures in a row, each with its name below.
+
+    Parameters
+    ----------
+    pictures : list of array-like of shape (1, height, width)
+    names : list of str
+
+    Examples
+    --------
+    >>> fig, alt = versions(np.zeros((2, 1, 8, 8)), ["training", "test"])
+    >>> alt.partition(". ")[2]
+    'From left to right: training, test.'
+    """
+    title = "Versions of one image, on both sides of the split"
+    fig, axes = blank(7.6, 2.1, title=title, xlabel="", ylabel="", columns=len(pictures))
+    for ax, picture, name in zip(axes, pictures, names, strict=True):
+        ax.imshow(picture[0], cmap="Greys")
+        ax.set(xticks=[], yticks=[])
+        ax.set_xlabel(name)
+    return fig, f"{title}. From left to right: {', '.join(names)}."
+
+
+def with_and_without(results):
+    """Draw the scores of two networks on the same splits, without and with augmentation.
+
+    Parameters
+    ----------
+    results : dict of str to list of dict
+        By network: what `cross_validate` returned without augmentation, and with it.
+
+    Examples
+    --------
+    >>> low, high = {"test_score": [0.7, 0.8]}, {"test_score": [0.8, 0.9]}
+    >>> fig, alt = with_and_without({"MLP": [high, low], "CNN": [low, high]})
+    >>> alt
+    'Shifted training images: MLP from 0.85 to 0.75, CNN from 0.75 to 0.85. 2 splits.'
+    """
+    scores = {}
+    for name, pair in results.items():
+        scores[name] = [result["test_score"] for result in pair]
+    said = [f"{name} from {np.mean(a):.2f} to {np.mean(b):.2f}" for name, (a, b) in scores.items()]
+    title = f"Shifted training images: {', '.join(said)}"
+    fig, axes = blank(7.0, 3.2, title=title, xlabel="", ylabel="test accuracy", columns=len(scores))
+    for ax, (name, pair) in zip(axes, scores.items(), strict=True):
+        for one in zip(*pair, strict=True):
+            ax.plot([0, 1], one, color="#999999", linewidth=1)
+        for x, values in enumerate(pair):
+            ax.plot([x] * len(values), values, **(ROLES["test"] | {"linestyle": ""}))
+            ax.hlines(np.mean(values), x - 0.15, x + 0.15, color="black", linewidth=3)
+        ax.set_xticks([0, 1], ["as they are", "augment=shift"])
+        ax.set_xlim(-0.4, 1.4)
+        ax.set_xlabel(f"{name}: training images")
+    return fig, f"{title}. {len(pair[0])} splits."
+
+
+def changed_where(table):
+    """Draw the test accuracy by how training images are changed (lines), and test images.
+
+    Parameters
+    ----------
+    table : dict of str to pair of float
+        By training: the accuracy on test images as they are, and on shifted ones. The last line
+        is the honest one.
+
+    Examples
+    --------
+    >>> fig, alt = changed_where({"never": (0.8, 0.4), "anew": (0.9, 0.8)})
+    >>> alt.partition(". ")[0]
+    'Best: change training images anew, test images not at all (0.90)'
+    """
+    values = np.array(list(table.values()))
+    last = list(table)[-1]
+    title = f"Best: change training images {last}, test images not at all ({values[-1, 0]:.2f})"
+    fig, ax = blank(7.0, 2.8, title=title, xlabel="test images", ylabel="training images changed")
+    ax.imshow(values, cmap="Greys", vmin=0.2, vmax=1.1, aspect="auto")
+    for (line, column), value in np.ndenumerate(values):
+        color = "white" if value > 0.7 else "black"
+        ax.text(column, line, f"{value:.2f}", ha="center", va="center", color=color, size=14)
+    ax.set_xticks([0, 1], ["as they are", "shifted"])
+    ax.set_yticks(range(len(table)), table)
+    said = [f"{name}: {a:.2f} and {b:.2f}" for name, (a, b) in table.items()]
+    return fig, f"{title}. Test images as they are, and shifted. {'; '.join(said)}."
+
+
+def ways_to_split(coins, true, names):
+    """Draw mean scores of several ways to split and augment, on random labels and on true ones.
+
+    Parameters
+    ----------
+    coins, true : array-like of shape (n_seeds, n_ways)
+        The first way is the leaky one.
+    names : list of str
+
+    Examples
+    --------
+    >>> fig, alt = ways_to_split([[0.4, 0.1]], [[0.9, 0.7]], ["mixed", "kept"])
+    >>> alt.partition("known. ")[2]
+    'mixed: 0.40 on random labels, 0.90 on true. kept: 0.10 on random labels, 0.70 on true.'
+    """
+    means = np.mean(coins, axis=0), np.mean(true, axis=0)
+    title = f"Copies on both sides: {means[0][0]:.2f} on random labels, where 0.10 can be known"
+    fig, axes = blank(7.6, 3.4, title=title, xlabel="", ylabel="accuracy", columns=2)
+    for ax, scores, label in zip(axes, (coins, true), ("random", "true"), strict=True):
+        for way, values in enumerate(np.transpose(scores)):
+            role = ROLES["leaky" if way == 0 else "test"]
+            hatch = "//" if way == 0 else None
+            ax.bar(way, np.mean(values), color="white", edgecolor=role["color"], hatch=hatch)
+            ax.plot([way] * len(values), values, color="black", marker=role["marker"], ls="")
+        ax.set_xticks(range(len(names)), names, fontsize=9)
+        ax.set_xlabel(f"{label} labels")
+    chance_line(axes[0], 0.1)
+    axes[0].legend(loc="upper right")
+    said = [
+        f"{name}: {a:.2f} on random labels, {b:.2f} on true"
+        for name, a, b in zip(names, *means, strict=True)
+    ]
+    return fig, f"{title}. {'. '.join(said).replace(chr(10), ' ')}."
+
+
+def who_sees(table, columns):
+    """Draw which check raises an alarm at which procedure.
+
+    Parameters
+    ----------
+    table : dict of str to list of (bool or None)
+        By procedure: whether each check raised an alarm; None if it was not asked.
+    columns : list of str
+
+    Examples
+    --------
+    >>> fig, alt = who_sees({"a step": [True, False], "honest": [False, None]}, ["one", "two"])
+    >>> alt
+    'No check sees every leak, and one leak is seen by none. a step: one. honest: none.'
+    """
+    title = "No check sees every leak, and one leak is seen by none"
+    fig, ax = blank(7.6, 3.2, title=title, xlabel="check", ylabel="")
+    values = [[1.0 if alarm else 0.0 for alarm in line] for line in table.values()]
+    ax.imshow(values, cmap="Greys", vmax=1.3, aspect="auto")
+    words = {True: "alarm", False: "quiet", None: "not asked"}
+    for line, alarms in enumerate(table.values()):
+        for column, alarm in enumerate(alarms):
+            color = "white" if alarm else "black"
+            ax.text(column, line, words[alarm], ha="center", va="center", color=color)
+    ax.set_xticks(range(len(columns)), columns)
+    ax.set_yticks(range(len(table)), table)
+    said = []
+    for name, alarms in table.items():
+        raised = [column for column, alarm in zip(columns, alarms, strict=True) if alarm]
+        said.append(f"{name}: {', '.join(raised) or 'none'}")
+    return fig, f"{title}. {'. '.join(said)}.".replace("\n", " ")

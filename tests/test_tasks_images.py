@@ -1,0 +1,116 @@
+"""The checks under "Your turn" in lesson 03b: they pass the answers, and no wrong one."""
+
+import contextlib
+import io
+
+import nbformat
+import pytest
+
+from tests.test_notebooks import FOLDER
+from tests.test_tasks import said
+
+# Cells before "Your turn" that the tasks use; the others train networks that no task needs.
+NEEDED = (
+    *(
+        "import numpy",
+        "load_digits(",
+        "def cnn(",
+        "cross_validate",
+        "def shift(",
+        "Pipeline, make_",
+    ),
+    *("quick_cnn =", "on_others =", "on_coins ="),
+)
+
+
+@pytest.fixture(scope="module")
+def lesson():
+    """What the code of the lesson defines that its checks need."""
+    notebook = nbformat.read(FOLDER / "03b_images.ipynb", as_version=4)
+    namespace, tasks = {}, False
+    for cell in notebook.cells:
+        tasks = tasks or "## Your turn" in cell.source
+        if cell.cell_type == "code" and (tasks or any(text in cell.source for text in NEEDED)):
+            with contextlib.redirect_stdout(io.StringIO()):
+                exec(cell.source.partition("\nplots.show")[0], namespace)
+    text = "\n".join(cell.source for cell in notebook.cells if cell.cell_type == "markdown")
+    namespace["answers"] = [part.partition("```")[0] for part in text.split("```python\n")[1:]]
+    return namespace
+
+
+FIT = "    return model.fit(training, training_labels), test, test_labels\n"
+FIRST = "def train(pictures, labels, change):\n"
+COPIES = (
+    "    changed = change(torch.tensor(pictures)).numpy()\n"
+    "    pictures, labels = np.concatenate([pictures, changed]), np.tile(labels, 2)\n"
+)
+ONCE = "    training = change(torch.tensor(training)).numpy()\n"
+STEP = (
+    "    step = FunctionTransformer(lambda rows: change(torch.tensor(rows)).numpy())\n"
+    "    model = make_pipeline(step, model.set_params(augment=None))\n"
+)
+TRAIN = {
+    "copies before the split": (FIRST, FIRST + COPIES, "none twice"),
+    "changed before the split": (
+        FIRST,
+        FIRST + "    pictures = change(torch.tensor(pictures)).numpy()\n",
+        "no test image",
+    ),
+    "changed once, after the split": (
+        FIT,
+        ONCE + "    model.set_params(augment=None)\n" + FIT,
+        "anew in each epoch",
+    ),
+    "a step of a Pipeline": (FIT, STEP + FIT, "never while the model predicts"),
+    "trained on all": (
+        "model.fit(training, training_labels)",
+        "model.fit(pictures, labels)",
+        "no test",
+    ),
+    "test images changed too": (
+        FIT,
+        "    test = change(torch.tensor(test)).numpy()\n" + FIT,
+        "no test image",
+    ),
+    "no change at all": ("augment=change, ", "", "each training image"),
+    "half of the images": ("test_size=0.25", "test_size=0.5", "ten test images"),
+    "labels of other images": ("test, test_labels\n", "test, 1 - test_labels\n", "their labels"),
+}
+
+
+@pytest.mark.parametrize("old, new, broken", TRAIN.values(), ids=TRAIN)
+def test_train(old, new, broken, lesson):
+    right = lesson["answers"][0]
+    assert "broken" not in said(lesson, "train", right)
+    assert old in right
+    lines = said(lesson, "train", right.replace(old, new, 1)).splitlines()
+    assert any(line.startswith("broken") and broken in line for line in lines)
+
+
+ARGUMENTS = "fitted, pictures, labels"
+SCORED = "cross_val_score(frozen(fitted), pictures, labels).mean()"
+SEEN = {
+    "always": ("bool(score > 0.4)", "True"),
+    "never": ("bool(score > 0.4)", "False"),
+    "chance": ("score > 0.4", "score > 0.1"),
+    "scored on the rows of the fit": (
+        SCORED,
+        "frozen(fitted).fit(pictures, labels).score(pictures, labels)",
+    ),
+    "always the same labels": (SCORED, SCORED.replace("labels", "coin_labels")),
+    "always the same network": (SCORED, SCORED.replace("fitted", "on_coins")),
+    "the labels permuted": (SCORED, SCORED.replace("labels", "np.roll(labels, 1)")),
+}
+
+
+def test_has_seen(lesson):
+    right = lesson["answers"][1]
+    assert said(lesson, "has_seen", right) == "All four are right."
+    by_canary = (
+        f"from helpers import carried_weights\ndef has_seen({ARGUMENTS}):\n"
+        f"    return bool(carried_weights(frozen(fitted), pictures, labels).leaked)\n"
+    )
+    assert said(lesson, "has_seen", by_canary) == "All four are right."
+    for old, new in SEEN.values():
+        assert old in right
+        assert "right" not in said(lesson, "has_seen", right.replace(old, new, 1)), new
