@@ -19,7 +19,8 @@ How one fit goes from `GridSearchCV` to its trained weights:
 5. When no task can go on, or `max_models` or `max_bytes` is reached, the scheduler hands all
    waiting jobs to `grouping`. It puts together the jobs whose networks have one structure and
    equal attributes (`content` and `digests` compare what they hold; `settings` sees what they read
-   elsewhere and another fit has changed). Then it trains copies of three of them for two epochs,
+   elsewhere and another fit has changed; `functions` does this for a `loss` and an `augment` of the
+   user's). Then it trains copies of three of them for two epochs,
    in a stack and alone (`trial`, `comparison`; `outside` looks at variables that the code of a
    network uses). Where the two differ, every job is trained alone, with a warning that says why.
 6. Jobs that differ in `epochs` alone share one place, a slot (`slots`). A group of slots becomes a
