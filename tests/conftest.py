@@ -15,6 +15,7 @@ COURSE = {
     "test_assignments",
     "test_browser",
     "test_environment",
+    "test_field_guide",
     "test_gallery",
     "test_grading",
     "test_guide",
@@ -28,6 +29,7 @@ COURSE = {
     "test_notebooks",
     "test_readme",
     "test_tasks",
+    "test_tasks_images",
 }
 # A file stays in one process, so the long ones begin: a short one in the end keeps nobody waiting.
 LONGEST_FIRST = [

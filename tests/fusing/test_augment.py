@@ -15,6 +15,8 @@ from torch import nn
 
 from helpers import TorchClassifier, TorchRegressor, fused
 
+pytestmark = pytest.mark.slow  # some seconds, or many
+
 X, y = make_classification(90, 5, n_informative=4, n_classes=3, n_redundant=0, random_state=0)
 CLF = TorchClassifier(epochs=4, random_state=0, module__hidden=6)
 

@@ -18,6 +18,8 @@ from helpers.fusing.parts import Pace
 from helpers.fusing.recovery import train_slots
 from tests.fusing.test_augment import both_ways, copies, weights
 
+pytestmark = pytest.mark.slow  # some seconds, or many
+
 X, y = make_classification(90, 5, n_informative=4, n_classes=3, n_redundant=0, random_state=0)
 CLF = TorchClassifier(epochs=4, random_state=0, module__hidden=6)
 UNEQUAL = [slice(0, 80), slice(0, 73), slice(5, 85)]

@@ -25,6 +25,8 @@ from torch.utils.data import Dataset
 
 from helpers import TorchClassifier, TorchRegressor, fused, rows_of
 
+pytestmark = pytest.mark.slow  # some seconds, or many
+
 N = 47
 DRAW = np.random.default_rng(0)
 LABEL = np.arange(N) % 3

@@ -18,6 +18,8 @@ from sklearn.model_selection import GroupKFold, KFold, TimeSeriesSplit
 
 from helpers import alike_rows
 
+pytestmark = pytest.mark.slow  # some seconds, or many
+
 SHUFFLED = KFold(5, shuffle=True, random_state=0)
 
 

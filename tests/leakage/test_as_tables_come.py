@@ -27,6 +27,8 @@ from helpers import (
 )
 from helpers.leakage.times import as_times
 
+pytestmark = pytest.mark.slow  # some seconds, or many
+
 rng = np.random.RandomState(0)
 SHUFFLED = KFold(5, shuffle=True, random_state=0)
 X, y = rng.normal(size=(60, 3)), np.arange(60) % 2

@@ -25,6 +25,8 @@ from sklearn.tree import DecisionTreeClassifier
 
 from helpers import audit, blind_test, null_labels, time_order
 
+pytestmark = pytest.mark.slow  # some seconds, or many
+
 rng = np.random.RandomState(0)
 X, values = rng.normal(size=(100, 400)), rng.normal(size=100)
 rare = rng.permutation(np.arange(100) < 15).astype(int)

@@ -14,6 +14,8 @@ from torch import nn
 from helpers import TorchClassifier, carried_weights, same_answer
 from helpers.data import coin_flips
 
+pytestmark = pytest.mark.slow  # some seconds, or many
+
 X, y = load_iris(return_X_y=True)
 
 

@@ -21,6 +21,8 @@ from helpers import TorchClassifier, audit, batch_mates, carried_weights, purity
 from helpers.data import coin_flips
 from helpers.leakage.outside import networks_in
 
+pytestmark = pytest.mark.slow  # some seconds, or many
+
 X, y = coin_flips(90, 6)
 X32 = X.astype("float32")
 

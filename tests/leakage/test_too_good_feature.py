@@ -7,6 +7,8 @@ from sklearn.datasets import load_breast_cancer, load_diabetes, load_iris, load_
 
 from helpers import too_good_feature
 
+pytestmark = pytest.mark.slow  # some seconds, or many
+
 rng = np.random.RandomState(0)
 X = pd.DataFrame(rng.normal(size=(300, 4)), columns=list("abcd"))
 y = (X.sum(axis=1) + rng.normal(size=300) > 0).astype(int)
