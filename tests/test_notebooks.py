@@ -218,7 +218,7 @@ CHECKS = [
 
 
 def test_lessons_are_numbered_without_a_gap():
-    numbers = [re.match(r"(\d\d)(b?)_", path.name).groups() for path in LESSONS]
+    numbers = [re.match(r"(\d\d)([bc]?)_", path.name).groups() for path in LESSONS]
     lessons = [number for number, companion in numbers if not companion]
     assert lessons == [f"{i:02}" for i in range(1, len(lessons) + 1)]
     assert {number for number, companion in numbers if companion} <= set(lessons)
