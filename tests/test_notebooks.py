@@ -375,7 +375,7 @@ def test_running_again_finds_a_changing_output_and_measures_memory(path, tmp_pat
     nbformat.write(notebook, path)
     assert 300 < run_again(path) < 500
     copy = Path(shutil.copy(path, tmp_path / "copy.ipynb"))
-    run_again(copy)
+    refresh.refresh(copy)
     assert copy.read_bytes() != path.read_bytes()
     notebook = nbformat.read(path, as_version=4)
     assert notebook.cells[1].metadata.tags == ["raises-exception"]
@@ -385,6 +385,6 @@ def test_running_again_finds_a_changing_output_and_measures_memory(path, tmp_pat
 def test_two_prints_are_one_output_whatever_the_clock(path):
     source = "import time\nprint(1, flush=True)\ntime.sleep(0.5)\nprint(2, flush=True)"
     nbformat.write(new_notebook(cells=[new_code_cell(source)]), path)
-    run_again(path)
+    refresh.refresh(path)
     (output,) = nbformat.read(path, as_version=4).cells[0].outputs
     assert output.text == "1\n2\n"
