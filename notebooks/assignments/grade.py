@@ -22,19 +22,11 @@ from pathlib import Path
 HERE = Path(__file__).resolve().parent
 sys.path.insert(0, str(HERE))
 
-from grading import intake, one, report, sandbox, watch  # noqa: E402
+from grading import cgroup, intake, one, report, sandbox, watch  # noqa: E402
 
 METHODS = multiprocessing.get_all_start_methods()
 PROCESSES = multiprocessing.get_context("forkserver" if "forkserver" in METHODS else "spawn")
 PROCESSES.set_forkserver_preload(["nbgrader.apps", "nbgrader.converters"])
-PROTECTED = (
-    "Each notebook ran within bubblewrap: without network, without a way to write outside its "
-    "scratch folder or to read the gradebook, the tests' source or other submissions."
-)
-UNPROTECTED = (
-    "bubblewrap is not at hand (Linux: install the package bubblewrap): the notebooks ran with "
-    "limits of memory and time, but could read and write all that you can."
-)
 REHEARSAL = 900  # seconds of processor time for a cell of the model solution
 AGAIN = {
     True: "It met a limit while other programs used the processors, so it was run again, alone. "
@@ -75,8 +67,8 @@ def grade_class(submissions, assignment, course, jobs, seconds, memory):
     """Grade `assignment` for all students in `submissions`; return their outcomes."""
     course, submissions = course.resolve(), submissions.resolve()
     refuse_nonsense(submissions, assignment, course, jobs, seconds)
-    protected = sandbox.protection()
-    print(PROTECTED if protected else UNPROTECTED, flush=True)
+    protected, said = sandbox.protection(), sandbox.in_words(memory)
+    print(said, flush=True)
     unseen, limits = hidden(course, submissions), watch.Limits(seconds or REHEARSAL)
     task = one.Task(course, assignment, "", [], unseen, limits, seconds, memory, protected)
     source = intake.digest(intake.inside(course / "source" / assignment))
@@ -88,7 +80,6 @@ def grade_class(submissions, assignment, course, jobs, seconds, memory):
     for outcome in run_all(tasks, jobs):
         outcomes[outcome.student] = outcome
     report_path = course / f"report_{assignment}.md"
-    said = PROTECTED if protected else UNPROTECTED
     report.write_report(report_path, assignment, outcomes.values(), strays, said)
     write_grades(course)
     count = sum(outcome.graded for outcome in outcomes.values())
@@ -106,6 +97,8 @@ def hidden(*folders):
 
 def refuse_nonsense(submissions, assignment, course, jobs, seconds):
     known = sorted(path.name for path in (course / "source").glob("*"))
+    if sandbox.refusal():
+        raise Refused(sandbox.refusal())
     if assignment not in known:
         raise Refused(f"no assignment {assignment!r}; there are: {', '.join(known)}.")
     if not submissions.is_dir():
@@ -235,8 +228,11 @@ def guard(task, digest):
     start = time.monotonic()
     ours, theirs = PROCESSES.Pipe(duplex=False)
     outcome = one.Outcome(task.student, digest)
-    with tempfile.TemporaryDirectory(prefix="grade", ignore_cleanup_errors=True) as folder:
-        process = PROCESSES.Process(target=one.work, args=(task, digest, folder, theirs))
+    with (
+        tempfile.TemporaryDirectory(prefix="grade", ignore_cleanup_errors=True) as folder,
+        cgroup.group(task.megabytes) as groups,
+    ):
+        process = PROCESSES.Process(target=one.work, args=(task, digest, folder, groups, theirs))
         process.start()
         theirs.close()
         try:

@@ -4,7 +4,6 @@ import functools
 import json
 import os
 import shutil
-import sys
 import time
 import traceback
 import warnings
@@ -24,7 +23,7 @@ from nbgrader.preprocessors import Execute
 from nbgrader.utils import capture_log, is_grade, temp_attrs
 from traitlets.config import PyFileConfigLoader
 
-from grading import intake, sandbox
+from grading import clean, intake, room, sandbox
 from grading.watch import Limits, Watch
 
 ENDED = "Python ended before the notebook did: an exit, a crash, or no memory left on the machine."
@@ -83,7 +82,7 @@ class GuardedExecute(Execute):
 
     shown = 0
     ended = ""  # why it could not go on to the last cell
-    limits = watch = None
+    limits = watch = room = None
     stops = ()  # what is said of each cell that met a limit of time
 
     def process_message(self, msg, cell, cell_index):
@@ -97,13 +96,14 @@ class GuardedExecute(Execute):
         try:
             return super().preprocess(nb, resources)
         except DeadKernelError:
-            self.ended = where_it_ended(nb, (self.watch and self.watch.ended) or ENDED)
+            why = self.watch.ended if self.watch else ""
+            self.ended = where_it_ended(nb, why or self.room.why_it_died() or ENDED)
             raise
 
     def preprocess_cell(self, cell, resources, index):
         if cell.cell_type != "code":
             return cell, resources
-        self.watch = self.watch or Watch(self.km.provisioner.pid, self.limits)
+        self.watch = self.watch or Watch(self.km.provisioner.pid, self.limits, self.room)
         with self.watch.over_a_cell() as said:
             done = super().preprocess_cell(cell, resources, index)
         for why in said:
@@ -124,19 +124,19 @@ def where_it_ended(notebook, reason):
     return f"{reason} It was cell {name_of(last[-1])} or the one after it. {CURE}"
 
 
-def work(task, digest, folder, pipe):
+def work(task, digest, folder, groups, pipe):
     """Grade in this process and send the `Outcome`."""
-    pipe.send(grade(task, digest, folder))
+    pipe.send(grade(task, digest, folder, groups))
 
 
-def grade(task, digest, folder):
-    """Grade with `folder` for what is needed meanwhile, and return the `Outcome`."""
+def grade(task, digest, folder, groups=()):
+    """Grade with `folder` and `groups` for what is needed meanwhile, and return the `Outcome`."""
     start, outcome = time.monotonic(), Outcome(task.student, digest)
     outcome.cell_limit = task.limits.cell
     outcome.remarks = [task.before] if task.before else []
     guarded = None
     try:
-        guarded = executor(task, Path(folder))
+        guarded = executor(task, Path(folder), groups)
         release_file = task.course / "release" / task.assignment / f"{task.assignment}.ipynb"
         release = nbformat.read(release_file, as_version=4)
         file, notebook, said = intake.choose(task.files, release)
@@ -148,7 +148,7 @@ def grade(task, digest, folder):
         place.mkdir(parents=True)
         nbformat.write(mended, place / release_file.name)
         seen, limited = look(run_nbgrader(task, guarded))
-        outcome.remarks += [*guarded.stops, *seen]
+        outcome.remarks += dict.fromkeys([*guarded.stops, *seen])
         outcome.limited = task.bounds if limited else []
         outcome.graded = True
     except intake.NotGraded as error:
@@ -188,12 +188,13 @@ def release(course, assignment):
     return api.generate_assignment(assignment)
 
 
-def executor(task, folder):
+def executor(task, folder, groups=()):
     """Return what runs the notebook, in a kernel with limits whose files are in `folder`."""
     settings = config(task.course)
-    use_kernel(settings, task, folder)
-    guarded = GuardedExecute(config=settings)
-    guarded.limits = task.limits
+    sockets = use_kernel(settings, task, folder, groups)
+    guarded = GuardedExecute(config=settings, kernel_manager_class=sandbox.Manager)
+    guarded.limits, guarded.room = task.limits, sandbox.room(task, folder, groups)
+    guarded.on_notebook_start = lambda notebook: sandbox.take_away(sockets, guarded.kc)
     return guarded
 
 
@@ -205,6 +206,7 @@ def run_nbgrader(task, guarded):
         autograde.autograde_preprocessors = [
             guarded if step is Execute else step for step in autograde.autograde_preprocessors
         ]
+        autograde.autograde_preprocessors += [clean.Outputs]  # in the end: the points are given
         try:
             run(autograde)
         except NbGraderException:
@@ -226,31 +228,20 @@ def run(app):
         raise NbGraderException(done.get("log", "") + done.get("error", ""))
 
 
-def use_kernel(settings, task, folder):
+def use_kernel(settings, task, folder, groups):
     """Make nbgrader run the notebook in a kernel with limits, whose files are in `folder`."""
-    scratch, kernels = folder / "scratch", folder / "kernels" / "limited"
-    scratch.mkdir()
-    kernels.mkdir(parents=True)
-    told = {
-        "scratch": str(scratch),
-        "hidden": task.hidden,
-        "seconds": 2 * int(task.limits.notebook) + 60,  # should nobody watch any more
-        "megabytes": task.megabytes,
-        "protected": task.protected,
-    }
-    line = [sys.executable, sandbox.__file__, "{connection_file}", json.dumps(told)]
-    spec = {"argv": line, "display_name": "limited", "language": "python"}
-    (kernels / "kernel.json").write_text(json.dumps(spec))
+    sockets = sandbox.prepare(task, folder, groups)
     os.environ["JUPYTER_PATH"] = str(folder)
-    # Sockets in the scratch folder instead of ports: the kernel needs no network.
+    # Sockets in a folder instead of ports: the kernel needs no network.
     settings.KernelManager.transport = "ipc"
-    settings.KernelManager.ip = str(scratch / "kernel")
-    settings.KernelManager.connection_file = str(scratch / "kernel.json")
+    settings.KernelManager.ip = str(sockets / "kernel")
+    settings.KernelManager.connection_file = str(sockets / "kernel.json")
     settings.GuardedExecute.kernel_name = "limited"
     # Time is limited by the processor's clock, in `watch`; by that on the wall only what hangs.
     settings.GuardedExecute.timeout = None
     settings.GuardedExecute.startup_timeout = settings.GuardedExecute.iopub_timeout = HANG
     settings.GuardedExecute.shutdown_kernel = "immediate"  # there is nothing to be saved
+    return sockets
 
 
 def look(notebook):
@@ -259,9 +250,9 @@ def look(notebook):
     for cell in notebook.cells:
         errors = [output for output in cell.get("outputs", []) if output.output_type == "error"]
         names = {error.ename for error in errors}
-        if "MemoryError" in names:
-            remarks.append(f"Cell {name_of(cell)} met the limit of memory and was stopped.")
-        limited |= bool(names & {STOPPED, "MemoryError"})
+        met = sorted({room.met(error) for error in errors} - {""})
+        remarks += [f"Cell {name_of(cell)} {limit} and was stopped." for limit in met]
+        limited |= bool(names & {STOPPED} or met)
         passed |= is_grade(cell) and cell.cell_type == "code" and not errors
         failures += [f"{error.ename}: {error.evalue[:200]}" for error in errors]
     if not passed:
