@@ -6,12 +6,11 @@ from pathlib import Path
 
 import pytest
 
-ROOT = Path(__file__).parents[1]
+TESTS = Path(__file__).parent
+ROOT = TESTS.parent
 
 # What needs the lessons, the grader or a browser, and is left out by `--helpers-only`.
 COURSE = {
-    "answers",
-    "benchmarks",
     "test_assignments",
     "test_browser",
     "test_environment",
@@ -58,7 +57,11 @@ def pytest_addoption(parser):
 def pytest_ignore_collect(collection_path, config):
     """Return True for what is left out, and None for what pytest is to decide."""
     left_out = config.getoption("--helpers-only") and collection_path.stem in COURSE
-    return True if left_out else None
+    # What tests share holds no examples, and importing it all only to look takes seconds.
+    shared = collection_path.suffix == ".py" and not collection_path.stem.startswith(
+        ("test_", "__")
+    )
+    return True if left_out or (shared and TESTS in collection_path.parents) else None
 
 
 def pytest_collection_modifyitems(items):
