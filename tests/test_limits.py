@@ -17,7 +17,8 @@ from tests.classroom import answered, cell, grader, right, write
 from tests.processes import running
 
 # isort: split
-from grading import one, watch
+from grading import gradebook, run, watch
+from grading.records import Outcome, Task
 
 pytestmark = pytest.mark.timeout(classroom.HANG)
 
@@ -79,7 +80,7 @@ def test_held_up_is_what_could_not_have_half_a_processor(used, free, expected):
 
 
 def test_what_was_held_up_is_run_again_when_nobody_else_is(tmp_path, monkeypatch):
-    task = one.Task(tmp_path, "double", "", [], [], watch.Limits(30), None, 2048, False)
+    task = Task(tmp_path, "double", "", [], [], watch.Limits(30), None, 2048, False)
     tasks = [(replace(task, student=student), "digest") for student in ("a", "b", "c", "d")]
     held_up, running, calls = threading.Event(), [], []
 
@@ -88,12 +89,12 @@ def test_what_was_held_up_is_run_again_when_nobody_else_is(tmp_path, monkeypatch
         running.append(task.student)
         if task.before:
             assert running == [task.student]
-            saved = json.loads(grader.record(tmp_path, "double", task.student).read_text())
+            saved = json.loads(run.record(tmp_path, "double", task.student).read_text())
             assert not saved["final"]  # an interrupted run would try again
         elif task.student != "a":
             held_up.wait(classroom.HANG)
         running.remove(task.student)
-        outcome = one.Outcome(task.student, digest, graded=True, remarks=[task.before])
+        outcome = Outcome(task.student, digest, graded=True, remarks=[task.before])
         if task.student == "a" and not task.before:
             outcome.held_up = True
             held_up.set()
@@ -101,14 +102,14 @@ def test_what_was_held_up_is_run_again_when_nobody_else_is(tmp_path, monkeypatch
             outcome.graded = outcome.final = False
         return outcome
 
-    monkeypatch.setattr(grader, "guard", guard)
-    outcomes = {outcome.student: outcome for outcome in grader.run_all(tasks, jobs=4)}
+    monkeypatch.setattr(run, "guard", guard)
+    outcomes = {outcome.student: outcome for outcome in run.run_all(tasks, jobs=4)}
     assert sorted(calls[:4]) == ["a", "b", "c", "d"] and sorted(calls[4:]) == ["a", "b"]
     assert "was run again, alone" in outcomes["a"].remarks[0]
     assert outcomes["a"].remarks[0].startswith("It met a limit while other programs")
     assert outcomes["b"].remarks[0].startswith("The grader itself failed")
     for student in "abcd":
-        saved = json.loads(grader.record(tmp_path, "double", student).read_text())
+        saved = json.loads(run.record(tmp_path, "double", student).read_text())
         assert saved["final"] and saved["graded"]
 
 
@@ -124,7 +125,7 @@ def course(tmp_path):
 
 def test_the_limit_is_some_times_what_the_solution_takes(course, monkeypatch):
     monkeypatch.setattr(watch, "AT_LEAST", 1)
-    assert one.release(course, "double")["success"]
+    assert gradebook.release(course, "double")["success"]
     release = nbformat.read(course / "release" / "double" / "double.ipynb", as_version=4)
     slow = BURN.format(1.5) + "def double(x):\n    return 2 * x"
     write(course.parent / "in" / "anna.ipynb", answered(right(release), double=slow))
@@ -134,23 +135,23 @@ def test_the_limit_is_some_times_what_the_solution_takes(course, monkeypatch):
     assert limit >= watch.TIMES / 2
     report = (course / "report_double.md").read_text()
     assert f"Limits of time: {limit} s of processor time for a cell" in report
-    outcome = json.loads(grader.record(course, "double", "anna").read_text())
+    outcome = json.loads(run.record(course, "double", "anna").read_text())
     assert outcome["remarks"] == [] and outcome["processor"] >= 2
 
 
 def test_a_limit_set_by_hand_is_the_limit(tmp_path, monkeypatch):
     monkeypatch.setattr(grader, "rehearse", lambda task: 100.0)
     monkeypatch.setattr(grader, "release", lambda course, assignment: None)
-    task = one.Task(tmp_path, "double", "", [], [], watch.Limits(7), 7, 2048, False)
+    task = Task(tmp_path, "double", "", [], [], watch.Limits(7), 7, 2048, False)
     assert grader.prepare(task, "source", needed=True) == watch.Limits(7)
     assert grader.prepare(replace(task, asked=None), "source", needed=True) == watch.Limits(600)
 
 
 def test_a_second_try_says_that_it_is_one(course):
-    assert one.release(course, "double")["success"]
-    task = one.Task(course, "double", "anna", [], [], watch.Limits(30), None, 2048, False, "Again.")
+    assert gradebook.release(course, "double")["success"]
+    task = Task(course, "double", "anna", [], [], watch.Limits(30), None, 2048, False, "Again.")
     with classroom.as_a_command():
-        outcome = grader.guard(task, "digest")
+        outcome = run.guard(task, "digest")
     assert outcome.remarks == ["Again."] and "No notebook was handed in" in outcome.reason
 
 

@@ -22,7 +22,7 @@ from tests import classroom, escapes
 from tests.classroom import answered, grader, right, write
 
 # isort: split
-from grading import cgroup, inside, launch, one, room, sandbox, walls, watch
+from grading import cgroup, gradebook, inside, launch, one, room, sandbox, walls, watch
 
 pytestmark = pytest.mark.timeout(classroom.HANG)
 walled = pytest.mark.skipif(not walls.protection(), reason="bubblewrap does not work here")
@@ -38,7 +38,7 @@ def course(tmp_path_factory):
     (course / "source" / "double" / "data").mkdir()
     (course / "source" / "double" / "data" / "numbers.txt").write_text("1 2 3")
     shutil.copy(classroom.ASSIGNMENTS / "nbgrader_config.py", course)
-    assert one.release(course, "double")["success"]
+    assert gradebook.release(course, "double")["success"]
     return course
 
 

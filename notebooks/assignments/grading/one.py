@@ -1,83 +1,34 @@
 """Grade one student's submission with nbgrader, in a process of its own."""
 
-import functools
-import json
 import os
 import shutil
 import time
 import traceback
-import warnings
-from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
 import nbformat
-import nbgrader.api
-import nbgrader.dbutil
-from alembic.script import ScriptDirectory
 from nbclient.exceptions import DeadKernelError
 from nbformat.v4 import new_output
 from nbgrader.apps import NbGraderAPI
 from nbgrader.converters import Autograde, GenerateFeedback
 from nbgrader.converters.base import NbGraderException
 from nbgrader.preprocessors import Execute
-from nbgrader.utils import capture_log, is_grade, temp_attrs
-from traitlets.config import PyFileConfigLoader
+from nbgrader.utils import is_grade, temp_attrs
 
-from grading import clean, intake, room, sandbox
-from grading.watch import Limits, Watch
+from grading import clean, files, gradebook, intake, room, sandbox
+from grading.records import Outcome, Task
+from grading.unpack import NotGraded
+from grading.untouched import Untouched
+from grading.watch import Watch
 
 ENDED = "Python ended before the notebook did: an exit, a crash, or no memory left on the machine."
 CURE = "Mend a copy, or ask for another, and run again."
+FAILED = "The grader itself failed: run again; if it fails again, grade this one by hand. "
 STOPPED = "Stopped"  # the name of the error that a cell shows when it has met a limit of time
 HANG = 3600  # seconds in which a kernel starts and answers, on however busy a machine
 
 
-@dataclass(frozen=True)
-class Task:
-    """What a process is told: whose files to grade, where, and within which limits."""
-
-    course: Path
-    assignment: str
-    student: str
-    files: list
-    hidden: list
-    limits: Limits
-    asked: int | None  # seconds for one cell that the teacher set by hand
-    megabytes: int
-    protected: bool
-    before: str = ""  # what came of a first try, where this one is the second
-
-    @property
-    def bounds(self):
-        """The limits that the teacher has set: others are worth another try."""
-        return [self.asked, self.megabytes]
-
-
-@dataclass
-class Outcome:
-    """What became of a submission: the record that makes a second run skip it."""
-
-    student: str
-    digest: str
-    graded: bool = False
-    file: str = ""
-    remarks: list = field(default_factory=list)
-    reason: str = ""  # why it was not graded, and the cure
-    limited: list = field(default_factory=list)  # the bounds, where they may have decided
-    held_up: bool = False  # a limit was met while others used the processors
-    final: bool = True  # False: the next run tries again
-    seconds: float = 0.0
-    processor: float = 0.0  # seconds that all cells used
-    cell_limit: float = 0.0  # and that one cell could have used
-
-    def save(self, path):
-        path.parent.mkdir(parents=True, exist_ok=True)
-        new = path.with_name(path.name + ".new")
-        new.write_text(json.dumps(asdict(self), indent=1))
-        new.replace(path)
-
-
-class GuardedExecute(Execute):
+class GuardedExecute(Untouched, Execute):
     """nbgrader's execution, with a bound on what is shown and no points for cells never run."""
 
     shown = 0
@@ -129,18 +80,20 @@ def work(task, digest, folder, groups, pipe):
     pipe.send(grade(task, digest, folder, groups))
 
 
-def grade(task, digest, folder, groups=()):
+def grade(task: Task, digest, folder, groups=()):
     """Grade with `folder` and `groups` for what is needed meanwhile, and return the `Outcome`."""
     start, outcome = time.monotonic(), Outcome(task.student, digest)
     outcome.cell_limit = task.limits.cell
-    outcome.remarks = [task.before] if task.before else []
+    outcome.remarks = [*([task.before] if task.before else []), *task.notes]
     guarded = None
     try:
         guarded = executor(task, Path(folder), groups)
         release_file = task.course / "release" / task.assignment / f"{task.assignment}.ipynb"
         release = nbformat.read(release_file, as_version=4)
-        file, notebook, said = intake.choose(task.files, release)
-        outcome.file = file.name
+        outcome.file, notebook, said = intake.choose(task.files, release)
+        outcome.others = sorted(f.name for f in task.files if not outcome.file.startswith(f.name))
+        own = intake.answers(notebook, release)
+        outcome.answers = files.digest([], *own) if own else ""
         mended, remarks = intake.mend(notebook, release)
         outcome.remarks += said + remarks
         place = task.course / "submitted" / task.student / task.assignment
@@ -148,14 +101,14 @@ def grade(task, digest, folder, groups=()):
         place.mkdir(parents=True)
         nbformat.write(mended, place / release_file.name)
         seen, limited = look(run_nbgrader(task, guarded))
-        outcome.remarks += dict.fromkeys([*guarded.stops, *seen])
+        outcome.remarks += dict.fromkeys([*guarded.stops, *seen, *guarded.said()])
         outcome.limited = task.bounds if limited else []
         outcome.graded = True
-    except intake.NotGraded as error:
+    except NotGraded as error:
         outcome.reason = str(error)
         outcome.limited = task.bounds  # others are worth another try
     except Exception:
-        outcome.reason = "The grader itself failed: run again. " + traceback.format_exc()[-2000:]
+        outcome.reason = FAILED + traceback.format_exc()[-2000:]
         outcome.final = False
     if guarded and guarded.watch:
         outcome.held_up, outcome.processor = guarded.watch.held_up, guarded.watch.used
@@ -163,34 +116,9 @@ def grade(task, digest, folder, groups=()):
     return outcome
 
 
-@functools.cache
-def gradebook_version():
-    """Return what `alembic heads` prints.
-
-    For each new gradebook nbgrader starts that command, which takes seconds, and by its bare name,
-    which need not be on the path.
-    """
-    return ScriptDirectory(nbgrader.dbutil.ALEMBIC_DIR).get_current_head()
-
-
-nbgrader.api.get_alembic_version = gradebook_version
-
-
-def config(course):
-    """Return nbgrader's settings for the course in the folder `course`."""
-    return PyFileConfigLoader("nbgrader_config.py", path=str(course)).load_config()
-
-
-def release(course, assignment):
-    """Write the students' version; return nbgrader's answer, whether it could and its log."""
-    api = NbGraderAPI(config=config(course))
-    api.log.propagate = False
-    return api.generate_assignment(assignment)
-
-
 def executor(task, folder, groups=()):
     """Return what runs the notebook, in a kernel with limits whose files are in `folder`."""
-    settings = config(task.course)
+    settings = gradebook.config(task.course)
     sockets = use_kernel(settings, task, folder, groups)
     guarded = GuardedExecute(config=settings, kernel_manager_class=sandbox.Manager)
     guarded.limits, guarded.room = task.limits, sandbox.room(task, folder, groups)
@@ -207,25 +135,16 @@ def run_nbgrader(task, guarded):
             guarded if step is Execute else step for step in autograde.autograde_preprocessors
         ]
         autograde.autograde_preprocessors += [clean.Outputs]  # in the end: the points are given
+        judged = gradebook.judged(task)
         try:
-            run(autograde)
+            gradebook.run(autograde)
         except NbGraderException:
             if guarded.ended:
-                raise intake.NotGraded(guarded.ended) from None
+                raise NotGraded(guarded.ended) from None
             raise
-        run(GenerateFeedback(coursedir=api.coursedir, parent=api, force=True))
-    place = task.course / "autograded" / task.student / task.assignment
-    return nbformat.read(place / f"{task.assignment}.ipynb", as_version=4)
-
-
-def run(app):
-    """Run a part of nbgrader in silence; raise an error that holds its log where it fails."""
-    app.log.propagate = False
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # nbgrader uses what SQLAlchemy 2.1 discourages
-        done = capture_log(app)
-    if not done["success"]:
-        raise NbGraderException(done.get("log", "") + done.get("error", ""))
+        gradebook.keep_judged(task, judged)
+        gradebook.run(GenerateFeedback(coursedir=api.coursedir, parent=api, force=True))
+    return gradebook.autograded(task)
 
 
 def use_kernel(settings, task, folder, groups):
