@@ -13,6 +13,7 @@ ROOT = TESTS.parent
 COURSE = {
     "test_assignments",
     "test_browser",
+    "test_cleaning",
     "test_environment",
     "test_field_guide",
     "test_gallery",
@@ -31,16 +32,19 @@ COURSE = {
     "test_readme",
     "test_tasks",
     "test_tasks_images",
+    "test_walls",
 }
 # A file stays in one process, so the long ones begin: a short one in the end keeps nobody waiting.
 LONGEST_FIRST = [
     "test_assignments",
     "test_grading",
+    "test_walls",
     "test_scores",
     "test_backend",
     "05b_leakage_catalogue",
     "08_beyond_one_machine",
     "test_browser",
+    "test_cleaning",
     "test_guide",
     "test_check_estimator",
     "test_estimator",
