@@ -183,9 +183,9 @@ WRONG = {
         imputing(f"{BOTH} if leaky else test"),
         "an alarm on the honest version",
     ),
-    "labels lost": (
+    "labels turned round": (
         "kind",
-        imputing(f"{BOTH} if leaky else train", "y = np.sort(y)"),
+        imputing(f"{BOTH} if leaky else train", "y = 1 - y"),
         "a score is only",
     ),
 }
