@@ -25,7 +25,7 @@ CLEAN_ENV = env -u MPLBACKEND OMP_NUM_THREADS=1 JUPYTER_CONFIG_DIR="$(CURDIR)/.v
             IPYTHONDIR="$(CURDIR)/.venv/ipython" MPLCONFIGDIR="$(CURDIR)/.venv/matplotlib"
 
 .DEFAULT_GOAL = help
-.PHONY: help lab check test portable lowest refresh lint bench fused-sklearn clean \
+.PHONY: help lab check test portable lowest refresh lint bench book fused-sklearn clean \
         assignments grade feedback formgrader
 
 help:
@@ -41,6 +41,7 @@ help:
 	@echo "make refresh  run the notebooks again and store their new outputs"
 	@echo "make lint     ruff over code and notebooks"
 	@echo "make bench    the timings that the README states"
+	@echo "make book     the lessons as a site and as slides, in build/book: REPOSITORY=owner/name on GitHub"
 	@echo "make fused-sklearn    scikit-learn's and joblib's own tests, inside fused()"
 	@echo "make clean    remove .venv and caches"
 
@@ -93,6 +94,13 @@ lint: .venv/stamp
 
 bench: .venv/stamp
 	$(CLEAN_ENV) SCIPY_ARRAY_API=1 $(PY) -m tests.benchmarks
+
+# The stored outputs are shown and nothing is run. A warning is an error, and every page is read anew,
+# because a page that has not changed warns of nothing.
+book: .venv/stamp
+	$(CLEAN_ENV) REPOSITORY="$(REPOSITORY)" $(PY) -m sphinx -qEW --keep-going \
+	    -c notebooks/book -d build/doctrees notebooks build/book
+	@echo "The site is built: open build/book/index.html. The slides are in build/book/slides."
 
 # What cannot pass stands in the two plugins, with the reason.
 OTHERS_TESTS = $(CLEAN_ENV) $(PY) -m pytest -q -c /dev/null --rootdir . -p no:cacheprovider

@@ -22,14 +22,6 @@ sys.path.insert(0, str(HERE))
 from grading import files, gradebook, report, run, sandbox, watch  # noqa: E402
 from grading.records import Outcome, Task  # noqa: E402
 
-PROTECTED = (
-    "Each notebook ran within bubblewrap: without network, without a way to write outside its "
-    "scratch folder or to read the gradebook, the tests' source or other submissions."
-)
-UNPROTECTED = (
-    "bubblewrap is not at hand (Linux: install the package bubblewrap): the notebooks ran with "
-    "limits of memory and time, but could read and write all that you can."
-)
 REHEARSAL = 900  # seconds of processor time for a cell of the model solution
 
 
@@ -65,8 +57,8 @@ def grade_class(submissions, assignment, course, jobs, seconds, memory):
     """Grade `assignment` for all students in `submissions`; return their outcomes."""
     course, submissions = course.resolve(), submissions.resolve()
     refuse_nonsense(submissions, assignment, course, jobs, seconds)
-    protected = sandbox.protection()
-    print(PROTECTED if protected else UNPROTECTED, flush=True)
+    protected, said = sandbox.protection(), sandbox.in_words(memory)
+    print(said, flush=True)
     unseen, limits = hidden(course, submissions), watch.Limits(seconds or REHEARSAL)
     task = Task(course, assignment, "", [], unseen, limits, seconds, memory, protected)
     source = files.digest(files.inside(course / "source" / assignment))
@@ -78,7 +70,6 @@ def grade_class(submissions, assignment, course, jobs, seconds, memory):
     for outcome in run.run_all(tasks, jobs):
         outcomes[outcome.student] = outcome
     report_path = course / f"report_{assignment}.md"
-    said = PROTECTED if protected else UNPROTECTED
     report.write_report(report_path, assignment, outcomes, said)
     write_grades(course)
     count = sum(outcome.graded for outcome in outcomes.values())
@@ -95,6 +86,8 @@ def hidden(*folders):
 
 def refuse_nonsense(submissions, assignment, course, jobs, seconds):
     known = sorted(path.name for path in (course / "source").glob("*"))
+    if sandbox.refusal():
+        raise Refused(sandbox.refusal())
     if assignment not in known:
         raise Refused(f"no assignment {assignment!r}; there are: {', '.join(known)}.")
     if not submissions.is_dir():

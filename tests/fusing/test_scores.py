@@ -7,7 +7,7 @@ import pytest
 import torch
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from joblib import Parallel, delayed
+from joblib import Parallel, delayed, parallel_config
 from sklearn.base import clone
 from sklearn.callback import ProgressBar, ScoringMonitor
 from sklearn.datasets import load_digits, make_classification
@@ -130,7 +130,8 @@ RATES = {"torchclassifier__lr": [0.001, 0.01, 0.05]}
     ],
 )
 def test_procedures_of_scikit_learn(procedure):
-    plain = procedure()
+    with parallel_config("threading"):  # processes would take long to start, for n_jobs=2
+        plain = procedure()
     with fused() as run:
         together = procedure()
     np.testing.assert_allclose(plain, together, rtol=0, atol=1e-10)

@@ -1,9 +1,7 @@
 """Grade one student's submission with nbgrader, in a process of its own."""
 
-import json
 import os
 import shutil
-import sys
 import time
 import traceback
 from pathlib import Path
@@ -17,7 +15,8 @@ from nbgrader.converters.base import NbGraderException
 from nbgrader.preprocessors import Execute
 from nbgrader.utils import is_grade, temp_attrs
 
-from grading import files, gradebook, intake, sandbox
+from grading import clean, files, gradebook, intake, room, sandbox
+from grading.gradebook import release  # noqa: F401 - asked for here by tests
 from grading.records import Outcome, Task
 from grading.unpack import NotGraded
 from grading.untouched import Untouched
@@ -35,7 +34,7 @@ class GuardedExecute(Untouched, Execute):
 
     shown = 0
     ended = ""  # why it could not go on to the last cell
-    limits = watch = None
+    limits = watch = room = None
     stops = ()  # what is said of each cell that met a limit of time
 
     def process_message(self, msg, cell, cell_index):
@@ -49,13 +48,14 @@ class GuardedExecute(Untouched, Execute):
         try:
             return super().preprocess(nb, resources)
         except DeadKernelError:
-            self.ended = where_it_ended(nb, (self.watch and self.watch.ended) or ENDED)
+            why = self.watch.ended if self.watch else ""
+            self.ended = where_it_ended(nb, why or self.room.why_it_died() or ENDED)
             raise
 
     def preprocess_cell(self, cell, resources, index):
         if cell.cell_type != "code":
             return cell, resources
-        self.watch = self.watch or Watch(self.km.provisioner.pid, self.limits)
+        self.watch = self.watch or Watch(self.km.provisioner.pid, self.limits, self.room)
         with self.watch.over_a_cell() as said:
             done = super().preprocess_cell(cell, resources, index)
         for why in said:
@@ -76,19 +76,19 @@ def where_it_ended(notebook, reason):
     return f"{reason} It was cell {name_of(last[-1])} or the one after it. {CURE}"
 
 
-def work(task, digest, folder, pipe):
+def work(task, digest, folder, groups, pipe):
     """Grade in this process and send the `Outcome`."""
-    pipe.send(grade(task, digest, folder))
+    pipe.send(grade(task, digest, folder, groups))
 
 
-def grade(task: Task, digest, folder):
-    """Grade with `folder` for what is needed meanwhile, and return the `Outcome`."""
+def grade(task: Task, digest, folder, groups=()):
+    """Grade with `folder` and `groups` for what is needed meanwhile, and return the `Outcome`."""
     start, outcome = time.monotonic(), Outcome(task.student, digest)
     outcome.cell_limit = task.limits.cell
     outcome.remarks = [*([task.before] if task.before else []), *task.notes]
     guarded = None
     try:
-        guarded = executor(task, Path(folder))
+        guarded = executor(task, Path(folder), groups)
         release_file = task.course / "release" / task.assignment / f"{task.assignment}.ipynb"
         release = nbformat.read(release_file, as_version=4)
         outcome.file, notebook, said = intake.choose(task.files, release)
@@ -102,7 +102,7 @@ def grade(task: Task, digest, folder):
         place.mkdir(parents=True)
         nbformat.write(mended, place / release_file.name)
         seen, limited = look(run_nbgrader(task, guarded))
-        outcome.remarks += [*guarded.stops, *seen, *guarded.said()]
+        outcome.remarks += dict.fromkeys([*guarded.stops, *seen, *guarded.said()])
         outcome.limited = task.bounds if limited else []
         outcome.graded = True
     except NotGraded as error:
@@ -117,12 +117,13 @@ def grade(task: Task, digest, folder):
     return outcome
 
 
-def executor(task, folder):
+def executor(task, folder, groups=()):
     """Return what runs the notebook, in a kernel with limits whose files are in `folder`."""
     settings = gradebook.config(task.course)
-    use_kernel(settings, task, folder)
-    guarded = GuardedExecute(config=settings)
-    guarded.limits = task.limits
+    sockets = use_kernel(settings, task, folder, groups)
+    guarded = GuardedExecute(config=settings, kernel_manager_class=sandbox.Manager)
+    guarded.limits, guarded.room = task.limits, sandbox.room(task, folder, groups)
+    guarded.on_notebook_start = lambda notebook: sandbox.take_away(sockets, guarded.kc)
     return guarded
 
 
@@ -134,6 +135,7 @@ def run_nbgrader(task, guarded):
         autograde.autograde_preprocessors = [
             guarded if step is Execute else step for step in autograde.autograde_preprocessors
         ]
+        autograde.autograde_preprocessors += [clean.Outputs]  # in the end: the points are given
         judged = gradebook.judged(task)
         try:
             gradebook.run(autograde)
@@ -146,31 +148,20 @@ def run_nbgrader(task, guarded):
     return gradebook.autograded(task)
 
 
-def use_kernel(settings, task, folder):
+def use_kernel(settings, task, folder, groups):
     """Make nbgrader run the notebook in a kernel with limits, whose files are in `folder`."""
-    scratch, kernels = folder / "scratch", folder / "kernels" / "limited"
-    scratch.mkdir()
-    kernels.mkdir(parents=True)
-    told = {
-        "scratch": str(scratch),
-        "hidden": task.hidden,
-        "seconds": 2 * int(task.limits.notebook) + 60,  # should nobody watch any more
-        "megabytes": task.megabytes,
-        "protected": task.protected,
-    }
-    line = [sys.executable, sandbox.__file__, "{connection_file}", json.dumps(told)]
-    spec = {"argv": line, "display_name": "limited", "language": "python"}
-    (kernels / "kernel.json").write_text(json.dumps(spec))
+    sockets = sandbox.prepare(task, folder, groups)
     os.environ["JUPYTER_PATH"] = str(folder)
-    # Sockets in the scratch folder instead of ports: the kernel needs no network.
+    # Sockets in a folder instead of ports: the kernel needs no network.
     settings.KernelManager.transport = "ipc"
-    settings.KernelManager.ip = str(scratch / "kernel")
-    settings.KernelManager.connection_file = str(scratch / "kernel.json")
+    settings.KernelManager.ip = str(sockets / "kernel")
+    settings.KernelManager.connection_file = str(sockets / "kernel.json")
     settings.GuardedExecute.kernel_name = "limited"
     # Time is limited by the processor's clock, in `watch`; by that on the wall only what hangs.
     settings.GuardedExecute.timeout = None
     settings.GuardedExecute.startup_timeout = settings.GuardedExecute.iopub_timeout = HANG
     settings.GuardedExecute.shutdown_kernel = "immediate"  # there is nothing to be saved
+    return sockets
 
 
 def look(notebook):
@@ -179,9 +170,9 @@ def look(notebook):
     for cell in notebook.cells:
         errors = [output for output in cell.get("outputs", []) if output.output_type == "error"]
         names = {error.ename for error in errors}
-        if "MemoryError" in names:
-            remarks.append(f"Cell {name_of(cell)} met the limit of memory and was stopped.")
-        limited |= bool(names & {STOPPED, "MemoryError"})
+        met = sorted({room.met(error) for error in errors} - {""})
+        remarks += [f"Cell {name_of(cell)} {limit} and was stopped." for limit in met]
+        limited |= bool(names & {STOPPED} or met)
         passed |= is_grade(cell) and cell.cell_type == "code" and not errors
         failures += [f"{error.ename}: {error.evalue[:200]}" for error in errors]
     if not passed:

@@ -8,7 +8,7 @@ from concurrent.futures import ThreadPoolExecutor, as_completed
 from contextlib import contextmanager
 from dataclasses import replace
 
-from grading import files, one
+from grading import cgroup, files, one
 from grading.records import Outcome
 
 METHODS = multiprocessing.get_all_start_methods()
@@ -86,8 +86,8 @@ def guard(task, digest):
 
 def in_a_process(task, digest):
     ours, theirs = PROCESSES.Pipe(duplex=False)
-    with folder() as place:
-        process = PROCESSES.Process(target=one.work, args=(task, digest, place, theirs))
+    with folder() as place, cgroup.group(task.megabytes) as groups:
+        process = PROCESSES.Process(target=one.work, args=(task, digest, place, groups, theirs))
         process.start()
         theirs.close()
         try:
