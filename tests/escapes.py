@@ -1,7 +1,7 @@
 """What a student's code may try: each says ESCAPED where it has reached what is not its own.
 
-`{token}` and its like are filled in by the tests. Each runs behind a right answer, so that the
-points show what an attempt costs.
+`{token}` and its like are filled in by the tests. All run behind a right answer, so that the points
+show what an attempt costs.
 """
 
 FIND = """
@@ -195,10 +195,12 @@ READING = {
 }
 
 # What takes too much: the code, what it still scores (None: not graded), and a word of the remark.
+# A kernel that is itself too large may end its cell in time to be kept.
+EITHER = "graded or not"
 GREED = {
     "shared memory": (
         "import mmap\nm = mmap.mmap(-1, 3 * 2**30)\nfor i in range(0, 3 * 2**30, 4096): m[i] = 1",
-        None,
+        EITHER,
         "met the limit of memory",
     ),
     "children": (

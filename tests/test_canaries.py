@@ -52,6 +52,7 @@ def cross_validated(X, y):
     return cross_val_score(LogisticRegression(), X, y).mean()
 
 
+@pytest.mark.slow
 def test_null_labels_is_quiet_on_a_signal_and_on_a_regression():
     assert not null_labels(cross_validated, *load_iris(return_X_y=True)).leaked
 
@@ -146,6 +147,7 @@ def test_shift_sees_a_sorted_split_and_not_a_shuffled_one():
         assert not shift(X, y, cv=5, task="classification", random_state=seed).leaked
 
 
+@pytest.mark.slow
 def test_shift_takes_large_and_small_tables():
     X = np.random.RandomState(0).normal(size=(5000, 3))
     assert not shift(X, cv=ShuffleSplit(2, random_state=0)).leaked
@@ -156,6 +158,7 @@ def test_shift_takes_large_and_small_tables():
 # Tables -----------------------------------------------------------------------------------------
 
 
+@pytest.mark.slow
 def test_too_good_feature_names_the_column():
     proxy = np.where(y == 1, 1.0, 0.0) + np.random.RandomState(0).normal(scale=0.2, size=100)
     finding = too_good_feature(np.column_stack([X, proxy]), y)
@@ -164,6 +167,7 @@ def test_too_good_feature_names_the_column():
     assert not too_good_feature(*load_breast_cancer(return_X_y=True)).leaked
 
 
+@pytest.mark.slow
 @pytest.mark.filterwarnings("error")
 def test_too_good_feature_takes_values_gaps_categories_and_constant_columns():
     target = X[:, 0] + X[:, 1] + 0.3 * X[:, 2]
@@ -228,6 +232,7 @@ def test_not_looked_at_is_not_mistaken_for_none_seen():
         assert answer in repr(report) and answer in report._repr_html_()
 
 
+@pytest.mark.slow
 def test_audit_changes_nothing():
     before = X.copy(), y.copy()
     states = [np.random.get_state()[1].copy()]

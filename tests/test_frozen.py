@@ -169,7 +169,8 @@ def test_it_is_cloned_by_content_pickled_and_gives_tables_with_names():
         )
 
 
-def test_in_a_search_with_processes_and_in_threads():
+@pytest.mark.slow
+def test_in_a_search_with_processes():
     model = make_pipeline(FrozenFeatures(backbone()), PCA(2), LogisticRegression())
     grid = {
         "frozenfeatures__network": [backbone(), backbone(1), nn.Identity()],
@@ -177,6 +178,9 @@ def test_in_a_search_with_processes_and_in_threads():
     }
     one, two = (GridSearchCV(model, grid, cv=3, n_jobs=n).fit(X, y) for n in (None, 2))
     assert_array_equal(one.cv_results_["mean_test_score"], two.cv_results_["mean_test_score"])
+
+
+def test_in_a_search_in_threads():
     clf = TorchClassifier(epochs=5, random_state=0)
     model = make_pipeline(FrozenFeatures(backbone().double()), clf)
     plain = cross_val_score(model, X, y, scoring="neg_log_loss")
@@ -244,6 +248,7 @@ def test_the_cure_for_feature_maps_works():
     assert FrozenFeatures(flat).fit_transform(IMAGES).shape == (200, 16)
 
 
+@pytest.mark.slow
 def test_canaries_see_a_network_that_knows_the_labels_and_no_other():
     def answers(trained_on):
         labels = np.random.RandomState(0).randint(5, size=len(X))
@@ -294,10 +299,15 @@ def classifier(recipe, encoder, **parameters):
 
 
 RECIPES = [sharing, copying, OwnClass]
+SETTINGS = [
+    {},
+    pytest.param({"batch_size": 32}, marks=pytest.mark.slow),
+    pytest.param({"patience": 3}, marks=pytest.mark.slow),
+]
 
 
 @pytest.mark.parametrize("recipe", RECIPES)
-@pytest.mark.parametrize("settings", [{}, {"batch_size": 32}, {"patience": 3}])
+@pytest.mark.parametrize("settings", SETTINGS)
 def test_a_frozen_part_is_accepted_and_does_not_drift(recipe, settings):
     encoder = frozen_backbone()
     before = state(encoder)
@@ -337,7 +347,7 @@ def test_frozen_parts_keep_what_partial_fit_began():
 
 
 @pytest.mark.parametrize("recipe", RECIPES)
-@pytest.mark.parametrize("settings", [{}, {"batch_size": 32}, {"patience": 3}])
+@pytest.mark.parametrize("settings", SETTINGS)
 def test_under_fused_as_plain(recipe, settings):
     clf = classifier(recipe, frozen_backbone(), **settings)
     grid = {"lr": [0.01, 0.05], "module__encoder": [frozen_backbone(), frozen_backbone(1)]}

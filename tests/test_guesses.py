@@ -8,7 +8,7 @@ import nbformat
 import pytest
 
 FOLDER = Path(__file__).parents[1] / "notebooks"
-LESSONS = ["04_fitted_model_reuse"]
+LESSONS = ["04_fitted_model_reuse", "05_leakage_gallery", "05b_leakage_catalogue"]
 QUESTION, BUTTONS = r"\*\*Predict", r"^predict\("
 ANSWER = r"The answer is \(([a-d])\)"
 

@@ -1,29 +1,37 @@
 """The checks of the tasks in lessons 04, 05 and 05b pass the right answer, and no wrong one."""
 
+from pathlib import Path
+
 import pytest
 
 from tests.test_lesson_checks import code_of, lesson, model_answers, prepared, said_to
 
+FOLDER = Path(__file__).parents[1] / "notebooks"
 REUSE = "04_fitted_model_reuse"
+GALLERY = "05_leakage_gallery"
+CATALOGUE = "05b_leakage_catalogue"
 # By task: its lesson, the data that its check needs, and how the lesson calls it.
 TASKS = {
     "canary": (REUSE, {"X", "y"}, "check_canary(known_before_training)"),
     "mended": (REUSE, {"X", "y", "fitted"}, "check_mended(MendedClassifier)"),
+    "mine": (GALLERY, set(), "check_mine(mine)"),
+    "plan": (GALLERY, {"visits", "ill", "patient"}, "check_plan(*plan())"),
+    "kind": (CATALOGUE, {"gallery"}, "check_kind(imputing)"),
 }
 
 
-@pytest.fixture(scope="module")
-def said():
+@pytest.fixture
+def said(monkeypatch, capsys):
     """Return a function that defines an answer to a task and returns what the check says."""
-    spaces = {}
+    monkeypatch.syspath_prepend(FOLDER)  # for `leaks`
 
     def said(task, answer):
         name, names, call = TASKS[task]
-        if task not in spaces:
-            spaces[task] = prepared(name, names)
-            if "fitted" in names:
-                exec("fitted.fit(X, y)", spaces[task])
-        return str(said_to(answer, call, dict(spaces[task])))
+        space = prepared(name, names)
+        if "fitted" in names:
+            space["fitted"].fit(space["X"], space["y"])
+        told = str(said_to(answer, call, space))
+        return told + capsys.readouterr().out
 
     return said
 
@@ -43,6 +51,26 @@ def mended(*lines, predict=True):
     return text
 
 
+def mine(*lines):
+    body = "".join(f"    {line}\n" for line in lines)
+    return f"def mine(X, y, train, test):\n{body}"
+
+
+def plan(columns, cv):
+    text = "from sklearn.model_selection import GroupKFold, KFold\n"
+    return text + f"def plan():\n    return {columns!r}.split(), {cv}\n"
+
+
+def imputing(seen, *lines):
+    text = "import numpy as np\ndef imputing(X, y, train, test, seed, leaky):\n"
+    text += f"    seen = {seen}\n" + "".join(f"    {line}\n" for line in lines)
+    fit = "fit_two(SimpleImputer(strategy='median'), LogisticRegression(), X, y, seen, train)"
+    return text + f"    return {fit}\n"
+
+
+HONEST = "age pulse pressure sugar weight"
+TWO = "make_pipeline(SelectKBest(k=5), LogisticRegression())"
+BOTH = "np.union1d(train, test)"
 UNTRAINED = "clf = clone(clf).set_params(epochs=0)"
 COPY = "self.network_ = copy.deepcopy(self.network)"
 RESET = "[layer.reset_parameters() for layer in self.network_[::2]]"
@@ -99,6 +127,67 @@ WRONG = {
         mended(COPY, RESET, TRAIN, "return self", predict=False),
         "an alarm",
     ),
+    "chosen on all rows": (
+        "mine",
+        mine(
+            "select = SelectKBest(k=5).fit(X, y)",
+            "clf = LogisticRegression().fit(select.transform(X[train]), y[train])",
+            "return make_pipeline(select, clf)",
+        ),
+        "LEAK",
+    ),
+    "all of it on all rows": ("mine", mine(f"return {TWO}.fit(X, y)"), "LEAK"),
+    "trained on the test rows": ("mine", mine(f"return {TWO}.fit(X[test], y[test])"), "LEAK"),
+    "the best number of columns by test rows": (
+        "mine",
+        mine(
+            "models = []",
+            "for k in range(1, 40):",
+            "    model = make_pipeline(SelectKBest(k=k), LogisticRegression())",
+            "    models.append(model.fit(X[train], y[train]))",
+            "return max(models, key=lambda model: model.score(X[test], y[test]))",
+        ),
+        "LEAK",
+    ),
+    "learns nothing": (
+        "mine",
+        mine(
+            "from sklearn.dummy import DummyClassifier",
+            "return DummyClassifier().fit(X[train], y[train])",
+        ),
+        "it scores only",
+    ),
+    "only the split": ("plan", plan(f"{HONEST} ward_days", "GroupKFold(5)"), "'ward_days'"),
+    "only the column": ("plan", plan(HONEST, "StratifiedKFold(5)"), "shared_groups"),
+    "shuffled visits": (
+        "plan",
+        plan(HONEST, "KFold(5, shuffle=True, random_state=0)"),
+        "shared_groups",
+    ),
+    "only the leaking column": ("plan", plan("ward_days", "GroupKFold(5)"), "on new patients it"),
+    "the leaking column and a good one": (
+        "plan",
+        plan("sugar ward_days", "GroupKFold(5)"),
+        "'ward_days'",
+    ),
+    "the good columns left out": ("plan", plan("age pulse weight", "GroupKFold(5)"), "0."),
+    "always honest": ("kind", imputing("train"), "no alarm on the leaky version"),
+    "always leaky": ("kind", imputing(BOTH), "an alarm on the honest version"),
+    "the wrong way round": (
+        "kind",
+        imputing(f"train if leaky else {BOTH}"),
+        "an alarm on the honest version",
+    ),
+    "only test rows": (
+        "kind",
+        imputing(f"{BOTH} if leaky else test"),
+        "an alarm on the honest version",
+    ),
+    "labels turned round": (
+        "kind",
+        imputing(f"{BOTH} if leaky else train", "y = 1 - y"),
+        "a score is only",
+    ),
 }
 
 
@@ -129,6 +218,12 @@ def test_another_right_canary_passes(said):
 def test_a_recipe_in_place_of_a_reset_passes(said):
     answer = mended("self.network_ = new_network()", TRAIN, "return self")
     assert said("mended", answer).startswith("passed")
+
+
+@pytest.mark.parametrize("cv", ["GroupKFold(3)", "StratifiedGroupKFold(5)", "GroupShuffleSplit(5)"])
+def test_another_split_by_patients_passes(cv, said):
+    answer = f"from sklearn.model_selection import {cv.partition('(')[0]}\n" + plan(HONEST, cv)
+    assert said("plan", answer).startswith("passed")
 
 
 @pytest.mark.parametrize("task", TASKS)

@@ -1,5 +1,6 @@
 """Limits of time: the processor's clock counts, and a busy machine costs nobody a point."""
 
+import functools
 import json
 import re
 import shutil
@@ -17,7 +18,7 @@ from tests.classroom import answered, cell, grader, right, write
 from tests.processes import running
 
 # isort: split
-from grading import gradebook, run, watch
+from grading import cgroup, gradebook, room, run, walls, watch
 from grading.records import Outcome, Task
 
 pytestmark = pytest.mark.timeout(classroom.HANG)
@@ -162,3 +163,105 @@ def test_make_passes_the_limit_on():
             command + more, cwd=classroom.ROOT, capture_output=True, text=True, check=True
         )
         assert ('01_split" --seconds "60"' in done.stdout) == expected
+
+
+HOLD = "import time; x = bytearray(300 * 2**20); time.sleep(10**6)"
+START = (
+    "import subprocess, sys\nline = [sys.executable, '-c', {!r}]\n"
+    "them = [subprocess.Popen(line) for _ in range({})]\n"
+)
+KEEPS_ON = "import signal\nsignal.signal(signal.SIGINT, signal.SIG_IGN)\n"  # as a kernel does
+WAIT = "[one.wait() for one in them]"
+MAPPED = "import mmap\nm = mmap.mmap(-1, 500 * 2**20)\nm.write(bytes(500 * 2**20))\n"
+
+
+@pytest.mark.parametrize(
+    "code, limit, survives",
+    [
+        (START.format(HOLD, 2) + WAIT, "memory", True),
+        (KEEPS_ON + MAPPED + LOOP, "memory", False),
+        (START.format(LOOP, 9) + WAIT, "processes", True),
+        (KEEPS_ON + "open('f', 'wb').write(bytes(2_000_000))\n" + LOOP, "files", False),
+    ],
+    ids=["children", "shared memory", "processes", "files"],
+)
+def test_what_a_notebook_takes_is_counted_over_all_it_starts(
+    code, limit, survives, monkeypatch, tmp_path, ctrl_c
+):
+    """Without a cgroup: the children go, and the kernel where that makes no room."""
+    monkeypatch.setattr(room, "PROCESSES", 5)
+    monkeypatch.setattr(walls, "FILES", 1_000_000)
+    monkeypatch.chdir(tmp_path)
+    files = functools.partial(room.in_folder, tmp_path)
+    with running([sys.executable, "-c", code], stderr=subprocess.DEVNULL) as process:
+        watcher = watch.Watch(process.pid, watch.Limits(classroom.HANG), room.Room(100, [], files))
+        with watcher.over_a_cell() as said:
+            process.wait()
+    assert len(said) == 1 and f"met the limit of {limit}" in said[0]
+    assert (said[0] in watcher.ended) == (not survives)
+    assert (process.returncode == -9) == (not survives)
+    assert not watcher.held_up
+
+
+def test_what_has_ended_does_not_count(monkeypatch):
+    monkeypatch.setattr(room, "PROCESSES", 5)
+    code = START.format("", 20) + "import time\ntime.sleep(2)"
+    with running([sys.executable, "-c", code]) as process:
+        watcher = watch.Watch(process.pid, watch.Limits(classroom.HANG), room.Room(2048))
+        with watcher.over_a_cell() as said:
+            process.wait()
+    assert not watcher.ended and (not said or process.returncode)
+
+
+@pytest.mark.skipif(not cgroup.available(), reason="no cgroup may be made here")
+def test_a_cgroup_holds_memory_and_processes_to_their_limits(monkeypatch):
+    monkeypatch.setattr(cgroup, "SLACK", 0)
+    monkeypatch.setattr(cgroup, "TASKS", 20)
+    hog = f"import sys\nsys.path.insert(0, {str(classroom.ASSIGNMENTS)!r})\n"
+    hog += "from grading import launch\n"
+    fork = (
+        "import os, time\nfor _ in range(50):\n    try:\n        if os.fork() == 0:\n"
+        "            time.sleep(10**6)\n    except BlockingIOError:\n        os._exit(7)"
+    )
+    with cgroup.group(200) as groups:
+        left = [group.with_name("grading-999999999-1") for group in groups]
+        for group in left:
+            group.mkdir()
+        with cgroup.group(200):
+            assert not [group for group in left if group.exists()]
+        hog += f"launch.join({[str(group) for group in groups]!r})\n"
+        taken = subprocess.run([sys.executable, "-c", hog + "x = b'x' * (400 * 2**20)"])
+        assert taken.returncode == -9 and cgroup.kills(groups) == 1
+        assert "met the limit of memory" in room.Room(200, groups).why_it_died()
+        assert subprocess.run([sys.executable, "-c", hog + fork]).returncode == 7
+    assert not [group for group in groups if group.exists()]  # nor what ran in them
+
+
+def test_version_2_of_cgroups_is_asked_for_a_group_beside_ones_own(tmp_path, monkeypatch):
+    session = tmp_path / "user.slice" / "session.scope"
+    session.mkdir(parents=True)
+    (session.parent / "cgroup.subtree_control").write_text("cpu memory pids\n")
+    (session / "cgroup.subtree_control").write_text("\n")
+    monkeypatch.setattr(cgroup, "ROOT", tmp_path)
+    told = {"/proc/self/cgroup": "0::/user.slice/session.scope\n"}
+    real = cgroup.read
+    monkeypatch.setattr(cgroup, "read", lambda path: told.get(str(path)) or real(path))
+    ((parent, limits),) = cgroup.places(100)
+    assert parent == session.parent and limits["memory.max"] == (100 + cgroup.SLACK) * 2**20
+    (session.parent / "cgroup.subtree_control").write_text("cpu\n")
+    with pytest.raises(OSError, match="no cgroup may be made here"):
+        cgroup.places(100)
+    with cgroup.group(100) as groups:
+        assert groups == []
+
+
+def test_errors_that_stand_for_a_limit_are_known():
+    for error, words in [
+        (OSError(28, "No space left on device"), "limit of files"),
+        (BlockingIOError(11, "Resource temporarily unavailable"), "limit of processes"),
+        (RuntimeError("can't start new thread"), "limit of processes"),
+        (MemoryError(), "limit of memory"),
+    ]:
+        said = SimpleNamespace(ename=type(error).__name__, evalue=str(error))
+        assert words in room.met(said)
+    assert room.met(SimpleNamespace(ename="ValueError", evalue="no")) == ""

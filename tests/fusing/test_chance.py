@@ -30,6 +30,7 @@ def losses(rates, **options):
         return search.fit(X, y).cv_results_["mean_test_score"]
 
 
+@pytest.mark.slow
 def test_masks_do_not_depend_on_the_company():
     search = GridSearchCV(CLASSIFIER, {"lr": [0.01]}, cv=4, scoring="neg_log_loss", refit=False)
     plain = search.fit(X, y).cv_results_["mean_test_score"][0]

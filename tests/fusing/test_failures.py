@@ -72,6 +72,7 @@ def test_keyboard_interrupt_ends_everything(monkeypatch, nested):
     assert run.batches == [15, 1]
 
 
+@pytest.mark.slow
 def test_a_search_after_an_interrupted_one_in_the_same_block(monkeypatch):
     with fused() as run:
         with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):

@@ -256,6 +256,7 @@ def test_a_network_of_any_layers_is_stacked(module):
     np.testing.assert_allclose(plain, together, rtol=0, atol=1e-10)
 
 
+@pytest.mark.slow
 def test_other_estimators_run_beside():
     grid = [
         {"clf": [CLASSIFIER], "clf__lr": [0.01, 0.1], "clf__module__hidden": [3, 5]},
@@ -282,6 +283,7 @@ def test_a_thousand_fits():
     assert no_task_is_left()
 
 
+@pytest.mark.slow
 def test_callbacks_see_every_epoch():
     grid = {"lr": [0.01, 0.05], "epochs": [2, 5]}
     logs = []

@@ -45,6 +45,7 @@ def group(megabytes):
     name, made = f"grading-{os.getpid()}-{next(COUNT)}", []
     try:
         for parent, limits in places(megabytes):
+            sweep(parent)
             folder = parent / name
             folder.mkdir()
             made.append(folder)
@@ -92,6 +93,14 @@ def kills(folders):
     ]
     lines = [line for file in files for line in read(file).splitlines()]
     return sum(int(line.split()[1]) for line in lines if line.startswith("oom_kill "))
+
+
+def sweep(parent):
+    """Remove the groups of graders that were killed; a group in use cannot be removed."""
+    for folder in parent.glob("grading-*-*"):
+        if not Path("/proc", folder.name.split("-")[1]).exists():
+            with suppress(OSError):
+                folder.rmdir()
 
 
 def remove(folders):

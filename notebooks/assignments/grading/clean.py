@@ -19,6 +19,7 @@ from nbconvert.exporters import HTMLExporter
 from nbconvert.filters import Highlight2HTML, ansi2html
 from nbconvert.preprocessors import Preprocessor
 from nbformat.v4 import new_output
+from traitlets import Bool
 
 # Bytes of one page. What nbgrader puts around a notebook takes 130,000.
 TEXT, TEXT_OF_A_CELL, RICH, SOURCES = 500_000, 60_000, 700_000, 500_000
@@ -146,6 +147,8 @@ def cost(output):
 
 class Outputs(Preprocessor):
     """Clean and shorten all outputs of a notebook, and say where something was cut."""
+
+    enabled = Bool(True).tag(config=True)
 
     def preprocess(self, nb, resources):
         nb.metadata.pop("widgets", None)

@@ -9,6 +9,7 @@ from pathlib import Path
 import nbformat
 from nbclient.exceptions import DeadKernelError
 from nbformat.v4 import new_output
+from nbformat.validator import ValidationError
 from nbgrader.apps import NbGraderAPI
 from nbgrader.converters import Autograde, GenerateFeedback
 from nbgrader.converters.base import NbGraderException
@@ -16,7 +17,6 @@ from nbgrader.preprocessors import Execute
 from nbgrader.utils import is_grade, temp_attrs
 
 from grading import clean, files, gradebook, intake, room, sandbox
-from grading.gradebook import release  # noqa: F401 - asked for here by tests
 from grading.records import Outcome, Task
 from grading.unpack import NotGraded
 from grading.untouched import Untouched
@@ -28,6 +28,10 @@ FAILED = "The grader itself failed: run again; if it fails again, grade this one
 STOPPED = "Stopped"  # the name of the error that a cell shows when it has met a limit of time
 HANG = 3600  # seconds in which a kernel starts and answers, on however busy a machine
 
+SHOWN = {"stream", "display_data", "execute_result", "update_display_data", "error"}
+# What nbclient raises at messages that no kernel sends, but a student's code may.
+FORGED = (ValidationError, KeyError, TypeError, ValueError, AttributeError, AssertionError)
+
 
 class GuardedExecute(Untouched, Execute):
     """nbgrader's execution, with a bound on what is shown and no points for cells never run."""
@@ -38,11 +42,16 @@ class GuardedExecute(Untouched, Execute):
     stops = ()  # what is said of each cell that met a limit of time
 
     def process_message(self, msg, cell, cell_index):
-        if msg["msg_type"] in ("stream", "display_data"):
+        if msg["msg_type"] in SHOWN:
             self.shown += sum(map(len, map(str, msg["content"].values())))
             if self.shown > sandbox.OUTPUT_BYTES:
                 return None
-        return super().process_message(msg, cell, cell_index)
+        if not isinstance(msg["content"].get("execution_count"), int):
+            msg["content"].pop("execution_count", None)
+        try:
+            return super().process_message(msg, cell, cell_index)
+        except FORGED:
+            return None
 
     def preprocess(self, nb, resources):
         try:
