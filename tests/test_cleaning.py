@@ -20,7 +20,7 @@ from tests.processes import running
 from tests.test_browser import HANGS, TOKEN, browser, wait_for  # noqa: F401 - `browser` is a fixture
 
 # isort: split
-from grading import clean, one
+from grading import clean, gradebook
 
 pytestmark = pytest.mark.timeout(classroom.HANG)
 
@@ -127,7 +127,7 @@ def course(tmp_path_factory):
     course = tmp_path_factory.mktemp("cleaning") / "course"
     write(course / "source" / "double" / "double.ipynb", classroom.small_source())
     shutil.copy(classroom.ASSIGNMENTS / "nbgrader_config.py", course)
-    assert one.release(course, "double")["success"]
+    assert gradebook.release(course, "double")["success"]
     release = nbformat.read(course / "release" / "double" / "double.ipynb", as_version=4)
     texts = {"bad": "\n\n".join(numbered(MARKDOWN)), "good": HARMLESS.replace("DOT", DOT)}
     for name, why in texts.items():
