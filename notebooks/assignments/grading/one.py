@@ -146,7 +146,7 @@ def grade(task, digest, folder, groups=()):
     outcome.remarks = [task.before] if task.before else []
     guarded = None
     try:
-        guarded = executor(task, Path(folder), groups)
+        guarded = executor(task, Path(folder).resolve(), groups)
         release_file = task.course / "release" / task.assignment / f"{task.assignment}.ipynb"
         release = nbformat.read(release_file, as_version=4)
         file, notebook, said = intake.choose(task.files, release)
