@@ -1,9 +1,9 @@
 """The trial step: nothing is stacked on a guess.
 
-Before the jobs of a group are trained, three of them are copied, each with other weights and a few
-rows, and the copies take two steps in a stack and alone. What a fit leaves behind must agree:
-losses, weights and buffers. Before that, a copy shows that its network depends on nothing but
-weights, rows and seed.
+Before the jobs of a group are trained, three of them are copied, that with the fewest and that with
+the most rows among them. The copies, each with other weights, train two short epochs in a stack and
+alone. What a fit leaves behind must agree: losses, weights and buffers. Before that, a copy shows
+that its network depends on nothing but weights, rows and seed.
 """
 
 import copy
