@@ -14,8 +14,9 @@ for place in places:
         if "{name}" in files:
             print("ESCAPED", folder)
         for name in files:
-            if name.startswith("kernel-") and name.endswith(".json"):
-                print("ESCAPED: a connection file", folder, name)
+            if name.startswith("kernel") and name.endswith(".json"):
+                if "shell_port" in open(os.path.join(folder, name)).read():
+                    print("ESCAPED: a connection file", folder, name)
 """
 READ = """
 for path in [{secret}]:

@@ -291,6 +291,8 @@ def clone(tmp_path):
     skip = shutil.ignore_patterns("release", "selfstudy", "*.db", "source", ".graded")
     shutil.copytree(classroom.ASSIGNMENTS, clone / "notebooks" / "assignments", ignore=skip)
     subprocess.run([sys.executable, "-m", "venv", "--without-pip", clone / ".venv"], check=True)
+    (clone / ".venv" / "share").mkdir(exist_ok=True)
+    (clone / ".venv" / "share" / "jupyter").symlink_to(Path(sys.prefix) / "share" / "jupyter")
     (packages,) = (clone / ".venv" / "lib").glob("python*/site-packages")
     (ours,) = {path for path in sys.path if path.endswith("site-packages") and sys.prefix in path}
     (packages / "all.pth").write_text(f"{ours}\n{clone}\n")  # the latter, as an editable install

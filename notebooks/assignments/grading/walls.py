@@ -64,7 +64,14 @@ def command(given, hidden=()):
     hidden : list of str
         Folders that are empty inside, should they lie in one that is shown.
     """
-    line = ["bwrap", "--unshare-all", "--unshare-user", "--die-with-parent", "--cap-drop", "ALL"]
+    line = [
+        shutil.which("bwrap"),
+        "--unshare-all",
+        "--unshare-user",
+        "--die-with-parent",
+        "--cap-drop",
+        "ALL",
+    ]
     line += ["--disable-userns"] if may_forbid_more() else []
     line += ["--uid", str(USER), "--gid", str(USER), "--hostname", "grading"]
     line += [*size(FILES), "--tmpfs", "/tmp", "--dir", HOME]
