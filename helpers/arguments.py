@@ -1,6 +1,7 @@
 """Parameters at the door: module__* and optimizer__*, and numbers of any library as Python's."""
 
 import inspect
+from fractions import Fraction
 from functools import cache
 from numbers import Integral, Real
 
@@ -64,7 +65,7 @@ class ArgumentsMixin:
 
 
 def plain(value):
-    """Return a number of numpy's, or an array of no dimensions, as a number of Python's.
+    """Return a number of numpy's, an array of no dimensions, or a fraction as Python's.
 
     The elements of a tuple or a list are treated alike; anything else is returned as it is.
 
@@ -79,7 +80,7 @@ def plain(value):
     if isinstance(value, (np.generic, np.ndarray)) and value.ndim == 0:
         convert = _PYTHON.get(value.dtype.kind)
         return value if convert is None else convert(value)
-    return value
+    return float(value) if isinstance(value, Fraction) else value
 
 
 def check_parameters(estimator, numbers):

@@ -9,17 +9,16 @@ from sklearn.base import BaseEstimator, ClassifierMixin, RegressorMixin
 from sklearn.callback import CallbackSupportMixin, with_callbacks
 from sklearn.utils.validation import check_is_fitted
 
-from helpers._compat import _check_sample_weight
 from helpers.arguments import ArgumentsMixin, check_parameters
 from helpers.augmentation import Augmentation
 from helpers.copies import CopyMixin, unchanged_on_failure
 from helpers.jobs import Job, report_epochs
-from helpers.labels import check_weights
 from helpers.losses import OwnLoss, in_precision
 from helpers.modules import MLP
 from helpers.networks import NetworkMixin
 from helpers.optimizers import check_optimizer
 from helpers.parameters import CONSTRAINTS, NUMBERS, refuse_instances
+from helpers.row_weights import check_weights, sample_weights
 from helpers.rows import check_rows
 from helpers.schedules import lr_factors
 from helpers.targets import columns_of
@@ -192,10 +191,7 @@ class TorchEstimator(ArgumentsMixin, NetworkMixin, CopyMixin, CallbackSupportMix
 
     def _row_weight(self, y, sample_weight, partial):
         """Return the weight of each row, shape (n_rows,), or None where all are equal."""
-        if sample_weight is None:
-            return None
-        sample_weight = as_numpy(sample_weight)
-        return _check_sample_weight(sample_weight, y, dtype=self._dtype, ensure_non_negative=True)
+        return sample_weights(sample_weight, y, self._dtype)
 
     def _outputs(self, X):
         """Return the network's outputs for `X`, a tensor of shape (n_rows, n_outputs)."""

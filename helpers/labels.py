@@ -1,10 +1,9 @@
-"""The target at the door: labels, values, and the weights of classes."""
+"""The target at the door: labels and values."""
 
 from numbers import Integral, Real
 
 import numpy as np
 import torch
-from sklearn.utils import compute_class_weight
 from sklearn.utils.multiclass import check_classification_targets
 
 from helpers.tensors import as_numpy
@@ -24,7 +23,7 @@ def plain_labels(y, owner, what="y"):
     ValueError
         If labels are missing, of several types, or of one that cannot be told from others.
     """
-    y = _column(as_numpy(y))
+    y = _column(as_numpy(y), what)
     dtype = getattr(y, "dtype", None)
     if hasattr(dtype, "numpy_dtype"):  # pandas' numbers with missing values
         _refuse_missing(y, what)
@@ -51,7 +50,8 @@ def plain_labels(y, owner, what="y"):
             f"MultiLabelBinarizer() of sklearn.preprocessing makes of it a column for each label, "
             f"which {owner} takes."
         )
-    if is_list and (kinds in ({"int"}, {"float"}, {"int", "float"}, {"bool"}) or "list" in kinds):
+    plain = kinds in ({"int"}, {"float"}, {"int", "float"}, {"bool"})
+    if is_list and ("list" in kinds or plain and np.asarray(y).dtype.kind != "O"):
         return y
     if len(kinds) > 1:
         raise ValueError(
@@ -71,7 +71,7 @@ def plain_values(y, owner):
 
     Parameters and errors are those of `plain_labels`.
     """
-    y = _column(as_numpy(y))
+    y = _column(as_numpy(y), "y")
     values = _array(y)
     if values is None or values.ndim != 1 or values.dtype.kind in "biufc":
         return y
@@ -123,85 +123,12 @@ def find_classes(y, classes, known, owner):
     return found
 
 
-def class_weights(class_weight, y, classes, sample_weight, partial):
-    """Return the weight of each row by its class, shape (n_rows,).
-
-    Parameters
-    ----------
-    class_weight : dict or "balanced"
-    y : ndarray of shape (n_rows,)
-    classes : ndarray of shape (n_classes,)
-        All labels, sorted.
-    sample_weight : ndarray of shape (n_rows,), or None
-        "balanced" counts a row as often as its weight says: one of weight 0 not at all.
-    partial : bool
-        Whether more rows are to come.
-
-    Raises
-    ------
-    ValueError
-        If a weight is no number, negative or not finite, or stands for a label that is none.
-    """
-    number = np.searchsorted(classes, y)
-    if class_weight == "balanced":
-        if partial:  # in the words of scikit-learn's SGDClassifier
-            raise ValueError(
-                "class_weight 'balanced' is not supported for partial_fit. In order to use "
-                "'balanced' weights, use compute_class_weight('balanced', classes=classes, y=y). "
-                "In place of y you can use a large enough sample of the full training set target "
-                "to properly estimate the class frequency distributions. Pass the resulting "
-                "weights as the class_weight parameter."
-            )
-        counted = slice(None) if sample_weight is None else sample_weight > 0
-        present, weight = np.unique(y[counted]), np.zeros(len(classes))
-        if len(present):
-            weight[np.searchsorted(classes, present)] = compute_class_weight(
-                class_weight,
-                classes=present,
-                y=y[counted],
-                sample_weight=None if sample_weight is None else sample_weight[counted],
-            )
-        return weight[number]
-    for label, weight in class_weight.items():
-        is_number = isinstance(weight, Real) and not isinstance(weight, (bool, np.bool_))
-        if not is_number or not 0 <= weight < np.inf:
-            raise ValueError(
-                f"class_weight gives the label {label!r} the weight {weight!r}; a weight must be a "
-                f"finite number that is not negative."
-            )
-    labels = classes.tolist()
-    unknown = [label for label in class_weight if label not in labels]
-    without = [label for label in labels if label not in class_weight]
-    if unknown and without:
-        raise ValueError(
-            f"class_weight names {unknown}, which y does not hold, and gives no weight to "
-            f"{without}. The labels are {labels}."
-        )
-    return np.array([float(class_weight.get(label, 1)) for label in labels])[number]
-
-
-def check_weights(weight, rows, scale):
-    """Return weights that can be used, shape (n_rows,), with `scale` of a mean of 1 in `rows`.
-
-    Raises
-    ------
-    ValueError
-        If all are 0, or if they add up to more than a number can hold.
-    """
-    if len(rows) == 0:
-        raise ValueError("Every row has weight 0; give some a positive weight.")
-    with np.errstate(over="ignore"):
-        total = weight[rows].sum()
-    if not np.isfinite(total):
-        raise ValueError(
-            f"The weights of the rows add up to more than {weight.dtype} holds; the largest is "
-            f"{weight.max():.3g}. Divide sample_weight and class_weight by their largest."
-        )
-    return weight / weight[rows].mean() if scale else weight
-
-
-def _column(y):
-    """Return the one column of a table, or `y` as it is."""
+def _column(y, what):
+    """Return the one column of a table, or `y` as it is; refuse what has no rows."""
+    has_rows = any(hasattr(y, name) for name in ("__len__", "__array__", "shape"))
+    no_rows = isinstance(y, (str, bytes, dict, set)) or getattr(y, "shape", None) == ()
+    if y is not None and (no_rows or not has_rows):
+        raise ValueError(f"{what} must be an array or a list; got {y!r:.80}.")
     is_table = hasattr(y, "iloc") and getattr(y, "ndim", 1) == 2 and y.shape[1] == 1
     return y.iloc[:, 0] if is_table else y
 

@@ -63,8 +63,13 @@ def check_optimizer(optimizer, arguments, *, owner):
             f"{twice} is an argument of {owner} itself, so that optimizer__{twice} gives it twice; "
             f"write {twice}=... instead."
         )
+    for twice in {"lr", "weight_decay"} & set(getattr(optimizer, "keywords", None) or ()):
+        raise TypeError(
+            f"{twice} is an argument of {owner} itself, which would overrule that of "
+            f"optimizer=partial({_name(optimizer)}, {twice}=...); write {twice}=... beside it."
+        )
     arguments = {
-        key: plain(value.tolist() if isinstance(value, np.ndarray) else value)
+        key: plain(value.tolist() if isinstance(value, (np.ndarray, torch.Tensor)) else value)
         for key, value in arguments.items()
     }
     parameters = _parameters(optimizer) if arguments else None
@@ -83,6 +88,10 @@ def check_optimizer(optimizer, arguments, *, owner):
             n_numbers = len(parameters[key].default)
             if not isinstance(value, (tuple, list)) or len(value) != n_numbers:
                 raise ValueError(f"optimizer__{key} must be {n_numbers} numbers; got {value!r}.")
+        if key in known and type(parameters[key].default) is bool:
+            if value not in (0, 1):
+                raise ValueError(f"optimizer__{key} must be True or False; got {value!r}.")
+            arguments[key] = bool(value)
         is_number = key in known and type(parameters[key].default) in (int, float, tuple)
         for one in value if isinstance(value, (tuple, list)) else [value]:
             no_number = is_number and (isinstance(one, bool) or not isinstance(one, Real))

@@ -51,11 +51,15 @@ def check_type(network, outputs, X, n_outputs):
     elif not outputs.is_floating_point() or outputs.dtype.itemsize < 4:
         wrong = f"{outputs.dtype}"
         mend = "Return the numbers of the last layer as they are, without argmax or a cast."
+    elif outputs.layout is not torch.strided:
+        wrong, mend = "a sparse tensor", "Return outputs.to_dense()."
     elif tuple(outputs.shape) != shape:
         wrong = f"shape {tuple(outputs.shape)}"
         mend = "Use the recipe's second argument, n_outputs, as the width of the last layer."
         if outputs.shape == shape[:1]:
             mend = "Do not squeeze or flatten it in forward."
+        elif outputs.ndim < 2 or outputs.shape[-1] == n_outputs and outputs.ndim == 2:
+            mend = "Answer each row by itself: no mean or sum over the rows, and leave none out."
         elif outputs.ndim == 3:
             mend = "Of the answers to each step of a sequence, return the last: outputs[:, -1]."
         elif outputs.ndim > 3:
@@ -101,6 +105,8 @@ def normalised_as(outputs):
     tolerance = 1e-4
     low, high = (bound.item() for bound in outputs.aminmax())
     if not math.isfinite(low) or not math.isfinite(high):  # NaN among them makes both NaN
+        return None
+    if low == high == 0:  # what multiplies by a gate that is closed at first, say
         return None
     if low >= 0 and high <= 1 + tolerance:
         whole = (outputs.sum(1) - 1).abs().max() < tolerance

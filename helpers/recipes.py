@@ -96,7 +96,8 @@ def _first_of_two(call, name):
         first = call()
     second = call()  # only to be compared
     if not isinstance(first, nn.Module):
-        raise TypeError(f"{name} must return a torch.nn.Module; got {type(first).__name__}.")
+        got = f"the class {first.__name__}" if isinstance(first, type) else type(first).__name__
+        raise TypeError(f"{name} must return a torch.nn.Module; got {got}.")
     if not any(p.requires_grad for p in first.parameters()):
         cure = " All that it has are frozen: add a layer to train." if _storages(first) else ""
         raise TypeError(
@@ -158,8 +159,7 @@ def check_recipe(recipe, arguments, owner):
         parameters = []  # a class without an __init__ of its own
     by_place = [p for p in parameters if p.kind in (p.POSITIONAL_ONLY, p.POSITIONAL_OR_KEYWORD)]
     widths = by_place[:2]
-    kinds = {p.kind for p in parameters}
-    if len(widths) < 2 and inspect.Parameter.VAR_POSITIONAL not in kinds:
+    if len(widths) < 2 and all(p.kind is not p.VAR_POSITIONAL for p in parameters):
         takes = widths[0].name if widths else "nothing"
         raise TypeError(_how_to_write(recipe, parameters, owner, f"takes {takes} by position"))
     if not _stand_for_widths(widths, name_of(recipe) == "<lambda>"):

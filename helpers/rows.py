@@ -49,6 +49,11 @@ def check_rows(estimator, X, y="no_validation", *, reset, **checks):
     except ValueError as error:
         if "array element with a sequence" in str(error):
             refuse_unequal(X, error)
+        if "could not convert string" in str(error):
+            raise ValueError(
+                f"X must hold numbers: {error}. Encode columns of text, for instance with "
+                f"OneHotEncoder() or OrdinalEncoder()."
+            ) from error
         raise
     trained_on = target is not None
     rounded = trained_on and _rounds_integers(found, X)

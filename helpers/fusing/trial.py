@@ -47,7 +47,7 @@ def trial_step(jobs):
             network = copy.deepcopy(first.network)
             if reason := why_impure(first, network, outside):
                 return reason
-            by_size = sorted(jobs, key=lambda job: len(job.rows))
+            by_size = sorted(jobs, key=lambda job: -len(job.rows))
             some = [by_size[0], by_size[len(jobs) // 2], by_size[-1]]
             if reason := why_different(some, moderate_rate(network), unequal):
                 return reason

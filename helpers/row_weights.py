@@ -1,0 +1,99 @@
+"""Weights of rows at the door: `sample_weight` and `class_weight`."""
+
+from numbers import Real
+
+import numpy as np
+from sklearn.utils import compute_class_weight
+
+from helpers._compat import _check_sample_weight
+from helpers.tensors import as_numpy
+
+
+def sample_weights(sample_weight, y, dtype):
+    """Return the weight of each row, shape (n_rows,), as given to `fit`; None where none was."""
+    if sample_weight is None:
+        return None
+    sample_weight = as_numpy(sample_weight)
+    try:
+        return _check_sample_weight(sample_weight, y, dtype=dtype, ensure_non_negative=True)
+    except (TypeError, ValueError) as error:
+        if "weight" in str(error):
+            raise
+        raise ValueError(f"sample_weight must hold a number for each row: {error}") from error
+
+
+def class_weights(class_weight, y, classes, sample_weight, partial):
+    """Return the weight of each row by its class, shape (n_rows,).
+
+    Parameters
+    ----------
+    class_weight : dict or "balanced"
+    y : ndarray of shape (n_rows,)
+    classes : ndarray of shape (n_classes,)
+        All labels, sorted.
+    sample_weight : ndarray of shape (n_rows,), or None
+        "balanced" counts a row as often as its weight says: one of weight 0 not at all.
+    partial : bool
+        Whether more rows are to come.
+
+    Raises
+    ------
+    ValueError
+        If a weight is no number, negative or not finite, or stands for a label that is none.
+    """
+    number = np.searchsorted(classes, y)
+    if class_weight == "balanced":
+        if partial:  # in the words of scikit-learn's SGDClassifier
+            raise ValueError(
+                "class_weight 'balanced' is not supported for partial_fit. In order to use "
+                "'balanced' weights, use compute_class_weight('balanced', classes=classes, y=y). "
+                "In place of y you can use a large enough sample of the full training set target "
+                "to properly estimate the class frequency distributions. Pass the resulting "
+                "weights as the class_weight parameter."
+            )
+        counted = slice(None) if sample_weight is None else sample_weight > 0
+        present, weight = np.unique(y[counted]), np.zeros(len(classes))
+        if len(present):
+            weight[np.searchsorted(classes, present)] = compute_class_weight(
+                class_weight,
+                classes=present,
+                y=y[counted],
+                sample_weight=None if sample_weight is None else sample_weight[counted],
+            )
+        return weight[number]
+    for label, weight in class_weight.items():
+        is_number = isinstance(weight, Real) and not isinstance(weight, (bool, np.bool_))
+        if not is_number or not 0 <= weight < np.inf:
+            raise ValueError(
+                f"class_weight gives the label {label!r} the weight {weight!r}; a weight must be a "
+                f"finite number that is not negative."
+            )
+    labels = classes.tolist()
+    unknown = [label for label in class_weight if label not in labels]
+    without = [label for label in labels if label not in class_weight]
+    if unknown and without:
+        raise ValueError(
+            f"class_weight names {unknown}, which y does not hold, and gives no weight to "
+            f"{without}. The labels are {labels}."
+        )
+    return np.array([float(class_weight.get(label, 1)) for label in labels])[number]
+
+
+def check_weights(weight, rows, scale):
+    """Return weights that can be used, shape (n_rows,), with `scale` of a mean of 1 in `rows`.
+
+    Raises
+    ------
+    ValueError
+        If all are 0, or if they add up to more than a number can hold.
+    """
+    if len(rows) == 0:
+        raise ValueError("Every row has weight 0; give some a positive weight.")
+    with np.errstate(over="ignore"):
+        total = weight[rows].sum()
+    if not np.isfinite(total):
+        raise ValueError(
+            f"The weights of the rows add up to more than {weight.dtype} holds; the largest is "
+            f"{weight.max():.3g}. Divide sample_weight and class_weight by their largest."
+        )
+    return weight / weight[rows].mean() if scale else weight
