@@ -251,7 +251,7 @@ def test_version_2_of_cgroups_is_asked_for_a_group_beside_ones_own(tmp_path, mon
     (session.parent / "cgroup.subtree_control").write_text("cpu\n")
     with pytest.raises(OSError, match="no cgroup may be made here"):
         cgroup.places(100)
-    with cgroup.group(100) as groups:
+    with cgroup.attempt(100) as groups:
         assert groups == []
 
 

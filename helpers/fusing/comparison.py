@@ -93,7 +93,8 @@ def copied(job, i, lr, sizes, unequal, unequal_valid):
     `i` is its number in the trial: each has weights of its own, so that it shows if a stack
     reaches for those of another. Its first row is the largest or the smallest there can be. It is
     not trained on, but a stack fills up with it where another network has more rows. A network
-    with code of the user's gets `sizes`, or whole batches, since the code may ask how many.
+    with code of the user's gets as many as there are, the smallest job's or, where `unequal`, its
+    own, in batches of the same sizes: its code may ask how many there are.
     """
     network = copy.deepcopy(job.network)
     generator = torch.Generator().manual_seed(i)
@@ -103,11 +104,14 @@ def copied(job, i, lr, sizes, unequal, unequal_valid):
                 noise = torch.randn(tensor.shape, generator=generator, dtype=tensor.dtype)
                 tensor.mul_(1 + spread * noise.clamp(-3, 3).to(tensor.device))  # signs stay
     batch_size, (n_rows, n_valid) = job.batch_size if job.in_batches else None, sizes
-    if not has_own_code(network):
-        batch_size, n_rows, n_valid = batch_size and min(batch_size, 4), 6, 3
-    n_rows = 2 * batch_size if batch_size else n_rows
-    if unequal:
-        n_rows -= min(i, (batch_size or n_rows) - 1)
+    if has_own_code(network):
+        n_rows = len(job.rows) if unequal else n_rows
+        if batch_size:  # one whole batch, and the last one, which may have few rows
+            n_rows = batch_size + (n_rows - 1) % batch_size + 1
+    else:
+        batch_size, n_valid = batch_size and min(batch_size, 4), 3
+        n_rows = 2 * batch_size if batch_size else 6
+        n_rows -= min(i, (batch_size or n_rows) - 1) if unequal else 0
     rows, valid_rows = rotated(job.rows, i, n_rows), None
     if job.valid_rows is not None:
         taken = rotated(job.valid_rows, i, n_valid + i * unequal_valid)

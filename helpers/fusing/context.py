@@ -97,8 +97,8 @@ def fused(max_models=512, max_bytes=50_000_000):
     and in `epochs`; fits that differ in `epochs` alone are one training with snapshots.
 
     Where the networks of a search have seeds of their own, as with ``random_state=None``, drawing
-    their dropout masks takes a quarter of the time of a stack; where they have one seed, a
-    twentieth.
+    their dropout masks takes up to a quarter of the time, and `augment` is called for each network
+    in each step. Where they have one seed, those of a fold share both: it takes a twentieth.
 
     References
     ----------

@@ -1,9 +1,9 @@
 """The trial step: nothing is stacked on a guess.
 
-Before the jobs of a group are trained, three of them are copied, each with other weights and a few
-rows, and the copies take two steps in a stack and alone. What a fit leaves behind must agree:
-losses, weights and buffers. Before that, a copy shows that its network depends on nothing but
-weights, rows and seed.
+Before the jobs of a group are trained, three of them are copied, that with the fewest and that with
+the most rows among them. The copies, each with other weights, train two short epochs in a stack and
+alone. What a fit leaves behind must agree: losses, weights and buffers. Before that, a copy shows
+that its network depends on nothing but weights, rows and seed.
 """
 
 import copy
@@ -14,6 +14,7 @@ from dataclasses import replace
 
 import numpy as np
 import torch
+from torch import nn
 
 from helpers.frozen import training_mode
 from helpers.fusing.chance import DROPOUTS
@@ -23,7 +24,7 @@ from helpers.fusing.comparison import (
     moderate_rate,
     why_different,
 )
-from helpers.fusing.content import Incomparable, contents
+from helpers.fusing.content import Incomparable, contents, memory_within
 from helpers.fusing.outside import Outside
 from helpers.tensors import flushed_denormals, private_rng, seed_generators
 
@@ -46,7 +47,8 @@ def trial_step(jobs):
             network = copy.deepcopy(first.network)
             if reason := why_impure(first, network, outside):
                 return reason
-            some = [first, jobs[len(jobs) // 2], jobs[-1]]
+            by_size = sorted(jobs, key=lambda job: len(job.rows))
+            some = [by_size[0], by_size[len(jobs) // 2], by_size[-1]]
             if reason := why_different(some, moderate_rate(network), unequal):
                 return reason
             if any(map(copy_differs, some)):
@@ -92,6 +94,8 @@ def why_impure(job, network, outside):
 
     `network`, a copy of the job's, takes a training step, which leaves its gradients.
     """
+    if memory_within(job.network) & memory_within(network):
+        return "a copy of it has the same weights in memory, and would learn with it"
     if name := first_difference(contents(job.network), network):
         return (
             f"its attribute `{name}` is another in a copy, as a function that uses the network is"
@@ -127,12 +131,17 @@ def copy_differs(job):
     """Whether a copy of a network answers otherwise, as one whose settings are kept by its `id`."""
     X, tensors = job.take(job.rows[:4])[0], (*job.network.parameters(), *job.network.buffers())
     before = [tensor.clone() for tensor in tensors]
-    one, another = (
-        network.eval()(X.clone()) for network in (copy.deepcopy(job.network), job.network)
-    )
-    for tensor, value in zip(tensors, before, strict=True):
-        tensor.copy_(value)
-    return not torch.equal(one, another)
+    for set_mode in (training_mode, nn.Module.eval):
+        outputs = []
+        for network in (copy.deepcopy(job.network), job.network):
+            set_mode(network)
+            seed_generators(job.seed, job.y.device)
+            outputs.append(network(X.clone()))
+        for tensor, value in zip(tensors, before, strict=True):
+            tensor.copy_(value)
+        if not torch.equal(*outputs):
+            return True
+    return False
 
 
 def first_difference(attributes, network):

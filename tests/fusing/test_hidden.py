@@ -4,6 +4,7 @@ import contextvars
 import os
 import threading
 import warnings
+import weakref
 
 import numpy as np
 import pytest
@@ -130,7 +131,7 @@ class SortsDown(Net):
 
 
 @pytest.mark.parametrize("module", [CentresLargeBatches, Sorts, SortsDown])
-@pytest.mark.parametrize("settings", [{}, pytest.param({"batch_size": 30}, marks=pytest.mark.slow)])
+@pytest.mark.parametrize("settings", [{}, pytest.param({"batch_size": 25}, marks=pytest.mark.slow)])
 def test_rows_that_act_on_each_other_are_not_padded(module, settings):
     plain = scores(module, **settings)
     with fused() as run:
@@ -139,9 +140,25 @@ def test_rows_that_act_on_each_other_are_not_padded(module, settings):
     np.testing.assert_allclose(together, plain, rtol=0, atol=1e-6)
 
 
+class CentresByItsFirstRows(Net):
+    """Padding acts on it only where a batch has fewer than 4 rows."""
+
+    def forward(self, X):
+        return super().forward(X - X[:4].mean(0) if self.training else X)
+
+
+@pytest.mark.parametrize("batch_size, batches", [(None, [8]), (20, [6, 2])])
+def test_rows_that_act_on_each_other_in_the_last_batch_alone(batch_size, batches):
+    plain = scores(CentresByItsFirstRows, batch_size=batch_size)
+    with fused() as run:
+        together = scores(CentresByItsFirstRows, batch_size=batch_size)
+    assert run.batches == batches  # the last of 62 and 63 rows are 2 and 3
+    np.testing.assert_allclose(together, plain, rtol=0, atol=1e-6)
+
+
 # Settings elsewhere
 
-BY_NETWORK = {}
+BY_NETWORK, IN_WEAK_TABLE = {}, weakref.WeakKeyDictionary()
 SETTINGS, LOG = {"scale": 1.0}, []
 SCALE = 1.0
 IN_CONTEXT = contextvars.ContextVar("scale", default=1.0)
@@ -242,8 +259,24 @@ def _put_back(monkeypatch):
     LOG.clear()
 
 
-def test_a_setting_in_a_table_of_networks():
-    assert_as_the_loop(ByNetwork, "a copy of it gives other outputs")
+class ByNetworkInTraining(ByNetwork):
+    def forward(self, X):
+        return super().forward(X) if self.training else Net.forward(self, X)
+
+
+class InAWeakTable(Net):
+    """Its setting stands in a table that forgets networks with them."""
+
+    def keep(self, setting):
+        IN_WEAK_TABLE[self] = setting
+
+    def forward(self, X):
+        return super().forward(X * IN_WEAK_TABLE.get(self, 1.0) if self.training else X)
+
+
+@pytest.mark.parametrize("module", [ByNetwork, ByNetworkInTraining, InAWeakTable])
+def test_a_setting_in_a_table_of_networks(module):
+    assert_as_the_loop(module, "a copy of it gives other outputs")
 
 
 @pytest.mark.parametrize("module", [InContext, InThread])

@@ -80,7 +80,9 @@ def main(settings):
     for number in range(3):
         os.dup2(nowhere, number)
     line = told["kernel"]
-    if told["walls"]:
+    if not told["walls"]:  # the kernel ends with the grader; within walls bubblewrap sees to that
+        told["environment"]["JPY_PARENT_PID"] = os.environ["JPY_PARENT_PID"]
+    else:
         # An interrupt is for the kernel, which listens to it while a cell runs, not for bubblewrap.
         signal.signal(signal.SIGINT, signal.SIG_IGN)
         line = [*told["walls"], *copied_in(told["scratch"], told["home"]), *line]

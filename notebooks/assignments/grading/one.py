@@ -97,7 +97,7 @@ def grade(task: Task, digest, folder, groups=()):
     outcome.remarks = [*([task.before] if task.before else []), *task.notes]
     guarded = None
     try:
-        guarded = executor(task, Path(folder), groups)
+        guarded = executor(task, Path(folder).resolve(), groups)
         release_file = task.course / "release" / task.assignment / f"{task.assignment}.ipynb"
         release = nbformat.read(release_file, as_version=4)
         outcome.file, notebook, said = intake.choose(task.files, release)

@@ -10,6 +10,7 @@ import importlib.util
 import os
 import shutil
 import site
+import stat
 import subprocess
 import sys
 from pathlib import Path
@@ -64,7 +65,7 @@ def command(given, hidden=()):
         Folders that are empty inside, should they lie in one that is shown.
     """
     line = ["bwrap", "--unshare-all", "--unshare-user", "--die-with-parent", "--cap-drop", "ALL"]
-    line += ["--disable-userns"] if "--disable-userns" in known_options() else []
+    line += ["--disable-userns"] if may_forbid_more() else []
     line += ["--uid", str(USER), "--gid", str(USER), "--hostname", "grading"]
     line += [*size(FILES), "--tmpfs", "/tmp", "--dir", HOME]
     line += ["--dev", "/dev", *size(SHARED), "--tmpfs", "/dev/shm", "--proc", "/proc"]
@@ -74,6 +75,12 @@ def command(given, hidden=()):
     for place in ("/proc", "/dev", "/"):  # root may else write settings of the machine into /proc
         line += ["--remount-ro", place]
     return [*line, "--chdir", HOME]
+
+
+def may_forbid_more():
+    """Return whether bubblewrap can forbid a namespace within the walls: not where it is setuid."""
+    setuid = os.stat(shutil.which("bwrap")).st_mode & stat.S_ISUID
+    return "--disable-userns" in known_options() and not setuid
 
 
 def size(limit):
@@ -96,7 +103,7 @@ def packages(paths):
 def helpers():
     """Return where the package of this course lies, which is often outside of Python's folders."""
     spec = importlib.util.find_spec("helpers")
-    return [Path(place).resolve() for place in (spec and spec.submodule_search_locations) or []]
+    return [Path(place) for place in (spec and spec.submodule_search_locations) or []]
 
 
 def libraries():
@@ -143,7 +150,7 @@ def show(paths, hidden=()):
 def environment(scratch=HOME):
     """Return the few variables that graded code sees, whether within walls or not."""
     kept = {name: os.environ[name] for name in KEPT if name in os.environ}
-    wanted = [str(place.parent) for place in helpers()]
+    wanted = [os.path.realpath(place.parent) for place in helpers()]
     given = os.environ.get("PYTHONPATH", "").split(os.pathsep)
     paths = packages(given) + [path for path in given if os.path.realpath(path) in wanted]
     temporary = "/tmp" if scratch == HOME else scratch
