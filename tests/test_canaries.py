@@ -142,6 +142,8 @@ def test_shift_sees_a_sorted_split_and_not_a_shuffled_one():
     by_size = np.argsort(X[:, 0])
     assert shift(X, cv=[(by_size[:400], by_size[400:])]).leaked
     assert not shift(X, y, cv=StratifiedKFold(5, shuffle=True, random_state=0)).leaked
+    for seed in range(3):  # the order of the rows means next to nothing
+        assert not shift(X, y, cv=5, task="classification", random_state=seed).leaked
 
 
 def test_shift_takes_large_and_small_tables():
@@ -204,7 +206,7 @@ def test_a_canary_that_cannot_look_does_not_stop_the_others():
     assert finding.name == "carry_over" and finding.leaked is None
     assert finding.evidence == "It stopped with RuntimeError: no predictions today"
     assert [f.name for f in report if f.leaked is False] == [
-        *("purity", "refit", "batch_mates", "same_answer"),
+        *("purity", "refit", "batch_mates", "same_answer", "held_rows"),
         *("shared_rows", "alike_rows", "shift", "too_good_feature"),
     ]
 
