@@ -13,7 +13,7 @@ from .parts import KINDS
 ON_ESTIMATORS = ("purity", "refit", "carried_weights", "carry_over", "batch_mates", "same_answer")
 ON_PROCEDURES = ("null_labels", "blind_test")
 ON_SPLITS = ("shared_rows", "alike_rows", "shared_groups", "time_order", "shift")
-CANARIES = (*ON_ESTIMATORS, *ON_PROCEDURES, *ON_SPLITS, "too_good_feature")
+CANARIES = (*ON_ESTIMATORS, "held_rows", *ON_PROCEDURES, *ON_SPLITS, "too_good_feature")
 SEEDS = range(5)
 LARGEST = 0.85  # gains beyond are drawn at the edge, with their number
 
@@ -62,7 +62,7 @@ class Gallery:
         sets = {"caught": [], "missed": [], "fires on the honest one": []}
         for row, look in enumerate(self.looks.values()):
             for column, canary in enumerate(CANARIES):
-                if canary in look.leaky:
+                if canary in look.leaky and look.leaky[canary].leaked is not None:
                     what = "caught" if look.leaky[canary].leaked else "missed"
                     sets[what].append((column, row))
                     if look.honest[canary].leaked:
@@ -113,7 +113,10 @@ class Look:
         return [name for name, finding in self.leaky.items() if finding.leaked]
 
     def missed(self):
-        return [name for name, finding in self.leaky.items() if not finding.leaked]
+        return [name for name, finding in self.leaky.items() if finding.leaked is False]
+
+    def not_looked(self):
+        return [name for name, finding in self.leaky.items() if finding.leaked is None]
 
     def alarmed(self):
         return [name for name, finding in self.honest.items() if finding.leaked]
@@ -129,6 +132,8 @@ class Look:
             f"caught by  {', '.join(self.caught()) or '-'}",
             f"missed by  {', '.join(self.missed()) or '-'}",
         ]
+        if self.not_looked():
+            lines.append(f"not looked at by  {', '.join(self.not_looked())}")
         if self.alarmed():
             lines.append(f"fires on the honest one, too: {', '.join(self.alarmed())}")
         return "\n".join(lines)
@@ -174,14 +179,18 @@ def findings(kind, leaky, seed=0, n_permutations=6, known=None):
             )
         if kind.split:
             cv = kind.split(X, y, seed, leaky, **extra)
+            if kind.estimator:
+                model = kind.estimator(X, y, seed, leaky)
+                found["held_rows"] = leakage.held_rows(model, X, y, cv=cv, **seeded)
             found["shared_rows"] = leakage.shared_rows(X, cv=cv, **seeded)
             found["alike_rows"] = leakage.alike_rows(X, y, cv=cv, **seeded)
             if groups is not None:
                 found["shared_groups"] = leakage.shared_groups(X, groups=groups, cv=cv)
             if "time" in extra:
-                found["time_order"] = leakage.time_order(X, time=extra["time"], cv=cv)
+                times = {name: extra[name] for name in ("time", "horizon") if name in extra}
+                found["time_order"] = leakage.time_order(X, cv=cv, **times)
             found["shift"] = leakage.shift(X, cv=cv, **seeded)
-        if known and X.shape == kind.draw(seed, not leaky)[0].shape:
+        if known and np.array_equal(X, kind.draw(seed, not leaky)[0], equal_nan=True):
             found["too_good_feature"] = known["too_good_feature"]
         else:
             found["too_good_feature"] = leakage.too_good_feature(X, y, **seeded)
