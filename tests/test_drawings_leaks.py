@@ -7,7 +7,12 @@ from matplotlib import pyplot as plt
 from matplotlib.patches import FancyArrowPatch
 
 from helpers import drawings_gallery, drawings_leaks
+from helpers.leakage import Finding
 from helpers.plots import ROLES
+from notebooks.leaks import CANARIES
+from notebooks.leaks.figures import draw_gains, draw_groups, draw_matrix
+from notebooks.leaks.parts import Kind
+from notebooks.leaks.shown import HANDED_OVER, Look
 
 CURVE = pd.DataFrame({0: [0.5, 0.9], 1: [0.4, 1.0]}, index=[0, 200])
 ALL = {
@@ -92,3 +97,57 @@ def test_days_are_split_both_ways_into_the_same_numbers():
     at_random, later = ({day for day, _ in marks(ax, "test")} for ax in fig.axes)
     assert len(at_random) == len(later) == 12
     assert min(later) == 48 and min(at_random) < 48
+
+
+# The pictures of the gallery ---------------------------------------------------------------------
+
+
+def look(name, gain, chance=0.5, **leaked):
+    kind = Kind(name, "-", data=None, score=None, leak=None, chance=chance)
+    leaky = {canary: Finding(canary, answer, "") for canary, answer in leaked.items()}
+    honest = dict.fromkeys(leaky, Finding("", False, ""))
+    return Look(kind, np.array([[0.5, 0.4 + gain], [0.5, 0.6 + gain]]), honest, leaky)
+
+
+SMALL = look("small", 0.1, purity=True, shift=False, time_order=None)
+LARGE = look("large", 2.0, chance=0.0, shift=True)
+BELOW = look("below", -0.3, null_labels=True)
+
+
+def row_names(ax):
+    return [text.get_text() for text in ax.get_yticklabels()]
+
+
+def test_both_pictures_have_the_largest_gain_first():
+    gains, alt = draw_gains([SMALL, LARGE, BELOW], "Gains")
+    matrix, _ = draw_matrix([BELOW, SMALL, LARGE], HANDED_OVER, "Matrix")
+    assert row_names(gains.axes[0]) == ["large (R2)", "small", "below"]
+    assert row_names(matrix.axes[0]) == ["large", "small", "below"]
+    assert alt == "Mean gain by kind of leak: large +2.00, small +0.10, below -0.30."
+
+
+def test_a_gain_beyond_stands_behind_a_break_and_not_at_the_edge():
+    fig, _ = draw_gains([SMALL, LARGE], "Gains")
+    left, right = fig.axes
+    assert left.get_xlim()[1] < 1 < right.get_xlim()[1]
+    assert max(line.get_xdata().max() for line in right.lines if len(line.get_xdata()) == 2) > 2
+    assert len(draw_gains([SMALL, BELOW], "Gains")[0].axes) == 1
+
+
+def test_the_matrix_marks_what_was_caught_and_leaves_blank_what_was_not_looked_at():
+    fig, alt = draw_matrix([SMALL, LARGE], HANDED_OVER, "Matrix")
+    (ax,) = fig.axes
+    columns = [text.get_text() for text in ax.get_xticklabels()]
+    marked = {}
+    for points in ax.collections[:3]:
+        places = points.get_offsets().astype(int)
+        marked[points.get_label()] = [(columns[column], row) for column, row in places]
+    assert marked["caught"] == [("shift", 0), ("purity", 1)]
+    assert marked["quiet"] == [("shift", 1)]
+    assert alt == "Canaries that caught each kind. large: shift; small: purity."
+
+
+def test_every_canary_stands_in_one_group():
+    assert sorted(sum(map(list, HANDED_OVER.values()), [])) == sorted(CANARIES)
+    fig, alt = draw_groups(HANDED_OVER)
+    assert all(canary in alt for canary in CANARIES)

@@ -108,3 +108,80 @@ def cancer_with_gaps(seed):
     X = X / X.max(axis=0)
     X[np.random.RandomState(seed).uniform(size=X.shape) < 0.1] = np.nan
     return X, y
+
+
+def noise_with_gaps(seed):
+    """Coin flips of which three values in ten are missing."""
+    X, y = coin_flips(200, 10, random_state=seed)
+    X[np.random.RandomState(seed).uniform(size=X.shape) < 0.3] = np.nan
+    return X, y
+
+
+def images_saved_twice(seed):
+    """A hundred and fifty images, labelled by a coin; the second time a little other."""
+    rng = np.random.RandomState(seed)
+    image = np.tile(np.arange(150), 2)
+    X = load_digits().data[rng.choice(1797, 150, replace=False)][image] / 16
+    X[150:] += rng.randint(-1, 2, size=(150, 64)) / 255
+    return X, rng.permutation(np.arange(150) % 2)[image], {"image": image}
+
+
+def windows(seed):
+    """Eight hundred windows of ten values, one value further each; a coin for each forty."""
+    rng = np.random.RandomState(seed)
+    values = rng.normal(size=809).cumsum()
+    groups = np.arange(800) // 40
+    X = np.lib.stride_tricks.sliding_window_view(values, 10)
+    return X, rng.permutation(np.arange(20) % 2)[groups], {"groups": groups}
+
+
+def places(seed):
+    """Eight hundred places, measured eight times, smoothly; a coin for each tile."""
+    rng = np.random.RandomState(seed)
+    place = rng.uniform(size=(800, 2))
+    groups = (8 * place[:, 0]).astype(int) * 8 + (8 * place[:, 1]).astype(int)
+    X = np.sin(4 * place @ rng.normal(size=(2, 8)))
+    return X, rng.permutation(np.arange(64) % 2)[groups], {"groups": groups}
+
+
+def prices(seed):
+    """A random walk; has it risen twenty days later? Nobody knows in time."""
+    price = np.random.RandomState(seed).normal(size=540).cumsum()
+    day = np.arange(20, 520)
+    X = np.column_stack([price[day], price[day] - price[day - 5], price[day] - price[day - 20]])
+    return X, (price[day + 20] > price[day]).astype(int), {"time": day, "horizon": 20}
+
+
+def noise_with_body(seed):
+    """Coin flips and, last, a number that was noted of one class alone."""
+    X, y = coin_flips(200, 10, random_state=seed)
+    body = np.random.RandomState(seed).uniform(1, 330, size=200)
+    return np.c_[X, np.where(y == 1, np.nan, body)], y
+
+
+def noise_by_label(seed):
+    """Coin flips in the order of their labels and, first, the number of the row."""
+    X, y = coin_flips(200, 10, random_state=seed)
+    order = np.argsort(y, kind="stable")
+    return np.c_[np.arange(200), X[order]], y[order]
+
+
+def noise_with_margins(seed):
+    """Coin flips and the margins of images: of one source, which sent 95 % of one class."""
+    X, y = coin_flips(200, 20, random_state=seed)
+    rng = np.random.RandomState(seed)
+    source = np.where(rng.uniform(size=200) < 0.95, y, 1 - y)
+    return np.c_[X, 0.3 * source[:, None] + 0.1 * rng.normal(size=(200, 28))], y
+
+
+def white_noise(seed):
+    """Each value is drawn by itself: of the past nothing can be learned."""
+    values = np.random.RandomState(seed).normal(size=400)
+    return values[:, None], values
+
+
+def some_digits(seed):
+    """Three hundred images of digits."""
+    X, y = load_digits(return_X_y=True)
+    rows = np.random.RandomState(seed).choice(len(X), 300, replace=False)
+    return X[rows] / 16, y[rows]

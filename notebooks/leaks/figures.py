@@ -24,11 +24,16 @@ def by_gain(looks):
     return sorted(looks, key=lambda look: -look.gains.mean().round(9))
 
 
+def _names(looks):
+    """Return the names of the kinds; those that are scored by R2, where chance is 0, say so."""
+    return [look.kind.name + ("" if look.kind.chance else " (R2)") for look in looks]
+
+
 def draw_gains(looks, title):
     """Draw the mean and the range of the gains of each kind; return (figure, alternative text)."""
     looks = by_gain(looks)
     beyond = [look.gains.mean() > LARGEST for look in looks]
-    xlabel = "leaky minus honest score, mean and range of the seeds"
+    xlabel = "leaky minus honest score: mean and range"
     fig, axes = plots.blank(
         *(7.2, 1.3 + 0.24 * len(looks)), title=title, xlabel="", ylabel="", columns=1 + any(beyond)
     )
@@ -39,7 +44,7 @@ def draw_gains(looks, title):
         ax.plot([low, high], [row, row], color=LEAKY, linewidth=3, alpha=0.4)
         ax.plot(mean, row, **plots.ROLES["leaky"])
     axes[0].axvline(0, **plots.ROLES["chance"])
-    axes[0].set_yticks(range(len(looks)), [look.kind.name for look in looks])
+    axes[0].set_yticks(range(len(looks)), _names(looks))
     axes[0].set_ylim(len(looks) - 0.5, -0.5)
     axes[0].set_xlabel(xlabel)
     if any(beyond):
@@ -54,7 +59,7 @@ def _break(left, right):
     right.spines["left"].set_visible(False)
     right.tick_params(axis="y", length=0)
     right.set_xlim(0, None)
-    right.set_xlabel("R2")
+    right.set_xlabel("(R2)")
     slash = {"marker": [(-1, -2), (1, 2)], "markersize": 10, "color": "black", "clip_on": False}
     left.plot(1, 0, transform=left.transAxes, **slash)
     right.plot(0, 0, transform=right.transAxes, **slash)
@@ -80,8 +85,9 @@ def draw_matrix(looks, groups, title):
     for row, look in enumerate(looks):
         for column, canary in enumerate(canaries):
             if canary in look.leaky:
-                seen = "caught" if look.leaky[canary].leaked else "quiet"
-                places[seen].append((column, row))
+                leaked = look.leaky[canary].leaked
+                if leaked is not None:
+                    places["caught" if leaked else "quiet"].append((column, row))
                 if look.honest[canary].leaked:
                     places["alarm on the honest one"].append((column, row))
     for name, points in places.items():
@@ -93,7 +99,8 @@ def draw_matrix(looks, groups, title):
     first = 0
     for handed, names in groups.items():
         middle = first + (len(names) - 1) / 2
-        ax.text(middle, -0.75, handed, ha="center", va="bottom", fontsize=9, weight="bold")
+        name = handed.replace(", ", ",\n")
+        ax.text(middle, -0.75, name, ha="center", va="bottom", fontsize=9, weight="bold")
         first += len(names)
         if first < len(canaries):
             ax.axvline(first - 0.5, color="black", linewidth=1)
@@ -133,19 +140,3 @@ def draw_groups(handed_over):
     said = [f"{name}: {', '.join(canaries)}" for name, canaries in handed_over.items()]
     fig = drawings.flow(boxes, arrows, title=title, width=8.0, row_height=1.65)
     return fig, f"{title}. {'. '.join(said)}."
-
-
-def draw_caught(looks, groups):
-    """Draw how many kinds each canary caught; return (figure, alternative text)."""
-    looks = list(looks)
-    numbers = {}
-    for canary in sum(map(list, groups.values()), []):
-        numbers[canary] = sum(canary in look.caught() for look in looks)
-    most = max(numbers, key=numbers.get)
-    title = f"Of {len(looks)} kinds, {most} catches most: {numbers[most]}"
-    xlabel = "kinds that it caught, one seed"
-    fig, ax = plots.blank(6.8, 3.6, title=title, xlabel=xlabel, ylabel="")
-    bars = ax.barh(list(numbers), list(numbers.values()), color="#999999", edgecolor="black")
-    ax.bar_label(bars, padding=3)
-    ax.invert_yaxis()
-    return fig, f"{title}. {', '.join(f'{name} {n}' for name, n in numbers.items())}."

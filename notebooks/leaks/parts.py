@@ -9,6 +9,7 @@ from sklearn.metrics import balanced_accuracy_score
 from sklearn.model_selection import (
     StratifiedGroupKFold,
     StratifiedKFold,
+    TimeSeriesSplit,
     cross_val_score,
     train_test_split,
 )
@@ -26,7 +27,8 @@ class Kind:
     code : str
         In the taxonomy of Kapoor and Narayanan (2023), L1.1 to L3.3; "-" where it has none.
     data : callable
-        ``data(seed)`` returns ``X, y`` or ``X, y, extra``, where `extra` is a dict: groups, time.
+        ``data(seed)`` returns ``X, y`` or ``X, y, extra``, where `extra` is a dict of what `split`
+        takes; canaries take groups, time and horizon from it.
     score : callable
         ``score(X, y, seed, leaky, **extra)``: from the raw data to the number reported.
     leak : callable
@@ -91,14 +93,15 @@ def in_split(name, code, data, model, *, metric=balanced_accuracy_score, chance=
     return register
 
 
-def in_columns(name, code, data, model):
+def in_columns(name, code, data, model, *, split=None, metric=balanced_accuracy_score, chance=0.5):
     """A table with a column too many; ``model(seed)`` is an estimator."""
 
     def learn(X, y, train, test, seed, leaky):
         return model(seed).fit(X[train], y[train])
 
     def register(columns):
-        add(name, code, data, leak=columns, columns=columns, **learned(learn, folds))
+        parts = learned(learn, split or folds, metric)
+        add(name, code, data, leak=columns, columns=columns, chance=chance, **parts)
         return columns
 
     return register
@@ -159,6 +162,11 @@ def folds(X, y, seed, leaky=False, **extra):
 def one_split(X, y, seed, leaky=False, **extra):
     """Return a single pair of training and test rows."""
     return [part_of(np.arange(len(X)), y, seed)]
+
+
+def in_order(X, y, seed, leaky=False, **extra):
+    """Return five folds whose test rows come after all that they train."""
+    return list(TimeSeriesSplit(5).split(X))
 
 
 def folds_of(groups, X, y, seed):

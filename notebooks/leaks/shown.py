@@ -14,9 +14,9 @@ from .parts import KINDS
 ON_ESTIMATORS = ("purity", "refit", "carried_weights", "carry_over", "batch_mates", "same_answer")
 ON_PROCEDURES = ("null_labels", "blind_test")
 ON_SPLITS = ("shared_rows", "alike_rows", "shared_groups", "time_order", "shift")
-CANARIES = (*ON_ESTIMATORS, *ON_PROCEDURES, *ON_SPLITS, "too_good_feature")
+CANARIES = (*ON_ESTIMATORS, "held_rows", *ON_PROCEDURES, *ON_SPLITS, "too_good_feature")
 HANDED_OVER = {
-    "an estimator": ON_ESTIMATORS,
+    "an estimator": (*ON_ESTIMATORS, "held_rows"),
     "a procedure": ON_PROCEDURES,
     "a table, and its split": (*ON_SPLITS, "too_good_feature"),
 }
@@ -54,9 +54,13 @@ class Gallery:
         """Draw which canaries look at which part of the work."""
         plots.show(*figures.draw_groups(HANDED_OVER))
 
-    def caught_figure(self):
-        """Draw how many kinds each canary caught."""
-        plots.show(*figures.draw_caught(self.looks.values(), HANDED_OVER))
+    def print_codes(self):
+        """Print the kinds by their code in the taxonomy of Kapoor and Narayanan."""
+        codes = {}
+        for kind in KINDS.values():
+            codes.setdefault(kind.code, []).append(kind.name)
+        for code, names in sorted(codes.items()):
+            print(f"{code:4} {'; '.join(names)}")
 
 
 @dataclass
@@ -88,7 +92,10 @@ class Look:
         return [name for name, finding in self.leaky.items() if finding.leaked]
 
     def missed(self):
-        return [name for name, finding in self.leaky.items() if not finding.leaked]
+        return [name for name, finding in self.leaky.items() if finding.leaked is False]
+
+    def not_looked(self):
+        return [name for name, finding in self.leaky.items() if finding.leaked is None]
 
     def alarmed(self):
         return [name for name, finding in self.honest.items() if finding.leaked]
@@ -104,6 +111,8 @@ class Look:
             f"caught by  {', '.join(self.caught()) or '-'}",
             f"missed by  {', '.join(self.missed()) or '-'}",
         ]
+        if self.not_looked():
+            lines.append(f"not looked at by  {', '.join(self.not_looked())}")
         if self.alarmed():
             lines.append(f"fires on the honest one, too: {', '.join(self.alarmed())}")
         return "\n".join(lines)
@@ -149,14 +158,18 @@ def findings(kind, leaky, seed=0, n_permutations=6, known=None):
             )
         if kind.split:
             cv = kind.split(X, y, seed, leaky, **extra)
+            if kind.estimator:
+                model = kind.estimator(X, y, seed, leaky)
+                found["held_rows"] = leakage.held_rows(model, X, y, cv=cv, **seeded)
             found["shared_rows"] = leakage.shared_rows(X, cv=cv, **seeded)
             found["alike_rows"] = leakage.alike_rows(X, y, cv=cv, **seeded)
             if groups is not None:
                 found["shared_groups"] = leakage.shared_groups(X, groups=groups, cv=cv)
             if "time" in extra:
-                found["time_order"] = leakage.time_order(X, time=extra["time"], cv=cv)
+                times = {name: extra[name] for name in ("time", "horizon") if name in extra}
+                found["time_order"] = leakage.time_order(X, cv=cv, **times)
             found["shift"] = leakage.shift(X, cv=cv, **seeded)
-        if known and X.shape == kind.draw(seed, not leaky)[0].shape:
+        if known and np.array_equal(X, kind.draw(seed, not leaky)[0], equal_nan=True):
             found["too_good_feature"] = known["too_good_feature"]
         else:
             found["too_good_feature"] = leakage.too_good_feature(X, y, **seeded)

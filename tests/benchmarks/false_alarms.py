@@ -1,7 +1,8 @@
-"""False alarms of the canaries: 20 seeds x 6 data sets x 10 honest estimators.
+"""False alarms of the canaries: 20 seeds x 6 data sets x 11 honest estimators.
 
-What looks at rows alone is tried on 100 seeds x 6 data sets; too_good_feature and alike_rows
-also on 20 seeds x 26 honest tables with strong columns, few values or long tails.
+What looks at rows alone is tried on 100 seeds x 6 data sets, and on 20 seeds x 26 honest tables
+with strong columns, few values or long tails; blind_test and time_order also on series that honest
+work looks back at. `python -m tests.benchmarks.false_alarms 2` takes two seeds in place of twenty.
 """
 
 import itertools
@@ -15,7 +16,7 @@ from sklearn.base import BaseEstimator, ClassifierMixin
 from sklearn.datasets import load_breast_cancer, load_digits, load_iris, load_wine, make_blobs
 from sklearn.ensemble import BaggingClassifier, RandomForestClassifier
 from sklearn.linear_model import LogisticRegression
-from sklearn.model_selection import KFold, StratifiedKFold, cross_val_score
+from sklearn.model_selection import KFold, StratifiedKFold, TimeSeriesSplit, cross_val_score
 from sklearn.naive_bayes import GaussianNB
 from sklearn.neighbors import KNeighborsClassifier
 from sklearn.neural_network import MLPClassifier
@@ -32,12 +33,14 @@ from helpers import (
     blind_test,
     carried_weights,
     carry_over,
+    held_rows,
     null_labels,
     purity,
     refit,
     same_answer,
     shared_rows,
     shift,
+    time_order,
     too_good_feature,
 )
 from helpers.data import coin_flips
@@ -75,8 +78,21 @@ class Unseeded(ClassifierMixin, BaseEstimator):
         return self.net_.predict(X)
 
 
+class UnseededForest(ClassifierMixin, BaseEstimator):
+    """Five trees that nobody can seed, and that say labels alone."""
+
+    def fit(self, X, y):
+        seed = int(np.random.default_rng().integers(2**31))
+        self.forest_ = RandomForestClassifier(5, random_state=seed).fit(X, y)
+        self.classes_ = self.forest_.classes_
+        return self
+
+    def predict(self, X):
+        return self.forest_.predict(X)
+
+
 def estimators(n_features, n_classes):
-    """Return ten honest estimators; the first five are fast."""
+    """Return eleven honest estimators; the first five are fast."""
     skorch = NeuralNetClassifier(
         MLP,
         module__n_features=n_features,
@@ -97,6 +113,7 @@ def estimators(n_features, n_classes):
         make_pipeline(StandardScaler(), TorchClassifier(epochs=10)),
         skorch,
         Unseeded(),
+        UnseededForest(),
     ]
 
 
@@ -115,6 +132,7 @@ def findings(name, seed):
     for estimator in honest:
         for canary in (purity, refit, carried_weights, carry_over, batch_mates, same_answer):
             yield canary(estimator, X, y, random_state=seed)
+        yield held_rows(estimator, X, y, cv=5, random_state=seed)
     torch.manual_seed(seed)
     network = MLP(X.shape[1], y.max() + 1)
     yield carried_weights(NaiveClassifier(network), X, y, random_state=seed)
@@ -148,15 +166,62 @@ def findings_on_strong_tables(name, seed):
         yield too_good_feature(X, y, task=task, random_state=seed)
     folds = KFold(5, shuffle=True, random_state=seed)
     yield alike_rows(X, y, cv=folds, task=task, random_state=seed)
+    yield shared_rows(X, cv=folds, random_state=seed)
+    yield shift(X, cv=folds, random_state=seed)
+
+
+def roll(X):
+    """Return the four rows before each; the first rows get the last ones."""
+    return np.column_stack([np.roll(X[:, 0], k) for k in range(1, 5)])
+
+
+def past_mean(X):
+    """Return the mean of this row and the four before."""
+    before = np.r_[np.repeat(X[0, 0], 4), X[:, 0]]
+    return np.lib.stride_tricks.sliding_window_view(before, 5).mean(axis=1)[:, None]
+
+
+class Forecaster:
+    """Predicts from what a function makes of the rows."""
+
+    def __init__(self, model, look):
+        self.model = model
+        self.look = look
+
+    def predict(self, X):
+        return self.model.predict(self.look(X))
+
+
+PERSISTENCE = {"white noise": 0.0, "half": 0.5, "nine tenths": 0.9, "random walk": 1.0}
+
+
+def findings_on_series(name, seed):
+    """Yield what is said of work that looks back alone, and of lags."""
+    values = np.random.RandomState(seed).normal(size=300)
+    for row in range(1, 300):
+        values[row] += PERSISTENCE[name] * values[row - 1]
+    X, risen = values[:, None], np.r_[values[1:] > values[:-1], False].astype(int)
+    for look, cv in itertools.product((roll, past_mean), (None, TimeSeriesSplit(3))):
+
+        def learn(X, y, train, test, look=look):
+            return Forecaster(LogisticRegression().fit(look(X)[train], y[train]), look)
+
+        yield blind_test(learn, X, risen, cv=cv, random_state=seed)
+    lags = np.column_stack([roll(X), past_mean(np.roll(X, 1, axis=0))])[10:]
+    for y, task in ((values[10:], "regression"), (risen[10:], "classification")):
+        time = np.arange(len(y))
+        yield time_order(lags, y, time=time, cv=TimeSeriesSplit(3), task=task)
+        yield too_good_feature(lags, y, task=task, random_state=seed)
 
 
 def main(n_seeds=N_SEEDS):
     trials, alarms = Counter(), Counter()
     # Canaries without an estimator have a tenth of the trials, so they get five times the seeds.
     looks = (
-        (findings, TABLES, n_seeds),
+        (findings_on_series, PERSISTENCE, n_seeds),
         (findings_on_data, TABLES, 5 * n_seeds),
         (findings_on_strong_tables, STRONG, n_seeds),
+        (findings, TABLES, n_seeds),
     )
     for look, tables, seeds in looks:
         for name, seed in itertools.product(tables, range(seeds)):
@@ -170,3 +235,7 @@ def main(n_seeds=N_SEEDS):
                     print(f"    {name}, seed {seed}: {finding}", file=sys.stderr, flush=True)
     for canary, n in trials.items():
         print(f"  {canary:16} {alarms[canary]:3} of {n:5}: {alarms[canary] / n:.1%}", flush=True)
+
+
+if __name__ == "__main__":
+    main(*map(int, sys.argv[1:]))
