@@ -14,7 +14,7 @@ from sklearn.datasets import (
     make_moons,
     make_swiss_roll,
 )
-from sklearn.model_selection import GroupKFold, KFold, TimeSeriesSplit
+from sklearn.model_selection import GroupKFold, KFold, StratifiedKFold, TimeSeriesSplit
 
 from helpers import alike_rows
 
@@ -147,6 +147,15 @@ def test_rows_drawn_one_by_one_are_not_accused(name):
     for seed in range(5):
         X, y = HONEST[name](seed)
         finding = alike_rows(X, y, cv=SHUFFLED, task="regression", random_state=seed)
+        assert finding.leaked is not True, finding
+
+
+def test_the_few_rows_of_a_class_are_a_cluster_and_no_copies():
+    X, y = load_digits(return_X_y=True)
+    for seed in (1, 7):
+        rows = np.random.RandomState(seed).permutation(len(y))[:120]
+        cv = StratifiedKFold(5, shuffle=True, random_state=seed)
+        finding = alike_rows(X[rows], y[rows], cv=cv, random_state=seed)
         assert finding.leaked is not True, finding
 
 
