@@ -53,8 +53,9 @@ def alike_rows(X, y=None, *, cv=5, groups=None, task=None, random_state=0):
 
     Notes
     -----
-    Columns that number the rows are left out. It does not see groups of more than 15 rows, or
-    groups that overlap widely, such as persons who differ little. Rows of many discrete columns
+    Columns that number the rows are left out. It does not see groups of more than 15 rows, or of
+    more than half as many as a class has, or groups that overlap widely, such as persons who
+    differ little. Rows of many discrete columns
     it can tell from chance only where they are equal: see `shared_rows`.
 
     Of rows drawn from any smooth density, the logarithm of the ratio of two such distances is
@@ -102,7 +103,10 @@ def alike_rows(X, y=None, *, cv=5, groups=None, task=None, random_state=0):
     spread = table.std(axis=0)
     if spread.max() <= ONE_UNIT * np.median(spread):  # as pixels, whose edges would else count most
         tables.append(table)
-    looks = [_look(rows, folds, rng) for rows in tables]
+    most = N_NEIGHBOURS
+    if classes and len(np.unique(y)) <= N_NEIGHBOURS:  # the rows of a class may be a cluster
+        most = max(2, min(most, len(y) // len(np.unique(y)) // 2))
+    looks = [_look(rows, folds, rng, most) for rows in tables]
     peak, k, limit, near, dealt = max(looks, key=lambda look: look[0] / look[2])
     evidence = (
         f"The gap after the nearest {k} of a row's neighbours is {peak:.1f} times as large as "
@@ -120,7 +124,7 @@ def alike_rows(X, y=None, *, cv=5, groups=None, task=None, random_state=0):
     return Finding(name, False, evidence)
 
 
-def _look(table, folds, rng):
+def _look(table, folds, rng, most):
     """Return the largest gap, after how many neighbours, its limit, and the shares of near rows.
 
     The shares are of test rows with a near row in training: of this split, and of rows dealt out.
@@ -133,7 +137,8 @@ def _look(table, folds, rng):
     gaps = np.log(distances[:, 1:] / distances[:, :-1]) * places
     gaps = np.minimum(gaps * np.log(2) / max(np.median(gaps), 1e-9), LARGEST)
     means = gaps.mean(axis=0)
-    peaks = means / np.median(means)
+    peaks = (means / np.median(means))[:most]
+    gaps[:, most:] = 0
     # Chance alone makes the mean of n exponential numbers vary by 1 / sqrt(n).
     limit = 1.5 + 4 / np.sqrt(len(asked))
     last = np.where(gaps.max(axis=1) > NEAR, gaps.argmax(axis=1), -1)  # the last near neighbour

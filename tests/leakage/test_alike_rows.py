@@ -150,6 +150,15 @@ def test_rows_drawn_one_by_one_are_not_accused(name):
         assert finding.leaked is not True, finding
 
 
+def test_the_few_rows_of_a_class_are_a_cluster_and_no_copies():
+    X, y = load_digits(return_X_y=True)
+    for seed in (1, 7):
+        rows = np.random.RandomState(seed).permutation(len(y))[:120]
+        cv = KFold(5, shuffle=True, random_state=seed)
+        finding = alike_rows(X[rows], y[rows], cv=cv, random_state=seed)
+        assert finding.leaked is not True, finding
+
+
 def test_it_says_what_it_needs():
     X = np.random.RandomState(0).normal(size=(100, 3))
     assert "It needs 60 rows" in alike_rows(X[:50]).evidence
