@@ -167,8 +167,10 @@ def links_resolve(notebook, path):
 
 
 def headings(path):
-    """The anchors that Jupyter gives to the headings of a notebook."""
-    found = re.findall(r"(?m)^#+ +(.*?) *$", prose(nbformat.read(path, as_version=4)))
+    """The anchors that Jupyter gives to the headings of a notebook, or of a page of markdown."""
+    is_page = path.suffix == ".md"
+    text = path.read_text() if is_page else prose(nbformat.read(path, as_version=4))
+    found = re.findall(r"(?m)^#+ +(.*?) *$", text)
     return {heading.replace(" ", "-") for heading in found}
 
 
