@@ -1,6 +1,36 @@
 """A client of a dask cluster with which a search survives the death of a worker."""
 
+import dask
 from dask.distributed import Client
+
+# On Linux dask's workers hand freed memory back at once, and torch waits for it at every step.
+KEEP_MEMORY = {"MALLOC_TRIM_THRESHOLD_": 2**30, "MALLOC_MMAP_THRESHOLD_": 2**25}
+
+
+def local_workers(n_workers=2):
+    """Start a cluster on this machine, of a scheduler and workers of one thread each.
+
+    Parameters
+    ----------
+    n_workers : int, default=2
+
+    Returns
+    -------
+    client : SafeClient
+        Its `close` ends the cluster, which else ends with this process.
+
+    Examples
+    --------
+    >>> from helpers.cluster import local_workers
+    >>> with local_workers(1) as client:
+    ...     client.submit(sum, [1, 2]).result()
+    3
+    """
+    variables = {f"distributed.nanny.pre-spawn-environ.{k}": v for k, v in KEEP_MEMORY.items()}
+    with dask.config.set(variables):
+        return SafeClient(
+            n_workers=n_workers, threads_per_worker=1, dashboard_address=":0", silence_logs=50
+        )
 
 
 class SafeClient(Client):
@@ -25,7 +55,8 @@ class SafeClient(Client):
     `random_state`. What dies with the scheduler, or with the process that asked, is lost.
 
     On Linux dask starts its workers with ``MALLOC_TRIM_THRESHOLD_=65536``. With it torch took
-    twice the time for small products, and more for large arrays; lesson 08 starts them without.
+    twice the time for small products, and more for large arrays; `local_workers` starts them
+    without.
 
     References
     ----------

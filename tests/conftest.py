@@ -26,6 +26,7 @@ COURSE = {
     "test_lesson_checks_06",
     "test_lesson_checks_07",
     "test_lesson_checks_leaks",
+    "test_lesson_checks_08",
     "test_limits",
     "test_minutes",
     "test_nbval_pictures",

@@ -1,0 +1,225 @@
+"""Drawings of lesson 08: engines, processes, cores, and the way of a task between them.
+
+Each function returns a figure and its alternative text, for `plots.show(*drawing())`. What is drawn
+in colour differs in its hatch as well.
+"""
+
+from itertools import pairwise
+
+from matplotlib.patches import Rectangle
+
+from helpers import drawings
+from helpers.plots import ROLES, blank
+
+# Who computes, in a drawing of cores; a wait is blank.
+PROCESSES = {
+    "A": {"facecolor": ROLES["training"]["color"], "hatch": ""},
+    "B": {"facecolor": ROLES["validation"]["color"], "hatch": "//"},
+    "waits": {"facecolor": "white", "hatch": ""},
+}
+GROUND = {"facecolor": "white", "edgecolor": "none", "pad": 1}  # of a text on a colour
+TURNS = {
+    "two cores,\none thread each": {"core 1": "AAAA", "core 2": "BBBB"},
+    "one core,\none thread each": {"core 1": "ABABABAB"},
+    "two cores,\ntwo threads each": {"core 1": "A.B.A.B.", "core 2": ".B.A.B.A"},
+}
+
+
+def engines():
+    """Draw an experiment that stays the same on four engines.
+
+    Examples
+    --------
+    >>> fig, alt = engines()
+    >>> alt.split(".")[0]
+    'The engine changes, the experiment does not'
+    """
+    title = "The engine changes, the experiment does not"
+    middle = {
+        "this process": "one fit at a time",
+        "processes": "of this machine: n_jobs",
+        "a cluster": "workers: dask",
+        "a GPU": 'device="cuda"',
+    }
+    before = {"experiment": "rows, split,\nsettings, seeds"}
+    fig = fork_and_join(middle, before, {"scores": "compare these first,\nthen the seconds"}, title)
+    return fig, (
+        f"{title}. From left to right: the experiment (rows, split, settings, seeds) goes to one "
+        "of four engines, which are this process, processes of this machine (n_jobs), a cluster "
+        "(workers of dask) and a GPU. Each engine gives scores back."
+    )
+
+
+def fork_and_join(middle, before, after, title):
+    """Draw boxes in a line that forks into several, and joins again in the last.
+
+    Parameters
+    ----------
+    middle, before, after : dict of str to str
+        The text in each box, by its name; `after` has one box.
+    title : str
+
+    Examples
+    --------
+    >>> fig = fork_and_join({"left": "", "right": ""}, {"start": ""}, {"end": ""}, "Two ways")
+    """
+    half, column = (len(middle) - 1) / 2, len(before)
+    boxes = {name: (i, half, text) for i, (name, text) in enumerate(before.items())}
+    boxes |= {name: (column, row, text) for row, (name, text) in enumerate(middle.items())}
+    ((last, text),) = after.items()
+    arrows = [*pairwise(before), *((list(before)[-1], name) for name in middle)]
+    arrows += [(name, last) for name in middle]
+    boxes[last] = (column + 1, half, text)
+    return drawings.flow(boxes, arrows, title=title, row_height=0.68)
+
+
+def cores():
+    """Draw two processes over time: with a core each, on one core, and with too many threads.
+
+    Examples
+    --------
+    >>> fig, alt = cores()
+    >>> alt.split(".")[0]
+    'Two processes need two cores, and one thread each'
+    """
+    title = "Two processes need two cores, and one thread each"
+    lanes = [(name, core, who) for name, turns in TURNS.items() for core, who in turns.items()]
+    fig, ax = blank(7.4, 3.3, title=title, xlabel="time, from left to right", ylabel="")
+    for place, (_, _, turns) in enumerate(lanes):
+        for start, letter in enumerate(turns):
+            who = "waits" if letter == "." else letter
+            edge = {"edgecolor": "0.6" if who == "waits" else "white", "alpha": 0.8}
+            ax.add_patch(Rectangle((start, place - 0.38), 1, 0.76, **PROCESSES[who], **edge))
+            ax.text(start + 0.5, place, who, ha="center", va="center", bbox=GROUND, fontsize=8)
+    labels = [f"{name}: {core}" for name, core, _ in lanes]
+    ax.set_yticks(range(len(lanes)), labels, fontsize=8)
+    ax.set(xlim=(0, 8.1), ylim=(len(lanes) - 0.5, -0.5), xticks=[])
+    ax.tick_params(axis="y", length=0)
+    ax.spines[["left", "bottom"]].set_visible(False)
+    return fig, (
+        f"{title}. Processes A and B over time. Two cores and one thread each: A on one core, B on "
+        "the other, done after 4 steps. One core: A and B take turns, done after 8 steps. Two "
+        "cores and two threads each: each core waits every second step, done after 8 steps."
+    )
+
+
+def way_of_a_task():
+    """Draw how one fit of a search gets to a worker, and its score back.
+
+    Examples
+    --------
+    >>> fig, alt = way_of_a_task()
+    >>> alt.split(".")[0]
+    'A task takes its code and its rows along, and returns a score'
+    """
+    title = "A task takes its code and its rows along, and returns a score"
+    boxes = {
+        "this page": (0, 0.5, "GridSearchCV"),
+        "task": (1, 0.5, "code of Net,\nsettings, rows"),
+        "scheduler": (2, 0.5, "hands out\ntasks"),
+        "worker 1": (3, 0, "fit, score"),
+        "worker 2": (3, 1, "fit, score"),
+        "scores": (4, 0.5, "back to\nthis page"),
+    }
+    arrows = [("this page", "task"), ("task", "scheduler")]
+    arrows += [("scheduler", "worker 1"), ("scheduler", "worker 2")]
+    arrows += [("worker 1", "scores"), ("worker 2", "scores")]
+    fig = drawings.flow(boxes, arrows, title=title)
+    return fig, (
+        f"{title}. From left to right: GridSearchCV on this page makes a task for each fit, with "
+        "the code of Net, the settings and the rows. The scheduler hands the tasks to two workers. "
+        "A worker fits and scores, and the scores come back to this page."
+    )
+
+
+def folds_to_workers():
+    """Draw a nested search whose outer folds go to workers, and are fused there.
+
+    Examples
+    --------
+    >>> fig, alt = folds_to_workers()
+    >>> alt.split(".")[0]
+    'Outer folds are divided among workers, candidates are fused within'
+    """
+    title = "Outer folds are divided among workers, candidates are fused within"
+    boxes = {
+        "nested search": (0, 0.5, "3 outer folds"),
+        "worker 1": (1, 0, "folds 1 and 3"),
+        "worker 2": (1, 1, "fold 2"),
+        "fused ": (2, 0, "12 fits of a fold,\nas one network"),
+        "fused": (2, 1, "12 fits of a fold,\nas one network"),
+        "scores": (3, 0.5, "of 3 folds"),
+    }
+    arrows = [("nested search", "worker 1"), ("nested search", "worker 2")]
+    arrows += [("worker 1", "fused "), ("worker 2", "fused")]
+    arrows += [("fused ", "scores"), ("fused", "scores")]
+    fig = drawings.flow(boxes, arrows, title=title)
+    return fig, (
+        f"{title}. From left to right: three outer folds are divided between two workers. Each "
+        "worker trains the 12 fits of a fold, 6 candidates on 2 inner folds, as one network. The "
+        "scores of three folds come back."
+    )
+
+
+def gpu_memory(n_processes=4):
+    """Draw what the memory of a GPU holds when several processes use it, and when one does.
+
+    Parameters
+    ----------
+    n_processes : int, default=4
+
+    Examples
+    --------
+    >>> fig, alt = gpu_memory()
+    >>> alt.split(".")[0]
+    'Each process needs GPU memory of its own; fused networks share one process'
+    """
+    title = "Each process needs GPU memory of its own; fused networks share one process"
+    own = [("CUDA", 0.9), ("rows", 0.9), ("network", 1.0)]
+    fig, ax = blank(7.4, 2.6, title=title, xlabel="GPU memory (not to scale)", ylabel="")
+    bars = {
+        "one process": own,
+        f"n_jobs={n_processes}": own * n_processes,
+        "one process, fused": [*own[:2], (f"{n_processes} networks", 2.6)],
+    }
+    hatches = {"CUDA": "xx", "rows": "..", "network": ""}
+    for place, parts in enumerate(bars.values()):
+        left = 0
+        for name, width in parts:
+            hatch = hatches.get(name, "")
+            ax.barh(place, width, left=left, facecolor="#CFE3F1", edgecolor="0.3", hatch=hatch)
+            at = (left + width / 2, place)
+            ax.text(*at, name, ha="center", va="center", fontsize=7.5, bbox=GROUND)
+            left += width
+    ax.axvline(8, color="black", linewidth=2, linestyle="--")
+    ax.text(8.1, -0.62, "the GPU is full", fontsize=8, va="bottom")
+    ax.set_yticks(range(len(bars)), list(bars))
+    ax.set(ylim=(2.5, -0.75), xlim=(0, 11.6), xticks=[])
+    return fig, (
+        f"{title}. Not to scale. One process holds CUDA, its rows and its network. With n_jobs="
+        f"{n_processes} all three are there {n_processes} times, and the GPU is full. One process "
+        f"that is fused holds CUDA and the rows once, and {n_processes} networks."
+    )
+
+
+def bars(values, *, title, xlabel):
+    """Draw a bar for each of some numbers, with the number at its end.
+
+    Parameters
+    ----------
+    values : dict of str to float
+    title, xlabel : str
+
+    Examples
+    --------
+    >>> fig, alt = bars({"here": 1.52, "there": 0.8}, title="Quick", xlabel="seconds")
+    >>> alt
+    'Quick. seconds: here 1.5, there 0.8.'
+    """
+    fig, ax = blank(7.4, 1.2 + 0.3 * len(values), title=title, xlabel=xlabel, ylabel="")
+    drawn = ax.barh(list(values), list(values.values()), color="#0072B2", hatch="//")
+    ax.bar_label(drawn, fmt=" %.1f")
+    ax.margins(x=0.1)
+    ax.invert_yaxis()
+    said = ", ".join(f"{name} {value:.1f}" for name, value in values.items())
+    return fig, f"{title}. {xlabel}: {said}."

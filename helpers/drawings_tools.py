@@ -1,0 +1,71 @@
+"""Drawings of lesson 08b: what stays whichever tool trains, and which canary found what.
+
+Each function returns a figure and its alternative text, for `plots.show(*drawing())`.
+"""
+
+from matplotlib.patches import Rectangle
+
+from helpers.drawings_machines import GROUND, fork_and_join
+from helpers.plots import ROLES, blank
+
+
+def tools():
+    """Draw what stays the same whichever tool trains the network.
+
+    Examples
+    --------
+    >>> fig, alt = tools()
+    >>> alt.split(".")[0]
+    'The tool changes, the split before it and the look after it do not'
+    """
+    title = "The tool changes, the split before it and the look after it do not"
+    middle = {
+        "helpers": "small networks",
+        "skorch": "data loaders",
+        "Optuna": "long searches",
+        "Lightning": "one large network",
+    }
+    before = {"table": "all rows", "split": "before\neverything"}
+    fig = fork_and_join(middle, before, {"test rows": "one look"}, title)
+    return fig, (
+        f"{title}. From left to right: the table is split before everything. The training rows go "
+        "to a tool: helpers for small networks, skorch for data loaders, Optuna for long searches, "
+        "Lightning for one large network. Then comes one look at the test rows."
+    )
+
+
+def found_by(answers):
+    """Draw which canary raised an alarm at which estimator.
+
+    Parameters
+    ----------
+    answers : dict of str to dict of str to bool
+        By estimator, then by canary: whether it raised an alarm.
+
+    Examples
+    --------
+    >>> fig, alt = found_by({"class": {"purity": False}, "instance": {"purity": True}})
+    >>> alt
+    'class: 0 of 1 canaries raise an alarm; instance: 1 of 1. class: none. instance: purity.'
+    """
+    canaries = list(next(iter(answers.values())))
+    counts = [
+        f"{name}: {sum(found.values())} of {len(canaries)}" for name, found in answers.items()
+    ]
+    title = f"{counts[0]} canaries raise an alarm; {'; '.join(counts[1:])}"
+    fig, ax = blank(7.4, 1.2 + 0.4 * len(answers), title=title, xlabel="", ylabel="")
+    for row, found in enumerate(answers.values()):
+        for column, leaked in enumerate(found.values()):
+            color = ROLES["leaky"]["color"] if leaked else "white"
+            ax.add_patch(Rectangle((column, row), 1, 1, facecolor=color, edgecolor="black"))
+            text = "ALARM" if leaked else "quiet"
+            ax.text(column + 0.5, row + 0.5, text, ha="center", va="center", bbox=GROUND)
+    ax.set_xticks([column + 0.5 for column in range(len(canaries))], canaries)
+    ax.set_yticks([row + 0.5 for row in range(len(answers))], list(answers))
+    ax.set(xlim=(0, len(canaries)), ylim=(len(answers), 0))
+    ax.tick_params(length=0)
+    said = []
+    for name, found in answers.items():
+        alarms = [canary for canary, leaked in found.items() if leaked]
+        said.append(f"{name}: {', '.join(alarms) or 'none'}.")
+    return fig, f"{title}. {' '.join(said)}"

@@ -1,0 +1,92 @@
+"""Drawings of lessons 08 and 08b: what must be told apart is, and the alternative text says it."""
+
+import pytest
+from matplotlib import pyplot as plt
+from matplotlib.colors import to_rgb
+from matplotlib.patches import FancyArrowPatch, FancyBboxPatch
+
+from helpers import drawings_machines, drawings_tools
+
+DRAWINGS = {
+    name: getattr(drawings_machines, name)
+    for name in ("engines", "cores", "way_of_a_task", "folds_to_workers", "gpu_memory")
+}
+DRAWINGS["tools"] = drawings_tools.tools
+
+
+@pytest.fixture(autouse=True)
+def no_figure_is_left():
+    yield
+    plt.close("all")
+
+
+def texts(fig):
+    return [text.get_text() for text in fig.axes[0].texts]
+
+
+def grey(color):
+    red, green, blue = to_rgb(color)
+    return 0.299 * red + 0.587 * green + 0.114 * blue
+
+
+@pytest.mark.parametrize("name", DRAWINGS)
+def test_the_title_is_the_takeaway_and_begins_the_alternative_text(name):
+    fig, alt = DRAWINGS[name]()
+    title = fig.get_suptitle()
+    assert alt.startswith(f"{title}. ") and len(title.split()) >= 5
+    assert fig.get_facecolor() == (1, 1, 1, 1)
+
+
+@pytest.mark.parametrize("name", ["engines", "way_of_a_task", "folds_to_workers", "tools"])
+def test_each_box_between_the_first_and_the_last_is_entered_and_left(name):
+    fig, _ = DRAWINGS[name]()
+    boxes = [patch for patch in fig.axes[0].patches if isinstance(patch, FancyBboxPatch)]
+    arrows = [patch for patch in fig.axes[0].patches if isinstance(patch, FancyArrowPatch)]
+    starts, ends = {arrow.patchA for arrow in arrows}, {arrow.patchB for arrow in arrows}
+    assert len(set(boxes) - ends) == 1 and len(set(boxes) - starts) == 1
+
+
+def test_both_processes_do_the_same_work_in_each_case_on_no_more_cores():
+    for turns in drawings_machines.TURNS.values():
+        work = "".join(turns.values())
+        assert work.count("A") == work.count("B") == 4
+    at_once = list(
+        zip(*drawings_machines.TURNS["two cores,\none thread each"].values(), strict=True)
+    )
+    assert at_once == [("A", "B")] * 4
+
+
+def test_processes_differ_in_grey_too():
+    a, b = (drawings_machines.PROCESSES[name] for name in "AB")
+    assert a["hatch"] != b["hatch"]
+    assert abs(grey(a["facecolor"]) - grey(b["facecolor"])) > 0.2
+
+
+@pytest.mark.parametrize("n_processes", [2, 4])
+def test_each_process_needs_the_memory_of_one(n_processes):
+    fig, alt = drawings_machines.gpu_memory(n_processes)
+    widths = {}
+    for bar in fig.axes[0].patches:
+        widths[bar.get_y()] = widths.get(bar.get_y(), 0) + bar.get_width()
+    one, several, fused = widths.values()
+    assert several == pytest.approx(n_processes * one)
+    assert one < fused < several
+    assert texts(fig).count("CUDA") == n_processes + 2
+    assert f"n_jobs={n_processes}" in alt
+
+
+def test_alarms_are_written_not_only_coloured():
+    answers = {
+        "class": {"purity": False, "refit": False},
+        "instance": {"purity": True, "refit": False},
+    }
+    fig, alt = drawings_tools.found_by(answers)
+    assert texts(fig) == ["quiet", "quiet", "ALARM", "quiet"]
+    assert fig.get_suptitle() == "class: 0 of 2 canaries raise an alarm; instance: 1 of 2"
+    assert alt.endswith("class: none. instance: purity.")
+
+
+def test_bars_say_their_numbers():
+    fig, alt = drawings_machines.bars({"a": 1.04, "b": 0.0}, title="Two", xlabel="share")
+    assert texts(fig) == [" 1.0", " 0.0"]
+    assert alt == "Two. share: a 1.0, b 0.0."
