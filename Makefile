@@ -98,6 +98,7 @@ bench: .venv/stamp
 # The stored outputs are shown and nothing is run. A warning is an error, and every page is read anew,
 # because a page that has not changed warns of nothing.
 book: .venv/stamp
+	rm -rf build/book
 	$(CLEAN_ENV) REPOSITORY="$(REPOSITORY)" $(PY) -m sphinx -qEW --keep-going \
 	    -c notebooks/book -d build/doctrees notebooks build/book
 	@echo "The site is built: open build/book/index.html. The slides are in build/book/slides."

@@ -13,6 +13,7 @@ COURSE = {
     "answers",
     "benchmarks",
     "test_assignments",
+    "test_book",
     "test_browser",
     "test_environment",
     "test_field_guide",
@@ -28,6 +29,7 @@ COURSE = {
     "test_nbval_pictures",
     "test_notebooks",
     "test_readme",
+    "test_systems",
     "test_tasks",
     "test_tasks_images",
 }
@@ -40,6 +42,7 @@ LONGEST_FIRST = [
     "05b_leakage_catalogue",
     "08_beyond_one_machine",
     "test_browser",
+    "test_book",
     "test_guide",
     "test_check_estimator",
     "test_estimator",

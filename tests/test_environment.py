@@ -36,7 +36,7 @@ def locked():
 EXTRAS = PROJECT["optional-dependencies"]
 EXTRAS_TO_RUN = EXTRAS["course"] + EXTRAS["scale"] + EXTRAS["grade"]
 TO_RUN = requirements(PROJECT["dependencies"] + EXTRAS_TO_RUN)
-TO_TEST = requirements(EXTRAS["test"])
+TO_TEST = requirements(EXTRAS["book"] + EXTRAS["test"])
 
 
 def test_dev_is_every_extra():

@@ -130,7 +130,7 @@ def prepare(task, source, needed):
     that solution must get all points; or what the teacher asks for.
     """
     stamp = task.course / ".graded" / f"{task.assignment}.source"
-    new = not stamp.exists() or stamp.read_text() != source
+    new = not stamp.exists() or stamp.read_text("utf-8") != source
     if new:
         release(task.course, task.assignment)
     if not (new or needed and task.asked is None):
@@ -143,7 +143,7 @@ def prepare(task, source, needed):
         flush=True,
     )
     stamp.parent.mkdir(exist_ok=True)
-    stamp.write_text(source)
+    stamp.write_text(source, "utf-8")
     return limits
 
 
@@ -177,7 +177,7 @@ def release(course, assignment):
 def records(course, assignment):
     """Return the outcomes of earlier runs, for each student."""
     saved = (course / ".graded" / assignment).glob("*.json")
-    outcomes = [one.Outcome(**json.loads(path.read_text())) for path in sorted(saved)]
+    outcomes = [one.Outcome(**json.loads(path.read_text("utf-8"))) for path in sorted(saved)]
     return {outcome.student: outcome for outcome in outcomes}
 
 

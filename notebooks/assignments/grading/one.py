@@ -74,7 +74,7 @@ class Outcome:
     def save(self, path):
         path.parent.mkdir(parents=True, exist_ok=True)
         new = path.with_name(path.name + ".new")
-        new.write_text(json.dumps(asdict(self), indent=1))
+        new.write_text(json.dumps(asdict(self), indent=1), "utf-8")
         new.replace(path)
 
 
@@ -240,7 +240,7 @@ def use_kernel(settings, task, folder):
     }
     line = [sys.executable, sandbox.__file__, "{connection_file}", json.dumps(told)]
     spec = {"argv": line, "display_name": "limited", "language": "python"}
-    (kernels / "kernel.json").write_text(json.dumps(spec))
+    (kernels / "kernel.json").write_text(json.dumps(spec), "utf-8")
     os.environ["JUPYTER_PATH"] = str(folder)
     # Sockets in the scratch folder instead of ports: the kernel needs no network.
     settings.KernelManager.transport = "ipc"
