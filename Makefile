@@ -51,7 +51,7 @@ lab: $(WRITTEN)
 
 # What takes long is shown in the end: shorten it, or mark it slow.
 check: lint
-	$(PYTEST) --dist worksteal --helpers-only -m "not slow" --durations 8 --durations-min 1
+	$(PYTEST) --dist worksteal -p no:nbval --helpers-only -m "not slow" --durations 8 --durations-min 1
 
 test: lint $(WRITTEN)
 	$(PYTEST) tests helpers README.md $(NOTEBOOKS) \

@@ -114,7 +114,7 @@ def find_classes(y, classes, known, owner):
             f"{owner} needs at least two classes; got one class, {found.tolist()[0]!r}. In "
             f"partial_fit, name all in the first call: classes=[...]."
         )
-    unknown = np.setdiff1d(y, found)
+    unknown = () if given is y and known is None else np.setdiff1d(y, found)
     if len(unknown):
         raise ValueError(
             f"y holds {unknown.tolist()}, not among the classes {found.tolist()}; name all classes "

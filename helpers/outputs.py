@@ -98,13 +98,14 @@ def check_gradients(network):
 
 def normalised_as(outputs):
     """Return "softmax", "log_softmax" or "sigmoid" if outputs look as if they came from it."""
-    if not outputs.isfinite().all():
-        return None
     tolerance = 1e-4
-    if outputs.min() >= 0 and outputs.max() <= 1 + tolerance:
+    low, high = (bound.item() for bound in outputs.aminmax())
+    if not math.isfinite(low) or not math.isfinite(high):  # NaN among them makes both NaN
+        return None
+    if low >= 0 and high <= 1 + tolerance:
         whole = (outputs.sum(1) - 1).abs().max() < tolerance
         return "softmax" if whole else "sigmoid"
-    if outputs.max() <= tolerance and (outputs.exp().sum(1) - 1).abs().max() < tolerance:
+    if high <= tolerance and (outputs.exp().sum(1) - 1).abs().max() < tolerance:
         return "log_softmax"
     return None
 

@@ -104,7 +104,7 @@ def _first_of_two(call, name):
         )
     storages = [{s.data_ptr(): s for s in _storages(network)} for network in (first, second)]
     shared = storages[0].keys() & storages[1].keys()
-    if shared & (_changing(first) | _changing(second)):
+    if shared and shared & (_changing(first) | _changing(second)):
         mend = "" if shared == storages[0].keys() else _HOW_TO_COPY  # some layers are from outside
         raise TypeError(
             f"{name} returned the same weights twice, so that what one fold learns would reach "

@@ -90,9 +90,11 @@ def has_channels_last(shape):
 
 def warn_of_channels_last(network, shape):
     """Warn if the first convolution of a network takes lines of an image for its channels."""
+    if not has_channels_last(shape):
+        return
     kinds = (nn.Conv2d, nn.LazyConv2d)
     first = next((layer for layer in network.modules() if isinstance(layer, kinds)), None)
-    if has_channels_last(shape) and first is not None and first.in_channels == shape[0]:
+    if first is not None and first.in_channels == shape[0]:
         warnings.warn(
             f"Rows of X have the shape {tuple(shape)}, as images with the channels last, and "
             f"{type(network).__name__} takes the first axis for channels, as convolutions of torch "

@@ -69,8 +69,10 @@ def answered(release, **answers):
     return notebook
 
 
-def right(release):
-    return answered(release, double="def double(x):\n    return x + x", why="It is twice.")
+def right(release, who="a student"):
+    """Return the right answers, in words that nobody else has used."""
+    why = f"It is twice, says {who}."
+    return answered(release, double="def double(x):\n    return x + x", why=why)
 
 
 def command(folder, assignment, course, *options):

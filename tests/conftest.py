@@ -6,43 +6,50 @@ from pathlib import Path
 
 import pytest
 
-ROOT = Path(__file__).parents[1]
+TESTS = Path(__file__).parent
+ROOT = TESTS.parent
 
 # What needs the lessons, the grader or a browser, and is left out by `--helpers-only`.
 COURSE = {
-    "answers",
-    "benchmarks",
     "test_assignments",
     "test_book",
     "test_browser",
+    "test_cleaning",
     "test_environment",
     "test_field_guide",
     "test_gallery",
     "test_grading",
+    "test_guesses",
     "test_guide",
     "test_honest_estimates",
+    "test_intake",
     "test_lesson_checks",
     "test_lesson_checks_06",
     "test_lesson_checks_07",
+    "test_lesson_checks_leaks",
     "test_limits",
     "test_minutes",
     "test_nbval_pictures",
     "test_notebooks",
+    "test_points",
     "test_readme",
     "test_systems",
     "test_tasks",
     "test_tasks_images",
+    "test_walls",
 }
 # A file stays in one process, so the long ones begin: a short one in the end keeps nobody waiting.
 LONGEST_FIRST = [
     "test_assignments",
     "test_grading",
+    "test_walls",
     "test_scores",
     "test_backend",
     "05b_leakage_catalogue",
     "08_beyond_one_machine",
     "test_browser",
     "test_book",
+    "test_cleaning",
     "test_guide",
     "test_check_estimator",
     "test_estimator",
@@ -61,7 +68,11 @@ def pytest_addoption(parser):
 def pytest_ignore_collect(collection_path, config):
     """Return True for what is left out, and None for what pytest is to decide."""
     left_out = config.getoption("--helpers-only") and collection_path.stem in COURSE
-    return True if left_out else None
+    # What tests share holds no examples, and importing it all only to look takes seconds.
+    shared = collection_path.suffix == ".py" and not collection_path.stem.startswith(
+        ("test_", "__")
+    )
+    return True if left_out or (shared and TESTS in collection_path.parents) else None
 
 
 def pytest_collection_modifyitems(items):

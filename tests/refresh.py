@@ -9,21 +9,22 @@ since is for nbval to check, which `make test` runs with tests/nbval_pictures.py
 """
 
 import resource
-import subprocess
 import sys
 import time
 from pathlib import Path
 
 import nbformat
 from nbclient import NotebookClient
+from nbstripout import strip_output
 
-# Outputs and counts stay, because they are compared. Clocks, widget states and the patch
-# version of Python go, because they differ from run to run or from machine to machine.
-NORMALISE = [
-    *(sys.executable, "-m", "nbstripout", "--keep-output", "--keep-count", "--unix-newlines"),
-    "--extra-keys",
-    "metadata.language_info.version cell.metadata.execution metadata.widgets",
-]
+# Outputs and counts stay, because they are compared. Clocks, widget states and the patch version of
+# Python go, because they differ from run to run or from machine to machine; and what a reader has
+# folded.
+GONE = """
+    metadata.language_info.version metadata.signature metadata.widgets cell.metadata.ExecuteTime
+    cell.metadata.execution cell.metadata.collapsed cell.metadata.heading_collapsed
+    cell.metadata.hidden cell.metadata.scrolled
+""".split()
 WIDGET = "application/vnd.jupyter.widget-view+json"
 
 
@@ -35,8 +36,11 @@ def normalise(*paths):
             if cell.cell_type == "code":
                 # A stored slider is dead: it names a model that lived in the kernel of that run.
                 cell.outputs = [o for o in cell.outputs if WIDGET not in o.get("data", {})]
-        nbformat.write(notebook, path)
-    subprocess.run([*NORMALISE, *map(str, paths)], check=True)
+        stripped = strip_output(
+            notebook, keep_output=True, keep_count=True, keep_id=False, extra_keys=GONE
+        )
+        with open(path, "w", encoding="utf-8", newline="\n") as file:
+            nbformat.write(stripped, file)
 
 
 def refresh(path):

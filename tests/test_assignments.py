@@ -1,5 +1,6 @@
 """Each assignment, handed in by students who are right, wrong in typical ways, or idle."""
 
+import copy
 import importlib
 import json
 import math
@@ -16,8 +17,9 @@ from tests import classroom
 from tests.classroom import answered, cell, grader, write
 
 # isort: split
-from grading import intake, one, sandbox
-from release import for_selfstudy
+from grading import files, gradebook, intake, sandbox, watch
+from grading.records import Task
+from release import ALONE, for_selfstudy
 
 pytestmark = pytest.mark.timeout(classroom.HANG)
 
@@ -59,7 +61,7 @@ def course_of(path, root):
     name, course = path.stem, root / "course"
     shutil.copytree(path.parent, course / "source" / name)
     shutil.copy(classroom.ASSIGNMENTS / "nbgrader_config.py", course)
-    assert one.release(course, name)["success"]
+    assert gradebook.release(course, name)["success"]
     source = nbformat.read(path, as_version=4)
     release = nbformat.read(course / "release" / name / f"{name}.ipynb", as_version=4)
     marks = {mark: cells[0] for mark, cells in intake.marks(source).items()}
@@ -69,13 +71,13 @@ def course_of(path, root):
     # The grader would first try the solution; here it is among those handed in.
     stamp = course / ".graded" / f"{name}.source"
     stamp.parent.mkdir()
-    stamp.write_text(intake.digest(intake.inside(course / "source" / name)))
+    stamp.write_text(files.digest(files.inside(course / "source" / name)))
     return course, source, release, solution
 
 
 @pytest.fixture(scope="module")
 def all_graded(tmp_path_factory):
-    """Hand in the solution, the untouched version and each wrong answer of all six assignments.
+    """Hand in the solution, the untouched version and each wrong answer of all seven assignments.
 
     They are graded all at once, beside six busy loops. The limit is a few times what the quickest
     assignment takes on this machine: by the clock on the wall, 04 would meet it.
@@ -108,8 +110,8 @@ def handed_in(name, release, solution):
 
 
 def processor_time_of(name, course):
-    limits = one.Limits(grader.REHEARSAL)
-    task = one.Task(course, name, "", [], [], limits, None, 2048, sandbox.protection())
+    limits = watch.Limits(grader.REHEARSAL)
+    task = Task(course, name, "", [], [], limits, None, 2048, sandbox.protection())
     return grader.rehearse(task)
 
 
@@ -180,17 +182,45 @@ def test_nothing_is_given_away(graded):
             assert part.strip() not in given_out
 
 
-def test_selfstudy_unfolds_what_was_taken_out(graded):
-    name, _, source, release = graded
-    notebook = for_selfstudy(source, nbformat.from_dict(release))
-    assert not intake.marks(notebook)
-    folded = "\n".join(c.source for c in notebook.cells if c.source.startswith("<details>"))
-    open_cells = [c.source for c in notebook.cells if not c.source.startswith("<details>")]
-    assert open_cells == [c.source for c in release.cells]
-    for cells in intake.marks(source).values():
-        for part in re.findall(r"### BEGIN [A-Z ]+\n(.*?)[ ]*### END", cells[0].source, re.DOTALL):
-            assert part.rstrip() in folded
+def parts(cell, name):
+    return re.findall(rf"### BEGIN {name}\n(.*?)[ ]*### END {name}", cell.source, re.DOTALL)
+
+
+@pytest.mark.parametrize("path", SOURCES, ids=lambda path: path.stem)
+def test_selfstudy_asks_behind_each_check_what_the_hidden_test_asks(path):
+    source = nbformat.read(path, as_version=4)
+    notebook = for_selfstudy(source, nbformat.from_dict(copy.deepcopy(source)))
     nbformat.validate(notebook)
+    assert not intake.marks(notebook)
+    for mark, (original, *_) in intake.marks(source).items():
+        hidden = "".join(parts(original, "HIDDEN TESTS")).strip("\n")
+        place = [c.source for c in notebook.cells].index(original.source)
+        if hidden:
+            folded = notebook.cells[place + 2]
+            assert folded.metadata.jupyter.source_hidden and folded.cell_type == "code"
+            asked, _, answer = folded.source.rpartition("\n")
+            assert hidden.startswith(asked) and answer.startswith("print("), mark
+            compile(folded.source, mark, "exec")
+    text = "\n".join(c.source for c in notebook.cells if c.cell_type == "markdown")
+    folded = "\n".join(re.findall(r"<details>.*?</details>", text, re.DOTALL))
+    for original, *_ in intake.marks(source).values():
+        for part in parts(original, "SOLUTION"):
+            assert part.rstrip() in folded
+    for words in ("hand in", "your work is graded", "by machine", "teacher"):
+        assert words not in text, f"somebody alone reads of {words!r}"
+    for _, alone in ALONE:
+        assert alone.lstrip("\\1")[:40] in text
+
+
+def test_selfstudy_finds_what_the_visible_check_lets_pass(capsys):
+    source = classroom.small_source()
+    notebook = for_selfstudy(source, nbformat.from_dict(copy.deepcopy(source)))
+    folded = [c.source for c in notebook.cells if "cellView" in c.metadata]
+    assert len(folded) == 1
+    exec(folded[0], {"double": lambda x: 2 * x})
+    assert "Right on other data as well." in capsys.readouterr().out
+    with pytest.raises(AssertionError):
+        exec(folded[0], {"double": lambda x: 2 * abs(x)})
 
 
 def test_the_right_answer_draws_no_remark_on_a_busy_machine(graded):
@@ -199,8 +229,9 @@ def test_the_right_answer_draws_no_remark_on_a_busy_machine(graded):
     assert outcome["graded"] and outcome["remarks"] == []
 
 
-def test_every_lesson_up_to_06_has_one():
-    assert [path.stem for path in SOURCES] == [name for name in LESSONS if name < "07"]
+def test_every_lesson_up_to_06_has_one_and_the_one_on_images():
+    names = {path.stem for path in SOURCES}
+    assert names == {name for name in LESSONS if name < "07"} | {"03b_images"}
 
 
 @pytest.mark.parametrize("path", SOURCES, ids=lambda path: path.stem)

@@ -135,7 +135,7 @@ def test_a_search_splits_them_in_processes_too(files, n_jobs):
     assert_array_equal(search.cv_results_["mean_test_score"], expected)
 
 
-@pytest.mark.parametrize("settings", [{}, {"patience": 2}])
+@pytest.mark.parametrize("settings", [{}, pytest.param({"patience": 2}, marks=pytest.mark.slow)])
 def test_fused_equals_plain_and_loads_each_batch_once(files, settings):
     rows = rows_of(files)
     model = TorchClassifier(cnn, **FAST | settings)

@@ -5,7 +5,6 @@ import gc
 import os
 import signal
 import sys
-from contextlib import contextmanager
 
 import dask
 import numpy as np
@@ -37,18 +36,12 @@ PATIENT = {
 }
 
 
-@contextmanager
-def two_workers():
+@pytest.fixture(scope="module")
+def client():
     options = {"threads_per_worker": 1, "dashboard_address": ":0", "silence_logs": 50}
     with dask.config.set(PATIENT), LocalCluster(n_workers=2, **options) as cluster:
         with SafeClient(cluster) as client:
             yield client
-
-
-@pytest.fixture(scope="module")
-def client():
-    with two_workers() as client:
-        yield client
 
 
 def scores(search):
@@ -104,33 +97,6 @@ def test_candidates_are_fused_within_a_worker(client):
     assert there.batches_ == [12, 1] and there.worker_ != os.getpid()
 
 
-def fragile(flag, at):
-    """A recipe that kills the process that is the `at`-th to call it."""
-    recipe = local_recipe()
-
-    def fragile_recipe(n_features, n_outputs):
-        with flag.open("ab", buffering=0) as calls:
-            calls.write(b".")
-            mine = calls.tell()  # not the size, which another process may have changed since
-        if mine == at:
-            os.kill(os.getpid(), signal.SIGKILL)
-        return recipe(n_features, n_outputs)
-
-    return fragile_recipe
-
-
-@pytest.mark.skipif(sys.platform == "win32", reason="Windows has no SIGKILL")
-def test_a_killed_worker_loses_nothing(tmp_path):
-    here = scores(search_over(local_recipe()))
-    calls = tmp_path / "calls"
-    # Half-way; lesson 08 has it at the first call, and without scatter.
-    with two_workers(), parallel_config(backend="dask", scatter=[X, y]):
-        after_death = scores(search_over(fragile(calls, at=13)))
-    assert np.array_equal(after_death, here)
-    # Each of 12 fits calls its recipe twice; the lost fits have called it again.
-    assert calls.stat().st_size > 24
-
-
 def test_no_error_is_swallowed(client, monkeypatch):
     swallowed = []
     gc.collect()  # what other tests have left
@@ -159,3 +125,31 @@ def test_what_joblib_scatters_is_left_on_no_worker(client):
     assert asyncio.run_coroutine_threadsafe(asked, client.loop.asyncio_loop).result(1200) is None
     # Not equality: what an earlier test left may be given up meanwhile.
     assert held() <= before
+
+
+def fragile(flag, at):
+    """A recipe that kills the process that is the `at`-th to call it."""
+    recipe = local_recipe()
+
+    def fragile_recipe(n_features, n_outputs):
+        with flag.open("ab", buffering=0) as calls:
+            calls.write(b".")
+            mine = calls.tell()  # not the size, which another process may have changed since
+        if mine == at:
+            os.kill(os.getpid(), signal.SIGKILL)
+        return recipe(n_features, n_outputs)
+
+    return fragile_recipe
+
+
+# The last, so that nobody waits for the worker that dask starts in the place of the killed one.
+@pytest.mark.skipif(sys.platform == "win32", reason="Windows has no SIGKILL")
+def test_a_killed_worker_loses_nothing(client, tmp_path):
+    here = scores(search_over(local_recipe()))
+    calls = tmp_path / "calls"
+    # Half-way; lesson 08 has it at the first call, and without scatter.
+    with parallel_config(backend="dask", scatter=[X, y]):
+        after_death = scores(search_over(fragile(calls, at=13)))
+    assert np.array_equal(after_death, here)
+    # Each of 12 fits calls its recipe twice; the lost fits have called it again.
+    assert calls.stat().st_size > 24

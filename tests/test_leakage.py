@@ -201,6 +201,7 @@ def test_noise_that_no_seed_controls_is_not_memory():
     assert not refit(Unseeded(), X, y).leaked
 
 
+@pytest.mark.slow
 def test_finding_says_what_was_seen():
     finding = carried_weights(naive().fit(X, y), X, y)
     assert str(finding).startswith("carried_weights: LEAK. After 0 epochs a clone scores ")

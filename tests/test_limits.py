@@ -1,5 +1,6 @@
 """Limits of time: the processor's clock counts, and a busy machine costs nobody a point."""
 
+import functools
 import json
 import re
 import shutil
@@ -17,7 +18,8 @@ from tests.classroom import answered, cell, grader, right, write
 from tests.processes import running
 
 # isort: split
-from grading import one, watch
+from grading import cgroup, gradebook, room, run, walls, watch
+from grading.records import Outcome, Task
 
 pytestmark = pytest.mark.timeout(classroom.HANG)
 
@@ -79,7 +81,7 @@ def test_held_up_is_what_could_not_have_half_a_processor(used, free, expected):
 
 
 def test_what_was_held_up_is_run_again_when_nobody_else_is(tmp_path, monkeypatch):
-    task = one.Task(tmp_path, "double", "", [], [], watch.Limits(30), None, 2048, False)
+    task = Task(tmp_path, "double", "", [], [], watch.Limits(30), None, 2048, False)
     tasks = [(replace(task, student=student), "digest") for student in ("a", "b", "c", "d")]
     held_up, running, calls = threading.Event(), [], []
 
@@ -88,12 +90,12 @@ def test_what_was_held_up_is_run_again_when_nobody_else_is(tmp_path, monkeypatch
         running.append(task.student)
         if task.before:
             assert running == [task.student]
-            saved = json.loads(grader.record(tmp_path, "double", task.student).read_text())
+            saved = json.loads(run.record(tmp_path, "double", task.student).read_text())
             assert not saved["final"]  # an interrupted run would try again
         elif task.student != "a":
             held_up.wait(classroom.HANG)
         running.remove(task.student)
-        outcome = one.Outcome(task.student, digest, graded=True, remarks=[task.before])
+        outcome = Outcome(task.student, digest, graded=True, remarks=[task.before])
         if task.student == "a" and not task.before:
             outcome.held_up = True
             held_up.set()
@@ -101,14 +103,14 @@ def test_what_was_held_up_is_run_again_when_nobody_else_is(tmp_path, monkeypatch
             outcome.graded = outcome.final = False
         return outcome
 
-    monkeypatch.setattr(grader, "guard", guard)
-    outcomes = {outcome.student: outcome for outcome in grader.run_all(tasks, jobs=4)}
+    monkeypatch.setattr(run, "guard", guard)
+    outcomes = {outcome.student: outcome for outcome in run.run_all(tasks, jobs=4)}
     assert sorted(calls[:4]) == ["a", "b", "c", "d"] and sorted(calls[4:]) == ["a", "b"]
     assert "was run again, alone" in outcomes["a"].remarks[0]
     assert outcomes["a"].remarks[0].startswith("It met a limit while other programs")
     assert outcomes["b"].remarks[0].startswith("The grader itself failed")
     for student in "abcd":
-        saved = json.loads(grader.record(tmp_path, "double", student).read_text())
+        saved = json.loads(run.record(tmp_path, "double", student).read_text())
         assert saved["final"] and saved["graded"]
 
 
@@ -124,7 +126,7 @@ def course(tmp_path):
 
 def test_the_limit_is_some_times_what_the_solution_takes(course, monkeypatch):
     monkeypatch.setattr(watch, "AT_LEAST", 1)
-    assert one.release(course, "double")["success"]
+    assert gradebook.release(course, "double")["success"]
     release = nbformat.read(course / "release" / "double" / "double.ipynb", as_version=4)
     slow = BURN.format(1.5) + "def double(x):\n    return 2 * x"
     write(course.parent / "in" / "anna.ipynb", answered(right(release), double=slow))
@@ -134,23 +136,23 @@ def test_the_limit_is_some_times_what_the_solution_takes(course, monkeypatch):
     assert limit >= watch.TIMES / 2
     report = (course / "report_double.md").read_text()
     assert f"Limits of time: {limit} s of processor time for a cell" in report
-    outcome = json.loads(grader.record(course, "double", "anna").read_text())
+    outcome = json.loads(run.record(course, "double", "anna").read_text())
     assert outcome["remarks"] == [] and outcome["processor"] >= 2
 
 
 def test_a_limit_set_by_hand_is_the_limit(tmp_path, monkeypatch):
     monkeypatch.setattr(grader, "rehearse", lambda task: 100.0)
     monkeypatch.setattr(grader, "release", lambda course, assignment: None)
-    task = one.Task(tmp_path, "double", "", [], [], watch.Limits(7), 7, 2048, False)
+    task = Task(tmp_path, "double", "", [], [], watch.Limits(7), 7, 2048, False)
     assert grader.prepare(task, "source", needed=True) == watch.Limits(7)
     assert grader.prepare(replace(task, asked=None), "source", needed=True) == watch.Limits(600)
 
 
 def test_a_second_try_says_that_it_is_one(course):
-    assert one.release(course, "double")["success"]
-    task = one.Task(course, "double", "anna", [], [], watch.Limits(30), None, 2048, False, "Again.")
+    assert gradebook.release(course, "double")["success"]
+    task = Task(course, "double", "anna", [], [], watch.Limits(30), None, 2048, False, "Again.")
     with classroom.as_a_command():
-        outcome = grader.guard(task, "digest")
+        outcome = run.guard(task, "digest")
     assert outcome.remarks == ["Again."] and "No notebook was handed in" in outcome.reason
 
 
@@ -161,3 +163,105 @@ def test_make_passes_the_limit_on():
             command + more, cwd=classroom.ROOT, capture_output=True, text=True, check=True
         )
         assert ('01_split" --seconds "60"' in done.stdout) == expected
+
+
+HOLD = "import time; x = bytearray(300 * 2**20); time.sleep(10**6)"
+START = (
+    "import subprocess, sys\nline = [sys.executable, '-c', {!r}]\n"
+    "them = [subprocess.Popen(line) for _ in range({})]\n"
+)
+KEEPS_ON = "import signal\nsignal.signal(signal.SIGINT, signal.SIG_IGN)\n"  # as a kernel does
+WAIT = "[one.wait() for one in them]"
+MAPPED = "import mmap\nm = mmap.mmap(-1, 500 * 2**20)\nm.write(bytes(500 * 2**20))\n"
+
+
+@pytest.mark.parametrize(
+    "code, limit, survives",
+    [
+        (START.format(HOLD, 2) + WAIT, "memory", True),
+        (KEEPS_ON + MAPPED + LOOP, "memory", False),
+        (START.format(LOOP, 9) + WAIT, "processes", True),
+        (KEEPS_ON + "open('f', 'wb').write(bytes(2_000_000))\n" + LOOP, "files", False),
+    ],
+    ids=["children", "shared memory", "processes", "files"],
+)
+def test_what_a_notebook_takes_is_counted_over_all_it_starts(
+    code, limit, survives, monkeypatch, tmp_path, ctrl_c
+):
+    """Without a cgroup: the children go, and the kernel where that makes no room."""
+    monkeypatch.setattr(room, "PROCESSES", 5)
+    monkeypatch.setattr(walls, "FILES", 1_000_000)
+    monkeypatch.chdir(tmp_path)
+    files = functools.partial(room.in_folder, tmp_path)
+    with running([sys.executable, "-c", code], stderr=subprocess.DEVNULL) as process:
+        watcher = watch.Watch(process.pid, watch.Limits(classroom.HANG), room.Room(100, [], files))
+        with watcher.over_a_cell() as said:
+            process.wait()
+    assert len(said) == 1 and f"met the limit of {limit}" in said[0]
+    assert (said[0] in watcher.ended) == (not survives)
+    assert (process.returncode == -9) == (not survives)
+    assert not watcher.held_up
+
+
+def test_what_has_ended_does_not_count(monkeypatch):
+    monkeypatch.setattr(room, "PROCESSES", 5)
+    code = START.format("", 20) + "import time\ntime.sleep(2)"
+    with running([sys.executable, "-c", code]) as process:
+        watcher = watch.Watch(process.pid, watch.Limits(classroom.HANG), room.Room(2048))
+        with watcher.over_a_cell() as said:
+            process.wait()
+    assert not watcher.ended and (not said or process.returncode)
+
+
+@pytest.mark.skipif(not cgroup.available(), reason="no cgroup may be made here")
+def test_a_cgroup_holds_memory_and_processes_to_their_limits(monkeypatch):
+    monkeypatch.setattr(cgroup, "SLACK", 0)
+    monkeypatch.setattr(cgroup, "TASKS", 20)
+    hog = f"import sys\nsys.path.insert(0, {str(classroom.ASSIGNMENTS)!r})\n"
+    hog += "from grading import launch\n"
+    fork = (
+        "import os, time\nfor _ in range(50):\n    try:\n        if os.fork() == 0:\n"
+        "            time.sleep(10**6)\n    except BlockingIOError:\n        os._exit(7)"
+    )
+    with cgroup.group(200) as groups:
+        left = [group.with_name("grading-999999999-1") for group in groups]
+        for group in left:
+            group.mkdir()
+        with cgroup.group(200):
+            assert not [group for group in left if group.exists()]
+        hog += f"launch.join({[str(group) for group in groups]!r})\n"
+        taken = subprocess.run([sys.executable, "-c", hog + "x = b'x' * (400 * 2**20)"])
+        assert taken.returncode == -9 and cgroup.kills(groups) == 1
+        assert "met the limit of memory" in room.Room(200, groups).why_it_died()
+        assert subprocess.run([sys.executable, "-c", hog + fork]).returncode == 7
+    assert not [group for group in groups if group.exists()]  # nor what ran in them
+
+
+def test_version_2_of_cgroups_is_asked_for_a_group_beside_ones_own(tmp_path, monkeypatch):
+    session = tmp_path / "user.slice" / "session.scope"
+    session.mkdir(parents=True)
+    (session.parent / "cgroup.subtree_control").write_text("cpu memory pids\n")
+    (session / "cgroup.subtree_control").write_text("\n")
+    monkeypatch.setattr(cgroup, "ROOT", tmp_path)
+    told = {"/proc/self/cgroup": "0::/user.slice/session.scope\n"}
+    real = cgroup.read
+    monkeypatch.setattr(cgroup, "read", lambda path: told.get(str(path)) or real(path))
+    ((parent, limits),) = cgroup.places(100)
+    assert parent == session.parent and limits["memory.max"] == (100 + cgroup.SLACK) * 2**20
+    (session.parent / "cgroup.subtree_control").write_text("cpu\n")
+    with pytest.raises(OSError, match="no cgroup may be made here"):
+        cgroup.places(100)
+    with cgroup.group(100) as groups:
+        assert groups == []
+
+
+def test_errors_that_stand_for_a_limit_are_known():
+    for error, words in [
+        (OSError(28, "No space left on device"), "limit of files"),
+        (BlockingIOError(11, "Resource temporarily unavailable"), "limit of processes"),
+        (RuntimeError("can't start new thread"), "limit of processes"),
+        (MemoryError(), "limit of memory"),
+    ]:
+        said = SimpleNamespace(ename=type(error).__name__, evalue=str(error))
+        assert words in room.met(said)
+    assert room.met(SimpleNamespace(ename="ValueError", evalue="no")) == ""

@@ -167,8 +167,10 @@ def links_resolve(notebook, path):
 
 
 def headings(path):
-    """The anchors that Jupyter gives to the headings of a notebook."""
-    found = re.findall(r"(?m)^#+ +(.*?) *$", prose(nbformat.read(path, as_version=4)))
+    """The anchors that Jupyter gives to the headings of a notebook, or of a page of markdown."""
+    is_page = path.suffix == ".md"
+    text = path.read_text() if is_page else prose(nbformat.read(path, as_version=4))
+    found = re.findall(r"(?m)^#+ +(.*?) *$", text)
     return {heading.replace(" ", "-") for heading in found}
 
 
@@ -218,7 +220,7 @@ CHECKS = [
 
 
 def test_lessons_are_numbered_without_a_gap():
-    numbers = [re.match(r"(\d\d)(b?)_", path.name).groups() for path in LESSONS]
+    numbers = [re.match(r"(\d\d)([bc]?)_", path.name).groups() for path in LESSONS]
     lessons = [number for number, companion in numbers if not companion]
     assert lessons == [f"{i:02}" for i in range(1, len(lessons) + 1)]
     assert {number for number, companion in numbers if companion} <= set(lessons)
@@ -375,7 +377,7 @@ def test_running_again_finds_a_changing_output_and_measures_memory(path, tmp_pat
     nbformat.write(notebook, path)
     assert 300 < run_again(path) < 500
     copy = Path(shutil.copy(path, tmp_path / "copy.ipynb"))
-    run_again(copy)
+    refresh.refresh(copy)
     assert copy.read_bytes() != path.read_bytes()
     notebook = nbformat.read(path, as_version=4)
     assert notebook.cells[1].metadata.tags == ["raises-exception"]
@@ -385,6 +387,6 @@ def test_running_again_finds_a_changing_output_and_measures_memory(path, tmp_pat
 def test_two_prints_are_one_output_whatever_the_clock(path):
     source = "import time\nprint(1, flush=True)\ntime.sleep(0.5)\nprint(2, flush=True)"
     nbformat.write(new_notebook(cells=[new_code_cell(source)]), path)
-    run_again(path)
+    refresh.refresh(path)
     (output,) = nbformat.read(path, as_version=4).cells[0].outputs
     assert output.text == "1\n2\n"

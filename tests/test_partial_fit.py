@@ -29,8 +29,8 @@ def mean_probability(model, weight=None, class_weight=None):
 @pytest.mark.parametrize(
     "model",
     [
-        TorchClassifier(random_state=0),
-        TorchClassifier(optimizer="sgd", random_state=0),
+        pytest.param(TorchClassifier(random_state=0), marks=pytest.mark.slow),
+        pytest.param(TorchClassifier(optimizer="sgd", random_state=0), marks=pytest.mark.slow),
         SGDClassifier(loss="log_loss", random_state=0),  # the reference
     ],
 )

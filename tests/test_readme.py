@@ -4,7 +4,7 @@ import re
 
 import pytest
 
-from tests.readme_picture import PICTURE, ROOT, first_picture
+from tests.readme_picture import PICTURE, ROOT, lesson_picture
 from tests.test_notebooks import headings
 
 README = (ROOT / "README.md").read_text("utf-8")
@@ -16,7 +16,7 @@ LESSON_ROW = re.compile(r"^\| \[.*?\]\((.*?)\) \| (.*?) \| (\d+) \|$", re.MULTIL
 
 
 def test_picture_is_that_of_lesson_04():
-    png, alt = first_picture()
+    png, alt = lesson_picture()
     assert PICTURE.read_bytes() == png
     assert f"![{alt}]" in README
 

@@ -79,7 +79,16 @@ def test_images_equal_flat_rows_that_are_unflattened(settings, dtype):
     assert_array_equal(of_images.predict_proba(images), of_rows.predict_proba(flat))
 
 
-@pytest.mark.parametrize("settings", [{}, {"batch_size": 16}, {"patience": 2}])
+@pytest.mark.parametrize(
+    "settings",
+    [
+        {},
+        *(
+            pytest.param(more, marks=pytest.mark.slow)
+            for more in ({"batch_size": 16}, {"patience": 2})
+        ),
+    ],
+)
 @pytest.mark.parametrize(
     "module, X", [(cnn, images), (MLP, images), (Reader, images[:, 0])], ids=["cnn", "mlp", "lstm"]
 )
@@ -115,12 +124,17 @@ def test_what_tables_can_do_images_can_do():
     for _ in range(8):
         step_by_step.partial_fit(images, y, classes=range(10))
     assert_array_equal(step_by_step.predict_proba(images), expected)
+    values = TorchRegressor(cnn, batch_size=16, random_state=0).fit(images / 16, y)
+    assert values.score(images / 16, y) > 0.5
+
+
+@pytest.mark.slow
+def test_images_in_a_search_with_processes():
+    clf = TorchClassifier(cnn, batch_size=32, epochs=8, random_state=0)
     scaled = make_pipeline(FunctionTransformer(np.log1p), clone(clf))
     grid = {"torchclassifier__module__width": [2, 3]}
     assert GridSearchCV(scaled, grid, cv=3, n_jobs=2).fit(images, y).best_score_ > 0.5
     assert_array_equal(cross_val_score(clf, images, y, n_jobs=2), cross_val_score(clf, images, y))
-    values = TorchRegressor(cnn, batch_size=16, random_state=0).fit(images / 16, y)
-    assert values.score(images / 16, y) > 0.5
 
 
 def test_weights_of_images():

@@ -42,6 +42,7 @@ def test_several_values_are_scored_as_scikit_learn_averages_them():
     assert ours > cross_val_score(theirs, X, values).mean() - 0.05
 
 
+@pytest.mark.slow
 def test_several_labels_are_scored_as_those_of_mlp_classifier():
     clf = TorchClassifier(random_state=0).fit(X_labels, labels)
     probability = clf.predict_proba(X_labels)
@@ -69,7 +70,14 @@ def test_history_is_the_mean_over_rows_and_columns():
     assert_allclose(clf.history_[0]["train_loss"], -np.log(right).mean())
 
 
-@pytest.mark.parametrize("settings", [{}, {"batch_size": 16}, {"batch_size": 16, "patience": 2}])
+@pytest.mark.parametrize(
+    "settings",
+    [
+        {},
+        pytest.param({"batch_size": 16}, marks=pytest.mark.slow),
+        pytest.param({"batch_size": 16, "patience": 2}, marks=pytest.mark.slow),
+    ],
+)
 @pytest.mark.parametrize("task", TASKS)
 def test_fused_equals_plain(task, settings):
     Estimator, X, y = TASKS[task]

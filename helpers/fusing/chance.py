@@ -1,5 +1,6 @@
 """Chance belongs to a network: dropout side by side, each network's masks from its own seed."""
 
+import functools
 import math
 
 import torch
@@ -39,6 +40,7 @@ class Chance:
         numbers = {seed: number for number, seed in enumerate(self.generators)}
         self.number = torch.tensor([numbers[seed] for seed in self.seeds])
         self.device, self.used = jobs[0].y.device, False
+        self._rooms = {}
 
     def begin_epoch(self, epoch):
         """Seed the generators as each network seeds the global one alone."""
@@ -67,16 +69,43 @@ class Chance:
         """
         if self.padded and shape[0] != self.width:
             raise RuntimeError("it has dropout where rows are not the first axis")
-        masks = torch.ones(len(self.generators), *shape, dtype=dtype)
-        own = masks.unbind()
+        by_hand = bernoulli_compares()
+        drawn = self._room(shape, torch.float64 if by_hand else dtype)
+        own = drawn.unbind()
         if self.padded:
             n_rows = dict(zip(self.seeds, self.n_rows.tolist(), strict=True))
             own = [mask[: n_rows[seed]] for mask, seed in zip(own, self.generators, strict=True)]
         for mask, generator in zip(own, self.generators.values(), strict=True):
-            mask.bernoulli_(keep, generator=generator)
-        masks = masks.movedim(1, -1).contiguous()
+            if by_hand:
+                mask.uniform_(generator=generator)
+            else:
+                mask.bernoulli_(keep, generator=generator)
+        masks = drawn < keep if by_hand else drawn
+        masks = masks.movedim(1, -1).to(dtype, copy=True, memory_format=torch.contiguous_format)
         are_shared = 1 < len(masks) < len(self.seeds)
         return masks.index_select(0, self.number) if are_shared else masks
+
+    def _room(self, shape, dtype):
+        """Return where a mask for each generator is drawn; new memory would cost time each step."""
+        key = shape, dtype
+        if key not in self._rooms:
+            self._rooms[key] = torch.zeros(len(self.generators), *shape, dtype=dtype)
+        return self._rooms[key]
+
+
+@functools.cache
+def bernoulli_compares():
+    """Tell whether `bernoulli_` draws numbers as `uniform_` does, and compares them.
+
+    It does so number by number, which takes 3 times as long as to draw all and then compare all.
+    On processors of Intel torch draws in another way, fast enough.
+    """
+    one, other = (torch.Generator().manual_seed(0) for _ in range(2))
+    expected = torch.empty(99).bernoulli_(0.3, generator=one)
+    drawn = torch.empty(99, dtype=torch.float64).uniform_(generator=other)
+    return torch.equal(drawn < 0.3, expected == 1) and torch.equal(
+        one.get_state(), other.get_state()
+    )
 
 
 class BatchedDropout(nn.Module):

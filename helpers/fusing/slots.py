@@ -1,12 +1,35 @@
 """Slots from jobs: those that differ in `epochs` alone share one."""
 
 import zlib
+from dataclasses import dataclass
 
 import torch
 
 from helpers.datasets import Rows
-from helpers.fusing.stack import Slot
 from helpers.training import Progress
+
+
+@dataclass
+class Slot:
+    """Jobs that are equal but for `epochs`, so that one network answers them all.
+
+    Attributes
+    ----------
+    members : list of Progress
+        One for each job that has not ended.
+    set : int
+        Number of its `X` among the distinct ones.
+    order : hashable
+        Equal for slots that take the same rows in the same order.
+    """
+
+    members: list
+    set: int
+    order: tuple
+
+    @property
+    def jobs(self):
+        return [member.job for member in self.members]
 
 
 class TensorIndex:

@@ -23,7 +23,6 @@ stored : dict of (n_networks, ...)
 """
 
 import time
-from dataclasses import dataclass
 from itertools import pairwise
 
 import torch
@@ -33,29 +32,6 @@ from helpers.datasets import joined
 from helpers.fusing.parts import Pace, Part, cuts, n_cores, side_by_side
 from helpers.tensors import take_rows
 from helpers.training import row_order
-
-
-@dataclass
-class Slot:
-    """Jobs that are equal but for `epochs`, so that one network answers them all.
-
-    Attributes
-    ----------
-    members : list of Progress
-        One for each job that has not ended.
-    set : int
-        Number of its `X` among the distinct ones.
-    order : hashable
-        Equal for slots that take the same rows in the same order.
-    """
-
-    members: list
-    set: int
-    order: tuple
-
-    @property
-    def jobs(self):
-        return [member.job for member in self.members]
 
 
 class Stack:

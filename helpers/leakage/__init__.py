@@ -1,8 +1,9 @@
 """Canaries: functions that tell whether something knew what it should not have known.
 
-On an estimator: `purity`, `refit`, `carried_weights`, `carry_over`, `batch_mates`, `same_answer`.
-On a whole procedure: `null_labels`, `blind_test`. On a split: `shared_rows`, `alike_rows`,
-`shared_groups`, `time_order`, `shift`. On the data: `too_good_feature`. `audit` asks all of them.
+On an estimator: `purity`, `refit`, `carried_weights`, `carry_over`, `batch_mates`, `same_answer`,
+`held_rows`. On a whole procedure: `null_labels`, `blind_test`. On a split: `shared_rows`,
+`alike_rows`, `shared_groups`, `time_order`, `shift`. On the data: `too_good_feature`. `audit` asks
+all of them.
 Each leaves what it is given, and the global generators, as they were, and returns a `Finding`: a
 leak, none seen, or not looked at. Lessons 04 and 05 are about them.
 """
@@ -14,6 +15,7 @@ from helpers.leakage.blind import blind_test
 from helpers.leakage.estimators import carry_over, purity, refit
 from helpers.leakage.features import too_good_feature
 from helpers.leakage.finding import Finding, Report
+from helpers.leakage.held import held_rows
 from helpers.leakage.mates import batch_mates
 from helpers.leakage.procedures import null_labels
 from helpers.leakage.splits import shared_groups, shared_rows, time_order
@@ -29,6 +31,7 @@ __all__ = [
     "blind_test",
     "carried_weights",
     "carry_over",
+    "held_rows",
     "null_labels",
     "purity",
     "refit",

@@ -7,6 +7,7 @@ from helpers.leakage.answers import same_answer
 from helpers.leakage.estimators import carry_over, purity, refit
 from helpers.leakage.features import too_good_feature
 from helpers.leakage.finding import Finding, Report
+from helpers.leakage.held import held_rows
 from helpers.leakage.inputs import check_length, folds_of, task_of
 from helpers.leakage.mates import batch_mates
 from helpers.leakage.splits import shared_groups, shared_rows, time_order
@@ -75,9 +76,13 @@ def audit(
     seed = {"random_state": random_state}
     # What a search inside the estimator may split by; two names a row are for shared_groups alone.
     inner = {"groups": groups if np.ndim(groups) == 1 else None} | seed
+    spans = {"horizon": horizon, "window": window}
     needs = {}
     if groups is None:
-        needs["shared_groups"] = "Hand over groups: whose row it is."
+        needs["shared_groups"] = (
+            "Hand over groups: whose row it is, or where it comes from (a hospital, a device), "
+            "which may tell the label."
+        )
     if time is None:
         needs["time_order"] = "Hand over time: when each row was recorded."
     if groups is not None or time is not None:
@@ -91,10 +96,11 @@ def audit(
         "carry_over": lambda: carry_over(estimator, X, y, cv=folds, **inner),
         "batch_mates": lambda: batch_mates(estimator, X, y, **inner),
         "same_answer": lambda: same_answer(estimator, X, y, **inner),
+        "held_rows": lambda: held_rows(estimator, X, cv=folds, **seed),
         "shared_rows": lambda: shared_rows(X, cv=folds, **seed),
         "alike_rows": lambda: alike_rows(X, y, cv=folds, task=task, **seed),
-        "shared_groups": lambda: shared_groups(X, groups=groups, cv=folds),
-        "time_order": lambda: time_order(X, time=time, cv=folds, horizon=horizon, window=window),
+        "shared_groups": lambda: shared_groups(X, y, groups=groups, cv=folds, task=task),
+        "time_order": lambda: time_order(X, y, time=time, cv=folds, **spans, task=task),
         "shift": lambda: shift(X, cv=folds, **seed),
         "too_good_feature": lambda: too_good_feature(X, y, task=task, **seed),
         "null_labels": None,

@@ -56,6 +56,11 @@ class Table:
         """Return the accuracy or R2 of the better model."""
         return 1 - min(self.errors_of(columns))
 
+    def wrong_by_halves(self, columns):
+        """Return two masks of rows: those that a linear model of every other column gets wrong."""
+        halves = (sorted(columns[first::2]) for first in (0, 1))
+        return [self._predicted(self.models[1], half) != self.y for half in halves]
+
     def errors_of(self, columns):
         """Return the share of wrong labels, or 1 - R2, of both models."""
         key = tuple(columns)
@@ -63,10 +68,13 @@ class Table:
             self.errors[key] = [self._error(model, list(columns)) for model in self.models]
         return self.errors[key]
 
-    def _error(self, model, columns):
+    def _predicted(self, model, columns):
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # of rare classes, of columns without values
-            predicted = cross_val_predict(model, self.X[:, columns], self.y, cv=self.folds)
+            return cross_val_predict(model, self.X[:, columns], self.y, cv=self.folds)
+
+    def _error(self, model, columns):
+        predicted = self._predicted(model, columns)
         if self.classes:
             return float((predicted != self.y).mean())
         return float(np.mean((predicted - self.y) ** 2) / self.y.var())

@@ -3,11 +3,19 @@
 from helpers.leakage.columns import Table, ranked
 from helpers.leakage.finding import Finding
 from helpers.leakage.inputs import column_of, has_classes
+from helpers.leakage.later import made_of_labels
 from helpers.leakage.tables import as_codes, has_texts, names_of, number_of_its_own
 
 MOST_SETS = 4  # of columns that each predict nearly without error
 MOST_NAMES = 10
+GOOD = 0.25  # of the error of guessing, for a score that invites trust
 NUMBERED = 0.05  # of the error of guessing, for a column that numbers the rows
+WEIGHTIEST = 20  # columns, of which two halves may err in the same rows
+FEWEST_ERRORS = 5
+SOURCE = (
+    "A source that is nearly the label, such as a hospital that sent the ill, is like that, and so "
+    "are labels with errors. Hand over the source of each row as groups, to shared_groups."
+)
 ASK = " Ask of each: is it known at the time of prediction, or does it follow from the label?"
 
 
@@ -17,7 +25,8 @@ def too_good_feature(X, y, *, task=None, random_state=0):
     Looks for the smallest set of columns, gaps included, that predicts nearly without error, by
     trees or by a linear model; leaves it out, and looks again, as the same knowledge may be in
     the table twice. It asks about the columns found if all the others err far more. A column that
-    numbers the rows is asked about if it alone predicts a class.
+    numbers the rows is asked about if it alone predicts a class, and a column that is a sum of its
+    own row's label and those of rows near by, as a mean that includes today.
 
     Parameters
     ----------
@@ -35,7 +44,9 @@ def too_good_feature(X, y, *, task=None, random_state=0):
         Leaked if k columns err at most 6 % / k**1.5 as often as the best guess without columns,
         one more row being counted as wrong, and a tenth / k**1.5 as often as all the others. For
         values, 1 - R2 is at most 1 % / k**1.5, and a fiftieth / k**1.5 of that of the others. Not
-        looked at, if there is one column, or rows are texts.
+        looked at, if there is one column, or rows are texts; if a column is made of labels of rows
+        below it, which are later ones or earlier ones; or if two halves of the columns err in the
+        same rows, so that they may know where a row comes from, and not its label.
 
     Raises
     ------
@@ -46,9 +57,10 @@ def too_good_feature(X, y, *, task=None, random_state=0):
     -----
     It asks a question, which only someone who knows how the data came about can answer: a
     measurement that is available in time is no leak, however good. It is quiet where a score is
-    merely high, so that it misses a proxy that errs in a few rows of a hundred; where many columns
-    know the label, as in images whose margins differ by class; and, of more than 200 columns, it
-    looks, in each fold, at those that are correlated most with `y`.
+    merely high, so that it misses a proxy that errs in a few rows of a hundred, and a source that
+    one or two columns know. Of values from other rows it sees sums of labels at most 14 rows away,
+    in a table that is in order, and no largest or median. Of more than 200 columns it looks, in
+    each fold, at those that are correlated most with `y`.
 
     Examples
     --------
@@ -82,7 +94,44 @@ def too_good_feature(X, y, *, task=None, random_state=0):
                 "out."
             )
             return Finding(name, True, evidence)
-    return _judged(table, names, *_carriers(table))
+    finding = _judged(table, names, *_carriers(table))
+    return finding if finding.leaked else _beyond_the_score(finding, table, names, X, y)
+
+
+def _beyond_the_score(finding, table, names, X, y):
+    """Look for columns made of labels, and for columns that know another thing than the label."""
+    own, later = made_of_labels(X, y)
+    if own:
+        evidence = (
+            f"{_listed(own, names)} made of its own row's label and of others, as a mean that "
+            "includes today. Leave today out."
+        )
+        return Finding(finding.name, True, evidence)
+    if later:
+        evidence = (
+            f"{_listed(later, names)} made of labels of rows below. If the oldest row is the "
+            "first, nobody knows them in time: hand over time, to time_order."
+        )
+        return Finding(finding.name, None, evidence)
+    if not table.classes:
+        return finding
+    all_columns = list(range(table.n_columns))
+    wrong = table.wrong_by_halves(ranked(table, all_columns)[:WEIGHTIEST])
+    fewest, most = sorted(rows.sum() for rows in wrong)
+    if FEWEST_ERRORS <= fewest and most < table.guessing * len(table.y) / 2:
+        if 3 * (wrong[0] != wrong[1]).sum() <= fewest:
+            evidence = f"Two halves of the weightiest columns err in the same {fewest} rows. "
+            return Finding(finding.name, None, evidence + SOURCE)
+    if table.error(all_columns) < GOOD:
+        evidence = " Whether columns know the label or where a row comes from, it does not see."
+        return Finding(finding.name, False, finding.evidence + evidence)
+    return finding
+
+
+def _listed(columns, names):
+    few = ", ".join(names[column] for column in columns[:MOST_NAMES])
+    few += f" and {len(columns) - MOST_NAMES} more" if len(columns) > MOST_NAMES else ""
+    return f"Columns {few} are each" if len(columns) > 1 else f"Column {few} is"
 
 
 def _carriers(table):

@@ -49,7 +49,8 @@ def seeded_clone(estimator, seed):
     """Clone, with every `random_state` set: noise that a seed controls is not memory."""
     subject = clone(estimator)
     names = [n for n in subject.get_params() if n.split("__")[-1] == "random_state"]
-    return subject.set_params(**dict.fromkeys(names, seed))
+    subject.set_params(**dict.fromkeys(names, seed))  # FrozenEstimator's returns nothing
+    return subject
 
 
 def without_training(estimator, X, y, seed, groups=None):

@@ -4,9 +4,10 @@ import numpy as np
 
 from helpers._compat import _num_samples
 from helpers.leakage.finding import Finding
-from helpers.leakage.inputs import column_of, folds_of, group_numbers
+from helpers.leakage.inputs import column_of, folds_of, group_numbers, has_classes
+from helpers.leakage.later import made_of_labels
 from helpers.leakage.probes import N_REFERENCES
-from helpers.leakage.tables import as_codes
+from helpers.leakage.tables import as_codes, has_texts, names_of
 from helpers.leakage.times import as_span, as_times
 
 
@@ -106,8 +107,8 @@ def shared_groups(X, y=None, *, groups, cv=5, task=None):
     Returns
     -------
     Finding
-        Leaked if a group is on both sides of a fold. Not looked at, if none is and some rows
-        have no group.
+        Leaked if a group is on both sides of a fold; the evidence says how well groups alone tell
+        classes `y`. Not looked at, if none is and some rows have no group.
 
     Raises
     ------
@@ -135,8 +136,26 @@ def shared_groups(X, y=None, *, groups, cv=5, task=None):
     if n_without:
         evidence += f" {n_without} of {len(numbers)} rows have no group: say whose they are."
     if shared:
+        if y is not None and has_classes(task, y):
+            evidence += _told_by_groups(np.asarray(y), numbers[:, 0], folds)
         evidence += " Split with GroupKFold."
     return Finding("shared_groups", bool(shared) or (None if n_without else False), evidence)
+
+
+def _told_by_groups(y, groups, folds):
+    """Return a sentence on how often the commonest class of a row's group is the row's own."""
+    labels = np.unique(y, return_inverse=True)[1]
+    right = guessed = 0
+    for train, test in folds:
+        counts = np.zeros((groups.max() + 2, labels.max() + 1))
+        np.add.at(counts, (groups[train], labels[train]), 1)
+        usual = counts.sum(axis=0).argmax()
+        best = np.where(counts.any(axis=1), counts.argmax(axis=1), usual)
+        right += (best[groups[test]] == labels[test]).sum()
+        guessed += (labels[test] == usual).sum()
+    n = sum(len(test) for _, test in folds)
+    told, by_guess = right / n, guessed / n
+    return f" Groups alone tell the class of {told:.0%} of rows, a guess of {by_guess:.0%}."
 
 
 def time_order(X, y=None, *, time, cv=5, horizon=None, window=None, task=None):
@@ -159,7 +178,8 @@ def time_order(X, y=None, *, time, cv=5, horizon=None, window=None, task=None):
     Finding
         Leaked if a training row is not older than all test rows of its fold, or older by no more
         than `horizon` or `window`: its label was then not known yet, or both rows were made of
-        the same values.
+        the same values. Leaked as well if, in order of time, a column of `X` is made of labels `y`
+        of later rows, as tomorrow's value is, or a mean that includes today.
 
     Raises
     ------
@@ -169,8 +189,10 @@ def time_order(X, y=None, *, time, cv=5, horizon=None, window=None, task=None):
 
     Notes
     -----
-    It looks at the order alone, not whether it matters: rows that do not depend on those before
-    them may be shuffled without harm. Of a horizon and a window it knows what you say.
+    Of the split it looks at the order alone, not whether it matters: rows that do not depend on
+    those before them may be shuffled without harm. Of a horizon and a window it knows what you
+    say. Of later labels it sees exact sums of those at most 14 rows away, no largest or median,
+    and only where no two rows have the same time.
 
     Examples
     --------
@@ -203,4 +225,17 @@ def time_order(X, y=None, *, time, cv=5, horizon=None, window=None, task=None):
             name for name, value in (("horizon", horizon), ("window", window)) if value is None
         ]
         evidence += f" No {' and no '.join(missing)} was stated."
-    return Finding("time_order", bool(late), evidence)
+    ahead = _looking_ahead(X, y, times)
+    return Finding("time_order", bool(late or ahead), evidence + ahead)
+
+
+def _looking_ahead(X, y, times):
+    """Return a sentence on columns that hold labels of their own row or of later ones, or ''."""
+    order = np.argsort(times)
+    if y is None or has_texts(X) or (np.diff(times[order]) == 0).any():
+        return ""
+    columns = sorted(sum(made_of_labels(as_codes(X)[order], np.asarray(y)[order]), []))
+    if not columns:
+        return ""
+    names = ", ".join(names_of(X)[column] for column in columns[:10])
+    return f" Made of labels of their own row or of later ones: columns {names}. Leave them out."

@@ -9,38 +9,20 @@ after a cure, or after an interruption: it grades what is new or has changed.
 
 import argparse
 import json
-import multiprocessing
 import os
 import shutil
 import sys
 import tempfile
-import time
-from concurrent.futures import ThreadPoolExecutor, as_completed
 from dataclasses import replace
 from pathlib import Path
 
 HERE = Path(__file__).resolve().parent
 sys.path.insert(0, str(HERE))
 
-from grading import intake, one, report, sandbox, watch  # noqa: E402
+from grading import files, gradebook, report, run, sandbox, watch  # noqa: E402
+from grading.records import Outcome, Task  # noqa: E402
 
-METHODS = multiprocessing.get_all_start_methods()
-PROCESSES = multiprocessing.get_context("forkserver" if "forkserver" in METHODS else "spawn")
-PROCESSES.set_forkserver_preload(["nbgrader.apps", "nbgrader.converters"])
-PROTECTED = (
-    "Each notebook ran within bubblewrap: without network, without a way to write outside its "
-    "scratch folder or to read the gradebook, the tests' source or other submissions."
-)
-UNPROTECTED = (
-    "bubblewrap is not at hand (Linux: install the package bubblewrap): the notebooks ran with "
-    "limits of memory and time, but could read and write all that you can."
-)
 REHEARSAL = 900  # seconds of processor time for a cell of the model solution
-AGAIN = {
-    True: "It met a limit while other programs used the processors, so it was run again, alone. "
-    "The points are those of the second run.",
-    False: "The grader itself failed, so it was run again, alone.",
-}
 
 
 class Refused(Exception):
@@ -64,7 +46,7 @@ def main(arguments=None):
     options = parser.parse_args(arguments)
     try:
         outcomes = grade_class(**vars(options))
-        return 0 if all(outcome.graded for outcome in outcomes.values()) else 1
+        return 0 if any(outcome.graded for outcome in outcomes.values()) else 1
     except Refused as error:
         parser.exit(2, f"grade.py: {error}\n")
     except KeyboardInterrupt:
@@ -75,25 +57,23 @@ def grade_class(submissions, assignment, course, jobs, seconds, memory):
     """Grade `assignment` for all students in `submissions`; return their outcomes."""
     course, submissions = course.resolve(), submissions.resolve()
     refuse_nonsense(submissions, assignment, course, jobs, seconds)
-    protected = sandbox.protection()
-    print(PROTECTED if protected else UNPROTECTED, flush=True)
+    protected, said = sandbox.protection(), sandbox.in_words(memory)
+    print(said, flush=True)
     unseen, limits = hidden(course, submissions), watch.Limits(seconds or REHEARSAL)
-    task = one.Task(course, assignment, "", [], unseen, limits, seconds, memory, protected)
-    source = intake.digest(intake.inside(course / "source" / assignment))
-    students, strays = intake.find(submissions, assignment)
+    task = Task(course, assignment, "", [], unseen, limits, seconds, memory, protected)
+    source = files.digest(files.inside(course / "source" / assignment))
+    handed_in = files.find(submissions, assignment)
     outcomes = records(course, assignment)
-    waiting = stale(task, source, students, outcomes)
+    waiting = stale(task, source, handed_in, outcomes)
     limits = prepare(task, source, bool(waiting))
     tasks = [(replace(task, limits=limits, **more), digest) for more, digest in waiting]
-    for outcome in run_all(tasks, jobs):
+    for outcome in run.run_all(tasks, jobs):
         outcomes[outcome.student] = outcome
     report_path = course / f"report_{assignment}.md"
-    said = PROTECTED if protected else UNPROTECTED
-    report.write_report(report_path, assignment, outcomes.values(), strays, said)
+    report.write_report(report_path, assignment, outcomes, said)
     write_grades(course)
     count = sum(outcome.graded for outcome in outcomes.values())
-    odd = sum(outcome.graded and bool(outcome.remarks) for outcome in outcomes.values())
-    print(f"{count} of {len(outcomes)} graded, {odd} of them with remarks: {report_path.name}")
+    print(f"{count} of {len(outcomes)} graded. Remarks, reasons and cures: {report_path}")
     return outcomes
 
 
@@ -106,6 +86,8 @@ def hidden(*folders):
 
 def refuse_nonsense(submissions, assignment, course, jobs, seconds):
     known = sorted(path.name for path in (course / "source").glob("*"))
+    if sandbox.refusal():
+        raise Refused(sandbox.refusal())
     if assignment not in known:
         raise Refused(f"no assignment {assignment!r}; there are: {', '.join(known)}.")
     if not submissions.is_dir():
@@ -130,7 +112,8 @@ def prepare(task, source, needed):
     that solution must get all points; or what the teacher asks for.
     """
     stamp = task.course / ".graded" / f"{task.assignment}.source"
-    new = not stamp.exists() or stamp.read_text("utf-8") != source
+    given_out = task.course / "release" / task.assignment / f"{task.assignment}.ipynb"
+    new = not given_out.exists() or not stamp.exists() or stamp.read_text("utf-8") != source
     if new:
         release(task.course, task.assignment)
     if not (new or needed and task.asked is None):
@@ -157,7 +140,7 @@ def rehearse(task):
         release(trial, task.assignment)
         notebook = trial / "source" / task.assignment / f"{task.assignment}.ipynb"
         rehearsal = replace(task, course=trial, student="solution", files=[notebook], hidden=[])
-        outcome = guard(rehearsal, "")
+        outcome = run.guard(rehearsal, "")
         scores = report.scores(trial, task.assignment).get("solution")
     if not outcome.graded or scores["code_score"] < scores["max_code_score"]:
         raise Refused(
@@ -169,93 +152,35 @@ def rehearse(task):
 
 def release(course, assignment):
     """Write the students' version with nbgrader, and enter the assignment in its gradebook."""
-    done = one.release(course, assignment)
+    done = gradebook.release(course, assignment)
     if not done["success"]:
-        raise Refused(f"nbgrader cannot release {assignment}: {done.get('log')}{done.get('error')}")
+        why = done["refused"] or f"{done.get('log')}{done.get('error')}"
+        raise Refused(f"{assignment} cannot be given out as it now stands: {why}")
 
 
 def records(course, assignment):
     """Return the outcomes of earlier runs, for each student."""
     saved = (course / ".graded" / assignment).glob("*.json")
-    outcomes = [one.Outcome(**json.loads(path.read_text("utf-8"))) for path in sorted(saved)]
+    outcomes = [Outcome(**json.loads(path.read_text("utf-8"))) for path in sorted(saved)]
     return {outcome.student: outcome for outcome in outcomes}
 
 
-def stale(task, source, students, outcomes):
-    """Return name, files and digest of who is new, has changed or needs a new try."""
+def stale(task, source, handed_in, outcomes):
+    """Return what is told of who is new, has changed or needs a new try, and a digest."""
+    students, all_notes = handed_in
     found = []
-    for student, files in students.items():
-        digest, old = f"{source} {intake.digest(files)}", outcomes.get(student)
+    for student, theirs in students.items():
+        notes = tuple(all_notes.get(student, ()))
+        digest, old = f"{source} {files.digest(theirs, *notes)}", outcomes.get(student)
         tried = old and old.final and old.digest == digest
         if not tried or old.limited not in ([], task.bounds):
-            found.append(({"student": student, "files": files}, digest))
+            found.append(({"student": student, "files": theirs, "notes": notes}, digest))
     return found
-
-
-def run_all(tasks, jobs):
-    """Grade in `jobs` processes at a time, then alone what others may have held up.
-
-    Yield each outcome once it is on disk.
-    """
-    alone = []
-    with ThreadPoolExecutor(jobs) as pool:
-        futures = {pool.submit(guard, *each): each for each in tasks}
-        try:
-            for number, future in enumerate(as_completed(futures), 1):
-                outcome, (task, digest) = future.result(), futures[future]
-                if outcome.held_up or not outcome.final:
-                    outcome.final = False  # should this run be interrupted, the next tries again
-                    alone.append((replace(task, before=AGAIN[outcome.held_up]), digest))
-                keep(task, outcome, f"{number}/{len(tasks)}")
-                yield outcome
-            for number, (task, digest) in enumerate(alone, 1):
-                outcome = guard(task, digest)
-                keep(task, outcome, f"again, alone, {number}/{len(alone)}")
-                yield outcome
-        except BaseException:
-            pool.shutdown(wait=False, cancel_futures=True)
-            for process in multiprocessing.active_children():
-                process.kill()
-            raise
-
-
-def keep(task, outcome, number):
-    outcome.save(record(task.course, task.assignment, outcome.student))
-    said = "graded" if outcome.graded else "NOT GRADED"
-    said += ", with remarks" if outcome.graded and outcome.remarks else ""
-    print(f"{number} {outcome.student}: {said}, {outcome.seconds:.0f} s", flush=True)
-
-
-def record(course, assignment, student):
-    return course / ".graded" / assignment / f"{student}.json"
-
-
-def guard(task, digest):
-    """Grade one student in a process that may fail or hang without harm; return the outcome."""
-    start = time.monotonic()
-    ours, theirs = PROCESSES.Pipe(duplex=False)
-    outcome = one.Outcome(task.student, digest)
-    with tempfile.TemporaryDirectory(prefix="grade", ignore_cleanup_errors=True) as folder:
-        process = PROCESSES.Process(target=one.work, args=(task, digest, folder, theirs))
-        process.start()
-        theirs.close()
-        try:
-            if ours.poll(one.HANG + 20 * task.limits.notebook):
-                return ours.recv()
-            outcome.reason = f"The grading process hung, and was stopped. {one.CURE}"
-        except EOFError:
-            process.join()
-            outcome.reason = f"The grading process ended (code {process.exitcode}): run again."
-        finally:
-            process.kill()
-            process.join()
-    outcome.seconds, outcome.final = time.monotonic() - start, False
-    return outcome
 
 
 def write_grades(course):
     """Write grades.csv for all assignments graded so far."""
-    folders = sorted(path for path in (course / ".graded").iterdir() if path.is_dir())
+    folders = sorted(path for path in (course / ".graded").glob("*") if path.is_dir())
     report.write_grades(course, {path.name: records(course, path.name) for path in folders})
 
 

@@ -1,6 +1,10 @@
 """What nbgrader should know of this course, for its own commands as for `grade.py`."""
 
+import sys
 from pathlib import Path
+
+if str(Path(__file__).parent) not in sys.path:  # where nbgrader finds `grading`
+    sys.path.append(str(Path(__file__).parent))
 
 c = get_config()  # noqa: F821 - nbgrader defines it
 c.CourseDirectory.root = str(Path(__file__).parent)
@@ -11,3 +15,6 @@ c.ClearSolutions.code_stub = {
     "python": 'raise NotImplementedError("Replace this line with your answer.")'
 }
 c.ClearSolutions.text_stub = "YOUR ANSWER HERE"
+# What students wrote and showed is cleaned before formgrader or the feedback makes a page of it.
+c.HTMLExporter.preprocessors = ["grading.clean.Page"]
+c.HTMLExporter.filters = {"markdown2html": "grading.clean.markdown2html"}

@@ -1,36 +1,48 @@
 """Write what students get: `python notebooks/assignments/release.py`.
 
 From each notebook in `source/` come two. `release/` is for a class: nbgrader takes out solutions
-and hidden tests. `selfstudy/` is for a learner without a teacher: the same, with solution and
-hidden tests folded under each question.
+and hidden tests. `selfstudy/` is for a learner without a teacher: behind each check stands a folded
+cell that asks what a teacher's hidden tests ask, and each question ends with a folded solution.
 """
 
+import ast
 import re
 import sys
 from pathlib import Path
 
 import nbformat
-from nbformat.v4 import new_markdown_cell
+from nbformat.v4 import new_code_cell, new_markdown_cell
 
 HERE = Path(__file__).resolve().parent
 sys.path.insert(0, str(HERE))
 
-from grading import intake, one  # noqa: E402
+from grading import gradebook, intake  # noqa: E402
 
-FOLDED = "<details><summary>{}</summary>\n\n{}\n\n</details>"
-TITLES = {
-    "SOLUTION": "A solution, for afterwards",
-    "HIDDEN TESTS": "What a teacher's hidden tests ask as well",
-}
+FOLDED = "<details><summary>A solution, for afterwards</summary>\n\n{}\n\n</details>"
+ASKED = "*The same on other data: run the folded cell below, or unfold it to read what it asks.*"
+# How Jupyter, Jupyter Book and Colab are told to show a cell without its text.
+WITHOUT_TEXT = {"jupyter": {"source_hidden": True}, "tags": ["hide-input"], "cellView": "form"}
+# What the text says to a class, and to somebody alone. Each of these stands in every assignment.
+ALONE = [
+    (r"(\*\*\d+ minutes) · .*? answers?\.\*\*", r"\1.**"),
+    (
+        r"They show you part of what is tested; .* when your work is graded\.",
+        "Behind each stands a folded cell that tries your answer on other data: run it as well. "
+        "Only where both are silent, or say that all is right, is the answer right. Each question "
+        "ends with a folded solution.",
+    ),
+    (r"\n\nWhen your work is graded, each cell may use .*", ""),
+    (r"Before you hand in: ", "At the end: "),
+]
 
 
 def write_all(course=HERE):
     """Write the release and the self-study version of every assignment; return the latter."""
     written = []
     for source in sorted((course / "source").glob("*/*.ipynb")):
-        done = one.release(course, source.stem)
+        done = gradebook.release(course, source.stem)
         if not done["success"]:
-            raise SystemExit(f"nbgrader cannot release {source.stem}: {done}")
+            raise SystemExit(f"{source.stem} cannot be given out: {done.get('refused') or done}")
         given_out = course / "release" / source.stem / source.name
         notebook = for_selfstudy(
             nbformat.read(source, as_version=4), nbformat.read(given_out, as_version=4)
@@ -43,52 +55,68 @@ def write_all(course=HERE):
 
 
 def for_selfstudy(source, release):
-    """Return `release` with what stands only in `source` folded in at the end of each question.
+    """Return `release` with what stands only in `source`, for somebody who works alone.
 
-    A question ends before the next heading or the last cell. Without nbgrader's marks the
-    notebook cannot be handed in by mistake: the grader would say that it is not the assignment.
+    Hidden tests become folded cells behind the visible ones, solutions are folded in at the end of
+    each question: before the next heading or the last cell. Without nbgrader's marks the notebook
+    cannot be handed in by mistake: the grader would say that it is not the assignment.
     """
     originals = {mark: cells[0] for mark, cells in intake.marks(source).items()}
-    cells, folded = [], {}
+    cells, solutions = [], []
     for cell in release.cells:
         if cell.source.startswith("## ") or cell is release.cells[-1]:
-            cells += fold(folded)
-            folded = {}
-        if mark := intake.mark_of(cell):
-            for name, text in hidden_parts(originals[mark]):
-                folded.setdefault(name, []).append(text)
-        cell.metadata.pop("nbgrader", None)
+            cells += fold(solutions)
+            solutions = []
+        if cell.cell_type == "markdown":
+            cell.source = to_one_alone(cell.source)
         cells.append(cell)
-    release.cells = cells + fold(folded)
+        if mark := intake.mark_of(cell):
+            solutions += solution_of(originals[mark])
+            cells += hidden_test_of(originals[mark])
+        cell.metadata.pop("nbgrader", None)
+    release.cells = cells + fold(solutions)
     for number, cell in enumerate(release.cells):
         cell.id = f"cell-{number}"
     return release
 
 
-def hidden_parts(cell):
-    """Return what nbgrader takes out of `cell`: pairs of a name and a text in Markdown."""
-    found = []
-    for name in TITLES:
-        region = rf"[ ]*### BEGIN {name}\n(.*?)[ ]*### END {name}\n?"
-        parts = re.findall(region, cell.source, flags=re.DOTALL)
-        if not parts:
-            continue
-        text = "".join(parts).rstrip()
-        if cell.cell_type == "code":
-            if name == "SOLUTION":  # the whole cell: a body alone could not be run
-                text = re.sub(region, r"\1", cell.source, flags=re.DOTALL).rstrip()
-            text = f"```python\n{text}\n```"
-        found.append((name, text))
-    return found
+def to_one_alone(text):
+    for to_a_class, alone in ALONE:
+        text = re.sub(to_a_class, alone, text)
+    return text
 
 
-def fold(folded):
-    texts = [
-        FOLDED.format(title, "\n\n".join(folded[name]))
-        for name, title in TITLES.items()
-        if name in folded
-    ]
-    return [new_markdown_cell("\n\n".join(texts))] if texts else []
+def parts_of(cell, name):
+    """Return what stands between nbgrader's marks in a cell, and the whole cell without them."""
+    region = rf"[ ]*### BEGIN {name}\n(.*?)[ ]*### END {name}\n?"
+    parts = re.findall(region, cell.source, flags=re.DOTALL)
+    return "".join(parts).strip("\n"), re.sub(region, r"\1", cell.source, flags=re.DOTALL).rstrip()
+
+
+def solution_of(cell):
+    part, whole = parts_of(cell, "SOLUTION")
+    if not part:
+        return []
+    return [part if cell.cell_type == "markdown" else f"```python\n{whole}\n```"]
+
+
+def hidden_test_of(cell):
+    """Return the cells that ask what the hidden part of a test asks, and say that it is right."""
+    part, _ = parts_of(cell, "HIDDEN TESTS")
+    if not part:
+        return []
+    last, worth = ast.parse(part).body[-1], f"{cell.metadata.nbgrader.points:g}"
+    if isinstance(last, ast.Expr) and ast.unparse(last).startswith("max("):  # it gives the points
+        lines = part.splitlines()
+        before, value = lines[: last.lineno - 1], " ".join(lines[last.lineno - 1 :])
+        part = "\n".join([*before, f"print({value}, 'of {worth} points.')"])
+    else:
+        part += '\nprint("Right on other data as well.")'
+    return [new_markdown_cell(ASKED), new_code_cell(part, metadata=dict(WITHOUT_TEXT))]
+
+
+def fold(solutions):
+    return [new_markdown_cell(FOLDED.format("\n\n".join(solutions)))] if solutions else []
 
 
 if __name__ == "__main__":

@@ -1,6 +1,7 @@
 """The data of the kinds: drawn from a seed, and with a truth that is known."""
 
 import numpy as np
+import pandas as pd
 from sklearn.datasets import load_breast_cancer, load_digits
 from sklearn.model_selection import train_test_split
 
@@ -50,6 +51,18 @@ def measured_subjects(seed):
     groups = np.repeat(np.arange(40), 10)
     X = rng.normal(size=(40, 10))[groups] + 0.5 * rng.normal(size=(400, 10))
     return X, rng.permutation(np.arange(40) % 2)[groups], {"groups": groups}
+
+
+def hospital_visits(n_patients, random_state):
+    """Five visits of each patient: `sugar` knows a part of who is ill; `ward_days` come later."""
+    rng = np.random.RandomState(random_state)
+    groups = rng.permutation(np.repeat(np.arange(n_patients), 5))
+    y = rng.permutation(np.arange(n_patients) % 2)[groups]
+    values = rng.normal(size=(n_patients, 5))[groups] + 0.4 * rng.normal(size=(len(y), 5))
+    X = pd.DataFrame(values, columns=["age", "pulse", "pressure", "sugar", "weight"])
+    X["sugar"] += 2 * y
+    X.insert(4, "ward_days", 5 * y + rng.normal(size=len(y)))
+    return X, y, groups
 
 
 def half_known(seed):

@@ -8,14 +8,19 @@ import sklearn
 
 from helpers import leakage, plots
 
+from . import figures
 from .parts import KINDS
 
 ON_ESTIMATORS = ("purity", "refit", "carried_weights", "carry_over", "batch_mates", "same_answer")
 ON_PROCEDURES = ("null_labels", "blind_test")
 ON_SPLITS = ("shared_rows", "alike_rows", "shared_groups", "time_order", "shift")
 CANARIES = (*ON_ESTIMATORS, *ON_PROCEDURES, *ON_SPLITS, "too_good_feature")
+HANDED_OVER = {
+    "an estimator": ON_ESTIMATORS,
+    "a procedure": ON_PROCEDURES,
+    "a table, and its split": (*ON_SPLITS, "too_good_feature"),
+}
 SEEDS = range(5)
-LARGEST = 0.85  # gains beyond are drawn at the edge, with their number
 
 
 class Gallery:
@@ -39,49 +44,19 @@ class Gallery:
 
     def inflation_figure(self, title):
         """Draw how much each kind adds to the score, the largest first."""
-        # Two kinds gain the same; without the error of the sum they keep their order.
-        looks = sorted(self.looks.values(), key=lambda look: look.gains.mean().round(9))
-        fig, ax = plots.blank(
-            6.4, 1.2 + 0.24 * len(looks), title=title, xlabel="leaky minus honest score", ylabel=""
-        )
-        for row, look in enumerate(looks):
-            low, mean, high = np.clip(look.low_mean_high(), -LARGEST, LARGEST)
-            ax.plot([low, high], [row, row], color="#D55E00", linewidth=3, alpha=0.4)
-            ax.plot(mean, row, **plots.ROLES["leaky"])
-            if look.gains.mean() > LARGEST:
-                ax.text(mean - 0.03, row, f"{look.gains.mean():+.1f}", ha="right", va="center")
-        ax.axvline(0, **plots.ROLES["chance"])
-        ax.set_yticks(range(len(looks)), [look.kind.name for look in looks])
-        texts = [f"{k.kind.name} {k.gains.mean():+.2f}" for k in reversed(looks)]
-        plots.show(fig, alt="Mean gain by kind of leak: " + ", ".join(texts) + ".")
+        plots.show(*figures.draw_gains(self.looks.values(), title))
 
     def matrix_figure(self, title):
         """Draw which canary sees which kind, and which fires where nothing leaks."""
-        kinds = [look.kind for look in self.looks.values()]
-        fig, ax = plots.blank(7.2, 1.9 + 0.24 * len(kinds), title=title, xlabel="", ylabel="")
-        sets = {"caught": [], "missed": [], "fires on the honest one": []}
-        for row, look in enumerate(self.looks.values()):
-            for column, canary in enumerate(CANARIES):
-                if canary in look.leaky:
-                    what = "caught" if look.leaky[canary].leaked else "missed"
-                    sets[what].append((column, row))
-                    if look.honest[canary].leaked:
-                        sets["fires on the honest one"].append((column, row))
-        styles = (
-            {"marker": "X", "color": "#D55E00", "s": 60},
-            {"marker": ".", "color": "#666666", "s": 30},
-            {"marker": "o", "facecolor": "none", "edgecolor": "#0072B2", "s": 150},
-        )
-        for (label, points), style in zip(sets.items(), styles, strict=True):
-            ax.scatter(*np.reshape(points, (-1, 2)).T, label=label, **style)
-        ax.set_xticks(range(len(CANARIES)), CANARIES, rotation=40, ha="right")
-        ax.set_yticks(range(len(kinds)), [f"{k.name}   {k.code:>4}" for k in kinds])
-        ax.set_ylim(len(kinds) - 0.5, -0.5)
-        fig.legend(loc="outside lower right", ncols=3, frameon=False)
-        texts = [
-            f"{name}: {', '.join(look.caught()) or 'none'}" for name, look in self.looks.items()
-        ]
-        plots.show(fig, alt="Canaries that caught each kind. " + "; ".join(texts) + ".")
+        plots.show(*figures.draw_matrix(self.looks.values(), HANDED_OVER, title))
+
+    def groups_figure(self):
+        """Draw which canaries look at which part of the work."""
+        plots.show(*figures.draw_groups(HANDED_OVER))
+
+    def caught_figure(self):
+        """Draw how many kinds each canary caught."""
+        plots.show(*figures.draw_caught(self.looks.values(), HANDED_OVER))
 
 
 @dataclass

@@ -42,6 +42,24 @@ BUILD = "            self.network_ = self.module(X.shape[1], len(self.classes_))
 NAMES = "        self.classes_, y = np.unique(y, return_inverse=True)\n"
 FORK = "with torch.random.fork_rng(devices=[]):"
 TRAIN = "            self._train(torch.as_tensor(X), torch.as_tensor(y))\n"
+CHECK = "        X, y = validate_data(self, X, y, dtype=np.float64)\n"
+CHECK_LATER = "        X = validate_data(self, X, reset=False, dtype=np.float64)\n"
+NO_HOLES = "        if np.isnan(X).any():\n            raise ValueError('a missing value')\n"
+SEED = "        seed = int(np.random.default_rng(self.random_state).integers(2**31))\n"
+GLOBAL_SEED = """
+        from sklearn.utils import check_random_state
+
+        seed = check_random_state(self.random_state).randint(2**31 - 1)
+"""
+STEP = """            optimizer.zero_grad()
+            nn.functional.cross_entropy(self.network_(X), y).backward()
+            optimizer.step()
+"""
+BATCHES = """            for rows in torch.randperm(len(X)).split(32):
+                optimizer.zero_grad()
+                nn.functional.cross_entropy(self.network_(X[rows]), y[rows]).backward()
+                optimizer.step()
+"""
 
 
 def changed(*pairs):
@@ -96,7 +114,46 @@ WRONG = {
     ),
     "logits for probabilities": (
         changed((".softmax(dim=1)", "")),
-        {"test_probabilities": 1.0},
+        {"test_probabilities": 1.0, "test_learns": 1.0},
+    ),
+    "softmax before the cross-entropy": (
+        changed(
+            ("cross_entropy(self.network_(X), y)", "cross_entropy(self.network_(X).softmax(1), y)")
+        ),
+        {"test_learns": 1.0},
+    ),
+    "batches of 32": (changed((STEP, BATCHES)), {"test_learns": 1.0}),
+    "trained in float32": (
+        changed(
+            (TRAIN, TRAIN.replace("torch.as_tensor(X)", "torch.as_tensor(X).float()")),
+            (BUILD, BUILD.rstrip() + ".float()\n"),
+            (
+                "self.network_.eval()(torch.as_tensor(X))",
+                "self.network_.eval()(torch.as_tensor(X).float())",
+            ),
+        ),
+        {"test_learns": 1.0},
+    ),
+    "infinite values are accepted": (
+        changed(
+            (CHECK, CHECK.replace("dtype", "ensure_all_finite=False, dtype") + NO_HOLES),
+            (
+                CHECK_LATER,
+                CHECK_LATER.replace("dtype", "ensure_all_finite=False, dtype") + NO_HOLES,
+            ),
+        ),
+        {"test_input": 1.0},
+    ),
+    "an AttributeError before fit": (
+        changed(
+            ("        check_is_fitted(self)\n", ""),
+            ("        P = self", "        check_is_fitted(self)\n        P = self"),
+        ),
+        {"test_input": 1.0},
+    ),
+    "None draws from the generator of numpy": (
+        changed((SEED, GLOBAL_SEED)),
+        {"test_random_state": 1.0, "test_generators": 1.0},
     ),
 }
 TYPICAL = list(WRONG)[:4]

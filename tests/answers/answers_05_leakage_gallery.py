@@ -31,6 +31,16 @@ IMPUTED = """X = X.copy()
         X[y == label] = SimpleImputer().fit_transform(X[y == label])"""
 
 
+def genes(steps, rows="train"):
+    return {
+        "learn_genes": "from sklearn.ensemble import RandomForestClassifier\n"
+        "from sklearn.preprocessing import FunctionTransformer\n\n\n"
+        "def learn_genes(X, y, train, test, k=20):\n"
+        f"    clf = make_pipeline(SimpleImputer(), {steps})\n"
+        f"    return clf.fit(X[{rows}], y[{rows}])\n"
+    }
+
+
 SPLITTERS = "from sklearn.model_selection import GroupKFold, TimeSeriesSplit\n\n\n"
 MEANS_OF_ALL = """
 def learn_genes(X, y, train, test, k=20):
@@ -134,6 +144,36 @@ WRONG = {
     "not balanced": (
         rare(
             "clf = KNeighborsClassifier(5).fit(X[train], y[train])\n"
+            "    return clf, precision_score(y[test], clf.predict(X[test]), zero_division=0)"
+        ),
+        {"test_rare_classifier": 1.0},
+    ),
+    "k is ignored": (genes("SelectKBest(k=20), LogisticRegression()"), {"test_genes_many": 1.0}),
+    "the first k columns": (
+        genes("FunctionTransformer(lambda X: X[:, :k]), LogisticRegression()"),
+        {"test_genes_many": 1.0},
+    ),
+    "a random forest": (
+        genes("SelectKBest(k=k), RandomForestClassifier(50, random_state=0)"),
+        {"test_genes_many": 1.0},
+    ),
+    "ten training rows": (
+        genes("SelectKBest(k=k), LogisticRegression()", "train[:10]"),
+        {"test_genes_many": 1.0},
+    ),
+    "the same pair three times": (
+        market("pair = np.argsort(table['day'])\n    return [(pair[:100], pair[150:])] * 3"),
+        {"test_market_order": 1.0, "test_market_known": 1.0},
+    ),
+    "ten training visits": (
+        clinic('(a[:10], b) for a, b in GroupKFold(5).split(table["X"], groups=table["person"])'),
+        {"test_clinic_folds": 2.0},
+    ),
+    "ten training rows of the rare disease": (
+        rare(
+            "X_few, y_few = oversample(X[train], y[train], seed)\n"
+            "    few = np.r_[:5, -5:0]\n"
+            "    clf = KNeighborsClassifier(5).fit(X_few[few], y_few[few])\n"
             "    return clf, precision_score(y[test], clf.predict(X[test]), zero_division=0)"
         ),
         {"test_rare_classifier": 1.0},

@@ -15,7 +15,7 @@ from tests.answers.answers_01_split import WRONG
 from tests.classroom import answered, cell, write
 
 sys.path.insert(0, str(classroom.ASSIGNMENTS))
-from grading import intake, one
+from grading import gradebook, intake
 
 NAME = "01_split"
 CLASSES = (10, 30, 100, 200)
@@ -59,7 +59,7 @@ def main():
         folder.mkdir()
         shutil.copytree(classroom.ASSIGNMENTS / "source" / NAME, course / "source" / NAME)
         shutil.copy(classroom.ASSIGNMENTS / "nbgrader_config.py", course)
-        assert one.release(course, NAME)["success"]
+        assert gradebook.release(course, NAME)["success"]
         source = nbformat.read(course / "source" / NAME / f"{NAME}.ipynb", as_version=4)
         release = nbformat.read(course / "release" / NAME / f"{NAME}.ipynb", as_version=4)
         marks = {mark: cells[0] for mark, cells in intake.marks(source).items()}

@@ -11,6 +11,7 @@ from torch import nn
 from torch.nn import functional as F
 
 from helpers import TorchClassifier, fused
+from helpers.fusing import chance as chance_module
 from helpers.fusing.chance import DROPOUTS, BatchedDropout, Chance
 from helpers.jobs import Job
 from helpers.training import dropout_seed
@@ -29,6 +30,7 @@ def losses(rates, **options):
         return search.fit(X, y).cv_results_["mean_test_score"]
 
 
+@pytest.mark.slow
 def test_masks_do_not_depend_on_the_company():
     search = GridSearchCV(CLASSIFIER, {"lr": [0.01]}, cv=4, scoring="neg_log_loss", refit=False)
     plain = search.fit(X, y).cv_results_["mean_test_score"][0]
@@ -95,6 +97,20 @@ def test_every_kind_of_dropout_is_torchs_own(kind, p):
             torch.testing.assert_close(stacked[:n], layer(own[:n]), rtol=0, atol=1e-15)
     side_by_side.eval()
     assert side_by_side(batch) is batch
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
+@pytest.mark.parametrize("keep", [0.1, 0.5, 1 / 3])
+@pytest.mark.parametrize("by_hand", [False, chance_module.bernoulli_compares()])
+def test_masks_of_two_steps_are_torchs_own_in_both_ways_to_draw(monkeypatch, by_hand, keep, dtype):
+    monkeypatch.setattr(chance_module, "bernoulli_compares", lambda: by_hand)
+    drawn = chance([6, 5], [1, 2])
+    steps = [drawn.masks((6, 7), keep, dtype) for _ in range(2)]
+    for i, (n, seed) in enumerate([(6, 1), (5, 2)]):
+        generator = torch.Generator().manual_seed(dropout_seed(seed, 3))
+        for masks in steps:
+            expected = torch.empty(n, 7, dtype=dtype).bernoulli_(keep, generator=generator)
+            assert torch.equal(masks[i, :, :n], expected.T)
 
 
 def test_equal_masks_are_drawn_once():

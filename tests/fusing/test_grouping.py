@@ -267,8 +267,14 @@ def assert_same(plain, together):
         np.testing.assert_allclose(*losses, rtol=1e-12, atol=1e-10)
 
 
-SETTINGS = [{}, {"batch_size": 16}, {"patience": 2}]
-of_settings = pytest.mark.parametrize("settings", SETTINGS, ids=["full", "batches", "patience"])
+of_settings = pytest.mark.parametrize(
+    "settings",
+    [
+        pytest.param({}, id="full"),
+        pytest.param({"batch_size": 16}, id="batches", marks=pytest.mark.slow),
+        pytest.param({"patience": 2}, id="patience", marks=pytest.mark.slow),
+    ],
+)
 
 
 @pytest.mark.slow
@@ -388,6 +394,7 @@ def test_divergence_is_told_as_in_the_loop(settings, monkeypatch):
     assert any("nan in epoch 2" in str(one) for one in plain) or settings
 
 
+@pytest.mark.slow
 def test_slots_that_differ_in_epochs_survive_a_failure(monkeypatch):
     plain = fit_grid()
     calls, train_epoch = [], Stack.train_epoch

@@ -85,7 +85,9 @@ class UsesNumpy(UsesData):
 
 
 @pytest.mark.parametrize("module", [UsesData, UsesDetached, UsesNumpy])
-@pytest.mark.parametrize("settings", [{}, {"batch_size": 16, "patience": 2}])
+@pytest.mark.parametrize(
+    "settings", [{}, pytest.param({"batch_size": 16, "patience": 2}, marks=pytest.mark.slow)]
+)
 def test_what_shares_the_memory_of_a_weight_trains_alone(module, settings):
     assert_as_the_loop(module, "shares the memory of a weight", **settings)
 
@@ -128,7 +130,7 @@ class SortsDown(Net):
 
 
 @pytest.mark.parametrize("module", [CentresLargeBatches, Sorts, SortsDown])
-@pytest.mark.parametrize("settings", [{}, {"batch_size": 30}])
+@pytest.mark.parametrize("settings", [{}, pytest.param({"batch_size": 30}, marks=pytest.mark.slow)])
 def test_rows_that_act_on_each_other_are_not_padded(module, settings):
     plain = scores(module, **settings)
     with fused() as run:

@@ -138,7 +138,9 @@ def fit(clf, rows):
     return clf.fit(X[rows], y[rows])
 
 
-@pytest.mark.parametrize("options", [{"batch_size": 15}, {"patience": 2}], ids=str)
+@pytest.mark.parametrize(
+    "options", [pytest.param({"batch_size": 15}, marks=pytest.mark.slow), {"patience": 2}], ids=str
+)
 @pytest.mark.parametrize("name", NETWORKS)
 def test_layers_give_what_they_give_alone(name, options):
     base = TorchClassifier(Recipe(name), epochs=3, lr=0.02, weight_decay=0.01, **options)

@@ -7,7 +7,7 @@ import pytest
 import torch
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from joblib import Parallel, delayed
+from joblib import Parallel, delayed, parallel_config
 from sklearn.base import clone
 from sklearn.callback import ProgressBar, ScoringMonitor
 from sklearn.datasets import load_digits, make_classification
@@ -130,7 +130,8 @@ RATES = {"torchclassifier__lr": [0.001, 0.01, 0.05]}
     ],
 )
 def test_procedures_of_scikit_learn(procedure):
-    plain = procedure()
+    with parallel_config("threading"):  # processes would take long to start, for n_jobs=2
+        plain = procedure()
     with fused() as run:
         together = procedure()
     np.testing.assert_allclose(plain, together, rtol=0, atol=1e-10)
@@ -255,6 +256,7 @@ def test_a_network_of_any_layers_is_stacked(module):
     np.testing.assert_allclose(plain, together, rtol=0, atol=1e-10)
 
 
+@pytest.mark.slow
 def test_other_estimators_run_beside():
     grid = [
         {"clf": [CLASSIFIER], "clf__lr": [0.01, 0.1], "clf__module__hidden": [3, 5]},
@@ -281,6 +283,7 @@ def test_a_thousand_fits():
     assert no_task_is_left()
 
 
+@pytest.mark.slow
 def test_callbacks_see_every_epoch():
     grid = {"lr": [0.01, 0.05], "epochs": [2, 5]}
     logs = []

@@ -320,6 +320,7 @@ def test_a_fork_within_training():
     assert torch.equal(torch.get_rng_state(), before)
 
 
+@pytest.mark.slow
 @needs_fork
 def test_forks_while_dropout_is_drawn():
     """torch's generator has a lock of its own, which a child should not inherit.

@@ -160,8 +160,10 @@ def test_rows_are_padded_in_the_trial_if_they_are_for_any_fit():
 
 
 @pytest.mark.parametrize("batch_size", [None, 1, 2, 8])
-@pytest.mark.parametrize("dtype", [torch.float64, torch.float32])
-@pytest.mark.parametrize("n_rows", [(1, 1), (4, 3), (20, 19)])
+@pytest.mark.parametrize(
+    "dtype", [torch.float64, pytest.param(torch.float32, marks=pytest.mark.slow)]
+)
+@pytest.mark.parametrize("n_rows", [(1, 1), (4, 3), pytest.param((20, 19), marks=pytest.mark.slow)])
 def test_an_honest_network_is_not_refused(batch_size, dtype, n_rows):
     for recipe in (MLP, *map(zoo.STACKED.get, ("Attention", "Convolution", "GateOfZero"))):
         jobs = make_jobs(recipe, n_rows, batch_size=batch_size)

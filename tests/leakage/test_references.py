@@ -215,6 +215,35 @@ def test_a_step_that_looks_back_is_judged_on_the_split_of_the_user():
     assert blind_test(forecasting(look_ahead), series, y).leaked is True
 
 
+def rolled(step):
+    """Four rows before, or after; numpy.roll fills the ends of the table from the other end."""
+    return lambda X: np.column_stack([np.roll(X[:, 0], step * k) for k in range(1, 5)])
+
+
+def test_rows_that_roll_round_the_end_of_the_table_are_no_look_ahead():
+    series, y = X[:, :1], (X[:, 1] > 0).astype(int)
+    last = [(np.arange(70), np.arange(70, 100))]
+    for cv, back in ((None, None), (last, False), (TimeSeriesSplit(3), False), (SHUFFLED, True)):
+        assert blind_test(forecasting(rolled(1)), series, y, cv=cv).leaked is back
+        assert blind_test(forecasting(rolled(-1)), series, y, cv=cv).leaked is True
+
+
+def test_values_of_the_day_before_may_be_those_of_a_test_row():
+    """One step ahead: row 80 is predicted from the label of row 79, which is known by then."""
+
+    def one_step(shift):
+        def learn(X, y, train, test):
+            past = np.roll(y, shift)
+            clf = GaussianNB().fit(np.column_stack([past, X[:, 0]])[train], y[train])
+            return Forecaster(clf, lambda rows: np.column_stack([past, rows[:, 0]]))
+
+        return learn
+
+    y = np.arange(100) // 3 % 2
+    for shift, leaked in ((1, False), (0, True), (-1, True)):
+        assert blind_test(one_step(shift), X, y, cv=TimeSeriesSplit(3)).leaked is leaked
+
+
 def learner(model, scaled_on_all=False, take=lambda values, rows: values[rows]):
     def learn(X, y, train, test):
         rows = np.arange(len(y)) if scaled_on_all else train

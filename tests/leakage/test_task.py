@@ -16,6 +16,7 @@ invoice = 1.19 * price + 20 * rng.normal(size=150)
 with_invoice = np.column_stack([measured, invoice])
 
 
+@pytest.mark.slow
 def test_a_proxy_of_whole_numbers_is_seen_as_one_of_fractions():
     for y in (price, price + 0.01, price.astype(float)):
         leaks = audit(Ridge(), with_invoice, y).leaks
@@ -86,6 +87,7 @@ def test_without_an_estimator_whole_numbers_are_asked_about():
         shared_rows(X, y, task="x")
 
 
+@pytest.mark.slow
 def test_texts_two_values_and_fractions_speak_for_themselves():
     X, y = load_iris(return_X_y=True)
     names = np.array(["setosa", "versicolor", "virginica"])[y]

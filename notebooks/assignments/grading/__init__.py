@@ -1,6 +1,11 @@
 """What `grade.py` is made of.
 
-`intake` reads what students hand in and mends it, `sandbox` starts a kernel within walls, `watch`
-stops a cell that computes or waits too long, `one` grades one student with nbgrader, `report`
-writes what the teacher reads.
+`files` finds out whose files are whose, `unpack` reads notebooks from them, `intake` chooses and
+mends one, `one` grades one student with nbgrader, whose part is in `gradebook`, `run` grades many
+at a time, `records` is what is remembered of them, and `report` writes what the teacher reads.
+`untouched`, `pristine` and `names` run the tests as they stand.
+
+A notebook runs in a `sandbox`: `launch` starts its kernel within `walls` and a `cgroup`, `inside`
+is that kernel, `watch` stops a cell that computes or waits too long or leaves no `room`. `clean`
+makes safe and short what is then shown.
 """

@@ -1,116 +1,20 @@
-"""From what students hand in to notebooks that nbgrader can grade, with remarks on the way."""
+"""From the notebooks of a student to one that nbgrader can grade, with remarks on the way."""
 
+import ast
 import copy
-import hashlib
-import json
-import os
+import difflib
 import re
 
 import nbformat
 
-HEAVY = 10_000_000  # bytes; a submission without outputs has some 10,000
-
-
-class NotGraded(Exception):
-    """A submission cannot be graded; the message is the reason and the cure."""
-
-
-def find(folder, assignment):
-    """Return ``{student: files}`` and the files that belong to no student.
-
-    Parameters
-    ----------
-    folder : pathlib.Path
-        Holds a folder or a notebook for each student, named after the student. A notebook's name
-        may also hold the assignment's, and a number that a browser adds: ``anna_01_split (2)``.
-    assignment : str
-
-    Returns
-    -------
-    students : dict of str to list of pathlib.Path
-        Notebooks in the order of their names; none where a student's folder holds none.
-    strays : list of pathlib.Path
-    """
-    students, strays = {}, []
-    for entry in sorted(folder.iterdir()):
-        if hidden(entry.name):
-            continue
-        if entry.is_dir():
-            name, files = entry.name, list(inside(entry))
-        else:
-            name, files = re.sub(r" \(\d+\)$", "", entry.stem).replace(assignment, ""), [entry]
-        student = re.sub(r"[^\w .@-]", "_", name).strip(" ._-")
-        notebooks = [file for file in files if file.suffix == ".ipynb"]
-        strays += [file for file in files if file.suffix != ".ipynb"]
-        if not student:
-            strays += notebooks
-        elif notebooks or entry.is_dir():
-            students.setdefault(student, []).extend(notebooks)
-    return students, strays
-
-
-def hidden(name):
-    return name.startswith(".") or name == "__MACOSX"
-
-
-def inside(folder):
-    for place, folders, files in os.walk(folder):
-        folders[:] = sorted(name for name in folders if not hidden(name))
-        yield from (folder / place / name for name in sorted(files) if not hidden(name))
-
-
-def digest(files):
-    """Return a text that changes whenever a name or a byte of `files` does."""
-    contents = hashlib.sha256()
-    for file in files:
-        try:
-            data = file.read_bytes()
-        except OSError as error:
-            data = repr(error).encode()
-        contents.update(os.fsencode(file.name) + f" {len(data)} ".encode() + data)
-    return contents.hexdigest()
-
-
-def read(file):
-    """Return the notebook in `file`, in today's format, and remarks; raise `NotGraded`."""
-    remarks = []
-    try:
-        data = file.read_bytes()
-    except OSError as error:
-        raise NotGraded(f"It cannot be opened ({error.strerror}). Ask for it again.") from error
-    if not data.strip():
-        raise NotGraded("The file is empty. Ask for it again: the upload may have failed.")
-    if len(data) > HEAVY:
-        remarks.append(f"{len(data) / 1e6:.0f} MB of outputs: dropped, as all outputs are.")
-    encoding = json.detect_encoding(data)
-    try:
-        text = data.decode(encoding)
-    except UnicodeDecodeError:
-        text, encoding = data.decode("cp1252", errors="replace"), "Windows-1252"
-    if encoding not in ("utf-8", "utf-8-sig"):
-        remarks.append(f"Not UTF-8: read as {encoding}. Look at its accented letters.")
-    try:
-        old = json.loads(text)
-        notebook = nbformat.convert(nbformat.reader.reads(text), 4)
-        version = old["nbformat"], old["nbformat_minor"]
-        _ = [(cell.cell_type, cell.source + "", cell.metadata) for cell in notebook.cells]
-    except json.JSONDecodeError as error:
-        raise NotGraded(
-            f"Not a notebook: its JSON breaks off or is damaged in line {error.lineno}. Ask for "
-            "the file again, saved from Jupyter (an upload may have cut it)."
-        ) from error
-    except Exception as error:
-        raise NotGraded(
-            f"JSON, but not a notebook ({type(error).__name__}: {error}). Ask for the .ipynb file."
-        ) from error
-    if version < (4, 5):
-        remarks.append("An older notebook format, {}.{}: brought up to date.".format(*version))
-    return notebook, remarks
+from grading.unpack import NotGraded, read, unpack
 
 
 def mark_of(cell):
     """Return the name that nbgrader gave a cell, None where it has none."""
-    return dict(cell.metadata.get("nbgrader") or {}).get("grade_id")
+    told = cell.metadata.get("nbgrader")
+    mark = told.get("grade_id") if isinstance(told, dict) else None
+    return mark if isinstance(mark, str) else None
 
 
 def marks(notebook):
@@ -123,35 +27,69 @@ def marks(notebook):
 
 
 def choose(files, release):
-    """Return the file to grade, its notebook and remarks on all; raise `NotGraded`.
+    """Return the name of the file to grade, its notebook and remarks on all; raise `NotGraded`.
 
-    A notebook of another assignment is passed over. Of several for this one, the one saved last
-    is taken.
+    A notebook that shares less than half of its marks with the assignment is passed over. Of
+    several, one that has been answered goes before one that has not, then what shares most marks,
+    then what was saved last. Files that are no notebooks are named where nothing else is found.
     """
-    good, remarks, reasons = [], [], []
+    good, reasons, others = [], [], []
     for file in files:
         try:
-            notebook, said = read(file)
-            if not marks(notebook).keys() & marks(release).keys():
-                raise NotGraded(
-                    "No cell of this assignment is in it: another assignment's notebook, or one "
-                    "whose marks an editor has removed. Ask for the notebook that was given out."
-                )
-            good.append((file.stat().st_mtime, file, notebook, said))
+            candidates = unpack(file)
         except NotGraded as error:
-            reasons.append(f"{file.name}: {error}")
+            others.append(f"{file.name}: {error}")
+            continue
+        for found in candidates:
+            try:
+                notebook, said = read(found.data)
+                shared = is_this(notebook, release)
+                rank = bool(answers(notebook, release)), shared, found.when, found.name
+                good.append((rank, found.name, notebook, said))
+            except NotGraded as error:
+                reasons.append(f"{found.name}: {error}")
     if not good:
-        reasons = reasons or ["No notebook was handed in. Ask for the .ipynb file."]
-        raise NotGraded(" ".join(reasons))
-    *others, (_, file, notebook, said) = sorted(good, key=lambda found: found[:2])
-    remarks += said + [f"Passed over: {reason}" for reason in reasons]
-    if others:
-        names = ", ".join(str(found[1].name) for found in others)
+        none = ["No notebook was handed in. Ask for the .ipynb file."]
+        raise NotGraded(" ".join([*reasons, *others] or none))
+    good.sort(key=lambda each: each[0])
+    *passed, (_, name, notebook, remarks) = good
+    remarks = remarks + [f"Passed over: {reason}" for reason in reasons]
+    if passed:
+        names = ", ".join(each[1] for each in passed)
         remarks.append(
-            f"{len(good)} submissions: graded was {file.name}, saved last, and not {names}. "
-            "Remove the one that should not count and run again."
+            f"{len(good)} submissions: graded was {name}, the best match and of these the newest, "
+            f"and not {names}. Remove the one that should not count and run again."
         )
-    return file, notebook, remarks
+    return name, notebook, remarks
+
+
+def is_this(notebook, release):
+    """Return how many marks of the assignment are in the notebook; raise if less than half."""
+    wanted = marks(release).keys()
+    shared = len(marks(notebook).keys() & wanted)
+    if shared >= len(wanted) / 2:
+        return shared
+    heading = re.search(r"^#+ (.+)$", "\n".join(c.source for c in notebook.cells), re.MULTILINE)
+    title = f' Its first heading is "{heading[1][:60]}".' if heading else ""
+    if not shared:
+        raise NotGraded(
+            "No cell of this assignment is in it: another assignment's notebook, or one "
+            f"whose marks an editor has removed.{title} Ask for the notebook that was given out."
+        )
+    raise NotGraded(
+        f"Only {shared} of the {len(wanted)} marked cells of this assignment are in it: another "
+        f"assignment's notebook, or a part of one.{title} Ask for the whole notebook."
+    )
+
+
+def answers(notebook, release):
+    """Return the texts of the cells in which the notebook differs from the one given out."""
+    given = {clean(cell.source) for cell in release.cells}
+    return [text for text in (clean(cell.source) for cell in notebook.cells) if text not in given]
+
+
+def clean(source):
+    return "\n".join(line.rstrip() for line in source.strip().splitlines())
 
 
 def mend(notebook, release):
@@ -162,15 +100,16 @@ def mend(notebook, release):
     """
     originals = {mark: cells[0] for mark, cells in marks(release).items()}
     found, remarks, cells = marks(notebook), [], []
-    kernel = dict(notebook.metadata.get("kernelspec") or {}).get("name")
+    spec = notebook.metadata.get("kernelspec") or {}
+    kernel = spec.get("name") if isinstance(spec, dict) else spec
     if kernel != release.metadata.kernelspec.name:
-        remarks.append(f"Made for the kernel {kernel!r}: run with the course's.")
+        remarks.append(f"Made for the kernel {str(kernel)[:40]!r}: run with the course's.")
     counts = {}
     for cell in notebook.cells:
         mark = mark_of(cell)
         counts[mark] = counts.get(mark, 0) + 1
         if mark in originals and cell is the_one(found[mark], originals[mark]):
-            cells.append(marked(cell, originals[mark], remarks))
+            cells += marked(cell, originals[mark], remarks)
         elif cell.cell_type == "code":
             cells.append(nbformat.v4.new_code_cell(cell.source))
         elif cell.cell_type == "markdown":
@@ -189,19 +128,51 @@ def mend(notebook, release):
 
 def the_one(copies, original):
     """Return the last copy with an answer in it; the last of all where none has."""
-    answered = [cell for cell in copies if cell.source.strip() != original.source.strip()]
+    answered = [cell for cell in copies if clean(cell.source) != clean(original.source)]
     return (copies if original.metadata.nbgrader.locked else answered or copies)[-1]
 
 
 def marked(cell, original, remarks):
+    """Return the assignment's cell, before it the lines that the student has written into it."""
     mended, mark = copy.deepcopy(original), mark_of(original)
     if cell.cell_type != original.cell_type:
         remarks.append(f"Cell {mark} had become a {cell.cell_type} cell: changed back.")
     if not original.metadata.nbgrader.locked:
         mended.source = cell.source
-    elif cell.source.strip() != original.source.strip():
-        remarks.append(f"Read-only cell {mark} was edited: restored.")
-    return mended
+    elif not same(cell.source, original.source):
+        own = written_into(cell.source, original.source) if original.cell_type == "code" else ""
+        remarks.append(
+            f"Read-only cell {mark} was edited: restored"
+            + (", and run after the lines that were written into it." if own else ".")
+        )
+        return [*([nbformat.v4.new_code_cell(own)] if own else []), mended]
+    return [mended]
+
+
+def same(one, other):
+    """Return whether two cells do the same: spaces, comments and `%%time` make no difference."""
+    if clean(one) == clean(other):
+        return True
+    try:
+        one, other = (ast.dump(ast.parse(without_magics(text))) for text in (one, other))
+        return one == other
+    except (SyntaxError, ValueError, RecursionError):
+        return False
+
+
+def without_magics(source):
+    return "\n".join(line for line in source.splitlines() if line[:1] not in ("%", "!"))
+
+
+def written_into(source, original):
+    """Return the student's lines in a cell of the assignment; the whole cell where they need it."""
+    lines = [line.rstrip() for line in source.splitlines()]
+    compared = difflib.ndiff([line.rstrip() for line in original.splitlines()], lines)
+    own = "\n".join(line[2:] for line in compared if line.startswith("+ "))
+    try:
+        return own if ast.parse(own).body else ""
+    except (SyntaxError, ValueError, RecursionError):
+        return source
 
 
 def put_back(originals, cells, remarks):

@@ -1,109 +1,70 @@
 """Grade one student's submission with nbgrader, in a process of its own."""
 
-import functools
-import json
 import os
 import shutil
-import sys
 import time
 import traceback
-import warnings
-from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
 import nbformat
-import nbgrader.api
-import nbgrader.dbutil
-from alembic.script import ScriptDirectory
 from nbclient.exceptions import DeadKernelError
 from nbformat.v4 import new_output
+from nbformat.validator import ValidationError
 from nbgrader.apps import NbGraderAPI
 from nbgrader.converters import Autograde, GenerateFeedback
 from nbgrader.converters.base import NbGraderException
 from nbgrader.preprocessors import Execute
-from nbgrader.utils import capture_log, is_grade, temp_attrs
-from traitlets.config import PyFileConfigLoader
+from nbgrader.utils import is_grade, temp_attrs
 
-from grading import intake, sandbox
-from grading.watch import Limits, Watch
+from grading import clean, files, gradebook, intake, room, sandbox
+from grading.records import Outcome, Task
+from grading.unpack import NotGraded
+from grading.untouched import Untouched
+from grading.watch import Watch
 
 ENDED = "Python ended before the notebook did: an exit, a crash, or no memory left on the machine."
 CURE = "Mend a copy, or ask for another, and run again."
+FAILED = "The grader itself failed: run again; if it fails again, grade this one by hand. "
 STOPPED = "Stopped"  # the name of the error that a cell shows when it has met a limit of time
 HANG = 3600  # seconds in which a kernel starts and answers, on however busy a machine
 
-
-@dataclass(frozen=True)
-class Task:
-    """What a process is told: whose files to grade, where, and within which limits."""
-
-    course: Path
-    assignment: str
-    student: str
-    files: list
-    hidden: list
-    limits: Limits
-    asked: int | None  # seconds for one cell that the teacher set by hand
-    megabytes: int
-    protected: bool
-    before: str = ""  # what came of a first try, where this one is the second
-
-    @property
-    def bounds(self):
-        """The limits that the teacher has set: others are worth another try."""
-        return [self.asked, self.megabytes]
+SHOWN = {"stream", "display_data", "execute_result", "update_display_data", "error"}
+# What nbclient raises at messages that no kernel sends, but a student's code may.
+FORGED = (ValidationError, KeyError, TypeError, ValueError, AttributeError, AssertionError)
 
 
-@dataclass
-class Outcome:
-    """What became of a submission: the record that makes a second run skip it."""
-
-    student: str
-    digest: str
-    graded: bool = False
-    file: str = ""
-    remarks: list = field(default_factory=list)
-    reason: str = ""  # why it was not graded, and the cure
-    limited: list = field(default_factory=list)  # the bounds, where they may have decided
-    held_up: bool = False  # a limit was met while others used the processors
-    final: bool = True  # False: the next run tries again
-    seconds: float = 0.0
-    processor: float = 0.0  # seconds that all cells used
-    cell_limit: float = 0.0  # and that one cell could have used
-
-    def save(self, path):
-        path.parent.mkdir(parents=True, exist_ok=True)
-        new = path.with_name(path.name + ".new")
-        new.write_text(json.dumps(asdict(self), indent=1), "utf-8")
-        new.replace(path)
-
-
-class GuardedExecute(Execute):
+class GuardedExecute(Untouched, Execute):
     """nbgrader's execution, with a bound on what is shown and no points for cells never run."""
 
     shown = 0
     ended = ""  # why it could not go on to the last cell
-    limits = watch = None
+    limits = watch = room = None
     stops = ()  # what is said of each cell that met a limit of time
 
     def process_message(self, msg, cell, cell_index):
-        if msg["msg_type"] in ("stream", "display_data"):
+        if msg["msg_type"] in SHOWN:
             self.shown += sum(map(len, map(str, msg["content"].values())))
             if self.shown > sandbox.OUTPUT_BYTES:
                 return None
-        return super().process_message(msg, cell, cell_index)
+        if not isinstance(msg["content"].get("execution_count"), int):
+            msg["content"].pop("execution_count", None)
+        try:
+            return super().process_message(msg, cell, cell_index)
+        except FORGED:
+            return None
 
     def preprocess(self, nb, resources):
         try:
             return super().preprocess(nb, resources)
         except DeadKernelError:
-            self.ended = where_it_ended(nb, (self.watch and self.watch.ended) or ENDED)
+            why = self.watch.ended if self.watch else ""
+            self.ended = where_it_ended(nb, why or self.room.why_it_died() or ENDED)
             raise
 
     def preprocess_cell(self, cell, resources, index):
         if cell.cell_type != "code":
             return cell, resources
-        self.watch = self.watch or Watch(self.km.provisioner.pid, self.limits)
+        self.watch = self.watch or Watch(self.km.provisioner.pid, self.limits, self.room)
         with self.watch.over_a_cell() as said:
             done = super().preprocess_cell(cell, resources, index)
         for why in said:
@@ -124,23 +85,25 @@ def where_it_ended(notebook, reason):
     return f"{reason} It was cell {name_of(last[-1])} or the one after it. {CURE}"
 
 
-def work(task, digest, folder, pipe):
+def work(task, digest, folder, groups, pipe):
     """Grade in this process and send the `Outcome`."""
-    pipe.send(grade(task, digest, folder))
+    pipe.send(grade(task, digest, folder, groups))
 
 
-def grade(task, digest, folder):
-    """Grade with `folder` for what is needed meanwhile, and return the `Outcome`."""
+def grade(task: Task, digest, folder, groups=()):
+    """Grade with `folder` and `groups` for what is needed meanwhile, and return the `Outcome`."""
     start, outcome = time.monotonic(), Outcome(task.student, digest)
     outcome.cell_limit = task.limits.cell
-    outcome.remarks = [task.before] if task.before else []
+    outcome.remarks = [*([task.before] if task.before else []), *task.notes]
     guarded = None
     try:
-        guarded = executor(task, Path(folder))
+        guarded = executor(task, Path(folder), groups)
         release_file = task.course / "release" / task.assignment / f"{task.assignment}.ipynb"
         release = nbformat.read(release_file, as_version=4)
-        file, notebook, said = intake.choose(task.files, release)
-        outcome.file = file.name
+        outcome.file, notebook, said = intake.choose(task.files, release)
+        outcome.others = sorted(f.name for f in task.files if not outcome.file.startswith(f.name))
+        own = intake.answers(notebook, release)
+        outcome.answers = files.digest([], *own) if own else ""
         mended, remarks = intake.mend(notebook, release)
         outcome.remarks += said + remarks
         place = task.course / "submitted" / task.student / task.assignment
@@ -148,14 +111,14 @@ def grade(task, digest, folder):
         place.mkdir(parents=True)
         nbformat.write(mended, place / release_file.name)
         seen, limited = look(run_nbgrader(task, guarded))
-        outcome.remarks += [*guarded.stops, *seen]
+        outcome.remarks += dict.fromkeys([*guarded.stops, *seen, *guarded.said()])
         outcome.limited = task.bounds if limited else []
         outcome.graded = True
-    except intake.NotGraded as error:
+    except NotGraded as error:
         outcome.reason = str(error)
         outcome.limited = task.bounds  # others are worth another try
     except Exception:
-        outcome.reason = "The grader itself failed: run again. " + traceback.format_exc()[-2000:]
+        outcome.reason = FAILED + traceback.format_exc()[-2000:]
         outcome.final = False
     if guarded and guarded.watch:
         outcome.held_up, outcome.processor = guarded.watch.held_up, guarded.watch.used
@@ -163,37 +126,13 @@ def grade(task, digest, folder):
     return outcome
 
 
-@functools.cache
-def gradebook_version():
-    """Return what `alembic heads` prints.
-
-    For each new gradebook nbgrader starts that command, which takes seconds, and by its bare name,
-    which need not be on the path.
-    """
-    return ScriptDirectory(nbgrader.dbutil.ALEMBIC_DIR).get_current_head()
-
-
-nbgrader.api.get_alembic_version = gradebook_version
-
-
-def config(course):
-    """Return nbgrader's settings for the course in the folder `course`."""
-    return PyFileConfigLoader("nbgrader_config.py", path=str(course)).load_config()
-
-
-def release(course, assignment):
-    """Write the students' version; return nbgrader's answer, whether it could and its log."""
-    api = NbGraderAPI(config=config(course))
-    api.log.propagate = False
-    return api.generate_assignment(assignment)
-
-
-def executor(task, folder):
+def executor(task, folder, groups=()):
     """Return what runs the notebook, in a kernel with limits whose files are in `folder`."""
-    settings = config(task.course)
-    use_kernel(settings, task, folder)
-    guarded = GuardedExecute(config=settings)
-    guarded.limits = task.limits
+    settings = gradebook.config(task.course)
+    sockets = use_kernel(settings, task, folder, groups)
+    guarded = GuardedExecute(config=settings, kernel_manager_class=sandbox.Manager)
+    guarded.limits, guarded.room = task.limits, sandbox.room(task, folder, groups)
+    guarded.on_notebook_start = lambda notebook: sandbox.take_away(sockets, guarded.kc)
     return guarded
 
 
@@ -205,52 +144,33 @@ def run_nbgrader(task, guarded):
         autograde.autograde_preprocessors = [
             guarded if step is Execute else step for step in autograde.autograde_preprocessors
         ]
+        autograde.autograde_preprocessors += [clean.Outputs]  # in the end: the points are given
+        judged = gradebook.judged(task)
         try:
-            run(autograde)
+            gradebook.run(autograde)
         except NbGraderException:
             if guarded.ended:
-                raise intake.NotGraded(guarded.ended) from None
+                raise NotGraded(guarded.ended) from None
             raise
-        run(GenerateFeedback(coursedir=api.coursedir, parent=api, force=True))
-    place = task.course / "autograded" / task.student / task.assignment
-    return nbformat.read(place / f"{task.assignment}.ipynb", as_version=4)
+        gradebook.keep_judged(task, judged)
+        gradebook.run(GenerateFeedback(coursedir=api.coursedir, parent=api, force=True))
+    return gradebook.autograded(task)
 
 
-def run(app):
-    """Run a part of nbgrader in silence; raise an error that holds its log where it fails."""
-    app.log.propagate = False
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # nbgrader uses what SQLAlchemy 2.1 discourages
-        done = capture_log(app)
-    if not done["success"]:
-        raise NbGraderException(done.get("log", "") + done.get("error", ""))
-
-
-def use_kernel(settings, task, folder):
+def use_kernel(settings, task, folder, groups):
     """Make nbgrader run the notebook in a kernel with limits, whose files are in `folder`."""
-    scratch, kernels = folder / "scratch", folder / "kernels" / "limited"
-    scratch.mkdir()
-    kernels.mkdir(parents=True)
-    told = {
-        "scratch": str(scratch),
-        "hidden": task.hidden,
-        "seconds": 2 * int(task.limits.notebook) + 60,  # should nobody watch any more
-        "megabytes": task.megabytes,
-        "protected": task.protected,
-    }
-    line = [sys.executable, sandbox.__file__, "{connection_file}", json.dumps(told)]
-    spec = {"argv": line, "display_name": "limited", "language": "python"}
-    (kernels / "kernel.json").write_text(json.dumps(spec), "utf-8")
+    sockets = sandbox.prepare(task, folder, groups)
     os.environ["JUPYTER_PATH"] = str(folder)
-    # Sockets in the scratch folder instead of ports: the kernel needs no network.
+    # Sockets in a folder instead of ports: the kernel needs no network.
     settings.KernelManager.transport = "ipc"
-    settings.KernelManager.ip = str(scratch / "kernel")
-    settings.KernelManager.connection_file = str(scratch / "kernel.json")
+    settings.KernelManager.ip = str(sockets / "kernel")
+    settings.KernelManager.connection_file = str(sockets / "kernel.json")
     settings.GuardedExecute.kernel_name = "limited"
     # Time is limited by the processor's clock, in `watch`; by that on the wall only what hangs.
     settings.GuardedExecute.timeout = None
     settings.GuardedExecute.startup_timeout = settings.GuardedExecute.iopub_timeout = HANG
     settings.GuardedExecute.shutdown_kernel = "immediate"  # there is nothing to be saved
+    return sockets
 
 
 def look(notebook):
@@ -259,9 +179,9 @@ def look(notebook):
     for cell in notebook.cells:
         errors = [output for output in cell.get("outputs", []) if output.output_type == "error"]
         names = {error.ename for error in errors}
-        if "MemoryError" in names:
-            remarks.append(f"Cell {name_of(cell)} met the limit of memory and was stopped.")
-        limited |= bool(names & {STOPPED, "MemoryError"})
+        met = sorted({room.met(error) for error in errors} - {""})
+        remarks += [f"Cell {name_of(cell)} {limit} and was stopped." for limit in met]
+        limited |= bool(names & {STOPPED} or met)
         passed |= is_grade(cell) and cell.cell_type == "code" and not errors
         failures += [f"{error.ename}: {error.evalue[:200]}" for error in errors]
     if not passed:

@@ -1,19 +1,38 @@
 """What the teacher reads: grades.csv, and a report that names all that was not as expected."""
 
 import csv
+from collections import defaultdict
+from dataclasses import replace
 
-from nbgrader.api import Gradebook
-
-from grading.one import config
+from grading.gradebook import gradebook
 from grading.watch import AT_LEAST, TIMES
 
-COLUMNS = ["assignment", "student", "status", "score", "max_score", "by_hand", "file", "remarks"]
+COLUMNS = ["assignment", "student", "status", "score", "max_score", "by_hand", "file"]
+COLUMNS += ["other_files", "remarks"]
+SHOWN = 3  # names of others with the same answers
 
 
 def scores(course, assignment):
     """Return what nbgrader's gradebook says of each student's submission."""
-    with Gradebook(config(course).CourseDirectory.db_url) as gradebook:
-        return {row["student"]: row for row in gradebook.submission_dicts(assignment)}
+    with gradebook(course) as book:
+        return {row["student"]: row for row in book.submission_dicts(assignment)}
+
+
+def with_twins(outcomes):
+    """Return the outcomes, with a remark for those whose answers another has handed in as well."""
+    groups = defaultdict(list)
+    for outcome in outcomes.values():
+        if outcome.answers and outcome.graded:
+            groups[outcome.answers].append(outcome.student)
+    found = {}
+    for student, outcome in outcomes.items():
+        others = sorted(set(groups[outcome.answers]) - {student}) if outcome.graded else []
+        if others:
+            names = ", ".join(others[:SHOWN]) + (", ..." if len(others) > SHOWN else "")
+            said = f"All its answers are, word by word, those of {names}."
+            outcome = replace(outcome, remarks=[*outcome.remarks, said])
+        found[student] = outcome
+    return found
 
 
 def write_grades(course, outcomes):
@@ -31,7 +50,7 @@ def write_grades(course, outcomes):
         table.writeheader()
         for assignment, students in outcomes.items():
             known = scores(course, assignment)
-            for student, outcome in sorted(students.items()):
+            for student, outcome in sorted(with_twins(students).items()):
                 table.writerow(row_of(assignment, outcome, known.get(student)))
     new.replace(course / "grades.csv")
 
@@ -42,6 +61,7 @@ def row_of(assignment, outcome, scores):
         "student": outcome.student,
         "status": "not graded",
         "file": outcome.file,
+        "other_files": ", ".join(outcome.others),
         "remarks": " ".join([*outcome.remarks, outcome.reason]).strip(),
     }
     if outcome.graded:
@@ -51,9 +71,9 @@ def row_of(assignment, outcome, scores):
     return row
 
 
-def write_report(path, assignment, outcomes, strays, protected):
+def write_report(path, assignment, outcomes, protected):
     """Write the report on one assignment, as Markdown."""
-    by_name = sorted(outcomes, key=lambda outcome: outcome.student)
+    by_name = [outcome for _, outcome in sorted(with_twins(outcomes).items())]
     failed = [outcome for outcome in by_name if not outcome.graded]
     odd = [outcome for outcome in by_name if outcome.graded and outcome.remarks]
     lines = [
@@ -61,7 +81,7 @@ def write_report(path, assignment, outcomes, strays, protected):
         "",
         protected,
         "",
-        of_limits(outcomes),
+        of_limits(by_name),
     ]
     if failed:
         lines += ["", "## Not graded: no score stands for them in grades.csv", ""]
@@ -69,9 +89,9 @@ def write_report(path, assignment, outcomes, strays, protected):
     if odd:
         lines += ["", "## Graded, but not as expected", ""]
         lines += [entry(outcome, outcome.remarks) for outcome in odd]
-    if strays:
-        lines += ["", "## Files that nobody read", ""]
-        lines += [f"- {stray}" for stray in strays]
+    beside = [f"- {outcome.student}: {name}" for outcome in by_name for name in outcome.others]
+    if beside:
+        lines += ["", "## Files beside the notebooks, which nobody read", "", *beside]
     # The name of a file need not be one that can be written.
     path.write_text("\n".join(lines) + "\n", encoding="utf-8", errors="backslashreplace")
 

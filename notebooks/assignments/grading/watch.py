@@ -17,11 +17,13 @@ import psutil
 TIMES, AT_LEAST = 6, 30  # of the whole model solution's processor time; seconds
 LOOK = 0.25  # seconds from one look at the kernel to the next
 PATIENCE = 10  # seconds, computing or waiting, in which a cell must heed an interrupt
+CROWDED = 2  # looks at too many processes, that are ended and come again
 # A kernel that waits still looks at its sockets: less than this share of a processor is waiting.
 AT_REST = 0.05
 WANTS_PROCESSOR = {psutil.STATUS_RUNNING, psutil.STATUS_DISK_SLEEP, psutil.STATUS_WAKING}
 DEAF = (
-    "A cell cannot be interrupted: an endless loop that catches everything, or one outside Python."
+    "A cell cannot be interrupted: an endless loop that catches everything, or one outside Python; "
+    "or it has sent a message too long to be read."
 )
 TOTAL = "The notebook has used {:.0f} s of processor time, the limit for all its cells together."
 
@@ -66,6 +68,8 @@ class Watch:
     pid : int
         The kernel's process, which leads a group of its own.
     limits : Limits
+    room : Room or None
+        What it may have of other things than time.
 
     Attributes
     ----------
@@ -75,11 +79,12 @@ class Watch:
         Whether a cell met a limit while it had less than half of a processor.
     """
 
-    def __init__(self, pid, limits):
-        self.kernel, self.limits = psutil.Process(pid), limits
+    def __init__(self, pid, limits, room=None):
+        self.kernel, self.limits, self.room = psutil.Process(pid), limits, room
         self.family, self.grader = [self.kernel], psutil.Process()
-        self.ended, self.held_up = "", False
+        self.ended, self.held_up, self.crowded = "", False, 0
         self.first = self.last = self.look()
+        self.own = set(self.family)  # bubblewrap and the kernel; all others, the student started
 
     @property
     def used(self):
@@ -114,9 +119,12 @@ class Watch:
             if now.used - self.first.used > self.limits.notebook:
                 self.held_up |= shared(start, now)
                 return self.kill(TOTAL.format(self.limits.notebook))
-            why = self.too_much(now.used - start.used, waited)
+            crowded = self.room.too_much(self.family) if self.room else ""
+            if crowded and not self.made_room(bool(said)):
+                return self.kill(f"The notebook {crowded} and was stopped.")
+            why = crowded or self.too_much(now.used - start.used, waited)
             if why and not said:
-                self.held_up |= shared(start, now)
+                self.held_up |= not crowded and shared(start, now)
                 said.append(why)
                 self.send(signal.SIGINT)
                 start, waited = now, 0.0
@@ -127,6 +135,15 @@ class Watch:
         if waited > self.limits.waiting:
             return f"met the limit of waiting ({self.limits.waiting:.0f} s without computing)"
         return ""
+
+    def made_room(self, again):
+        """End what a student's code has started; return whether the kernel may go on."""
+        others = [process for process in self.family if process not in self.own]
+        for process in others:
+            with suppress(psutil.Error):
+                process.kill()
+        self.crowded += again
+        return not again or (others and self.crowded < CROWDED)
 
     def kill(self, reason):
         self.ended = reason

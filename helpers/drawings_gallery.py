@@ -1,0 +1,215 @@
+"""Drawings of lessons 05 and 05b: how test rows get into training, and which canary takes what.
+
+Each function returns a figure and its alternative text, for `plots.show(*drawing())`.
+"""
+
+import numpy as np
+
+from helpers import drawings
+from helpers.plots import ROLES, blank
+
+TRAINING = ROLES["training"] | {"linestyle": ""}
+TEST = ROLES["test"] | {"linestyle": ""}
+
+
+def step_before_split():
+    """Draw how test rows reach the training rows through a step before the split.
+
+    Examples
+    --------
+    >>> fig, alt = step_before_split()
+    >>> alt.split(":")[0]
+    'A step before the split takes test rows into training'
+    """
+    boxes = {
+        "all rows": (0, 0.5, ""),
+        "a step": (1, 0.5, "is fitted to\nall rows"),
+        "split": (2, 0.5, ""),
+        "training rows": (3, 0, "as the step\nleft them"),
+        "test rows": (3, 1, ""),
+        "model": (4, 0, ""),
+        "score": (4, 1, ""),
+    }
+    arrows = [("split", "test rows"), ("test rows", "score"), ("model", "score")]
+    leaks = [("all rows", "a step"), ("a step", "split"), ("split", "training rows")]
+    leaks += [("training rows", "model")]
+    title = "A step before the split takes test rows into training"
+    alt = (
+        f"{title}: from left to right, all rows, a step that is fitted to them, the split. A red "
+        "path goes on to the training rows and the model, black arrows to test rows and score."
+    )
+    return drawings.flow(boxes, arrows, leaks, title=title), alt
+
+
+def persons_in_two_sets(n_persons=10, n_visits=10):
+    """Draw visits of persons, split at random and split by whole persons.
+
+    Examples
+    --------
+    >>> fig, alt = persons_in_two_sets()
+    >>> alt.split(":")[0]
+    'Split by visits, the model knows every test person'
+    """
+    person, visit = np.divmod(np.arange(n_persons * n_visits), n_visits)
+    rng = np.random.RandomState(0)
+    drawn = np.concatenate([rng.permutation(n_visits) < n_visits // 5 for _ in range(n_persons)])
+    last = person >= n_persons - n_persons // 5
+    title = "Split by visits, the model knows every test person"
+    fig, axes = blank(7.4, 3.3, title=title, xlabel="visit", ylabel="person", columns=2)
+    ways = {"visits split at random": drawn, "whole persons split": last}
+    for ax, (name, test) in zip(axes, ways.items(), strict=True):
+        ax.plot(visit[~test] + 1, person[~test] + 1, label="training", **TRAINING)
+        ax.plot(visit[test] + 1, person[test] + 1, label="test", **(TEST | {"markersize": 9}))
+        ax.set_xlabel(f"visit\n{name}")
+        ax.set(xticks=[1, 5, 10], yticks=range(1, n_persons + 1))
+    axes[0].invert_yaxis()
+    _legend_below(fig, axes[0])
+    alt = (
+        f"{title}: {n_persons} persons with {n_visits} visits each. Left, test visits are spread "
+        "over all persons. Right, all visits of the last persons are test visits."
+    )
+    return fig, alt
+
+
+def point_between_parents():
+    """Draw rows that were made between two near rows, on both sides of a split.
+
+    Examples
+    --------
+    >>> fig, alt = point_between_parents()
+    >>> alt.split(":")[0]
+    'A made row lies between its parents, and they are in training'
+    """
+    rng = np.random.RandomState(3)
+    title = "A made row lies between its parents, and they are in training"
+    fig, ax = blank(6.4, 3.4, title=title, xlabel="column 1", ylabel="column 2")
+    ax.plot(*rng.normal(size=(2, 40)), "o", color="#BBBBBB", label="frequent label")
+    parents = np.array([[-1.6, -0.9], [1.2, 1.3]])
+    made = parents[0] + np.array([0.2, 0.35, 0.7, 0.85])[:, None] * (parents[1] - parents[0])
+    new = parents[0] + 0.53 * (parents[1] - parents[0])
+    ax.plot(*parents.T, **(ROLES["leaky"] | {"marker": "", "linestyle": "--", "linewidth": 2.5}))
+    large = {"markersize": 13, "markeredgecolor": "black"}
+    ax.plot(*parents.T, label="two rows of the rare label", **(TRAINING | large))
+    ax.plot(*made.T, label="made between them, in training", **TRAINING)
+    ax.plot(*new, label="made between them, in the test", **(TEST | large))
+    _legend_below(fig, ax)
+    alt = (
+        f"{title}: on a line between two rows of the rare label lie five rows that were made from "
+        "them. Four are training rows; the test row lies in the middle of all."
+    )
+    return fig, alt
+
+
+def whitened_distances(apart, together):
+    """Draw distances from test rows to training rows, whitened without the test rows and with them.
+
+    Parameters
+    ----------
+    apart, together : array-like
+        Distances, where whitening was fitted to the training rows, and to all rows.
+
+    Examples
+    --------
+    >>> fig, alt = whitened_distances([1.0, 2.0, 3.0], [9.0, 9.0, 12.0])
+    >>> alt.partition(". ")[2]
+    'Half of them lie between 1.5 and 2.5, and between 9.0 and 10.5.'
+    """
+    title = "Whitened together, all test rows lie about equally far from training rows"
+    xlabel = "distance from a test row to a training row"
+    fig, ax = blank(7.2, 3.0, title=title, xlabel=xlabel, ylabel="share of distances")
+    bins = np.linspace(0, 1.05 * max(np.max(apart), np.max(together)), 60)
+    said = []
+    for values, label, role, hatch in (
+        (apart, "fitted to training rows", "test", ".."),
+        (together, "fitted to all rows", "leaky", "//"),
+    ):
+        shares = np.full(len(values), 1 / len(values))
+        style = {"edgecolor": ROLES[role]["color"], "facecolor": "none", "hatch": hatch}
+        ax.hist(values, bins, weights=shares, histtype="stepfilled", label=label, **style)
+        low, high = np.quantile(values, [0.25, 0.75])
+        said.append(f"between {low:.1f} and {high:.1f}")
+    ax.set_yticks([0, 0.1, 0.2, 0.3])  # others are found while the figure is laid out, too late
+    ax.legend(loc="upper left")
+    return fig, f"{title}. Half of them lie {said[0]}, and {said[1]}."
+
+
+def days_between_days(values, n_shown=60):
+    """Draw a series with test days between training days, and after them.
+
+    Parameters
+    ----------
+    values : array-like
+    n_shown : int, default=60
+
+    Examples
+    --------
+    >>> fig, alt = days_between_days(np.arange(60.0))
+    >>> alt.split(":")[0]
+    'Between known days a value can be filled in, after them it cannot'
+    """
+    values, day = np.asarray(values)[:n_shown], np.arange(n_shown)
+    drawn = np.random.RandomState(0).permutation(n_shown) < n_shown // 5
+    title = "Between known days a value can be filled in, after them it cannot"
+    fig, axes = blank(7.6, 3.2, title=title, xlabel="day", ylabel="value", columns=2)
+    ways = {"days split at random": drawn, "last days in the test": day >= n_shown - n_shown // 5}
+    for ax, (name, test) in zip(axes, ways.items(), strict=True):
+        ax.plot(day[~test], values[~test], label="training", **TRAINING)
+        ax.plot(day[test], values[test], label="test", **(TEST | {"markersize": 8}))
+        ax.set_xlabel(f"day\n{name}")
+    _legend_below(fig, axes[0])
+    alt = f"{title}: {n_shown} days of a series. Left, test days lie among the training days. "
+    return fig, alt + "Right, the last fifth of the days is the test."
+
+
+def window_across_border():
+    """Draw rows that are windows of days, on both sides of a border and across it.
+
+    Examples
+    --------
+    >>> fig, alt = window_across_border()
+    >>> alt.split(":")[0]
+    'A window across the border takes training days into a test row'
+    """
+    bars = {
+        "training row": [(2, None, ""), (4, "training", "days 3 to 6")],
+        "last training row": [(4, None, ""), (4, "training", "days 5 to 8")],
+        "first test row": [(6, None, ""), (2, "leaky", "7, 8"), (2, "test", "9, 10")],
+        "after a gap": [(8, None, ""), (4, "test", "days 9 to 12")],
+    }
+    title = "A window across the border takes training days into a test row"
+    fig = drawings.parts(bars, title=title, unit="day (the border lies after day 8)")
+    fig.axes[0].axvline(8, color="black", linewidth=2)
+    alt = (
+        f"{title}: each row holds four days. Training rows end by day 8. The first test row holds "
+        "days 7 to 10, so days 7 and 8 are on both sides. A test row after a gap begins with day 9."
+    )
+    return fig, alt
+
+
+def easy_cases(values, right, limit=1):
+    """Draw where the right and the wrong answers lie, against the column that decides.
+
+    Examples
+    --------
+    >>> fig, alt = easy_cases(np.array([0.1, 0.2, 2.0, -3.0]), np.array([False, True, True, True]))
+    >>> alt
+    'Errors lie near 0, and the easy test leaves these rows out. Wrong: 1 of 2 near 0, 0 of 2 far.'
+    """
+    title = "Errors lie near 0, and the easy test leaves these rows out"
+    fig, ax = blank(7.2, 3.0, title=title, xlabel="first column of a test row", ylabel="rows")
+    bins, far = np.linspace(-3.5, 3.5, 29), np.abs(values) > limit
+    styles = ({"color": "#BBBBBB"}, {"color": ROLES["leaky"]["color"], "hatch": "xx"})
+    ax.hist([values[right], values[~right]], bins, stacked=True, label=["right", "wrong"])
+    for bars, style in zip(ax.containers, styles, strict=True):
+        for bar in bars:
+            bar.set(edgecolor="white", **style)
+    for border in (-limit, limit):
+        ax.axvline(border, color="black", linestyle="--")
+    _legend_below(fig, ax)
+    near = f"{np.sum(~right & ~far)} of {np.sum(~far)} near 0"
+    return fig, f"{title}. Wrong: {near}, {np.sum(~right & far)} of {np.sum(far)} far."
+
+
+def _legend_below(fig, ax):
+    handles = ax.get_legend_handles_labels()
+    fig.legend(*handles, loc="outside lower right", ncols=2, frameon=False, fontsize=9)

@@ -1,0 +1,154 @@
+"""Drawings of lesson 04: where weights travel, and what they do to scores.
+
+Each function returns a figure and its alternative text, for `plots.show(*drawing())`.
+"""
+
+import numpy as np
+
+from helpers import drawings
+from helpers.plots import ROLES, blank, chance_line
+
+
+def weights_travel():
+    """Draw how the weights of an earlier fit reach every fold.
+
+    Examples
+    --------
+    >>> fig, alt = weights_travel()
+    >>> alt.split(":")[0]
+    "The weights of yesterday's fit reach every fold"
+    """
+    boxes = {
+        "100 rows": (0, 1, "and their\nlabels"),
+        "fit": (1, 1, "yesterday,\non all rows"),
+        "the object": (2, 1, "holds trained\nweights"),
+        "clone 1": (3, 0, "trains on\nparts 2-5"),
+        "clone 2": (3, 1, "trains on\nthe others"),
+        "clone 5": (3, 2, "trains on\nparts 1-4"),
+    }
+    leaks = [("100 rows", "fit"), ("fit", "the object")]
+    for part in (1, 2, 5):
+        boxes[f"score {part}"] = (4, (1, 2, 5).index(part), f"on part {part}")
+        leaks += [("the object", f"clone {part}"), (f"clone {part}", f"score {part}")]
+    title = "The weights of yesterday's fit reach every fold"
+    alt = (
+        f"{title}: from left to right, a red path goes from 100 rows through yesterday's fit into "
+        "the object, from there into the clones, and with each clone to the part it is scored on."
+    )
+    return drawings.flow(boxes, leaks=leaks, title=title), alt
+
+
+def earlier_epochs(curve):
+    """Draw the cross-validated score against the epochs of an earlier fit.
+
+    Parameters
+    ----------
+    curve : pandas.DataFrame
+        Scores; its index are epochs, and each column is one network.
+
+    Examples
+    --------
+    >>> import pandas as pd
+    >>> fig, alt = earlier_epochs(pd.DataFrame({0: [0.5, 0.9], 1: [0.4, 1.0]}, index=[0, 200]))
+    >>> alt.partition("epochs: ")[2]
+    '0.45 after 0, 0.95 after 200.'
+    """
+    mean = curve.mean(axis=1)
+    first, last = mean.index[[0, -1]]
+    title = f"Earlier epochs on all rows lift coin flips from {mean[first]:.2f} to {mean[last]:.2f}"
+    fig, ax = blank(title=title, xlabel="epochs of the earlier fit", ylabel="accuracy, 5 folds")
+    low, high = curve.min(axis=1), curve.max(axis=1)
+    ax.fill_between(curve.index, low, high, color=ROLES["leaky"]["color"], alpha=0.2)
+    label = f"mean of {curve.shape[1]} networks; band: lowest to highest"
+    ax.plot(mean, label=label, **ROLES["leaky"])
+    chance_line(ax)
+    ax.legend(loc="center right")
+    points = ", ".join(f"{score:.2f} after {epochs}" for epochs, score in mean.items())
+    return fig, f"Cross-validated accuracy on coin flips against earlier epochs: {points}."
+
+
+def room_above(pairs):
+    """Draw an honest score for each source of rows, and what a leak adds on top.
+
+    Parameters
+    ----------
+    pairs : dict of str to pair of array-like
+        By source: the scores of honest folds, and of leaky ones. The last is named in the title.
+
+    Examples
+    --------
+    >>> fig, alt = room_above({"coins": ([0.4, 0.6], [1.0, 1.0]), "digits": ([0.93], [0.95])})
+    >>> alt.partition(". ")[2]
+    'coins: honest 0.500, with the leak 1.000. digits: honest 0.930, with the leak 0.950.'
+    """
+    means = {name: np.mean(scores, axis=1) for name, scores in pairs.items()}
+    last = list(means)[-1]
+    title = f"The same leak, but less room above: {means[last][1] - means[last][0]:+.3f} on {last}"
+    fig, ax = blank(height=3.0, title=title, xlabel="accuracy, mean of 5 folds", ylabel="")
+    ground = {"facecolor": "white", "edgecolor": "none", "pad": 1}
+    said = []
+    for row, (name, (honest, leaky)) in enumerate(means.items()):
+        ax.barh(row, honest, color="#CCCCCC", edgecolor="black", label="honest" if not row else "")
+        added = {"color": "white", "edgecolor": ROLES["leaky"]["color"], "hatch": "xx"}
+        ax.barh(row, leaky - honest, left=honest, label="the leak" if not row else "", **added)
+        ax.text(honest / 2, row, f"{honest:.3f}", ha="center", va="center", bbox=ground)
+        ax.text(1.01, row, f"{leaky:.3f}", va="center")
+        said.append(f"{name}: honest {honest:.3f}, with the leak {leaky:.3f}")
+    ax.axvline(1, color="black", linewidth=1)
+    ax.set(xlim=(0, 1.08), yticks=range(len(pairs)), yticklabels=pairs)
+    ax.invert_yaxis()
+    fig.legend(loc="outside lower right", ncols=2, frameon=False)
+    return fig, f"{title}. {'. '.join(said)}."
+
+
+def shuffled_scores(score, shuffled):
+    """Draw the score of the labels, and the scores of shuffled ones, against chance.
+
+    Parameters
+    ----------
+    score : float
+    shuffled : array-like of float
+
+    Examples
+    --------
+    >>> fig, alt = shuffled_scores(1.0, [0.7, 0.8])
+    >>> alt
+    'Shuffled coin flips score 0.75 on average: 0.70 to 0.80. The real labels score 1.00.'
+    """
+    mean = np.mean(shuffled)
+    title = f"Shuffled coin flips score {mean:.2f} on average, where 0.50 can be known"
+    fig, ax = blank(height=2.8, title=title, xlabel="accuracy, 5 folds", ylabel="sets of labels")
+    label = f"{len(shuffled)} times shuffled"
+    ax.hist(shuffled, bins=np.arange(0.3, 1.04, 0.02), color="#999999", label=label)
+    ax.plot(score, 0.5, label="real labels", **ROLES["leaky"])
+    ax.axvline(0.5, label="chance", **ROLES["chance"])
+    fig.legend(loc="outside lower right", ncols=3, frameon=False)
+    of_shuffled = f"{min(shuffled):.2f} to {max(shuffled):.2f}"
+    alt = f"Shuffled coin flips score {mean:.2f} on average: {of_shuffled}."
+    return fig, f"{alt} The real labels score {score:.2f}."
+
+
+def folds_in_order(reused, cloned):
+    """Draw the mean score of each fold, of one object that is reused and of clones.
+
+    Parameters
+    ----------
+    reused, cloned : array-like of shape (n_networks, n_folds)
+
+    Examples
+    --------
+    >>> fig, alt = folds_in_order([[0.5, 0.8], [0.4, 1.0]], [[0.5, 0.4], [0.5, 0.6]])
+    >>> alt
+    'Accuracy, folds 1 to 2. Reused: 0.45 0.90. Cloned: 0.50 0.50.'
+    """
+    of_reused, of_cloned = np.mean(reused, axis=0), np.mean(cloned, axis=0)
+    folds = range(1, len(of_reused) + 1)
+    title = f"One object in all folds: {of_reused[0]:.2f} becomes {of_reused[-1]:.2f} on coin flips"
+    fig, ax = blank(title=title, xlabel="fold", ylabel=f"accuracy, mean of {len(reused)} networks")
+    ax.plot(folds, of_reused, label="one object, reused", **ROLES["leaky"])
+    ax.plot(folds, of_cloned, label="a new clone each fold", **ROLES["validation"])
+    chance_line(ax)
+    ax.set_xticks(folds)
+    ax.legend(loc="center right")
+    texts = [" ".join(f"{score:.2f}" for score in scores) for scores in (of_reused, of_cloned)]
+    return fig, f"Accuracy, folds 1 to {len(folds)}. Reused: {texts[0]}. Cloned: {texts[1]}."

@@ -1,0 +1,171 @@
+"""Drawings of lesson 03c: the way of y, and scores of models that predict numbers.
+
+Each function returns a figure and its alternative text, for `plots.show(*drawing())`.
+"""
+
+import numpy as np
+
+from helpers.drawings import flow
+from helpers.plots import ROLES, blank
+
+
+def way_of_y():
+    """Draw how y is scaled inside a fold, and in red the scale that is learned from all rows.
+
+    Examples
+    --------
+    >>> fig, alt = way_of_y()
+    >>> alt.split(".")[0]
+    'The scale of y is learned from training rows, and undone after predicting'
+    """
+    title = "The scale of y is learned from training rows, and undone after predicting"
+    boxes = {
+        "y": (0, 0.5, "all rows"),
+        "split": (1, 0.5, ""),
+        "test y": (2, 0, "as it is"),
+        "training y": (2, 1, "learn its scale,\ndivide by it"),
+        "network": (3, 1, "trains on\nscaled y"),
+        "predictions": (4, 1, "multiply\nby the scale"),
+        "score": (4, 0, "in units of y"),
+    }
+    arrows = [("y", "split"), ("split", "training y"), ("split", "test y")]
+    arrows += [("training y", "network"), ("network", "predictions")]
+    arrows += [("predictions", "score"), ("test y", "score")]
+    leaks = [("y", "training y", "scale of all rows")]
+    fig = flow(boxes, arrows, leaks, title=title, width=8.4, row_height=1.15)
+    return fig, (
+        f"{title}. All y, then split. Training y: learn its scale, divide by it. The network "
+        "trains on scaled y. Predictions are multiplied by the scale. The score compares them with "
+        "test y, as it is. Red dashed path, the leak: the scale of all rows, before the split."
+    )
+
+
+def bars_of_r2(scores):
+    """Draw the mean R2 of several models, and a line from the lowest fold to the highest.
+
+    Parameters
+    ----------
+    scores : dict of str to array-like
+        By model: R2 in each fold.
+
+    Examples
+    --------
+    >>> fig, alt = bars_of_r2({"mean": [0, 0], "network": [-3, -4]})
+    >>> alt
+    'R2, mean of 2 folds: mean 0.00, network -3.50.'
+    """
+    means = {name: np.mean(values) for name, values in scores.items()}
+    worst = min(means, key=means.get)
+    title = f"{worst}: R² is {means[worst]:.2f}, where guessing the mean has 0"
+    fig, ax = blank(7.0, 2.6, title=title, xlabel="R² in the held-out folds", ylabel="")
+    for place, (name, values) in enumerate(scores.items()):
+        role = ROLES["leaky" if name == worst else "test"]
+        hatch = "//" if name == worst else ""
+        ax.barh(place, means[name], 0.6, color="white", edgecolor=role["color"], hatch=hatch)
+        ax.plot([min(values), max(values)], [place, place], color="black", linewidth=3)
+        ax.text(0.75, place, f"{means[name]:.2f}", va="center")
+    ax.axvline(0, color="black", linewidth=1)
+    ax.set_yticks(range(len(scores)), scores)
+    ax.invert_yaxis()
+    ax.set_xlim(None, 1.2)
+    said = ", ".join(f"{name} {value:.2f}" for name, value in means.items())
+    return fig, f"R2, mean of {len(values)} folds: {said}."
+
+
+def errors_by_loss(errors, rivals):
+    """Draw the errors of several losses, one dot a draw, and lines of what to compare them with.
+
+    Parameters
+    ----------
+    errors : dict of str to array-like
+        By loss: the mean absolute error in each draw. The first one is the worst.
+    rivals : dict of str to float
+        By rival: its mean absolute error.
+
+    Examples
+    --------
+    >>> fig, alt = errors_by_loss({"squared": [80, 90], "absolute": [45, 47]}, {"mean": 66})
+    >>> alt.partition(". ")[2]
+    'Mean of 2 draws: squared 85, absolute 46. To compare: mean 66.'
+    """
+    first, last = list(errors)[0], list(errors)[-1]
+    means = {name: np.mean(values) for name, values in errors.items()}
+    title = f"3 % wrong y: error {means[first]:.0f} with {first}, {means[last]:.0f} with {last}"
+    title = title.replace("\n", " ")
+    fig, ax = blank(7.0, 3.2, title=title, xlabel="", ylabel="mean absolute error")
+    for place, (name, values) in enumerate(errors.items()):
+        role = ROLES["test" if name == last else "leaky"]
+        ax.plot([place] * len(values), values, role["marker"], color=role["color"], markersize=8)
+        ax.hlines(means[name], place - 0.25, place + 0.25, color="black", linewidth=2)
+    for (name, value), line in zip(rivals.items(), ("--", ":"), strict=False):
+        ax.axhline(value, color="black", linewidth=1, linestyle=line)
+        ax.text(-0.48, value - 1, name, va="top", fontsize=9)
+    ax.set_xticks(range(len(errors)), errors)
+    ax.set_xlim(-0.5, len(errors) - 0.5)
+    ax.set_ylim(0, None)
+    said = ", ".join(f"{name} {value:.0f}" for name, value in means.items())
+    beside = ", ".join(f"{name} {value:.0f}" for name, value in rivals.items())
+    return fig, f"{title}. Mean of {len(values)} draws: {said}. To compare: {beside}.".replace(
+        "\n", " "
+    )
+
+
+def halves(upper, lower):
+    """Draw images whose lower halves come from different models, one model a line.
+
+    Parameters
+    ----------
+    upper : array-like of shape (n_images, rows, columns)
+    lower : dict of str to array-like of shape (n_images, rows, columns)
+        By model: the lower halves, drawn below a line.
+
+    Examples
+    --------
+    >>> fig, alt = halves(np.zeros((2, 4, 8)), {"true": np.zeros((2, 4, 8))})
+    >>> alt
+    'From the upper half, 32 numbers at once: the lower half. 2 images; lines: true.'
+    """
+    title = "From the upper half, 32 numbers at once: the lower half"
+    fig, axes = blank(7.0, 1.0 + len(lower), title=title, xlabel="", ylabel="")
+    fig.clf()
+    fig.suptitle(title, fontsize=12)
+    axes = fig.subplots(len(lower), len(upper), squeeze=False)
+    for line, (name, parts) in zip(axes, lower.items(), strict=True):
+        for ax, above, below in zip(line, upper, parts, strict=True):
+            ax.imshow(np.concatenate([above, below]), cmap="Greys", vmin=0, vmax=1)
+            ax.axhline(len(above) - 0.5, color=ROLES["leaky"]["color"], linewidth=2)
+            ax.set(xticks=[], yticks=[])
+        line[0].set_ylabel(name, rotation=0, ha="right", va="center")
+    return fig, f"{title}. {len(upper)} images; lines: {', '.join(lower)}."
+
+
+def rates(constant, falling):
+    """Draw the accuracy at several learning rates, held constant and falling.
+
+    Parameters
+    ----------
+    constant, falling : pandas.DataFrame
+        Accuracies; a column for each rate, a line for each fold.
+
+    Examples
+    --------
+    >>> import pandas as pd
+    >>> table = pd.DataFrame({0.01: [0.9, 0.9], 0.1: [0.8, 0.8]})
+    >>> fig, alt = rates(table, table + 0.05)
+    >>> alt.partition(". ")[2]
+    'Constant and falling: 0.01: 0.90 and 0.95; 0.1: 0.80 and 0.85.'
+    """
+    gains = (falling - constant).mean()
+    best = gains.idxmax()
+    title = f"A falling rate gains most at lr = {best}: {gains[best]:+.2f}"
+    fig, ax = blank(6.4, 3.2, title=title, xlabel="lr (logarithmic)", ylabel="accuracy")
+    for name, table, role in (("constant", constant, "leaky"), ("falling", falling, "test")):
+        style = ROLES[role] | {"markersize": 8}
+        ax.errorbar(table.columns, table.mean(), table.std(ddof=1), capsize=4, label=name, **style)
+    ax.set_xscale("log")
+    ax.set_xticks(list(constant.columns), constant.columns)
+    ax.minorticks_off()
+    ax.legend(title="learning rate")
+    pairs = zip(constant.mean().items(), falling.mean(), strict=True)
+    said = "; ".join(f"{rate}: {a:.2f} and {b:.2f}" for (rate, a), b in pairs)
+    return fig, f"{title}. Constant and falling: {said}."

@@ -1,0 +1,162 @@
+"""The canary for test rows that an estimator holds before it is fitted."""
+
+import dis
+import inspect
+from types import ModuleType
+
+import numpy as np
+
+from helpers.leakage.finding import Finding
+from helpers.leakage.inputs import folds_of, task_of
+from helpers.leakage.probes import seeded_clone
+from helpers.leakage.tables import as_codes, has_texts
+
+MOST_PARTS = 10_000  # values that are looked into
+SIMPLE = (str, bytes, int, float, complex, type, ModuleType, type(None), np.generic)
+
+
+def held_rows(estimator, X, y=None, *, cv=5, groups=None, random_state=0):
+    """Does an estimator hold test rows before it is fitted, as a set to validate with?
+
+    Looks through what a clone brings along, for arrays, tensors and tables that hold rows of `X`:
+    arguments of the constructor, data sets in them, functions and what these use.
+
+    Parameters
+    ----------
+    estimator, X, y, groups, random_state
+        As for `purity`.
+    cv : int, splitter or list of (train, test), default=5
+        The split that you evaluate with.
+
+    Returns
+    -------
+    Finding
+        Leaked if it holds test rows that are no copies of training rows. Not looked at, if rows
+        are texts, or of one number, which meet by chance.
+
+    Raises
+    ------
+    ValueError
+        If lengths differ or `cv` is not of a known form.
+
+    Notes
+    -----
+    skorch stops early by the rows in ``train_split=predefined_split(...)``: a score of these rows
+    is a validation score. Rows that were scaled or changed before are not recognised, nor those
+    that a file holds or that `fit` makes. A whole table that only a function uses is passed over:
+    it may use no more than its shape.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from sklearn.kernel_approximation import Nystroem
+    >>> from sklearn.pipeline import make_pipeline
+    >>> from sklearn.preprocessing import FunctionTransformer
+    >>> from helpers import held_rows
+    >>> X = np.random.RandomState(0).normal(size=(50, 3))
+    >>> print(held_rows(FunctionTransformer(kw_args={"reference": X[40:]}), X))
+    held_rows: LEAK. The estimator holds 10 of 50 test rows, ...
+    """
+    folds = folds_of(cv, X, y, groups, task_of(estimator) or "regression")
+    if has_texts(X):
+        return Finding("held_rows", None, "Rows are texts: it looks for rows of numbers.")
+    rows = _keys(as_codes(X))
+    width = np.prod(np.shape(X)[1:], dtype=int) if hasattr(X, "shape") else as_codes(X).shape[1]
+    if width < 2:
+        return Finding("held_rows", None, "Rows of one number meet by chance: it did not look.")
+    numbers, held, where = {key: row for row, key in enumerate(rows)}, set(), set()
+    for name, value in seeded_clone(estimator, random_state).get_params().items():
+        for array in arrays_in(value, width, len(rows)):
+            found = {key for key in _keys(array) if key in numbers}
+            if found:
+                where.add(name)
+                held |= found
+    found = tested = 0
+    for train, test in folds:
+        known = {rows[row] for row in train}
+        found += sum(rows[row] in held and rows[row] not in known for row in test)
+        tested += len(test)
+    if not found:
+        evidence = "Nothing that a clone brings along holds test rows as they are."
+        return Finding("held_rows", False, evidence)
+    name = min(where, key=len)
+    evidence = (
+        f"The estimator holds {found} of {tested} test rows, in {name!r}. Set rows aside from the "
+        "training rows of each fold instead."
+    )
+    return Finding("held_rows", True, evidence)
+
+
+def _keys(rows):
+    """Return rows as bytes, equal where they are equal as float32."""
+    rows = np.ascontiguousarray(rows.reshape(len(rows), -1), dtype=np.float32) + np.float32(0)
+    return [row.tobytes() for row in rows]
+
+
+def arrays_in(value, width, n_rows):
+    """Yield arrays of rows of so many numbers: in data sets, functions, lists and objects."""
+    waiting, seen, kept = [(value, False)], set(), []
+    while waiting and len(seen) < MOST_PARTS:
+        value, by_function = waiting.pop()
+        if isinstance(value, SIMPLE) or id(value) in seen:
+            continue
+        seen.add(id(value))
+        kept.append(value)  # so that no other object gets its id
+        if (array := _as_rows(value, width)) is not None:
+            if not (by_function and len(array) >= n_rows):
+                yield array
+        else:
+            waiting += [(part, by_function or called) for part, called in _parts_of(value)]
+
+
+def _as_rows(value, width):
+    """Return a value as rows of so many numbers, or None."""
+    if hasattr(value, "detach"):  # a tensor
+        value = value.detach().cpu().numpy()
+    elif hasattr(value, "iloc") or hasattr(value, "toarray"):
+        try:
+            value = as_codes(value)
+        except (TypeError, ValueError):
+            return None
+    if not isinstance(value, np.ndarray) or value.ndim < 2 or value.dtype.kind not in "fiub":
+        return None
+    return value if np.prod(value.shape[1:], dtype=int) == width else None
+
+
+def _parts_of(value):
+    """Return what a value holds, each with whether a function uses it."""
+    if isinstance(value, dict):
+        return [(part, False) for part in value.values()]
+    if isinstance(value, list | tuple | set):
+        return [(part, False) for part in value]
+    if isinstance(value, np.ndarray):
+        return [(part, False) for part in value] if value.dtype == object else []
+    if inspect.isfunction(value):
+        return [(part, True) for part in _used_by(value)]
+    if inspect.ismethod(value):
+        return [(value.__self__, False), (value.__func__, False)]
+    if hasattr(value, "func") and hasattr(value, "keywords"):  # functools.partial
+        return [(part, False) for part in (value.func, *value.args, *value.keywords.values())]
+    if hasattr(value, "indices") and hasattr(value, "dataset"):  # a part of a data set
+        return [(_chosen(part, value.indices), False) for part in vars(value.dataset).values()]
+    return [(part, False) for part in getattr(value, "__dict__", {}).values()]
+
+
+def _chosen(values, rows):
+    """Return some rows of what a data set holds; nothing of what has no rows."""
+    if isinstance(values, list | tuple):
+        return [_chosen(part, rows) for part in values]
+    return values[np.asarray(rows)] if getattr(values, "ndim", 0) else None
+
+
+def _used_by(function):
+    """Return the values that a function uses from around it, by the names that it loads."""
+    loaded = {step.argval for step in dis.get_instructions(function) if "GLOBAL" in step.opname}
+    values = [v for name, v in function.__globals__.items() if name in loaded]
+    values += [*(function.__defaults__ or ()), *(function.__kwdefaults__ or {}).values()]
+    for cell in function.__closure__ or ():
+        try:
+            values.append(cell.cell_contents)
+        except ValueError:  # not filled yet
+            continue
+    return values

@@ -1,0 +1,68 @@
+"""Columns that are made of labels: of their own row, or of rows that come after it."""
+
+import numpy as np
+
+MOST_STEPS = 14  # rows before and after that a column may be made of
+MOST_COLUMNS = 200
+EXACT, OTHER = 1e-6, 2e-5  # of a column's variance: what is left of a sum, and of none
+ALL_BUT_BREAKS = 0.9  # of the rows: where series are stacked, the last of each have no later one
+
+
+def made_of_labels(table, y):
+    """Find columns that are labels of this row and others, or of later rows: exactly, not nearly.
+
+    Rows must be in order. A mean that includes today is made of today's label, and tomorrow's
+    value is the label of the row below. Values from before are left alone, and so is a column
+    that equals its own row's label: `too_good_feature` sees that by its score.
+
+    Returns
+    -------
+    own, later : list of int
+        Columns made of the label of their own row among others, and of later ones alone.
+    """
+    own, later = [], []
+    steps = min(MOST_STEPS, len(y) // 10)
+    if y is None or y.dtype.kind not in "fiub" or steps < 1:
+        return own, later
+    y = y.astype(float)
+    around = np.column_stack([y[steps + k : len(y) - steps + k] for k in range(-steps, steps + 1)])
+    around -= around.mean(axis=0)
+    now = steps  # the place of a row's own label among its neighbours'
+    earlier, others = around[:, :now], np.delete(around, now, axis=1)
+    for number, column in enumerate(table[:, :MOST_COLUMNS].T):
+        if column.min() == column.max() or np.isnan(column).any():
+            continue
+        if _is_next(column, y, steps):
+            later.append(number)
+            continue
+        inner = column[steps : len(y) - steps]
+        if inner.min() == inner.max() or 2 * around.shape[1] > len(inner):
+            continue
+        if _left_of(inner, around) > EXACT or _left_of(inner, earlier) < OTHER:
+            continue
+        if _left_of(inner, around[:, [now]]) < OTHER:
+            continue
+        (own if _left_of(inner, others) > OTHER else later).append(number)
+    return own, later
+
+
+def _is_next(column, y, steps):
+    """Say whether a column is the label of a later row, and not as well of this or earlier ones."""
+
+    def unequal(k):
+        n = len(y) - abs(k)
+        return (column[:n] != y[k:]).mean() if k >= 0 else (column[-k:] != y[:n]).mean()
+
+    n_values = len(np.unique(y))
+    allowed = 1 - ALL_BUT_BREAKS if 4 * n_values > len(y) else 0.01
+    after = min(unequal(k) for k in range(1, steps + 1))
+    if after > allowed:
+        return False
+    return 4 * after < min(unequal(-k) for k in range(steps + 1))
+
+
+def _left_of(column, labels):
+    """Return the share of a column's variance that no sum of labels explains."""
+    column = column - column.mean()
+    weights = np.linalg.lstsq(labels, column, rcond=1e-10)[0]
+    return float(np.mean((column - labels @ weights) ** 2) / column.var())

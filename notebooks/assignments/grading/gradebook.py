@@ -1,0 +1,133 @@
+"""nbgrader's part: its settings, the version given out, its gradebook, and points given by hand."""
+
+import functools
+import shutil
+import tempfile
+import warnings
+from pathlib import Path
+
+import nbformat
+import nbgrader.api
+import nbgrader.dbutil
+from alembic.script import ScriptDirectory
+from nbgrader.api import Gradebook, MissingEntry
+from nbgrader.apps import NbGraderAPI
+from nbgrader.converters.base import NbGraderException
+from nbgrader.utils import capture_log
+from traitlets.config import PyFileConfigLoader
+
+from grading import intake
+
+CURE = (
+    "Undo that and run again: an edit of a test that stays is well. To change which tests there "
+    "are, move gradebook.db and .graded away; all are then graded anew, without the points that "
+    "you gave by hand."
+)
+
+
+@functools.cache
+def gradebook_version():
+    """Return what `alembic heads` prints.
+
+    For each new gradebook nbgrader starts that command, which takes seconds, and by its bare name,
+    which need not be on the path.
+    """
+    return ScriptDirectory(nbgrader.dbutil.ALEMBIC_DIR).get_current_head()
+
+
+nbgrader.api.get_alembic_version = gradebook_version
+
+
+def config(course):
+    """Return nbgrader's settings for the course in the folder `course`."""
+    return PyFileConfigLoader("nbgrader_config.py", path=str(course)).load_config()
+
+
+def gradebook(course):
+    return Gradebook(config(course).CourseDirectory.db_url)
+
+
+def release(course, assignment):
+    """Write the students' version; return nbgrader's answer, whether it could and its log.
+
+    Where nbgrader refuses, the version that was given out stays as it was, and `refused` says why.
+    """
+    place = course / "release" / assignment
+    with tempfile.TemporaryDirectory() as folder:
+        kept = Path(folder) / "kept"
+        if place.is_dir():
+            shutil.copytree(place, kept)
+        api = NbGraderAPI(config=config(course))
+        api.log.propagate = False
+        done = api.generate_assignment(assignment)
+        if not done["success"]:
+            done["refused"] = why_refused(course, assignment)
+            if kept.is_dir():
+                shutil.rmtree(place, ignore_errors=True)
+                shutil.copytree(kept, place)
+    return done
+
+
+def why_refused(course, assignment):
+    """Return in a sentence which tests and answers were added or removed, and the cure."""
+    file = course / "source" / assignment / f"{assignment}.ipynb"
+    try:
+        notebook = nbformat.read(file, as_version=4)
+        now = {m for m, cells in intake.marks(notebook).items() if is_known(cells[0])}
+        with gradebook(course) as book:
+            known = book.find_notebook(assignment, assignment)
+            before = {cell.name for cell in known.source_cells}
+    except Exception:
+        return ""
+    changes = [("added", now - before), ("removed", before - now)]
+    said = [f"{', '.join(sorted(names))} {what}" for what, names in changes if names]
+    if not said:
+        return ""
+    return f"notebooks have been graded, and since then cells were {' and '.join(said)}. {CURE}"
+
+
+def is_known(cell):
+    return any(cell.metadata.nbgrader.get(kind) for kind in ("grade", "solution", "locked"))
+
+
+def run(app):
+    """Run a part of nbgrader in silence; raise an error that holds its log where it fails."""
+    app.log.propagate = False
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # nbgrader uses what SQLAlchemy 2.1 discourages
+        done = capture_log(app)
+    if not done["success"]:
+        raise NbGraderException(done.get("log", "") + done.get("error", ""))
+
+
+def autograded(task):
+    """Return the notebook as it was graded."""
+    place = task.course / "autograded" / task.student / task.assignment
+    return nbformat.read(place / f"{task.assignment}.ipynb", as_version=4)
+
+
+def judged(task):
+    """Return ``{test: what the teacher has judged}``: the answer, or what the machine gave."""
+    try:
+        cells = {intake.mark_of(cell): cell.source for cell in autograded(task).cells}
+        with gradebook(task.course) as book:
+            (notebook,) = book.find_submission(task.assignment, task.student).notebooks
+            return {
+                grade.name: cells.get(grade.name) if grade.auto_score is None else grade.auto_score
+                for grade in notebook.grades
+                if grade.manual_score is not None and not grade.needs_manual_grade
+            }
+    except (OSError, MissingEntry, ValueError):
+        return {}  # graded for the first time
+
+
+def keep_judged(task, before):
+    """Take off the list of what waits for the teacher what she has judged, and has not changed."""
+    now = {intake.mark_of(cell): cell.source for cell in autograded(task).cells}
+    with gradebook(task.course) as book:
+        for name, what in before.items():
+            grade = book.find_grade(name, task.assignment, task.assignment, task.student)
+            judged_now = now.get(name) if grade.auto_score is None else grade.auto_score
+            if judged_now == what:
+                grade.needs_manual_grade = False
+        book.db.commit()

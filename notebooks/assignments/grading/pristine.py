@@ -1,0 +1,226 @@
+"""Run an assignment's own cells as they stand, whatever the student's cells have changed.
+
+The text of this file is run in the kernel before a student's first cell (see `untouched`). From
+then on each cell of the assignment comes signed. Before it runs, the functions and classes of
+Python, of the libraries and of the shell are put back as they were at the start, and the names that
+the assignment has defined mean again what they meant. The reply is signed as well, and says what
+had been changed. A program in the same process can get around all that if it digs deep enough.
+"""
+
+import builtins
+import copy
+import hmac
+import importlib
+import sys
+import types
+
+# Whoever defines one of these may call itself equal to the right answer.
+COMPARE = ["eq", "ne", "lt", "le", "gt", "ge", "sub", "rsub", "abs", "bool"]
+COMPARE = {f"__{name}__" for name in [*COMPARE, "array_ufunc", "instancecheck", "class"]}
+# What the shell does to a cell before it runs, and to a value before it is shown.
+HOOKS = ["ast_transformers", "input_transformers_post", "custom_exceptions", "cleanup_transforms"]
+HOOKS += ["line_transforms", "token_transformers"]
+HOOKS += ["type_printers", "singleton_printers", "deferred_printers"]
+MACHINERY = {"IPython", "ipykernel", "jupyter_client", "numpy", "scipy", "traitlets"}
+FUNCTION, MODULE, CLASS = types.FunctionType, types.ModuleType, type
+MADE_IN_PYTHON = 1 << 9  # the flag of a class whose attributes can be set
+
+
+def install(shell, key, modules, Names):
+    """Import what the assignment needs, and look after its signed cells from now on."""
+    for name in modules:
+        try:
+            importlib.import_module(name)
+        except Exception:  # the cell that imports it will say so
+            continue
+    kernel, state = shell.kernel, []
+    run = kernel.do_execute
+
+    def sign(*texts):
+        return hmac.new(key, "\0".join(texts).encode(), "sha256").hexdigest()
+
+    async def do_execute(code, *args, **more):
+        if not state:  # no student's line has run yet
+            state.extend([Snapshot(shell, modules), Names(shell)])
+        before, names = state
+        head, _, source = code.partition("\n")
+        words = head.split(" ")  # "#", the kind of the cell, a number used once, the signature
+        if (
+            not words[3:]
+            or words[4:]
+            or not hmac.compare_digest(sign(*words[1:3], source), words[3])
+        ):
+            return await run(code, *args, **more)
+        changed = before.put_back() | comparing_classes()
+        theirs = before.swap_hooks(before.hooks)
+        changed = ", ".join(sorted(changed | before.hooked(theirs)))
+        names.enter(words[1], source)
+        try:
+            reply = await run(source, *args, **more)
+        finally:
+            names.leave(words[1], source)
+            before.swap_hooks(theirs)
+        if words[1] == "given":
+            before.watch("this assignment", names.given, deep=True)
+        return {**reply, "changed": changed, "signed": sign(words[2], reply["status"], changed)}
+
+    kernel.do_execute = do_execute
+
+
+class Snapshot:
+    """What functions, classes and the shell are before any student's line has run."""
+
+    def __init__(self, shell, modules):
+        self.shell, self.hooks = shell, hooks(shell)
+        self.python = vars(builtins), dict(vars(builtins))
+        self.modules = dict(sys.modules)
+        self.modules.pop("__main__", None)
+        self.spaces, self.classes, self.functions, self.seen = [], [], [], set()
+        trusted = sys.stdlib_module_names | MACHINERY | {name.split(".")[0] for name in modules}
+        for name, module in self.modules.items():
+            if name.split(".")[0] in trusted and issubclass(type(module), MODULE):
+                self.watch(name, vars(module), name in modules)
+        parts = [shell, shell.kernel, shell.events, shell.displayhook, shell.display_formatter]
+        parts += [shell.display_pub, shell.input_transformer_manager, shell.compile]
+        for part in parts:
+            self.watch(type(part).__name__, vars(type(part)), deep=False)
+            self.watch_class(type(part))
+        self.parts = [
+            (part, {n: v for n, v in vars(part).items() if callable(v)}) for part in parts
+        ]
+
+    def watch(self, label, space, deep):
+        """Remember the functions, classes and modules in a dict, if `deep` with what is in them."""
+        kept = {n: v for n, v in space.items() if callable(v) or issubclass(type(v), MODULE)}
+        if isinstance(space, dict):
+            self.spaces.append((label, space, kept))
+        for value in kept.values() if deep else ():
+            if issubclass(type(value), CLASS):
+                self.watch_class(value)
+            self.watch_function(value)
+
+    def watch_class(self, owner):
+        if owner not in self.seen and owner.__flags__ & MADE_IN_PYTHON:
+            self.seen.add(owner)
+            kinds = (property, classmethod, staticmethod)
+            own = {n: v for n, v in vars(owner).items() if callable(v) or isinstance(v, kinds)}
+            self.classes.append((owner, own))
+            for value in own.values():
+                self.watch_function(value)
+            for base in owner.__bases__:
+                self.watch_class(base)
+
+    def watch_function(self, value):
+        if type(value) is FUNCTION:
+            self.functions.append((value, made_of(value)))
+
+    def put_back(self):
+        """Undo all that was changed; return its names."""
+        # Not even a function of Python's own may be called before these are put back.
+        now, kept = self.python
+        changed = {f"builtins.{name}" for name in kept if now.get(name) is not kept[name]}
+        now.update(kept)
+        for label, space, kept in self.spaces:
+            for name, value in kept.items():
+                now = space.get(name)
+                if now is not value and not wraps(now, value):
+                    changed.add(f"{label}.{name}")
+                    space[name] = value
+        for owner, own in self.classes:
+            now = vars(owner)
+            wrong = [n for n, v in own.items() if now.get(n) is not v and not wraps(now.get(n), v)]
+            for name in wrong:
+                type.__setattr__(owner, name, own[name])
+            added = [n for n in COMPARE if n in now and n not in own and callable(now[n])]
+            for name in added:
+                type.__delattr__(owner, name)
+            changed |= {f"{owner.__module__}.{owner.__qualname__}.{n}" for n in [*wrong, *added]}
+        for value, parts in self.functions:
+            if made_of(value) != parts:
+                changed.add(f"{value.__module__}.{value.__qualname__}")
+                value.__code__, value.__defaults__, value.__kwdefaults__ = parts
+        for part, kept in self.parts:
+            now = vars(part)
+            wrong = [n for n in now if callable(now[n]) and now[n] is not kept.get(n)]
+            for name in wrong:
+                del now[name]
+            now.update(kept)
+            changed |= {f"{type(part).__name__}.{n}" for n in wrong}
+        for name, module in self.modules.items():
+            if sys.modules.get(name) is not module:
+                changed.add(f"sys.modules[{name!r}]")
+                sys.modules[name] = module
+        if sys.gettrace() or sys.getprofile():
+            changed.add("sys.settrace")
+            sys.settrace(None)
+            sys.setprofile(None)
+        return changed
+
+    def swap_hooks(self, to):
+        """Set the shell's hooks to what an earlier call of `hooks` gave; return how they stood."""
+        stood = hooks(self.shell)
+        for holder, name, value, content in to:
+            if isinstance(value, dict):
+                value.clear()
+                value.update(content)
+            elif isinstance(value, list):
+                value[:] = content
+            if isinstance(holder, dict):
+                holder[name] = value
+            else:
+                setattr(holder, name, value)
+        return stood
+
+    def hooked(self, theirs):
+        """Return the names of hooks to which a student's cell has given a function of its own."""
+        ours = {id(item) for hook in self.hooks for item in items(hook[3])}
+        return {
+            f"the shell's {name}"
+            for _, name, _, content in theirs
+            for item in items(content)
+            if id(item) not in ours and getattr(item, "__module__", "") == "__main__"
+        }
+
+
+def hooks(shell):
+    """Return the shell's hooks: for each its holder, name, value, and a copy of its content."""
+    holders = [shell, shell.input_transformer_manager, *shell.display_formatter.formatters.values()]
+    found = [
+        (each, name, getattr(each, name))
+        for each in holders
+        for name in HOOKS
+        if hasattr(each, name)
+    ]
+    found += [(shell.events.callbacks, *each) for each in shell.events.callbacks.items()]
+    return [(*each, copy.copy(each[2])) for each in found]
+
+
+def items(content):
+    return list(content.values() if isinstance(content, dict) else content)
+
+
+def made_of(function):
+    return function.__code__, function.__defaults__, function.__kwdefaults__
+
+
+def wraps(now, value):
+    """Return whether a library has put something around a function, as torch does for its steps."""
+    code = getattr(now, "__code__", None) if type(now) is FUNCTION else None
+    return (
+        bool(code)
+        and vars(now).get("__wrapped__") is value
+        and code.co_filename.startswith((sys.prefix, sys.base_prefix))
+    )
+
+
+def comparing_classes():
+    """Return the names of classes made in cells that compare in a way of their own."""
+    found, waiting = set(), [object]
+    while waiting:
+        for each in CLASS.__subclasses__(waiting.pop()):
+            if each not in found:
+                found.add(each)
+                waiting.append(each)
+    own = [each for each in found if each.__module__ == "__main__"]
+    own = [each for each in own if "__dataclass_fields__" not in vars(each)]
+    return {f"class {each.__qualname__}" for each in own if COMPARE & vars(each).keys()}

@@ -1,0 +1,55 @@
+"""What the grader is told about a submission, and what it remembers of it."""
+
+import json
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+
+from grading.watch import Limits
+
+
+@dataclass(frozen=True)
+class Task:
+    """What a process is told: whose files to grade, where, and within which limits."""
+
+    course: Path
+    assignment: str
+    student: str
+    files: list
+    hidden: list
+    limits: Limits
+    asked: int | None  # seconds for one cell that the teacher set by hand
+    megabytes: int
+    protected: bool
+    before: str = ""  # what came of a first try, where this one is the second
+    notes: tuple = ()  # what was odd about the files
+
+    @property
+    def bounds(self):
+        """The limits that the teacher has set: others are worth another try."""
+        return [self.asked, self.megabytes]
+
+
+@dataclass
+class Outcome:
+    """What became of a submission: the record that makes a second run skip it."""
+
+    student: str
+    digest: str
+    graded: bool = False
+    file: str = ""
+    remarks: list = field(default_factory=list)
+    reason: str = ""  # why it was not graded, and the cure
+    others: list = field(default_factory=list)  # files beside the notebook, which nobody read
+    answers: str = ""  # the same text for the same answers, empty where there are none
+    limited: list = field(default_factory=list)  # the bounds, where they may have decided
+    held_up: bool = False  # a limit was met while others used the processors
+    final: bool = True  # False: the next run tries again
+    seconds: float = 0.0
+    processor: float = 0.0  # seconds that all cells used
+    cell_limit: float = 0.0  # and that one cell could have used
+
+    def save(self, path):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        new = path.with_name(path.name + ".new")
+        new.write_text(json.dumps(asdict(self), indent=1), "utf-8")
+        new.replace(path)

@@ -1,0 +1,335 @@
+"""From files of all kinds to one notebook for each student, or a reason and a cure."""
+
+import json
+import os
+import socket
+import unicodedata
+import zipfile
+
+import nbformat
+import pytest
+from nbformat.v4 import new_code_cell
+
+from tests import classroom
+from tests.classroom import answered, cell, dumps, right, write
+
+# isort: split
+from grading import files, intake, unpack
+
+NAME = "double"
+
+
+@pytest.fixture(scope="module")
+def release():
+    """The version given out, near enough: without solution and hidden tests."""
+    notebook = classroom.small_source()
+    cell(notebook, "double").source = "def double(x):\n    raise NotImplementedError()"
+    cell(notebook, "test_double").source = "assert double(3) == 6, 'double(3) should be 6'"
+    cell(notebook, "why").source = "Why?\n\nYOUR ANSWER HERE"
+    return notebook
+
+
+def chosen(release, *handed_in):
+    name, notebook, remarks = intake.choose(list(handed_in), release)
+    mended, more = intake.mend(notebook, release)
+    return name, mended, remarks + more
+
+
+def mended(release, notebook):
+    """Return what is graded of a notebook, and the remarks."""
+    read, said = unpack.read(dumps(notebook).encode())
+    found, more = intake.mend(read, release)
+    nbformat.validate(found)
+    return found, " ".join(said + more)
+
+
+@pytest.mark.parametrize(
+    "name, student",
+    [
+        ("anna.ipynb", "anna"),
+        ("anna_double.ipynb", "anna"),
+        ("anna.muster_Double (2).ipynb", "anna.muster"),
+        ("Fritz(1).ipynb", "Fritz"),
+        ("Gerd copy.ipynb", "Gerd"),
+        ("Gerd copy 2.ipynb", "Gerd"),
+        ("Gerd_double-Copy1.ipynb", "Gerd"),
+        ("Kopie von Gerd.ipynb", "Gerd"),
+        ("Gerd - Kopie (2).ipynb", "Gerd"),
+        ("Copy of Gerd.ipynb", "Gerd"),
+        ("Gerd - Copy (2).ipynb", "Gerd"),
+        ("Ida Lang_12345_assignsubmission_file_", "Ida Lang"),
+        ("Ida Lang_12345_assignsubmission_file_double.ipynb", "Ida Lang"),
+        ("langida_LATE_123_456_double.ipynb", "langida"),
+        ("langida_123_456_double-1.ipynb", "langida"),
+        ("anna.ipynb.txt", "anna"),
+        ("anna.IPYNB", "anna"),
+        ("anna.zip", "anna"),
+        ("anna_double.html", "anna"),
+        ("anna.ipynb.download", "anna"),
+        ("हिन्दी.ipynb", "हिन्दी"),
+        ("double.ipynb", "double"),
+        ("student_001.ipynb", "student_001"),
+    ],
+)
+def test_the_student_in_a_name(tmp_path, name, student):
+    if "." in name:
+        (tmp_path / name).write_text("{}")
+    else:
+        (tmp_path / name).mkdir()
+    students, _ = files.find(tmp_path, NAME)
+    assert list(students) == [unicodedata.normalize("NFC", student)]
+
+
+def test_one_name_however_it_is_written(tmp_path):
+    for form in ("NFC", "NFD"):
+        (tmp_path / form).mkdir()
+        name = unicodedata.normalize(form, "José")
+        (tmp_path / form / f"{name}.ipynb").write_text("{}")
+        assert list(files.find(tmp_path / form, NAME)[0]) == ["José"]
+
+
+def test_copies_are_one_student_and_two_of_a_name_are_two(tmp_path):
+    for name in [
+        "Fritz.ipynb",
+        "Fritz(1).ipynb",
+        "Ida_11_assignsubmission_file_/a.ipynb",
+        "Ida_22_assignsubmission_file_/a.ipynb",
+        "f*/deep/x.ipynb",
+        "f?.ipynb",
+        "d/.ipynb_checkpoints/x.ipynb",
+        "__MACOSX/e.ipynb",
+        "double/kim.ipynb",
+        "double/lee/lee.ipynb",
+    ]:
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).write_text("{}")
+    students, _ = files.find(tmp_path, NAME)
+    counts = {student: len(found) for student, found in students.items()}
+    (other,) = (student for student in students if student.startswith("f-"))
+    assert counts == {
+        **{"Fritz": 2, "Ida 11": 1, "Ida 22": 1, "f": 1, other: 1, "d": 0},
+        **{"kim": 1, "lee": 1},
+    }
+
+
+def test_names_that_no_file_can_bear(tmp_path):
+    long, none = "長" * 83, "!!!"
+    for name in (long, none):
+        (tmp_path / f"{name}.ipynb").write_text("{}")
+    students, notes = files.find(tmp_path, NAME)
+    assert all(len(student.encode()) < 140 for student in students) and len(students) == 2
+    (short,) = (student for student in students if student.startswith("長"))
+    assert f"called {short} here" in notes[short][0]
+    (unnamed,) = students.keys() - {short}
+    assert unnamed.startswith("unnamed") and "Give the file the student's name" in notes[unnamed][0]
+
+
+def test_what_is_no_file_is_named(tmp_path):
+    folder, outside = tmp_path / "in", tmp_path / "secret.ipynb"
+    folder.mkdir()
+    outside.write_text("{}")
+    os.mkfifo(folder / "pipe.ipynb")
+    with socket.socket(socket.AF_UNIX) as listening:
+        place = os.getcwd()
+        os.chdir(folder)  # the path of a socket may not be long
+        listening.bind("socket.ipynb")
+        os.chdir(place)
+    (folder / "loop.ipynb").symlink_to(folder / "loop.ipynb")
+    (folder / "nowhere.ipynb").symlink_to(folder / "none")
+    (folder / "out.ipynb").symlink_to(outside)
+    (folder / "around").mkdir()
+    (folder / "around" / "again").symlink_to(folder, target_is_directory=True)
+    (folder / "real.ipynb").write_text("{}")
+    (folder / "inner.ipynb").symlink_to(folder / "real.ipynb")
+    students, notes = files.find(folder, NAME)
+    assert {student for student, found in students.items() if found} == {"real", "inner"}
+    for student in ("pipe", "socket"):
+        assert "not a file: not opened. Ask for the .ipynb" in notes[student][0]
+    for student in ("loop", "nowhere", "out", "around"):
+        assert "not followed. Ask for the file" in notes[student][0]
+
+
+def nested(folder, depth):
+    """Make so many folders within folders, with a file in the last."""
+    top = folder / "top"
+    top.mkdir(parents=True)
+    for _ in range(depth):  # from within: the path would be too long for the system
+        (folder / "new").mkdir()
+        top.rename(folder / "new" / "top")
+        (folder / "new").rename(top)
+    return top
+
+
+def test_folders_without_end_are_named_and_can_be_removed(tmp_path):
+    top = nested(tmp_path / "in", 1500)
+    (top / "double.ipynb").write_text("{}")
+    students, notes = files.find(tmp_path / "in", NAME)
+    assert len(students["top"]) == 1 and "more than 40 deep" in notes["top"][0]
+    locked = tmp_path / "in" / "locked"
+    locked.mkdir()
+    (locked / "file").touch()
+    locked.chmod(0)
+    files.remove(tmp_path / "in")
+    assert not (tmp_path / "in").exists()
+
+
+def test_notebooks_are_found_whatever_holds_them(tmp_path, release):
+    text = dumps(right(release))
+    for name in ("a.ipynb", "a.IPYNB", "a.json", "a.ipynb.txt", "a.txt", "a"):
+        (tmp_path / name).write_text(text)
+        assert chosen(release, tmp_path / name)[0] == name
+    with zipfile.ZipFile(tmp_path / "a.zip", "w") as archive:
+        archive.writestr("__MACOSX/._double.ipynb", "x")
+        archive.writestr("in/double.ipynb", text)
+        archive.writestr("in/data.csv", "1,2")
+    assert chosen(release, tmp_path / "a.zip")[0] == "a.zip: in/double.ipynb"
+
+
+@pytest.mark.parametrize(
+    "name, data, sentence",
+    [
+        ("a.html", b"<html>", "a web page, which shows a notebook"),
+        ("a.py", b"print(1)", "a script made from a notebook"),
+        ("a.pdf", b"%PDF", "a text made from a notebook"),
+        ("a.rar", b"Rar!", "an archive that is not opened"),
+        ("a.png", b"\x89PNG", "no notebook"),
+        ("a.zip", b"PK\x03\x04 and no more", "no notebook"),
+        ("a.ipynb", b"<!DOCTYPE html>", "a web page, saved under a notebook's name"),
+        ("a.ipynb", b" \n", "The file is empty"),
+        ("a.ipynb", b'{"cells": [', "JSON breaks off"),
+        ("a.ipynb", b'{"a": 1}', "JSON, but not a notebook"),
+        ("a.ipynb", b"[" * 100_000, "JSON, but not a notebook (RecursionError"),
+        ("a.ipynb", b'{"nbformat": 4, "nbformat_minor": 5, "metadata": {}, "cells": [7]}', "JSON"),
+        ("a.ipynb", b'{"nbformat": "x", "cells": []}', "JSON, but not a notebook"),
+        ("a.ipynb", b"\xff\xfe\x00", "Not a notebook"),
+        ("a.ipynb", bytes(1000), "The file is empty"),
+    ],
+)
+def test_what_is_no_notebook_is_named_with_the_cure(tmp_path, release, name, data, sentence):
+    (tmp_path / name).write_bytes(data)
+    with pytest.raises(unpack.NotGraded) as error:
+        intake.choose([tmp_path / name], release)
+    assert sentence in str(error.value) and "sk for" in str(error.value)
+
+
+def test_a_file_of_a_gigabyte_is_not_read(tmp_path, release):
+    with open(tmp_path / "a.ipynb", "wb") as file:
+        file.truncate(10**9)
+    with pytest.raises(unpack.NotGraded, match="It has 1000 MB. Ask for it again, saved after"):
+        intake.choose([tmp_path / "a.ipynb"], release)
+
+
+def test_another_assignment_is_not_graded_and_the_best_match_is(tmp_path, release):
+    other = right(release)
+    other.cells = [cell(other, "setup"), new_code_cell("another = 1")]
+    write(tmp_path / "other.ipynb", other)
+    with pytest.raises(unpack.NotGraded, match="Only 1 of the 5 marked cells"):
+        intake.choose([tmp_path / "other.ipynb"], release)
+    write(tmp_path / "old.ipynb", right(release))
+    write(tmp_path / "new.ipynb", right(release))
+    part = right(release)
+    part.cells.remove(cell(part, "why"))
+    write(tmp_path / "part.ipynb", part)
+    write(tmp_path / "untouched.ipynb", release)
+    for number, name in enumerate(["old", "new", "part", "untouched", "other"]):
+        os.utime(tmp_path / f"{name}.ipynb", (number, number))
+    name, _, remarks = chosen(release, *sorted(tmp_path.glob("*.ipynb")))
+    assert name == "new.ipynb"
+    assert "4 submissions: graded was new.ipynb" in " ".join(remarks)
+    assert "Passed over: other.ipynb: Only 1 of the 5" in " ".join(remarks)
+
+
+def test_windows_line_ends_and_layout_are_no_edit(release):
+    notebook = right(release)
+    for each in notebook.cells:
+        each.source = each.source.replace("\n", "\r\n")
+    test = cell(notebook, "test_double")
+    test.source = '%%time\r\n# my comment\r\nassert double( 3 ) == 6, "double(3) should be 6"  \r\n'
+    found, said = mended(release, notebook)
+    assert said == "" and "\r" not in dumps(found)
+    assert cell(found, "test_double").source == cell(release, "test_double").source
+
+
+@pytest.mark.parametrize(
+    "edited, own",
+    [
+        ("def double(x):\n    return x + x\n\n{}", "def double(x):\n    return x + x"),
+        ("{}\nprint(double(3))", "print(double(3))"),
+        ("pass", "pass"),
+        ("double = 7 if (\n{}", "double = 7 if (\n{}"),
+    ],
+)
+def test_lines_written_into_a_test_run_before_it(release, edited, own):
+    test = cell(release, "test_double").source
+    found, said = mended(release, answered(right(release), test_double=edited.format(test)))
+    (place,) = (i for i, c in enumerate(found.cells) if intake.mark_of(c) == "test_double")
+    assert found.cells[place].source == test
+    assert found.cells[place - 1].source.strip() == own.format(test)
+    assert "test_double was edited: restored, and run after the lines" in said
+
+
+def without(notebook, name):
+    notebook.cells.remove(cell(notebook, name))
+    return notebook
+
+
+def copied(notebook, name):
+    again = nbformat.from_dict(json.loads(json.dumps(cell(notebook, name))))
+    again.id = "copy"
+    notebook.cells.insert(3, again)
+    return notebook
+
+
+def metadata(notebook, name, value):
+    if name:
+        cell(notebook, name).metadata = value
+    else:
+        notebook.metadata = value
+    return notebook
+
+
+def other_kernel(notebook, spec):
+    notebook.metadata.kernelspec = spec
+    return notebook
+
+
+def as_code(notebook):
+    cell(notebook, "why").update(cell_type="code", outputs=[], execution_count=1)
+    return notebook
+
+
+def old_format(notebook):
+    notebook.nbformat_minor = 4
+    for each in notebook.cells:
+        del each["id"]
+    return notebook
+
+
+ODD = {"nbgrader": {"grade_id": ["a", "list"]}}
+
+
+@pytest.mark.parametrize(
+    "change, remark",
+    [
+        (lambda n: copied(n, "test_double"), "test_double stands there 2 times"),
+        (lambda n: copied(n, "double"), "double stands there 2 times"),
+        (lambda n: without(n, "test_double"), "test_double was deleted: put back"),
+        (lambda n: without(n, "setup"), "setup was deleted: put back"),
+        (lambda n: without(n, "double"), "double was deleted: nothing stands in for it"),
+        (lambda n: other_kernel(n, {"name": "uni-py"}), "Made for the kernel 'uni-py'"),
+        (lambda n: other_kernel(n, "python3"), ""),
+        (lambda n: other_kernel(n, ["a"]), "Made for the kernel \"['a']\""),
+        (lambda n: metadata(n, None, {}), "Made for the kernel 'None'"),
+        (lambda n: metadata(n, "setup", ODD), "setup was deleted: put back"),
+        (lambda n: metadata(n, "setup", {"nbgrader": "text"}), "setup was deleted: put back"),
+        (as_code, "why had become a code cell: changed back"),
+        (old_format, "An older notebook format, 4.4"),
+        (lambda n: answered(n, why="lone \ud800 surrogate"), "characters that cannot be written"),
+    ],
+)
+def test_what_is_mended_is_said(release, change, remark):
+    found, said = mended(release, change(right(release)))
+    assert remark in said
+    assert bool(remark) == bool(said)
+    wanted = set(intake.marks(release)) - ({"double"} if "nothing stands in" in said else set())
+    assert set(intake.marks(found)) == wanted
