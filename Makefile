@@ -149,7 +149,7 @@ clean:
 	    done; \
 	    test "$$pip" || stop "pip is missing: install it (on Debian and Ubuntu: apt-get install python3-pip python3-venv) and try again."; \
 	fi; \
-	small="about a minute, some 300 MB to download and 2 GB on the disk"; \
+	small="about a minute, some 460 MB to download and 2 GB on the disk"; \
 	large="several minutes, 3 GB to download and 6 GB on the disk"; \
 	if ls -d .venv/lib/python*/site-packages/torch >/dev/null 2>&1; then \
 	    room=1; echo "Bringing .venv up to date."; \

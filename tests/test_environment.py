@@ -170,8 +170,8 @@ INDEX = ":env:.extra-index-url='somewhere'"
     "system, said, announced",
     [
         (INTEL, "", ["3 GB to download", "with CUDA", "PIP_EXTRA_INDEX_URL"]),
-        (INTEL, INDEX, ["300 MB", "Else", "3 GB to download"]),
-        (MAC, "", ["300 MB"]),
+        (INTEL, INDEX, ["460 MB", "Else", "3 GB to download"]),
+        (MAC, "", ["460 MB"]),
     ],
     ids=["CUDA", "an index", "a Mac"],
 )
