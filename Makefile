@@ -98,6 +98,7 @@ bench: .venv/stamp
 # The stored outputs are shown and nothing is run. A warning is an error, and every page is read anew,
 # because a page that has not changed warns of nothing.
 book: .venv/stamp
+	rm -rf build/book
 	$(CLEAN_ENV) REPOSITORY="$(REPOSITORY)" $(PY) -m sphinx -qEW --keep-going \
 	    -c notebooks/book -d build/doctrees notebooks build/book
 	@echo "The site is built: open build/book/index.html. The slides are in build/book/slides."
@@ -148,7 +149,7 @@ clean:
 	    done; \
 	    test "$$pip" || stop "pip is missing: install it (on Debian and Ubuntu: apt-get install python3-pip python3-venv) and try again."; \
 	fi; \
-	small="about a minute, some 300 MB to download and 2 GB on the disk"; \
+	small="about a minute, some 460 MB to download and 2 GB on the disk"; \
 	large="several minutes, 3 GB to download and 6 GB on the disk"; \
 	if ls -d .venv/lib/python*/site-packages/torch >/dev/null 2>&1; then \
 	    room=1; echo "Bringing .venv up to date."; \

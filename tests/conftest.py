@@ -12,6 +12,7 @@ ROOT = TESTS.parent
 # What needs the lessons, the grader or a browser, and is left out by `--helpers-only`.
 COURSE = {
     "test_assignments",
+    "test_book",
     "test_browser",
     "test_cleaning",
     "test_environment",
@@ -33,6 +34,7 @@ COURSE = {
     "test_notebooks",
     "test_points",
     "test_readme",
+    "test_systems",
     "test_tasks",
     "test_tasks_images",
     "test_walls",
@@ -50,6 +52,7 @@ LONGEST_FIRST = [
     "05_leakage_gallery",
     "test_trial",
     "test_browser",
+    "test_book",
     "test_cleaning",
     "04_fitted_model_reuse",
     "test_tasks_images",

@@ -36,7 +36,7 @@ def locked():
 EXTRAS = PROJECT["optional-dependencies"]
 EXTRAS_TO_RUN = EXTRAS["course"] + EXTRAS["scale"] + EXTRAS["grade"]
 TO_RUN = requirements(PROJECT["dependencies"] + EXTRAS_TO_RUN)
-TO_TEST = requirements(EXTRAS["test"])
+TO_TEST = requirements(EXTRAS["book"] + EXTRAS["test"])
 
 
 def test_dev_is_every_extra():
@@ -170,8 +170,8 @@ INDEX = ":env:.extra-index-url='somewhere'"
     "system, said, announced",
     [
         (INTEL, "", ["3 GB to download", "with CUDA", "PIP_EXTRA_INDEX_URL"]),
-        (INTEL, INDEX, ["300 MB", "Else", "3 GB to download"]),
-        (MAC, "", ["300 MB"]),
+        (INTEL, INDEX, ["460 MB", "Else", "3 GB to download"]),
+        (MAC, "", ["460 MB"]),
     ],
     ids=["CUDA", "an index", "a Mac"],
 )

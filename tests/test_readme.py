@@ -7,7 +7,11 @@ import pytest
 from tests.readme_picture import PICTURE, ROOT, lesson_picture
 from tests.test_notebooks import headings
 
-README = (ROOT / "README.md").read_text()
+README = (ROOT / "README.md").read_text("utf-8")
+PAGES = [
+    *("README.md", "CONTRIBUTING.md", "CHANGELOG.md", "notebooks/questions.md"),
+    *("helpers/README.md", "tests/benchmarks/README.md"),
+]
 LESSON_ROW = re.compile(r"^\| \[.*?\]\((.*?)\) \| (.*?) \| (\d+) \|$", re.MULTILINE)
 
 
@@ -17,33 +21,37 @@ def test_picture_is_that_of_lesson_04():
     assert f"![{alt}]" in README
 
 
-def test_links_lead_somewhere():
-    for target in re.findall(r"\]\((?!https?:)(.*?)\)", README):
-        name, _, heading = target.partition("#")
-        if name:
-            assert (ROOT / name).exists(), target
-            assert not heading or heading in headings(ROOT / name), target
+@pytest.mark.parametrize("name", PAGES)
+def test_links_lead_somewhere(name):
+    page = ROOT / name
+    text = page.read_text("utf-8")
+    for target in re.findall(r"\]\((?!https?:)(.*?)\)", text):
+        target_name, _, heading = target.partition("#")
+        if target_name:
+            path = page.parent / target_name
+            assert path.exists(), target
+            assert not heading or heading in headings(path), target
         else:
-            own = re.findall(r"(?m)^#+ (.*)$", README)
-            assert heading in {text.lower().replace(" ", "-") for text in own}, target
+            own = re.findall(r"(?m)^#+ (.*)$", text)
+            assert heading in {title.lower().replace(" ", "-") for title in own}, target
 
 
 def test_all_sixteen_questions_are_answered():
-    table = README.partition("## Questions, and where they are answered")[2].partition("## ")[0]
+    table = (ROOT / "notebooks/questions.md").read_text("utf-8")
     rows = re.findall(r"(?m)^\| (.*\?.*) \| (.*) \|$", table)
     assert len(rows) == 16
     assert all("](" in where for _, where in rows)
 
 
 def test_commands_exist():
-    makefile = (ROOT / "Makefile").read_text()
+    makefile = (ROOT / "Makefile").read_text("utf-8")
     for target in set(re.findall(r"\bmake (\w+)(?=`|\s+#)", README)):
         assert re.search(rf"^{target}:", makefile, re.MULTILINE), target
 
 
 @pytest.mark.parametrize("path, question, minutes", LESSON_ROW.findall(README))
 def test_course_map_says_what_the_lessons_say(path, question, minutes):
-    lesson = (ROOT / path).read_text()
+    lesson = (ROOT / path).read_text("utf-8")
     assert f'"# {question}' in lesson
     assert f"**{minutes} minutes" in lesson
 

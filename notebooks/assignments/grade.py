@@ -113,7 +113,7 @@ def prepare(task, source, needed):
     """
     stamp = task.course / ".graded" / f"{task.assignment}.source"
     given_out = task.course / "release" / task.assignment / f"{task.assignment}.ipynb"
-    new = not given_out.exists() or not stamp.exists() or stamp.read_text() != source
+    new = not given_out.exists() or not stamp.exists() or stamp.read_text("utf-8") != source
     if new:
         release(task.course, task.assignment)
     if not (new or needed and task.asked is None):
@@ -126,7 +126,7 @@ def prepare(task, source, needed):
         flush=True,
     )
     stamp.parent.mkdir(exist_ok=True)
-    stamp.write_text(source)
+    stamp.write_text(source, "utf-8")
     return limits
 
 
@@ -161,7 +161,7 @@ def release(course, assignment):
 def records(course, assignment):
     """Return the outcomes of earlier runs, for each student."""
     saved = (course / ".graded" / assignment).glob("*.json")
-    outcomes = [Outcome(**json.loads(path.read_text())) for path in sorted(saved)]
+    outcomes = [Outcome(**json.loads(path.read_text("utf-8"))) for path in sorted(saved)]
     return {outcome.student: outcome for outcome in outcomes}
 
 

@@ -11,6 +11,7 @@ from pathlib import Path
 
 from docutils import nodes
 from docutils.utils.math.latex2mathml import tex2mathml
+from sphinx.errors import ConfigError
 
 HERE = Path(__file__).resolve().parent
 sys.path[:0] = [str(HERE), str(HERE.parents[1])]  # for lessons.py, and for helpers
@@ -22,7 +23,7 @@ from lessons import mend_links  # noqa: E402
 # for Binder and Colab lead to the page that says how to make them work.
 REPOSITORY = os.environ.get("REPOSITORY", "").strip()
 if REPOSITORY and not re.fullmatch(r"[\w.-]+/[\w.-]+", REPOSITORY):
-    raise SystemExit(
+    raise ConfigError(
         f"REPOSITORY must be OWNER/REPOSITORY, as in the address on GitHub; got {REPOSITORY!r}."
     )
 
@@ -59,10 +60,13 @@ autodoc_inherit_docstrings = False
 html_theme = "sphinx_book_theme"
 html_title = "Honest Splits"
 html_css_files = ["book.css"]
+html_favicon = "_static/icon.svg"
 html_context = {"default_mode": "auto"}
 html_sourcelink_suffix = ""
 html_copy_source = True
 html_show_sphinx = False
+html_use_index = False
+html_domain_indices = False
 html_theme_options = {
     "show_navbar_depth": 1,
     "show_toc_level": 2,
@@ -74,7 +78,7 @@ html_theme_options = {
 
 
 def visit_formula(translator, node):
-    translator.body.append(tex2mathml(node.astext()))
+    translator.body.append(f'<span class="math">{tex2mathml(node.astext())}</span>')
     raise nodes.SkipNode
 
 

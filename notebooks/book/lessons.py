@@ -26,7 +26,23 @@ def read(text):
         if has_slider(cell):
             cells.append(new_markdown_cell(NO_SLIDER))
     notebook.cells = cells
+    keep_one_title(notebook)
     return notebook
+
+
+def keep_one_title(notebook):
+    """Lower the headings that follow a second title: a page of the site has one."""
+    titles, fenced = 0, False
+    for cell in notebook.cells:
+        if cell.cell_type != "markdown":
+            continue
+        lines = cell.source.splitlines()
+        for number, line in enumerate(lines):
+            fenced ^= line.startswith("```")
+            titles += line.startswith("# ") and not fenced
+            if titles > 1 and re.match("#+ ", line) and not fenced:
+                lines[number] = f"#{line}"
+        cell.source = "\n".join(lines)
 
 
 def mend_links(text):

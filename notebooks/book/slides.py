@@ -28,7 +28,7 @@ FENCED = re.compile(r"^```.*?^```$", re.DOTALL | re.MULTILINE)
 SENTENCE_ENDS = re.compile(r"(?<=[.!?])(?<!\d\.)(?<!e\.g\.)\s+(?=[A-Z`(\[*\"])")
 PREDICT_CALL = re.compile(r"^(predict\(.*\)|from helpers\.predict import predict)$\n?", re.M)
 PREDICT_SAID = re.compile(r"^Your guess, before the next cell: .*\?$\n?", re.M)
-LINK = re.compile(r"\]\((?!https?:)([^)#\s]*)[^)\s]*\)")
+LINK = re.compile(r"\[([^][]*)\]\((?!https?:)([^)#\s]+)[^)\s]*\)")
 DISPLAYED, INLINE = re.compile(r"\$\$(.+?)\$\$", re.DOTALL), re.compile(r"\$([^$\s][^$]*?)\$")
 
 
@@ -133,8 +133,12 @@ def for_slides(text):
 
 
 def site_link(match):
-    page = re.sub(r"\.(ipynb|md)$", ".html", match[1])
-    return f"](../{'book/run.html' if page.startswith('assignments/selfstudy') else page})"
+    """Return the link to a page of the site; what is none, such as code, keeps its name only."""
+    text, target = match.groups()
+    if target.startswith("assignments/selfstudy"):
+        return f"[{text}](../book/run.html)"
+    stem, _, kind = target.rpartition(".")
+    return f"[{text}](../{stem}.html)" if kind in ("ipynb", "md") else text
 
 
 def shortened(block):

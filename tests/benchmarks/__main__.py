@@ -11,6 +11,7 @@ from tests.benchmarks import (
     false_alarms,
     grading,
     imports,
+    install,
     layers,
     lessons,
     race,
@@ -25,6 +26,7 @@ if __name__ == "__main__":
     for benchmark in (
         single_fit,
         imports,
+        install,
         checks,
         lessons,
         race,

@@ -8,9 +8,11 @@ import sys
 import tempfile
 import time
 import urllib.request
+from contextlib import contextmanager
 from pathlib import Path
 
 from tests.memory import megabytes
+from tests.processes import running
 
 ROOT = Path(__file__).parents[2]
 
@@ -32,14 +34,19 @@ def main():
 
 def server_megabytes(folder):
     """Return the peak memory of a server that has started and shown its page once (Linux)."""
+    with answering([sys.executable, "-m", "jupyterlab"], folder) as server:
+        return megabytes(server.pid)
+
+
+@contextmanager
+def answering(command, folder):
+    """Start JupyterLab in a folder, and go on when it has shown its page once."""
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
-    command = [sys.executable, "-m", "jupyterlab", "--no-browser", "--allow-root", f"--port={port}"]
-    options = ["--IdentityProvider.token=bench", f"--ServerApp.root_dir={folder}"]
+    options = ["--no-browser", "--allow-root", f"--port={port}", "--IdentityProvider.token=bench"]
     quiet = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}
-    server = subprocess.Popen([*command, *options], **quiet)
-    try:
+    with running([*command, *options, f"--ServerApp.root_dir={folder}"], **quiet) as server:
         for _ in range(300):
             try:
                 urllib.request.urlopen(f"http://127.0.0.1:{port}/lab?token=bench").read()
@@ -48,10 +55,7 @@ def server_megabytes(folder):
                 time.sleep(0.2)
         else:
             raise RuntimeError("JupyterLab's server has not answered within a minute.")
-        return megabytes(server.pid)
-    finally:
-        server.terminate()
-        server.wait()
+        yield server
 
 
 if __name__ == "__main__":

@@ -51,5 +51,5 @@ class Outcome:
     def save(self, path):
         path.parent.mkdir(parents=True, exist_ok=True)
         new = path.with_name(path.name + ".new")
-        new.write_text(json.dumps(asdict(self), indent=1))
+        new.write_text(json.dumps(asdict(self), indent=1), "utf-8")
         new.replace(path)

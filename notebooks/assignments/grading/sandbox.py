@@ -74,10 +74,10 @@ def prepare(task, folder, groups):
         "kernel": kernel(sockets / "kernel.json"),
         "walls": surrounded(task, folder, sockets) if task.protected else [],
     }
-    (folder / "told.json").write_text(json.dumps(told))
+    (folder / "told.json").write_text(json.dumps(told), "utf-8")
     line = [sys.executable, "-I", "-S", launch.__file__, str(folder / "told.json")]
     spec = {"argv": line, "display_name": "limited", "language": "python"}
-    (kernels / "kernel.json").write_text(json.dumps(spec))
+    (kernels / "kernel.json").write_text(json.dumps(spec), "utf-8")
     return sockets
 
 
@@ -120,7 +120,7 @@ def kernel(connection):
 
 def surrounded(task, folder, sockets):
     """Return the walls, in which the kernel reaches its sockets and nothing else of `folder`."""
-    (folder / "passwd").write_text(walls.PASSWD.format(walls.USER))
+    (folder / "passwd").write_text(walls.PASSWD.format(walls.USER), "utf-8")
     return walls.command(
         {
             inside.__file__: ("--ro-bind", inside.__file__),
