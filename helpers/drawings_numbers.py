@@ -23,9 +23,9 @@ def way_of_y():
         "y": (0, 0.5, "all rows"),
         "split": (1, 0.5, ""),
         "test y": (2, 0, "as it is"),
-        "training y": (2, 1, "learn its scale,\ndivide by it"),
+        "training y": (2, 1, "learn and remove\nmean and scale"),
         "network": (3, 1, "trains on\nscaled y"),
-        "predictions": (4, 1, "multiply\nby the scale"),
+        "predictions": (4, 1, "put mean and\nscale back"),
         "score": (4, 0, "in units of y"),
     }
     arrows = [("y", "split"), ("split", "training y"), ("split", "test y")]
@@ -34,9 +34,9 @@ def way_of_y():
     leaks = [("y", "training y", "scale of all rows")]
     fig = flow(boxes, arrows, leaks, title=title, width=8.4, row_height=1.15)
     return fig, (
-        f"{title}. All y, then split. Training y: learn its scale, divide by it. The network "
-        "trains on scaled y. Predictions are multiplied by the scale. The score compares them with "
-        "test y, as it is. Red dashed path, the leak: the scale of all rows, before the split."
+        f"{title}. All y, then split. Training y: learn and remove mean and scale. The "
+        "network trains on scaled y. Predictions: put mean and scale back. The score compares them "
+        "with test y, as it is. Dashed path, the leak: the scale of all rows, before the split."
     )
 
 
@@ -57,7 +57,13 @@ def bars_of_r2(scores):
     means = {name: np.mean(values) for name, values in scores.items()}
     worst = min(means, key=means.get)
     title = f"{worst}: R² is {means[worst]:.2f}, where guessing the mean has 0"
-    fig, ax = blank(7.0, 2.6, title=title, xlabel="R² in the held-out folds", ylabel="")
+    fig, ax = blank(
+        7.0,
+        2.6,
+        title=title,
+        xlabel="R² in the held-out folds (line: lowest to highest fold)",
+        ylabel="",
+    )
     for place, (name, values) in enumerate(scores.items()):
         role = ROLES["leaky" if name == worst else "test"]
         hatch = "//" if name == worst else ""
@@ -157,7 +163,8 @@ def rates(constant, falling):
     """
     gains = (falling - constant).mean()
     best = gains.idxmax()
-    title = f"A falling rate gains most at lr = {best}: {gains[best]:+.2f}"
+    worst = gains.idxmin()
+    title = f"A falling rate: {gains[best]:+.2f} at lr = {best}, {gains[worst]:+.2f} at {worst}"
     fig, ax = blank(6.4, 3.2, title=title, xlabel="lr (logarithmic)", ylabel="accuracy")
     for name, table, role in (("constant", constant, "leaky"), ("falling", falling, "test")):
         style = ROLES[role] | {"markersize": 8}
