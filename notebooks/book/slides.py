@@ -25,7 +25,7 @@ ROOM = 620  # what of the height may be filled, by the estimates below
 
 DETAILS = re.compile(r"<details>.*?</details>\s*", re.DOTALL)
 FENCED = re.compile(r"^```.*?^```$", re.DOTALL | re.MULTILINE)
-SENTENCE_ENDS = re.compile(r"(?<=[.!?])(?<!\d\.)(?<!e\.g\.)\s+(?=[A-Z`(\[*\"])")
+SENTENCE_ENDS = re.compile(r"(?:(?<=[.!?])|(?<=[.!?]\*\*))(?<!\d\.)(?<!e\.g\.)\s+(?=[A-Z`(\[*\"])")
 PREDICT_CALL = re.compile(r"^(predict\(.*\)|from helpers\.predict import predict)$\n?", re.M)
 PREDICT_SAID = re.compile(r"^Your guess, before the next cell: .*\?$\n?", re.M)
 LINK = re.compile(r"\[([^][]*)\]\((?!https?:)([^)#\s]+)[^)\s]*\)")
