@@ -53,7 +53,7 @@ def answers(name):
 
 
 def file_of(student):
-    return re.sub(r"[^\w .-]", "_", student)
+    return re.sub(r"[^\w .-]", "_", student)[:60].strip()
 
 
 def course_of(path, root):

@@ -1,9 +1,12 @@
 """What decides the points of a cell, and what does not."""
 
+import inspect
+
 import nbformat
 import pytest
 from nbformat.v4 import new_code_cell, new_output
 from nbgrader.utils import determine_grade
+from torch.package import package_importer
 
 from tests import classroom
 from tests.classroom import marked
@@ -71,3 +74,16 @@ def test_the_same_answers_of_two_students_are_named():
     assert said["c"] == ["All its answers are, word by word, those of a."]
     assert said["b"] == said["d"] == said["e"] == []
     assert outcomes["a"].remarks == []  # what is remembered does not depend on the others
+
+
+def test_what_a_library_puts_around_a_function_is_no_trick():
+    space = {"__name__": "grading"}
+    exec((classroom.ASSIGNMENTS / "grading" / "pristine.py").read_text(encoding="utf-8"), space)
+    own = package_importer._orig_getfile  # torch has put a function of its own in its place
+    assert inspect.getfile is not own and space["wraps"](inspect.getfile, own)
+
+    def _getfile(thing):
+        return "seems right"
+
+    assert not space["wraps"](_getfile, own)
+    assert not space["wraps"](abs, own)

@@ -204,13 +204,17 @@ def made_of(function):
 
 
 def wraps(now, value):
-    """Return whether a library has put something around a function, as torch does for its steps."""
+    """Return whether a library has put something around a function.
+
+    torch does so for the steps of its optimizers and, once it is imported, for `inspect.getfile`,
+    in whose place it puts a `_patched_getfile`.
+    """
     code = getattr(now, "__code__", None) if type(now) is FUNCTION else None
-    return (
-        bool(code)
-        and vars(now).get("__wrapped__") is value
-        and code.co_filename.startswith((sys.prefix, sys.base_prefix))
-    )
+    if not code or not code.co_filename.startswith((sys.prefix, sys.base_prefix)):
+        return False
+    name = getattr(value, "__name__", "")
+    named = bool(name) and now.__name__ != name and now.__name__.endswith(f"_{name}")
+    return vars(now).get("__wrapped__") is value or named
 
 
 def comparing_classes():
