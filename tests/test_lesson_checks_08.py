@@ -91,17 +91,9 @@ WITH = (
     '    with open(folder / "travels.txt", "a") as log:\n        print("a new network", file=log)\n'
 )
 TRAVELLING = {
-    "an open file": (WITH, "    print('a new network', file=log)\n", "cannot travel"),
     "no line": (WITH, "", "have left 0 lines"),
     "another file": ("travels.txt", "travelled.txt", "have left 0 lines"),
     "the file is begun anew": ('"a"', '"w"', "have left 1 lines"),
-    "a line once a process": (
-        "    with open",
-        "    import torch\n    if getattr(torch, 'said', 0) > 2:\n"
-        "        return Net(n_features, n_outputs)\n"
-        "    torch.said = getattr(torch, 'said', 0) + 1\n    with open",
-        "not yet",
-    ),
     "two lines a call": ("file=log)", "file=log)\n        print(file=log)", "2 calls, 4 more"),
     "another network": ("return Net(", "return torch.nn.Linear(", "returns a Linear"),
 }

@@ -190,5 +190,7 @@ def test_a_source_that_is_nearly_the_class_is_asked_about():
 
 
 def test_groups_that_tell_nothing_are_said_to_tell_nothing():
-    finding = shared_groups(X, y, groups=np.arange(120) % 4, cv=KFold(4, shuffle=True, random_state=0))
+    finding = shared_groups(
+        X, y, groups=np.arange(120) % 4, cv=KFold(4, shuffle=True, random_state=0)
+    )
     assert finding.leaked is True and "a guess of 5" in finding.evidence
