@@ -237,6 +237,7 @@ def test_search_finds_clone_in_lesson_04(window, address, windows):
 
 def test_the_theme_can_be_switched_by_keyboard(address, windows):
     page = windows["light"]
+    page.bring_to_front()  # a page behind another one may not answer keys
     open_page(page, f"{address}/index.html")
     button = page.locator(".bd-header-article .theme-switch-button")
     for mode in ("dark", "light", "auto"):
