@@ -27,6 +27,9 @@ from sklearn.utils.validation import _check_sample_weight, _num_samples
 # layers is refused as one that returns the same weights twice.
 from torch.nn.parameter import is_lazy
 
+# Sees each operation of a recipe: without it first weights differ between processors in a digit.
+from torch.utils._python_dispatch import TorchDispatchMode
+
 __all__ = [
     "ATTRIBUTES",
     "FallbackToBackend",
@@ -34,6 +37,7 @@ __all__ = [
     "Interval",
     "ParallelBackendBase",
     "StrOptions",
+    "TorchDispatchMode",
     "_check_sample_weight",
     "_num_samples",
     "_safe_indexing",

@@ -2,10 +2,11 @@
 
 import numpy as np
 import torch
-from torch.overrides import TorchFunctionMode
+
+from helpers._compat import TorchDispatchMode
 
 
-class SameEverywhere(TorchFunctionMode):
+class SameEverywhere(TorchDispatchMode):
     """Within it, float32 weights drawn by `uniform_` are the same on every processor.
 
     A linear layer of torch, among others, draws u from [0, 1) and computes
@@ -30,9 +31,9 @@ class SameEverywhere(TorchFunctionMode):
     tensor([[-0.0053,  0.3793]], requires_grad=True)
     """
 
-    def __torch_function__(self, function, types, arguments=(), options=None):
+    def __torch_dispatch__(self, function, types, arguments=(), options=None):
         options = options or {}
-        if function is not torch.Tensor.uniform_ or options.keys() - {"generator"}:
+        if function is not torch.ops.aten.uniform_.default:
             return function(*arguments, **options)
         weights, *given = arguments
         if weights.dtype != torch.float32 or weights.device.type != "cpu":
