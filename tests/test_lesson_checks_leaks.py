@@ -220,7 +220,9 @@ def test_a_recipe_in_place_of_a_reset_passes(said):
     assert said("mended", answer).startswith("passed")
 
 
-@pytest.mark.parametrize("cv", ["GroupKFold(3)", "StratifiedGroupKFold(5)", "GroupShuffleSplit(5)"])
+@pytest.mark.parametrize(
+    "cv", ["GroupKFold(3)", "StratifiedGroupKFold(5)", "GroupShuffleSplit(5, random_state=0)"]
+)
 def test_another_split_by_patients_passes(cv, said):
     answer = f"from sklearn.model_selection import {cv.partition('(')[0]}\n" + plan(HONEST, cv)
     assert said("plan", answer).startswith("passed")

@@ -159,6 +159,7 @@ def test_rows_that_act_on_each_other_in_the_last_batch_alone(batch_size, batches
 # Settings elsewhere
 
 BY_NETWORK, IN_WEAK_TABLE = {}, weakref.WeakKeyDictionary()
+UNUSED = []
 SETTINGS, LOG = {"scale": 1.0}, []
 SCALE = 1.0
 IN_CONTEXT = contextvars.ContextVar("scale", default=1.0)
@@ -167,6 +168,11 @@ IN_THREAD = threading.local()
 
 class ByNetwork(Net):
     """Its setting stands in a table of all networks, where a copy of it is not."""
+
+    def __new__(cls, *args, **settings):
+        while id(new := super().__new__(cls)) in BY_NETWORK:  # the `id` of one that is gone
+            UNUSED.append(new)
+        return new
 
     def keep(self, setting):
         BY_NETWORK[id(self)] = setting
@@ -256,6 +262,7 @@ def _put_back(monkeypatch):
     monkeypatch.setenv("SCALE_OF_TEST", "1.0")
     yield
     BY_NETWORK.clear()
+    UNUSED.clear()
     LOG.clear()
 
 
