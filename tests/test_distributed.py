@@ -17,8 +17,9 @@ from sklearn.model_selection import GridSearchCV, cross_val_score
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 from torch import nn
+from torch.utils.data import Dataset
 
-from helpers import TorchClassifier, fused
+from helpers import TorchClassifier, fused, rows_of
 from helpers.cluster import SafeClient
 
 pytestmark = pytest.mark.slow
@@ -95,6 +96,29 @@ def test_candidates_are_fused_within_a_worker(client):
         assert np.array_equal(cross_val_score(within, X, y, cv=3), here)
     there = client.submit(lambda search: search.fit(X, y), within).result()
     assert there.batches_ == [12, 1] and there.worker_ != os.getpid()
+
+
+def test_rows_that_are_loaded_from_files_are_loaded_by_the_workers(client, tmp_path):
+    class Files(Dataset):
+        """Rows in files; no other process can import this class."""
+
+        def __len__(self):
+            return 90
+
+        def __getitem__(self, i):
+            (tmp_path / f"{os.getpid()}").touch()
+            return torch.from_numpy(np.load(tmp_path / f"{i}.npy")), int(y[i])
+
+    for i in range(90):
+        np.save(tmp_path / f"{i}.npy", X[i].astype(np.float32))
+    search = search_over(local_recipe())
+    here = search.fit(rows_of(Files()), y[:90]).cv_results_["mean_test_score"]
+    assert {path.name for path in tmp_path.glob("*") if not path.suffix} == {str(os.getpid())}
+    with parallel_config(backend="dask"):
+        there = search.fit(rows_of(Files()), y[:90]).cv_results_["mean_test_score"]
+    assert np.array_equal(there, here)
+    workers = set(client.run(os.getpid).values())
+    assert workers & {int(path.name) for path in tmp_path.glob("*") if not path.suffix}
 
 
 def test_no_error_is_swallowed(client, monkeypatch):
