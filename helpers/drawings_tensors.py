@@ -124,16 +124,19 @@ def pictures_again(training, test):
     Examples
     --------
     >>> fig, alt = pictures_again([np.eye(2), 1 - np.eye(2)], [np.eye(2), np.eye(2)])
-    >>> alt
-    'Training pictures move, test pictures stay. 2 different pictures of 2, and 1 of 2.'
+    >>> alt.partition("stays. ")[2]
+    '2 different pictures of 2, and 1 of 2.'
     """
-    title = "Training pictures move, test pictures stay"
+    title = "Asked again: the training picture moves, the test picture stays"
     n = len(training)
-    fig, axes = blank(7.6, 1.7, title=title, xlabel="", ylabel="", columns=n + len(test))
+    fig, axes = blank(7.6, 2.0, title=title, xlabel="", ylabel="", columns=n + len(test))
     for i, (ax, picture) in enumerate(zip(axes, [*training, *test], strict=True)):
         ax.imshow(picture, cmap="Greys")
         ax.set(xticks=[], yticks=[])
-        ax.set_xlabel(f"training {i + 1}" if i < n else f"test {i - n + 1}")
+        of_set, time = ("training", i + 1) if i < n else ("test", i - n + 1)
+        ax.set_xlabel(f"{of_set},\ntime {time}")
+        for spine in ax.spines.values():
+            spine.set_visible(True)
     different = [len(np.unique(np.array(some), axis=0)) for some in (training, test)]
     of_each = f"{different[0]} different pictures of {n}, and {different[1]} of {len(test)}."
     return fig, f"{title}. {of_each}"
