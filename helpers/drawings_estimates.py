@@ -53,7 +53,8 @@ def tossed_labels():
     >>> alt.split(":")[0]
     'Data flow from left to right'
     """
-    fig, ax = _canvas(7.4, 2.9, "One training, 201 trials of luck: only labels are tossed again")
+    fig, ax = _canvas(7.4, 2.7, "100 networks, trained once; only the labels are tossed again")
+    ax.set_ylim(0.1, 2.35)
     _box(ax, 0.1, 1.45, 1.35, 0.75, "100 rows\nto train on", "training")
     _box(ax, 0.1, 0.35, 1.35, 0.75, "50 rows\nto validate on", "validation")
     _box(ax, 2.0, 1.45, 1.3, 0.75, "100 networks\n(candidates)")
@@ -97,7 +98,7 @@ def nested():
             _box(ax, 0.1 + 0.75 * part, y, 0.73, 0.6, "25\nheld out" if out else "25", role)
         _arrow(ax, (2.37, y + 0.3), (2.63, y + 0.3))
         _box(ax, 2.65, y, 0.95, 0.6, "35 train\n4 settings", "training", fontsize=8)
-        _box(ax, 3.62, y, 0.63, 0.6, "15\nchoose", "validation", fontsize=8)
+        _box(ax, 3.62, y, 0.63, 0.6, "15 to\nchoose", "validation", fontsize=8)
         _arrow(ax, (4.27, y + 0.3), (4.63, y + 0.3))
         _box(ax, 4.65, y, 1.3, 0.6, "best setting,\ntrained on 50", fontsize=8)
         _arrow(ax, (5.97, y + 0.3), (6.28, y + 0.3))
@@ -130,8 +131,9 @@ def repeated_folds(n_repeats=5, n_shown=24):
     >>> alt.split(":")[0]
     'Five repeats of three folds'
     """
-    title = f"{n_repeats} repeats: the same rows are dealt into three folds {n_repeats} times"
+    title = f"Three folds, dealt {n_repeats} times: {3 * n_repeats} scores"
     fig, ax = _canvas(7.4, 3.0, title)
+    ax.set_ylim(0, 2.75)
     rng, colors = np.random.default_rng(0), ("#3B6EA5", "#E69F00", "#DDDDDD")
     hatches = ("", "///", "...")
     for i in range(n_repeats):
@@ -173,7 +175,7 @@ def permutation_table(scores, n_shown=20):
     fig = Figure(figsize=(7.4, 3.9), dpi=100, layout="constrained", facecolor="white")
     ax = fig.subplots()
     fig.suptitle(
-        "Outside: one line of scores is compared. Inside: the best of each column", fontsize=12
+        "Outside: the scores of one candidate. Inside: the best of each column", fontsize=12
     )
     image = ax.imshow(shown.T, cmap="Greys", vmin=0.3, vmax=0.9, aspect="auto")
     fig.colorbar(image, label="score on 50 validation rows")
@@ -185,7 +187,9 @@ def permutation_table(scores, n_shown=20):
         "edgecolor": ROLES["leaky"]["color"],
     }
     ax.add_patch(
-        Rectangle((-0.5, chosen - 0.5), len(shown), 1, label="search outside: this line", **frame)
+        Rectangle(
+            (-0.5, chosen - 0.5), len(shown), 1, label="search outside: one candidate", **frame
+        )
     )
     inside = {"color": ROLES["validation"]["color"], "markeredgecolor": "black"}
     ax.plot(
@@ -198,7 +202,7 @@ def permutation_table(scores, n_shown=20):
     fig.legend(loc="outside lower center", ncols=2, fontsize=8)
     alt = (
         f"Scores of {scores.shape[1]} candidates on {len(shown)} labelings. The real best, "
-        f"{shown[0].max():.2f}, is candidate {chosen + 1}; outside, its line alone is compared; "
+        f"{shown[0].max():.2f}, is candidate {chosen + 1}; outside, only its scores are compared; "
         "inside, the best of each column."
     )
     return fig, alt

@@ -76,7 +76,7 @@ def show(fig, alt):
 
 
 def claim_errors(errors, roles, title):
-    """Draw by how much claims miss the truth, one dot a study and a bar for their mean.
+    """Draw by how much claims miss the truth, one mark a study and a bar for their mean.
 
     Parameters
     ----------
@@ -100,14 +100,16 @@ def claim_errors(errors, roles, title):
         for place, ((name, values), role) in enumerate(zip(claims.items(), roles, strict=True)):
             name, style = name.removesuffix(" - truth"), ROLES[role]
             x = place + np.linspace(-0.25, 0.25, len(values))
-            label = name.replace(" ", "\n", 1)
-            ax.plot(x, values, style["marker"], color=style["color"], label=label)
-            ax.hlines(np.mean(values), place - 0.35, place + 0.35, color="black", linewidth=2)
+            ax.plot(x, values, style["marker"], color=style["color"])
+            ends = [place - 0.35, place + 0.35]
+            (bar,) = ax.plot(ends, [np.mean(values)] * 2, color="black", linewidth=2)
             said.append(f"{source}, {name} {np.mean(values):+.3f}")
-        names = ax.get_legend_handles_labels()[1]
-        ax.set_xticks(range(len(names)), names, fontsize=8)
+        names = [name.removesuffix(" - truth").replace(" ", "\n", 1) for name in claims]
+        ax.set_xticks(range(len(names)), names, fontsize=9)
         ax.set_title(f"{source}, {len(values)} studies", fontsize=10)
         chance_line(ax, 0, label="truth")
+    bar.set_label("mean of the studies (a mark is one study)")
+    fig.legend(*ax.get_legend_handles_labels(), loc="outside lower center", ncols=2, fontsize=8)
     return fig, f"Errors of claims, mean over {len(values)} studies: {'; '.join(said)}."
 
 
@@ -138,7 +140,9 @@ def pairs_of_bars(shares, title, ylabel, colors=("#009E73", "#D55E00"), limits=N
         style = {"color": colors[i], "hatch": hatch, "label": shares.columns[i]}
         bars = ax.bar(places + 0.4 * i - 0.2, shares.iloc[:, i], 0.36, edgecolor="white", **style)
         ground = {"facecolor": "white", "edgecolor": "none", "pad": 0.5}
-        ax.bar_label(bars, fmt="%.2f", fontsize=8, bbox=ground, zorder=5)
+        # In the middle of its bar no number stands on the line of what is allowed.
+        place = "edge" if limits is None else "center"
+        ax.bar_label(bars, fmt="%.2f", fontsize=8, bbox=ground, zorder=5, label_type=place)
     if limits is not None:
         line = {"color": "black", "label": "what is allowed"}
         ax.hlines(limits, places - 0.45, places + 0.45, **line)
