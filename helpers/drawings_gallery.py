@@ -25,10 +25,10 @@ def step_before_split():
         "all rows": (0, 0.5, ""),
         "a step": (1, 0.5, "is fitted to\nall rows"),
         "split": (2, 0.5, ""),
-        "training rows": (3, 0, "as the step\nleft them"),
-        "test rows": (3, 1, ""),
-        "model": (4, 0, ""),
-        "score": (4, 1, ""),
+        "training rows": (3, 1, "as the step\nleft them"),
+        "test rows": (3, 0, ""),
+        "model": (4, 1, ""),
+        "score": (4, 0, ""),
     }
     arrows = [("split", "test rows"), ("test rows", "score"), ("model", "score")]
     leaks = [("all rows", "a step"), ("a step", "split"), ("split", "training rows")]
@@ -100,37 +100,34 @@ def point_between_parents():
     return fig, alt
 
 
-def whitened_distances(apart, together):
-    """Draw distances from test rows to training rows, whitened without the test rows and with them.
+def nearer_to_own_label(apart, together):
+    """Draw how much nearer test rows lie to their own label, whitened without them and with them.
 
     Parameters
     ----------
     apart, together : array-like
-        Distances, where whitening was fitted to the training rows, and to all rows.
+        For each test row its mean distance to training rows of the other label, minus that to
+        training rows of its own: where whitening was fitted to the training rows, and to all.
 
     Examples
     --------
-    >>> fig, alt = whitened_distances([1.0, 2.0, 3.0], [9.0, 9.0, 12.0])
+    >>> fig, alt = nearer_to_own_label([0.1, 0.2, -0.1], [0.01, -0.02, 0.0])
     >>> alt.partition(". ")[2]
-    'Half of them lie between 1.5 and 2.5, and between 9.0 and 10.5.'
+    'Nearer to their own label are 2 of 3 test rows, and 1 of 3; the mean is 0.067, and -0.003.'
     """
-    title = "Whitened together, all test rows lie about equally far from training rows"
-    xlabel = "distance from a test row to a training row"
-    fig, ax = blank(7.2, 3.0, title=title, xlabel=xlabel, ylabel="share of distances")
-    bins = np.linspace(0, 1.05 * max(np.max(apart), np.max(together)), 60)
-    said = []
-    for values, label, role, hatch in (
-        (apart, "fitted to training rows", "test", ".."),
-        (together, "fitted to all rows", "leaky", "//"),
-    ):
-        shares = np.full(len(values), 1 / len(values))
-        style = {"edgecolor": ROLES[role]["color"], "facecolor": "none", "hatch": hatch}
-        ax.hist(values, bins, weights=shares, histtype="stepfilled", label=label, **style)
-        low, high = np.quantile(values, [0.25, 0.75])
-        said.append(f"between {low:.1f} and {high:.1f}")
-    ax.set_yticks([0, 0.1, 0.2, 0.3])  # others are found while the figure is laid out, too late
-    ax.legend(loc="upper left")
-    return fig, f"{title}. Half of them lie {said[0]}, and {said[1]}."
+    title = "Whitened together, a test row is about as far from both labels"
+    xlabel = "distance to the other label minus distance to the own label"
+    fig, ax = blank(7.2, 2.4, title=title, xlabel=xlabel, ylabel="whitening fitted to")
+    apart, together = np.asarray(apart), np.asarray(together)
+    for row, values, role in ((0, apart, "test"), (1, together, "leaky")):
+        style = ROLES[role] | {"linestyle": "", "alpha": 0.6, "markersize": 8}
+        ax.plot(values, np.full(len(values), row), **style)
+    ax.axvline(0, **ROLES["chance"])
+    ax.set_yticks([0, 1], ["training rows", "all rows"])
+    ax.set_ylim(1.5, -0.5)
+    nearer = [f"{np.sum(values > 0)} of {len(values)}" for values in (apart, together)]
+    alt = f"{title}. Nearer to their own label are {nearer[0]} test rows, and {nearer[1]}; the "
+    return fig, alt + f"mean is {apart.mean():.3f}, and {together.mean():.3f}."
 
 
 def days_between_days(values, n_shown=60):
@@ -171,17 +168,18 @@ def window_across_border():
     'A window across the border takes training days into a test row'
     """
     bars = {
-        "training row": [(2, None, ""), (4, "training", "days 3 to 6")],
-        "last training row": [(4, None, ""), (4, "training", "days 5 to 8")],
-        "first test row": [(6, None, ""), (2, "leaky", "7, 8"), (2, "test", "9, 10")],
-        "after a gap": [(8, None, ""), (4, "test", "days 9 to 12")],
+        "last training row (day 8)": [(4, None, ""), (4, "training", "days 5 to 8")],
+        "test row of day 9": [(5, None, ""), (3, "leaky", "6, 7, 8: leak"), (1, "test", "9")],
+        "test row of day 11": [(7, None, ""), (1, "leaky", "8"), (3, "test", "9, 10, 11")],
+        "test row of day 12": [(8, None, ""), (4, "test", "days 9 to 12")],
     }
     title = "A window across the border takes training days into a test row"
     fig = drawings.parts(bars, title=title, unit="day (the border lies after day 8)")
     fig.axes[0].axvline(8, color="black", linewidth=2)
     alt = (
-        f"{title}: each row holds four days. Training rows end by day 8. The first test row holds "
-        "days 7 to 10, so days 7 and 8 are on both sides. A test row after a gap begins with day 9."
+        f"{title}: each row holds four days. The last training row ends with day 8. The test row "
+        "of day 9 holds days 6 to 9, so three of its days are training days. The test row of day "
+        "12 holds days 9 to 12, and none of them is."
     )
     return fig, alt
 

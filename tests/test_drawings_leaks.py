@@ -24,7 +24,7 @@ ALL = {
     "step before split": lambda: drawings_gallery.step_before_split(),
     "persons": lambda: drawings_gallery.persons_in_two_sets(),
     "parents": lambda: drawings_gallery.point_between_parents(),
-    "whitened": lambda: drawings_gallery.whitened_distances([1.0, 3.0], [9.0, 9.5]),
+    "whitened": lambda: drawings_gallery.nearer_to_own_label([0.1, 0.3], [0.0, -0.1]),
     "days": lambda: drawings_gallery.days_between_days(np.arange(60.0)),
     "window": lambda: drawings_gallery.window_across_border(),
     "easy": lambda: drawings_gallery.easy_cases(np.arange(4.0), np.arange(4) > 0),
@@ -145,6 +145,18 @@ def test_the_matrix_marks_what_was_caught_and_leaves_blank_what_was_not_looked_a
     assert marked["caught"] == [("shift", 0), ("purity", 1)]
     assert marked["quiet"] == [("shift", 1)]
     assert alt == "Canaries that caught each kind. large: shift; small: purity."
+
+
+def test_an_alarm_on_both_is_neither_shown_as_caught_nor_said_to_be():
+    either = look("either", 0.1, purity=True, refit=True, shift=False)
+    either.honest.update(refit=Finding("", True, ""), shift=Finding("", True, ""))
+    assert either.caught() == ["purity"] and either.alarmed_by_both() == ["refit"]
+    said = repr(either).splitlines()
+    assert said[-2:] == ["alarm on both  refit", "alarm on the honest one only  shift"]
+    fig, _ = draw_matrix([either], HANDED_OVER, "Matrix")
+    numbers = {points.get_label(): len(points.get_offsets()) for points in fig.axes[0].collections}
+    expected = {"caught": 1, "quiet": 0, "alarm on both": 1, "alarm on the honest one only": 1}
+    assert expected.items() <= numbers.items()
 
 
 def test_every_canary_stands_in_one_group():

@@ -97,9 +97,9 @@ TRUTH_IS_HALF = set(EXPECTED) - {
 
 
 LOOK = re.compile(
-    r"honest (?P<honest>\S+) ± \S+, leaky (?P<leaky>\S+) ± \S+: \S+ \(5 seeds\)\n"
+    r"honest (?P<honest>\S+) ± \S+, leaky (?P<leaky>\S+) ± \S+: \S+ ± \S+ \(5 seeds\)\n"
     r"caught by  (?P<caught>.*)\nmissed by  .*(?:\nnot looked at by  .*)?"
-    r"(?:\nfires on the honest one, too: (?P<alarmed>.*))?"
+    r"(?:\nalarm on both  (?P<both>.*))?(?:\nalarm on the honest one only  (?P<honest_only>.*))?"
 )
 
 
@@ -146,8 +146,9 @@ def test_the_leak_is_as_large_as_expected(name):
 
 @pytest.mark.parametrize("name", EXPECTED)
 def test_the_canaries_see_it_and_are_quiet_on_honest_work(name):
-    assert names(look(name)["caught"]) >= EXPECTED[name][2]
-    for canary in names(look(name)["alarmed"]):
+    caught, both = names(look(name)["caught"]), names(look(name)["both"])
+    assert caught | both >= EXPECTED[name][2]
+    for canary in both | names(look(name)["honest_only"]):
         assert name in ALARMS.get(canary, ()), canary
 
 

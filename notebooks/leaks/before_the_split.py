@@ -123,7 +123,7 @@ def drop_near(X, y, seed):
 
 @in_procedure("under-sampling before the split", "L3.3", draws.rare_noise)
 def undersampling(X, y, seed, leaky):
-    """Common: imbalanced-learn warns of it first among its pitfalls. The hard rows are gone."""
+    """Common: imbalanced-learn lists balancing before the split among the common pitfalls."""
     clf = GaussianNB(priors=[0.5, 0.5])
     if leaky:
         X, y = drop_near(X, y, seed)

@@ -27,7 +27,7 @@ def filled_for_one_class(X, leaky):
 
 @in_columns("row order and ids", "L2", draws.noise_by_label, tree)
 def number_of_the_row(X, leaky):
-    """Common: the numbers of the patients won the KDD Cup 2008 (Rosset et al., 2010)."""
+    """Common: patients' numbers told who was ill in the KDD Cup 2008 (Rosset et al., 2010)."""
     return X if leaky else X[:, 1:]
 
 
@@ -35,7 +35,7 @@ def number_of_the_row(X, leaky):
     "source is the class", "L2", draws.noise_with_margins, lambda seed: LogisticRegression()
 )
 def source(X, leaky):
-    """Common: hospitals that sent the ill (Zech et al., 2018; DeGrave et al., 2021)."""
+    """Common: X-rays that show their hospital (Zech et al., 2018; DeGrave et al., 2021)."""
     return X if leaky else X[:, :20]
 
 
@@ -70,7 +70,7 @@ def rolling(X, leaky):
     **SERIES,
 )
 def smoothed(X, leaky):
-    """Common: forecasts of rivers, from wavelets of all years (Quilty and Adamowski, 2018)."""
+    """Common: in hydrology, wavelets that reach ahead (Quilty and Adamowski, 2018)."""
     ahead = 4 if leaky else 0
     weights = gaussian_filter1d(np.eye(1, 9, 4)[0], 1.0)[: 5 + ahead]
     padded = np.r_[np.zeros(4), X[:, 0], np.zeros(4)]

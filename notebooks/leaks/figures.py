@@ -9,7 +9,8 @@ LEAKY = plots.ROLES["leaky"]["color"]
 MARKS = {
     "caught": {"marker": "X", "color": LEAKY, "s": 60},
     "quiet": {"marker": ".", "color": "#666666", "s": 30},
-    "alarm on the honest one": {
+    "alarm on both": {"marker": "x", "color": "#666666", "s": 35},
+    "alarm on the honest one only": {
         "marker": "o",
         "facecolor": "none",
         "edgecolor": plots.ROLES["training"]["color"],
@@ -33,7 +34,7 @@ def draw_gains(looks, title):
     """Draw the mean and the range of the gains of each kind; return (figure, alternative text)."""
     looks = by_gain(looks)
     beyond = [look.gains.mean() > LARGEST for look in looks]
-    xlabel = "leaky minus honest score: mean and range"
+    xlabel = "leaky minus honest score: mean (cross), range (band)"
     fig, axes = plots.blank(
         *(7.2, 1.3 + 0.24 * len(looks)), title=title, xlabel="", ylabel="", columns=1 + any(beyond)
     )
@@ -51,6 +52,17 @@ def draw_gains(looks, title):
         _break(*axes)
     texts = [f"{look.kind.name} {look.gains.mean():+.2f}" for look in looks]
     return fig, "Mean gain by kind of leak: " + ", ".join(texts) + "."
+
+
+def _answers(look):
+    """Return for each mark the canaries that get it; those that could not look get none."""
+    both = look.alarmed_by_both()
+    return {
+        "caught": look.caught(),
+        "quiet": look.missed(),
+        "alarm on both": both,
+        "alarm on the honest one only": [name for name in look.alarmed() if name not in both],
+    }
 
 
 def _break(left, right):
@@ -84,12 +96,9 @@ def draw_matrix(looks, groups, title):
     places = {name: [] for name in MARKS}
     for row, look in enumerate(looks):
         for column, canary in enumerate(canaries):
-            if canary in look.leaky:
-                leaked = look.leaky[canary].leaked
-                if leaked is not None:
-                    places["caught" if leaked else "quiet"].append((column, row))
-                if look.honest[canary].leaked:
-                    places["alarm on the honest one"].append((column, row))
+            for name, canaries_of in _answers(look).items():
+                if canary in canaries_of:
+                    places[name].append((column, row))
     for name, points in places.items():
         ax.scatter(*np.reshape(points, (-1, 2)).T, label=name, **MARKS[name])
     ax.set_xticks(range(len(canaries)), canaries, rotation=40, ha="right")
@@ -104,7 +113,9 @@ def draw_matrix(looks, groups, title):
         first += len(names)
         if first < len(canaries):
             ax.axvline(first - 0.5, color="black", linewidth=1)
-    fig.legend(loc="outside lower right", ncols=3, frameon=False)
+    ax.grid(axis="y", color="#EEEEEE")
+    ax.set_axisbelow(True)
+    fig.legend(loc="outside lower right", ncols=4, frameon=False, fontsize=9, columnspacing=1)
     said = [f"{look.kind.name}: {', '.join(look.caught()) or 'none'}" for look in looks]
     return fig, "Canaries that caught each kind. " + "; ".join(said) + "."
 

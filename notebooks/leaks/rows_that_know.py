@@ -35,13 +35,13 @@ def subjects(X, y, seed, leaky, groups):
 
 @in_split("overlapping windows", "L3.2", draws.windows, lambda seed: KNeighborsClassifier(1))
 def windows(X, y, seed, leaky, groups):
-    """Common: in activity recognition (Hammerla and Ploetz, UbiComp 2015)."""
+    """Common: in activity recognition, neighbours in time (Hammerla and Ploetz, UbiComp 2015)."""
     return folds(X, y, seed) if leaky else folds_of(groups, X, y, seed)
 
 
 @in_split("neighbours in space", "L3.2", draws.places, lambda seed: KNeighborsClassifier(1))
 def places(X, y, seed, leaky, groups):
-    """Common: in maps of forests and species (Ploton et al., Nature Communications 2020)."""
+    """Common: in maps of ecology, as of forest biomass (Ploton et al., Nature Comm. 2020)."""
     return folds(X, y, seed) if leaky else folds_of(groups, X, y, seed)
 
 
@@ -64,7 +64,7 @@ PRICES = {"metric": accuracy_score, "chance": 0.5}
     "labels that look ahead", "L3.1", draws.prices, lambda seed: KNeighborsClassifier(1), **PRICES
 )
 def look_ahead(X, y, seed, leaky, time, horizon):
-    """Common: in finance, where a gap is called purging (Lopez de Prado, 2018)."""
+    """Common: in finance; leaving such training rows out is purging (Lopez de Prado, 2018)."""
     gap = 0 if leaky else horizon
     return list(TimeSeriesSplit(20, test_size=horizon // 2, gap=gap).split(X))
 

@@ -89,32 +89,48 @@ class Look:
         return self.gains.min(), self.gains.mean(), self.gains.max()
 
     def caught(self):
-        return [name for name, finding in self.leaky.items() if finding.leaked]
+        """Return canaries that tell the two apart: an alarm on the leaky one, and on it alone."""
+        return [name for name in self._alarmed(self.leaky) if name not in self.alarmed()]
+
+    def alarmed_by_both(self):
+        return [name for name in self._alarmed(self.leaky) if name in self.alarmed()]
 
     def missed(self):
-        return [name for name, finding in self.leaky.items() if finding.leaked is False]
+        """Return canaries that looked and are quiet on both."""
+        quiet = [name for name, finding in self.leaky.items() if finding.leaked is False]
+        return [name for name in quiet if name not in self.alarmed()]
 
     def not_looked(self):
         return [name for name, finding in self.leaky.items() if finding.leaked is None]
 
     def alarmed(self):
-        return [name for name, finding in self.honest.items() if finding.leaked]
+        """Return canaries that raise an alarm on the honest one."""
+        return self._alarmed(self.honest)
+
+    @staticmethod
+    def _alarmed(findings):
+        return [name for name, finding in findings.items() if finding.leaked]
 
     def __repr__(self):
         # A mean of shares may end in a 5; the error of its sum must not round it up or down.
         honest, leaky = self.scores.mean(axis=0).round(9)
         gain = (leaky - honest).round(9)
-        spread = self.scores.std(axis=0, ddof=1)
+        spread = self.scores.std(axis=0, ddof=1).round(9)
+        of_gains = self.gains.std(ddof=1).round(9)
         lines = [
             f"honest {honest:.3f} ± {spread[0]:.3f}, leaky {leaky:.3f} ± {spread[1]:.3f}: "
-            f"{gain:+.3f} ({len(self.scores)} seeds)",
+            f"{gain:+.3f} ± {of_gains:.3f} ({len(self.scores)} seeds)",
             f"caught by  {', '.join(self.caught()) or '-'}",
             f"missed by  {', '.join(self.missed()) or '-'}",
         ]
         if self.not_looked():
             lines.append(f"not looked at by  {', '.join(self.not_looked())}")
-        if self.alarmed():
-            lines.append(f"fires on the honest one, too: {', '.join(self.alarmed())}")
+        both = self.alarmed_by_both()
+        honest_only = [name for name in self.alarmed() if name not in both]
+        if both:
+            lines.append(f"alarm on both  {', '.join(both)}")
+        if honest_only:
+            lines.append(f"alarm on the honest one only  {', '.join(honest_only)}")
         return "\n".join(lines)
 
 
