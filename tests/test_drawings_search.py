@@ -1,0 +1,54 @@
+"""Drawings of lessons 02 and 03: what they claim in a title is what they draw."""
+
+import pandas as pd
+import pytest
+from matplotlib import pyplot as plt
+from matplotlib.patches import FancyArrowPatch
+
+from helpers import drawings_search
+
+
+@pytest.fixture(autouse=True)
+def no_figure_is_left():
+    yield
+    plt.close("all")
+
+
+def texts(fig):
+    return [text.get_text() for text in fig.axes[0].texts]
+
+
+def test_old_weights_stand_where_a_leak_ends():
+    fig, _ = drawings_search.kept_weights()
+    paths = [patch for patch in fig.axes[0].patches if isinstance(patch, FancyArrowPatch)]
+    leaks = [path for path in paths if path.get_linewidth() > 2]
+    assert len(paths) == 6
+    assert texts(fig).count("old weights") == len(leaks) == 2
+    assert texts(fig).count("new weights") == 4
+
+
+def test_each_candidate_stands_in_its_row_and_column_and_ties_are_marked():
+    results = pd.DataFrame(
+        {
+            "param_net__lr": [0.1, 0.1, 0.2, 0.2],
+            "param_net__epochs": [10, 30, 10, 30],
+            "param_net__module__hidden": [2, 2, 2, 2],
+            "mean_test_score": [0.6, 0.9, 0.8, 0.5],
+            "std_test_score": [0.01, 0.02, 0.03, 0.04],
+        }
+    )
+    columns = ["net__epochs", "net__module__hidden"]
+    tied = results.mean_test_score > 0.7
+    fig, alt = drawings_search.tied_candidates(results, tied, rows="net__lr", columns=columns)
+    ax = fig.axes[0]
+    found = {text.get_position(): text.get_text() for text in ax.texts}
+    assert found == {
+        (0, 0): "0.600\ns = 0.010",
+        (1, 0): "0.900\ns = 0.020\ntie",
+        (0, 1): "0.800\ns = 0.030\ntie",
+        (1, 1): "0.500\ns = 0.040",
+    }
+    assert [label.get_text() for label in ax.get_xticklabels()] == ["10, 2", "30, 2"]
+    assert [label.get_text() for label in ax.get_yticklabels()] == ["0.1", "0.2"]
+    assert fig.get_suptitle() == "2 of 4 candidates tie, the best at 0.900"
+    assert alt.count("(tie)") == 2
