@@ -7,52 +7,54 @@ import numpy as np
 
 from helpers.plots import ROLES, blank, chance_line
 
-HONEST = {
+BOXES = {
     "images\nX, y": (0, 0.5, "black"),
-    "split": (1.25, 0.5, "black"),
-    "training\nimages": (2.5, 1, "training"),
-    "augment\nanew each epoch": (3.9, 1, "training"),
-    "train\nCNN": (5.2, 1, "training"),
-    "test images\nunchanged": (2.5, 0, "test"),
-    "score\nCNN": (5.2, 0, "test"),
+    "1": (0.75, 0.5, "change"),
+    "split": (1.5, 0.5, "black"),
+    "training\nimages": (2.6, 1, "training"),
+    "2": (3.65, 1, "change"),
+    "train\nCNN": (4.7, 1, "training"),
+    "test\nimages": (2.6, 0, "test"),
+    "3": (3.65, 0, "change"),
+    "score\nCNN": (4.7, 0, "test"),
 }
-LEAK = "augment first", (0.62, 1.35)
+WAYS = {
+    "black": [("images\nX, y", "1"), ("1", "split")],
+    "training": [("split", "training\nimages"), ("training\nimages", "2"), ("2", "train\nCNN")],
+    "test": [("split", "test\nimages"), ("test\nimages", "3"), ("3", "score\nCNN")],
+}
 
 
 def way_of_images():
-    """Draw which images may be changed, and in red the way on which copies get into both parts.
+    """Draw the way of training and test images, and three places where they could be changed.
 
     Examples
     --------
     >>> fig, alt = way_of_images()
     >>> alt.split(".")[0]
-    'Only training images are changed, and only after the split'
+    'Three places where a program can change images'
     """
-    title = "Only training images are changed, and only after the split"
+    title = "Three places where a program can change images"
     fig, ax = blank(7.6, 2.7, title=title, xlabel="", ylabel="")
-    for text, (x, y, role) in HONEST.items():
-        _box(ax, text, (x, y), **_style(role))
-    names = list(HONEST)
-    for start, end in ((0, 1), (1, 2), (2, 3), (3, 4), (1, 5), (5, 6), (4, 6)):
-        role = HONEST[names[end]][2] if start != 4 else "test"
-        _arrow(ax, HONEST[names[start]][:2], HONEST[names[end]][:2], **_style(role))
-    text, place = LEAK
-    _box(ax, text, place, **_style("leaky"))
-    _arrow(ax, (0, 0.5), place, **_style("leaky"))
-    _arrow(ax, place, (1.25, 0.5), **_style("leaky"))
-    ax.text(0.62, 1.62, "leak", ha="center", weight="bold", color=ROLES["leaky"]["color"])
-    ax.set(xlim=(-0.4, 5.7), ylim=(-0.3, 1.75))
+    for text, (x, y, role) in BOXES.items():
+        _box(ax, f"{text}: change?" if role == "change" else text, (x, y), **_style(role))
+    for role, arrows in WAYS.items():
+        for start, end in arrows:
+            _arrow(ax, BOXES[start][:2], BOXES[end][:2], **_style(role))
+    trained, scored = (BOXES[name][:2] for name in ("train\nCNN", "score\nCNN"))
+    _arrow(ax, trained, scored, **_style("black"))
+    ax.text(4.77, 0.42, "the trained CNN", ha="left", fontsize=9)
+    ax.set(xlim=(-0.4, 5.75), ylim=(-0.3, 1.3))
     ax.axis("off")
     return fig, (
-        f"{title}. Images, then split, then two lanes. Training images, augment anew each epoch, "
-        "train CNN. Test images unchanged, score CNN. Dotted red way, the leak: images, augment "
-        "first, then split."
+        f"{title}. Images, place 1, split, then two lanes. Training images, place 2, train CNN. "
+        "Test images, place 3, score CNN. The trained CNN goes to the score."
     )
 
 
 def _style(role):
-    if role == "black":
-        return {"color": "black", "linestyle": "-"}
+    if role in ("black", "change"):
+        return {"color": "black", "linestyle": "-" if role == "black" else ":"}
     return {name: ROLES[role][name] for name in ("color", "linestyle")}
 
 
@@ -71,27 +73,41 @@ def _arrow(ax, start, end, *, color, linestyle):
     ax.annotate("", middle, before, arrowprops=head, zorder=1)
 
 
-def versions(pictures, names):
-    """Draw several pictures in a row, each with its name below.
+def versions(pictures, original, cv, of):
+    """Draw the versions of one image, and on which side of the first split each lies.
 
     Parameters
     ----------
-    pictures : list of array-like of shape (1, height, width)
-    names : list of str
+    pictures : array-like of shape (n, 1, height, width)
+        All versions of all images, the originals first.
+    original : array-like of shape (n,)
+        For each version the number of its original.
+    cv : cross-validation splitter
+    of : int
+        The number of the original to draw.
 
     Examples
     --------
-    >>> fig, alt = versions(np.zeros((2, 1, 8, 8)), ["training", "test"])
+    >>> from sklearn.model_selection import KFold
+    >>> fig, alt = versions(np.zeros((4, 1, 8, 8)), [0, 1, 0, 1], KFold(2), of=1)
     >>> alt.partition(". ")[2]
-    'From left to right: training, test.'
+    'From left to right: original, test; copy 1, training.'
     """
-    title = "Versions of one image, on both sides of the split"
-    fig, axes = blank(7.6, 2.1, title=title, xlabel="", ylabel="", columns=len(pictures))
-    for ax, picture, name in zip(axes, pictures, names, strict=True):
-        ax.imshow(picture[0], cmap="Greys")
+    rows = np.flatnonzero(np.asarray(original) == of)
+    _, test_rows = next(cv.split(original))
+    title = f"One image in {len(rows)} versions, and where the first split puts them"
+    fig, axes = blank(7.6, 2.3, title=title, xlabel="", ylabel="", columns=len(rows))
+    said = []
+    for i, (ax, row) in enumerate(zip(axes, rows, strict=True)):
+        name, side = f"copy {i}" if i else "original", "test" if row in test_rows else "training"
+        ax.imshow(pictures[row][0], cmap="Greys")
+        ax.spines[:].set_visible(True)
         ax.set(xticks=[], yticks=[])
-        ax.set_xlabel(name)
-    return fig, f"{title}. From left to right: {', '.join(names)}."
+        ax.set_title(name, fontsize=10)
+        role = ROLES[side]["color"]
+        ax.set_xlabel(side, color=role, weight="bold" if side == "test" else "normal")
+        said.append(f"{name}, {side}")
+    return fig, f"{title}. From left to right: {'; '.join(said)}."
 
 
 def with_and_without(results):
@@ -107,13 +123,16 @@ def with_and_without(results):
     >>> low, high = {"test_score": [0.7, 0.8]}, {"test_score": [0.8, 0.9]}
     >>> fig, alt = with_and_without({"MLP": [high, low], "CNN": [low, high]})
     >>> alt
-    'Shifted training images: MLP from 0.85 to 0.75, CNN from 0.75 to 0.85. 2 splits.'
+    'With shifted training images: MLP 0.85 to 0.75 (worse), CNN 0.75 to 0.85 (better). 2 splits.'
     """
     scores = {}
     for name, pair in results.items():
         scores[name] = [result["test_score"] for result in pair]
-    said = [f"{name} from {np.mean(a):.2f} to {np.mean(b):.2f}" for name, (a, b) in scores.items()]
-    title = f"Shifted training images: {', '.join(said)}"
+    said = []
+    for name, (before, after) in scores.items():
+        word = "better" if np.mean(after) > np.mean(before) else "worse"
+        said.append(f"{name} {np.mean(before):.2f} to {np.mean(after):.2f} ({word})")
+    title = f"With shifted training images: {', '.join(said)}"
     fig, axes = blank(7.0, 3.2, title=title, xlabel="", ylabel="test accuracy", columns=len(scores))
     for ax, (name, pair) in zip(axes, scores.items(), strict=True):
         for one in zip(*pair, strict=True):
@@ -168,20 +187,24 @@ def ways_to_split(coins, true, names):
     Examples
     --------
     >>> fig, alt = ways_to_split([[0.4, 0.1]], [[0.9, 0.7]], ["mixed", "kept"])
-    >>> alt.partition("known. ")[2]
+    >>> alt.partition("0.10. ")[2]
     'mixed: 0.40 on random labels, 0.90 on true. kept: 0.10 on random labels, 0.70 on true.'
     """
     means = np.mean(coins, axis=0), np.mean(true, axis=0)
-    title = f"Copies on both sides: {means[0][0]:.2f} on random labels, where 0.10 can be known"
-    fig, axes = blank(7.6, 3.4, title=title, xlabel="", ylabel="accuracy", columns=2)
+    title = f"Copies on both sides: {means[0][0]:.2f} on random labels, where the truth is 0.10"
+    fig, axes = blank(7.6, 3.6, title=title, xlabel="", ylabel="accuracy", columns=2)
     for ax, scores, label in zip(axes, (coins, true), ("random", "true"), strict=True):
         for way, values in enumerate(np.transpose(scores)):
             role = ROLES["leaky" if way == 0 else "test"]
             hatch = "//" if way == 0 else None
-            ax.bar(way, np.mean(values), color="white", edgecolor=role["color"], hatch=hatch)
+            name = "leaky" if way == 0 else "honest" if way == 1 else None
+            style = {"edgecolor": role["color"], "hatch": hatch, "label": name}
+            bar = ax.bar(way, np.mean(values), color="white", **style)
+            ax.bar_label(bar, fmt="%.2f", padding=15)
             ax.plot([way] * len(values), values, color="black", marker=role["marker"], ls="")
         ax.set_xticks(range(len(names)), names, fontsize=9)
         ax.set_xlabel(f"{label} labels")
+    axes[0].set_ylim(0, 1.05)
     chance_line(axes[0], 0.1)
     axes[0].legend(loc="upper right")
     said = [
@@ -204,10 +227,10 @@ def who_sees(table, columns):
     --------
     >>> fig, alt = who_sees({"a step": [True, False], "honest": [False, None]}, ["one", "two"])
     >>> alt
-    'No check sees every leak, and one leak is seen by none. a step: one. honest: none.'
+    'No check sees every mistake, and one mistake is seen by none. a step: one. honest: none.'
     """
-    title = "No check sees every leak, and one leak is seen by none"
-    fig, ax = blank(7.6, 3.2, title=title, xlabel="check", ylabel="")
+    title = "No check sees every mistake, and one mistake is seen by none"
+    fig, ax = blank(8.2, 3.2, title=title, xlabel="check", ylabel="")
     values = [[1.0 if alarm else 0.0 for alarm in line] for line in table.values()]
     ax.imshow(values, cmap="Greys", vmax=1.3, aspect="auto")
     words = {True: "alarm", False: "quiet", None: "not asked"}
