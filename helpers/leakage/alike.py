@@ -5,9 +5,9 @@ from sklearn.neighbors import NearestNeighbors
 from sklearn.preprocessing import StandardScaler
 
 from helpers.leakage.finding import Finding
-from helpers.leakage.inputs import column_of, folds_of, has_classes
+from helpers.leakage.inputs import folds_of, has_classes, targets_of
 from helpers.leakage.nearness import MOVED_ON, labels_owe, overlapping, told_by_neighbours
-from helpers.leakage.tables import as_numbers, has_texts, number_of_its_own, spread_out
+from helpers.leakage.tables import as_numbers, number_of_its_own, spread_out, what_rows_are
 
 MOST_ROWS = 1000  # whose neighbours are looked for
 N_NEIGHBOURS = 15
@@ -39,8 +39,9 @@ def alike_rows(X, y=None, *, cv=5, groups=None, task=None, random_state=0):
     Returns
     -------
     Finding
-        Leaked if a gap stands out and the split separates such rows at least half as often as
-        rows dealt out at random; or if consecutive rows are windows of one series, mixed by the
+        Leaked if a gap stands out, also among test rows that have one of those near rows in
+        training, and the split separates such rows at least half as often as rows dealt out at
+        random; or if consecutive rows are windows of one series, mixed by the
         split, whose labels tell more of each other than a linear model of earlier and later
         blocks. Not looked at, if rows are texts; or if labels are known from the nearest training
         row and hardly from a linear model: neighbours in space are like that, and so are honest
@@ -77,17 +78,17 @@ def alike_rows(X, y=None, *, cv=5, groups=None, task=None, random_state=0):
     """
     name = "alike_rows"
     folds = folds_of(cv, X, y, groups, task)
-    if has_texts(X):
-        return Finding(name, None, "Rows are texts: hand over the numbers made of them.")
+    if what := what_rows_are(X):
+        return Finding(name, None, f"Rows are {what}: hand over the numbers made of them.")
     table = as_numbers(X)
-    y = column_of("y", y, len(table))
+    targets = [] if y is None else list(targets_of(y, len(table)).T.reshape(-1, len(table)))
     classes = y is not None and has_classes(task, y) is not False
     table = table[:, [not number_of_its_own(column) for column in table.T]]
     if len(table) < 4 * N_NEIGHBOURS or not table.shape[1]:
         evidence = f"It needs {4 * N_NEIGHBOURS} rows, and a column that does not number them."
         return Finding(name, None, evidence)
     share, mixed = overlapping(table, folds)
-    if mixed and (y is None or labels_owe(table, y, classes)):
+    if mixed and (y is None or any(labels_owe(table, target, classes) for target in targets)):
         evidence = (
             f"{share:.0%} of consecutive rows are windows of one series, and {mixed} test rows lie "
             "between training rows that share values with them. Split in order of time, with a gap "
@@ -104,10 +105,10 @@ def alike_rows(X, y=None, *, cv=5, groups=None, task=None, random_state=0):
     if spread.max() <= ONE_UNIT * np.median(spread):  # as pixels, whose edges would else count most
         tables.append(table)
     most = N_NEIGHBOURS
-    if classes and len(np.unique(y)) <= N_NEIGHBOURS:  # the rows of a class may be a cluster
-        most = max(2, min(most, len(y) // len(np.unique(y)) // 2))
+    if classes and (n_classes := len(np.unique(y))) <= N_NEIGHBOURS:  # each may be a cluster
+        most = max(2, min(most, len(table) // n_classes // 2))
     looks = [_look(rows, folds, rng, most) for rows in tables]
-    peak, k, limit, near, dealt = max(looks, key=lambda look: look[0] / look[2])
+    peak, k, limit, near, dealt, is_separated = max(looks, key=lambda look: look[0] / look[2])
     evidence = (
         f"The gap after the nearest {k} of a row's neighbours is {peak:.1f} times as large as "
         f"others; above {limit:.1f} would be a pattern."
@@ -117,17 +118,19 @@ def alike_rows(X, y=None, *, cv=5, groups=None, task=None, random_state=0):
             f" Of test rows {near:.0%} have such near rows in training, {dealt:.0%} if dealt out "
             "at random."
         )
-    if peak > limit and near > dealt / 2:
+    if peak > limit and near > dealt / 2 and is_separated:
         return Finding(name, True, evidence + ADVICE)
-    if y is not None and (told := told_by_neighbours(table, y, folds, classes)):
-        return Finding(name, None, told)
+    for target in targets:
+        if told := told_by_neighbours(table, target, folds, classes):
+            return Finding(name, None, told)
     return Finding(name, False, evidence)
 
 
 def _look(table, folds, rng, most):
-    """Return the largest gap, after how many neighbours, its limit, and the shares of near rows.
+    """Return the largest gap, after how many neighbours, its limit, and what the split separates.
 
-    The shares are of test rows with a near row in training: of this split, and of rows dealt out.
+    That is the share of test rows with a near row in training, of this split and of rows dealt
+    out; and whether the gap stands out among test rows with a row before it in training.
     """
     asked = rng.permutation(len(table))[:MOST_ROWS]
     found = NearestNeighbors(n_neighbors=N_NEIGHBOURS + 2).fit(table).kneighbors(table[asked])
@@ -141,11 +144,15 @@ def _look(table, folds, rng, most):
     gaps[:, most:] = 0
     # Chance alone makes the mean of n exponential numbers vary by 1 / sqrt(n).
     limit = 1.5 + 4 / np.sqrt(len(asked))
+    k = int(peaks.argmax()) + 1
+    apart = [_gap_across(gaps[:, k - 1], asked, neighbours[:, :k], *fold) for fold in folds]
+    apart = np.concatenate(apart) / np.median(means)
+    is_separated = len(apart) and apart.mean() > 1.2 + 3 / np.sqrt(len(apart))
     last = np.where(gaps.max(axis=1) > NEAR, gaps.argmax(axis=1), -1)  # the last near neighbour
     is_near = np.arange(N_NEIGHBOURS) <= last[:, None]
     neighbours = np.where(is_near, neighbours[:, :-1], -1)
     near, dealt = np.mean([_separated(asked, neighbours, *fold, rng) for fold in folds], axis=0)
-    return peaks.max(), int(peaks.argmax()) + 1, limit, near, dealt
+    return peaks.max(), k, limit, near, dealt, is_separated
 
 
 def _without_itself(distances, neighbours, asked):
@@ -154,6 +161,12 @@ def _without_itself(distances, neighbours, asked):
     is_other[is_other.all(axis=1), -1] = False
     shape = (len(asked), -1)
     return distances[is_other].reshape(shape), neighbours[is_other].reshape(shape)
+
+
+def _gap_across(gaps, asked, neighbours, train, test):
+    """Return the gap of each test row that has a training row among its nearest."""
+    is_across = np.isin(neighbours, train).any(axis=1) & np.isin(asked, test)
+    return gaps[is_across]
 
 
 def _separated(asked, neighbours, train, test, rng):

@@ -1,5 +1,6 @@
 """The canary on a procedure that must not look at its test rows."""
 
+import copy
 from contextlib import suppress
 
 import numpy as np
@@ -7,9 +8,17 @@ from sklearn.model_selection import train_test_split
 from sklearn.utils import check_consistent_length, check_random_state
 
 from helpers._compat import _safe_indexing
+from helpers.leakage.destruction import destroyed, exchanged
 from helpers.leakage.finding import Finding
-from helpers.leakage.inputs import folds_of, has_classes, rarest
-from helpers.leakage.probes import N_REPEATS, compare, distance, global_seed, predictions_of
+from helpers.leakage.inputs import folds_of, has_classes, strata_of
+from helpers.leakage.probes import (
+    METHODS,
+    N_REPEATS,
+    compare,
+    distance,
+    global_seed,
+    predictions_of,
+)
 
 N_DESTRUCTIONS = 3
 FIRST_ROWS = 5  # one in so many is left out, where np.roll puts the last rows
@@ -81,12 +90,12 @@ def blind_test(procedure, X, y, *, cv=None, groups=None, test_size=0.3, task=Non
     False
     """
     check_consistent_length(X, y)
-    X, y = (values if hasattr(values, "iloc") else _plain(values) for values in (X, y))
+    X, y = (values if _is_frame(values) else _plain(values) for values in (X, y))
     rows = np.arange(len(y))
     if cv is not None:
         folds = in_order = folds_of(cv, X, y, groups, task)
     else:
-        stratify = y if has_classes(task, y) and rarest(y) > 1 else None
+        stratify = strata_of(y, has_classes(task, y))
         train, test = train_test_split(
             rows, test_size=test_size, stratify=stratify, random_state=random_state
         )
@@ -166,7 +175,7 @@ def _compared(procedure, X, y, folds, seed, n_destructions=None, up_to_test=Fals
 
 def _run(procedure, X, y, train, test):
     try:
-        return procedure(X, y, train, test)
+        predictor = procedure(X, y, train, test)
     except (KeyError, IndexError) as error:
         if hasattr(X, "iloc") or hasattr(y, "iloc"):
             raise ValueError(
@@ -175,6 +184,12 @@ def _run(procedure, X, y, train, test):
                 f"{type(error).__name__}: {error}"
             ) from error
         raise
+    if not any(hasattr(predictor, method) for method in METHODS):
+        raise TypeError(
+            "procedure(X, y, train, test) must return a fitted predictor, an object that has one "
+            f"of the methods {', '.join(METHODS)}; got {type(predictor).__name__}."
+        )
+    return predictor
 
 
 def _answers_of(predictor, X, y, asked):
@@ -187,6 +202,11 @@ def _answers_of(predictor, X, y, asked):
         score = predictor.score(_safe_indexing(X, rows), _safe_indexing(y, rows))
         outputs.append(np.array([score], dtype=float))
     return outputs
+
+
+def _is_frame(values):
+    """Say whether it is a table or a column of pandas or of polars."""
+    return hasattr(values, "iloc") or hasattr(values, "to_pandas")
 
 
 def _plain(values):
@@ -202,40 +222,6 @@ def _is_ragged(values):
 
 
 def _copy(values):
-    return values.copy() if hasattr(values, "copy") else list(values)
-
-
-def destroyed(X, test, rng):
-    """Replace the test rows: each number drawn from its column, three times as far from its mean.
-
-    Columns of integers keep to their values, which may be categories. Rows that are no arrays of
-    numbers are replaced by others, whole; those of a DataFrame column by column.
-    """
-    if hasattr(X, "columns"):
-        parts = {i: exchanged(X.iloc[:, i], test, rng) for i in range(X.shape[1])}
-        made = type(X)(parts, index=X.index)
-        for i in range(X.shape[1]):
-            if made[i].dtype.kind == "f":
-                made[i] = _far(made[i].to_numpy(copy=True)[:, None], test)[:, 0]
-        return made.set_axis(X.columns, axis=1)
-    if not isinstance(X, np.ndarray) or X.dtype.kind not in "fiub":
-        return exchanged(X, test, rng)
-    flat = X.reshape(len(X), -1).copy()
-    drawn = rng.randint(len(flat), size=(len(test), flat.shape[1]))
-    flat[test] = np.take_along_axis(flat, drawn, axis=0)
-    return _far(flat, test).reshape(X.shape)
-
-
-def _far(X, test):
-    if X.dtype.kind == "f" and not np.array_equal(X, np.round(X), equal_nan=True):
-        middle = np.nanmean(X, axis=0)
-        X[test] = middle + 3 * (X[test] - middle)
-    return X
-
-
-def exchanged(values, test, rng):
-    """Replace the test rows by others, drawn from all rows, as they are."""
-    rows = np.arange(values.shape[0] if hasattr(values, "shape") else len(values))
-    rows[test] = rng.permutation(rows)[: len(test)]
-    taken = _safe_indexing(values, rows)
-    return taken.set_axis(values.index) if hasattr(values, "iloc") else taken
+    if isinstance(values, tuple):
+        return list(values)
+    return values.copy() if hasattr(values, "copy") else copy.copy(values)

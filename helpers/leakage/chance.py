@@ -89,11 +89,12 @@ def _rows_of(X, rows):
 
 
 def _telling(X, y, rng):
-    names, numbers = np.unique(y, return_inverse=True)
+    axis = 0 if y.ndim > 1 else None
+    names, numbers = np.unique(y, return_inverse=True, axis=axis)
     if len(names) > MOST_LABELS:
         numbers = (numbers >= np.median(numbers)).astype(int)
     some = rng.choice(len(y), numbers.max() + 1, replace=False)
-    return _rows_of(X, some[numbers])
+    return _rows_of(X, some[numbers.ravel()])
 
 
 def _on_a_line(X, rng):
@@ -101,4 +102,6 @@ def _on_a_line(X, rng):
     first, last = values[rng.choice(len(values), 2, replace=False)]
     share = rng.uniform(size=(len(values),) + (1,) * (values.ndim - 1)).astype(values.dtype)
     made = first + share * (last - first)
-    return type(X)(made, index=X.index, columns=X.columns) if hasattr(X, "columns") else made
+    if hasattr(X, "iloc"):
+        return type(X)(made, index=X.index, columns=X.columns)
+    return type(X)(made, schema=X.columns) if hasattr(X, "columns") else made  # of polars

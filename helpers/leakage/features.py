@@ -1,13 +1,16 @@
 """The canary for columns that know too much."""
 
+import numpy as np
+
 from helpers.leakage.columns import Table, ranked
 from helpers.leakage.finding import Finding
-from helpers.leakage.inputs import column_of, has_classes
+from helpers.leakage.inputs import has_classes, targets_of
 from helpers.leakage.later import made_of_labels
-from helpers.leakage.tables import as_codes, has_texts, names_of, number_of_its_own
+from helpers.leakage.tables import as_codes, names_of, number_of_its_own, what_rows_are
 
 MOST_SETS = 4  # of columns that each predict nearly without error
 MOST_NAMES = 10
+MOST_TARGETS = 10  # that are looked at, one by one
 GOOD = 0.25  # of the error of guessing, for a score that invites trust
 NUMBERED = 0.05  # of the error of guessing, for a column that numbers the rows
 WEIGHTIEST = 20  # columns, of which two halves may err in the same rows
@@ -73,10 +76,13 @@ def too_good_feature(X, y, *, task=None, random_state=0):
     (False, True)
     """
     name, names = "too_good_feature", names_of(X)
-    if has_texts(X):
-        return Finding(name, None, "Rows are texts: hand over the numbers made of them.")
-    X = as_codes(X)
-    y = column_of("y", y, len(X), required=True)
+    if what := what_rows_are(X):
+        return Finding(name, None, f"Rows are {what}: hand over the numbers made of them.")
+    table, X = X, as_codes(X)
+    X[np.isinf(X)] = np.nan
+    y = targets_of(y, len(X))
+    if y.ndim > 1:
+        return _of_several(table, y, task, random_state)
     if X.shape[1] < 2:
         return Finding(name, None, "It compares columns, and there is one.")
     classes = has_classes(task, y)
@@ -96,6 +102,17 @@ def too_good_feature(X, y, *, task=None, random_state=0):
             return Finding(name, True, evidence)
     finding = _judged(table, names, *_carriers(table))
     return finding if finding.leaked else _beyond_the_score(finding, table, names, X, y)
+
+
+def _of_several(X, y, task, seed):
+    """Ask about each of several targets; return the first that is known too well."""
+    if y.shape[1] > MOST_TARGETS:
+        evidence = f"y holds {y.shape[1]} targets a row: hand over one of them, as y[:, 0]."
+        return Finding("too_good_feature", None, evidence)
+    findings = [too_good_feature(X, target, task=task, random_state=seed) for target in y.T]
+    number = int(np.argmax([{True: 2, None: 1, False: 0}[found.leaked] for found in findings]))
+    worst = findings[number]
+    return Finding(worst.name, worst.leaked, f"Of target {number}: {worst.evidence}")
 
 
 def _beyond_the_score(finding, table, names, X, y):

@@ -9,7 +9,7 @@ import numpy as np
 from helpers.leakage.finding import Finding
 from helpers.leakage.inputs import folds_of, task_of
 from helpers.leakage.probes import seeded_clone
-from helpers.leakage.tables import as_codes, has_texts
+from helpers.leakage.tables import as_codes, what_rows_are
 
 MOST_PARTS = 10_000  # values that are looked into
 SIMPLE = (str, bytes, int, float, complex, type, ModuleType, type(None), np.generic)
@@ -58,8 +58,8 @@ def held_rows(estimator, X, y=None, *, cv=5, groups=None, random_state=0):
     held_rows: LEAK. The estimator holds 10 of 50 test rows, ...
     """
     folds = folds_of(cv, X, y, groups, task_of(estimator) or "regression")
-    if has_texts(X):
-        return Finding("held_rows", None, "Rows are texts: it looks for rows of numbers.")
+    if what := what_rows_are(X):
+        return Finding("held_rows", None, f"Rows are {what}: it looks for rows of numbers.")
     rows = _keys(as_codes(X))
     width = np.prod(np.shape(X)[1:], dtype=int) if hasattr(X, "shape") else as_codes(X).shape[1]
     if width < 2:

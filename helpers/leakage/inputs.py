@@ -1,5 +1,6 @@
 """What callers hand over: the task, one value for each row, and the folds."""
 
+import copy
 import warnings
 
 import numpy as np
@@ -7,6 +8,7 @@ from sklearn.base import is_classifier, is_regressor
 from sklearn.model_selection import check_cv
 
 from helpers._compat import _num_samples
+from helpers.leakage.probes import global_seed
 from helpers.leakage.tables import is_gap
 
 TASKS = ("classification", "regression")
@@ -35,9 +37,24 @@ def has_classes(task, y):
     return None if np.array_equal(values, np.round(values)) else False
 
 
-def rarest(y):
-    """Return how many rows the rarest class has."""
-    return np.unique(np.asarray(y), return_counts=True)[1].min()
+def targets_of(y, n):
+    """Return targets as an array: shape (n,), or (n, n_targets) where there are several."""
+    values = y.toarray() if hasattr(y, "toarray") else np.asarray(y)
+    if values.ndim == 0 or len(values) != n:
+        raise ValueError(
+            f"y must hold one value for each of the {n} rows, shape ({n},), or several, shape "
+            f"({n}, n_targets); got shape {values.shape}."
+        )
+    values = values.reshape(n, -1)
+    return values[:, 0] if values.shape[1] == 1 else values
+
+
+def strata_of(y, classes):
+    """Return what a split in two parts may stratify by, or None."""
+    y = targets_of(y, _num_samples(y))
+    if not classes or y.ndim > 1:
+        return None
+    return y if np.unique(y, return_counts=True)[1].min() > 1 else None
 
 
 def check_length(name, values, X):
@@ -95,7 +112,7 @@ def folds_of(cv, X, y=None, groups=None, task=None):
         is a number and nobody has said whether `y` holds classes, which it then stratifies.
     """
     n = _num_samples(X)
-    y = column_of("y", y, n)
+    y = None if y is None else targets_of(y, n)
     groups = _for_splitter(groups, n)
     classes = y is not None and has_classes(task, y)
     if classes is None and isinstance(cv, int):
@@ -105,8 +122,10 @@ def folds_of(cv, X, y=None, groups=None, task=None):
             "or hand over a splitter."
         )
     try:
-        with warnings.catch_warnings():
+        with warnings.catch_warnings(), global_seed(0):
             warnings.filterwarnings("ignore", "The groups parameter is ignored")
+            if hasattr(cv, "split"):  # one that draws from a generator would move it on
+                cv = copy.deepcopy(cv)
             folds = list(check_cv(cv, y, classifier=bool(classes)).split(X, y, groups))
         folds = [(_rows(train, n), _rows(test, n)) for train, test in folds]
     except (TypeError, ValueError, IndexError) as error:

@@ -5,11 +5,12 @@ import inspect
 import os
 import sys
 import threading
+import time
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
-MOST_BYTES = 2**28  # of a file that is read to put it back
-TOO_LARGE = "too large"
+MOST_BYTES, MOST_FILES = 2**28, 1000  # that are read to put them back
+TICK = 0.01  # seconds by which a file's time may lag behind the clock
 _recording = threading.local()
 _is_listening = threading.Event()
 
@@ -20,9 +21,9 @@ class Outside:
     Attributes
     ----------
     written : dict
-        For each file that a parameter names and that was written: the parameter.
+        For each file or directory that a parameter names and that was written: the parameter.
     unnamed : set of str
-        Files that were written and that no parameter names.
+        Files that were written, or written by others and read, and that no parameter names.
     """
 
     def __init__(self):
@@ -34,20 +35,25 @@ class Outside:
 def left_alone(estimator):
     """Put back, in the end, the files and the networks that clones of an estimator share."""
     paths = {name: os.path.abspath(path) for name, path in _named_files(estimator).items()}
-    files = {name: _content(path) for name, path in paths.items()}
+    contents = {name: _content(path) for name, path in paths.items()}
     networks = [(net, copy.deepcopy(net.state_dict())) for net in _shared_networks(estimator)]
     outside, earlier = Outside(), getattr(_recording, "paths", None)
-    _recording.paths = set()
+    _recording.paths, start = set(), time.time() - TICK
     _listen()
     try:
         yield outside
     finally:
         opened, _recording.paths = _recording.paths, earlier
-        outside.unnamed = opened - set(paths.values())
+        named = [path for name, path in paths.items() if contents[name] is not None]
+        outside.unnamed = {
+            path
+            for path, is_written in opened
+            if (is_written or _is_newer(path, start)) and not _is_within(path, named)
+        }
         for name, path in paths.items():
-            if files[name] != TOO_LARGE and _content(path) != files[name]:
+            if contents[name] is not None and (now := _content(path)) != contents[name]:
                 outside.written[path] = name
-                _put_back(path, files[name])
+                _put_back(contents[name], now or {})
         for net, state in networks:
             if any(not value.equal(state[name]) for name, value in net.state_dict().items()):
                 net.load_state_dict(state)
@@ -101,26 +107,48 @@ def _shared_networks(estimator):
 def _named_files(estimator):
     """Return the parameters that may name a file: name and path."""
     params = estimator.get_params()
-    texts = {name: value for name, value in params.items() if isinstance(value, str | Path)}
-    return {n: v for n, v in texts.items() if len(str(v)) < 4096 and "\0" not in str(v)}
+    values = {name: getattr(value, "location", value) for name, value in params.items()}  # joblib's
+    texts = {name: value for name, value in values.items() if isinstance(value, str | Path)}
+    return {n: v for n, v in texts.items() if 0 < len(str(v)) < 4096 and "\0" not in str(v)}
 
 
 def _content(path):
-    """Return the bytes of a file, None where there is none."""
-    if not os.path.isfile(path):
-        return None
-    return TOO_LARGE if os.path.getsize(path) > MOST_BYTES else Path(path).read_bytes()
-
-
-def _put_back(path, content):
-    if content is None:
-        os.remove(path)
+    """Return files and their bytes, of one path or all within it, folders too; None if too many."""
+    if not os.path.isdir(path):
+        files, folders = [path] if os.path.isfile(path) else [], []
     else:
-        Path(path).write_bytes(content)
+        files, folders = [], [path]
+        for folder, inner, names in os.walk(path):
+            folders += [os.path.join(folder, name) for name in inner]
+            files += [file for name in names if os.path.isfile(file := os.path.join(folder, name))]
+            if len(files) > MOST_FILES:
+                return None
+    if sum(map(os.path.getsize, files)) > MOST_BYTES:
+        return None
+    return dict.fromkeys(folders) | {file: Path(file).read_bytes() for file in files}
+
+
+def _put_back(content, now):
+    """Make files and folders what they were, by path; None is the content of a folder."""
+    for path in sorted(now.keys() - content.keys(), reverse=True):  # what is within goes first
+        os.remove(path) if now[path] is not None else os.rmdir(path)
+    for path in sorted(content):
+        if content[path] is None:
+            os.makedirs(path, exist_ok=True)
+        elif now.get(path) != content[path]:
+            Path(path).write_bytes(content[path])
+
+
+def _is_within(path, others):
+    return any(path == other or path.startswith(other + os.sep) for other in others)
+
+
+def _is_newer(path, moment):
+    return os.path.isfile(path) and os.path.getmtime(path) > moment
 
 
 def _listen():
-    """Have Python tell which files are opened for writing; a hook cannot be taken off again."""
+    """Have Python tell which files are opened; a hook cannot be taken off again."""
     if not _is_listening.is_set():
         _is_listening.set()
         sys.addaudithook(_hear)
@@ -132,8 +160,8 @@ def _hear(event, arguments):
         return
     path, mode, flags = arguments
     writes = flags & (os.O_WRONLY | os.O_RDWR) if mode is None else set(mode) & set("wax+")
-    if writes and isinstance(path, str | Path) and not _is_nobody_s(str(path)):
-        paths.add(os.path.abspath(path))
+    if isinstance(path, str | Path) and not _is_nobody_s(str(path)):
+        paths.add((os.path.abspath(path), bool(writes)))
 
 
 def _is_nobody_s(path):

@@ -1,5 +1,6 @@
 """What canaries share: clones fitted under a seed, put back to the start, and compared."""
 
+import random
 import warnings
 from contextlib import contextmanager
 
@@ -15,20 +16,23 @@ from helpers.tensors import seeded_globally
 N_REPEATS = 6  # on each side, where chance is to be told from a leak
 N_REFERENCES = 199  # exceeded by all of them by chance: 0.5 %
 P_VALUE = 0.005
+METHODS = ("predict_proba", "decision_function", "predict")  # the finest first
 EPOCH_NAMES = ("epochs", "max_epochs", "n_epochs", "max_iter")
 RATE_NAMES = ("lr", "learning_rate", "learning_rate_init")
 
 
 @contextmanager
 def global_seed(seed):
-    """Seed the global generators of numpy and torch; put them back after."""
-    numpy_state = np.random.get_state()
+    """Seed the global generators of Python, numpy and torch; put them back after."""
+    python_state, numpy_state = random.getstate(), np.random.get_state()
+    random.seed(seed)
     np.random.seed(seed)
     try:
         with seeded_globally(seed):
             yield
     finally:
         np.random.set_state(numpy_state)
+        random.setstate(python_state)
 
 
 def fit_seeded(estimator, X, y, seed, groups=None):
@@ -130,10 +134,23 @@ def _moved(a, b):
 
 
 def predictions_of(estimator, X):
-    """Return the finest predictions there are."""
-    for method in ("predict_proba", "decision_function", "predict"):
+    """Return the finest predictions there are; of several targets, side by side.
+
+    Raises
+    ------
+    TypeError
+        If it cannot predict.
+    """
+    for method in METHODS:
         if hasattr(estimator, method):
-            return np.asarray(getattr(estimator, method)(X))
+            predicted = getattr(estimator, method)(X)
+            if isinstance(predicted, list) and np.ndim(predicted[0]) == 2:  # one table a target
+                return np.hstack(predicted)
+            return np.asarray(predicted)
+    raise TypeError(
+        f"It takes an estimator that has one of the methods {', '.join(METHODS)}; got "
+        f"{estimator!r:.80}."
+    )
 
 
 def distance(a, b):

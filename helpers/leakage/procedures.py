@@ -1,5 +1,7 @@
 """Canaries on a whole procedure, from the raw data to the number that is reported."""
 
+import numbers
+
 import numpy as np
 from scipy import stats
 from sklearn.utils import check_consistent_length, check_random_state
@@ -74,7 +76,13 @@ def null_labels(procedure, X, y, *, groups=None, chance=None, n_permutations=20,
     if n_permutations < 2:
         raise ValueError(f"n_permutations must be at least 2; got {n_permutations}.")
     y, rng = np.asarray(y), check_random_state(random_state)
-    scores = [float(procedure(X, _permuted(y, groups, rng))) for _ in range(n_permutations)]
+    scores = [_scored(procedure, X, _permuted(y, groups, rng)) for _ in range(n_permutations)]
+    if n_without := int(np.isnan(scores).sum()):
+        evidence = (
+            f"On {n_without} of {n_permutations} permutations of the labels it scores nan: have it "
+            "score each, or raise the error that it hides (error_score='raise')."
+        )
+        return Finding("null_labels", None, evidence)
     scored = (
         f"On {n_permutations} permutations of the labels it scores {np.mean(scores):.2f} on "
         f"average, {min(scores):.2f} to {max(scores):.2f}; "
@@ -84,6 +92,16 @@ def null_labels(procedure, X, y, *, groups=None, chance=None, n_permutations=20,
     else:
         leaked, reference = _beside(chance, scores)
     return Finding("null_labels", leaked, scored + reference + (ADVICE if leaked else ""))
+
+
+def _scored(procedure, X, y):
+    score = procedure(X, y)
+    if not isinstance(score, numbers.Real) and np.shape(score) != () or score is None:
+        raise TypeError(
+            "procedure(X, y) must return one number, the score that you would report; got "
+            f"{score!r:.80}. Of several scores, return the mean."
+        )
+    return float(score)
 
 
 def _beside(chance, scores):

@@ -4,10 +4,10 @@ import numpy as np
 
 from helpers._compat import _num_samples
 from helpers.leakage.finding import Finding
-from helpers.leakage.inputs import column_of, folds_of, group_numbers, has_classes
+from helpers.leakage.inputs import column_of, folds_of, group_numbers, has_classes, targets_of
 from helpers.leakage.later import made_of_labels
 from helpers.leakage.probes import N_REFERENCES
-from helpers.leakage.tables import as_codes, has_texts, names_of
+from helpers.leakage.tables import as_codes, names_of, what_rows_are
 from helpers.leakage.times import as_span, as_times
 
 
@@ -137,14 +137,14 @@ def shared_groups(X, y=None, *, groups, cv=5, task=None):
         evidence += f" {n_without} of {len(numbers)} rows have no group: say whose they are."
     if shared:
         if y is not None and has_classes(task, y):
-            evidence += _told_by_groups(np.asarray(y), numbers[:, 0], folds)
+            evidence += _told_by_groups(targets_of(y, len(numbers)), numbers[:, 0], folds)
         evidence += " Split with GroupKFold."
     return Finding("shared_groups", bool(shared) or (None if n_without else False), evidence)
 
 
 def _told_by_groups(y, groups, folds):
     """Return a sentence on how often the commonest class of a row's group is the row's own."""
-    labels = np.unique(y, return_inverse=True)[1]
+    labels = np.unique(y, return_inverse=True, axis=0 if y.ndim > 1 else None)[1].ravel()
     right = guessed = 0
     for train, test in folds:
         counts = np.zeros((groups.max() + 2, labels.max() + 1))
@@ -232,9 +232,11 @@ def time_order(X, y=None, *, time, cv=5, horizon=None, window=None, task=None):
 def _looking_ahead(X, y, times):
     """Return a sentence on columns that hold labels of their own row or of later ones, or ''."""
     order = np.argsort(times)
-    if y is None or has_texts(X) or (np.diff(times[order]) == 0).any():
+    if y is None or what_rows_are(X) or (np.diff(times[order]) == 0).any():
         return ""
-    columns = sorted(sum(made_of_labels(as_codes(X)[order], np.asarray(y)[order]), []))
+    table, targets = as_codes(X)[order], targets_of(y, len(order))[order]
+    found = [made_of_labels(table, target) for target in targets.T.reshape(-1, len(order))]
+    columns = sorted({column for own, later in found for column in own + later})
     if not columns:
         return ""
     names = ", ".join(names_of(X)[column] for column in columns[:10])

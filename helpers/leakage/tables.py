@@ -5,10 +5,13 @@ from sklearn.impute import SimpleImputer
 
 from helpers._compat import _num_samples
 
+SEQUENCES = list | tuple | np.ndarray
+
 
 def as_numbers(X):
     """Return a table as floats: what is missing by its column's median, categories by numbers."""
     X = as_codes(X)
+    X[np.isinf(X)] = np.nan
     if np.isnan(X).any():
         X = SimpleImputer(strategy="median", keep_empty_features=True).fit_transform(X)
     return X
@@ -17,23 +20,21 @@ def as_numbers(X):
 def as_codes(X):
     """Return rows as floats, equal where the rows are equal; what is missing is nan.
 
-    Images and sequences are flattened. A text is a row of words, each a number. Dates, categories
-    and other objects are numbered, column by column.
+    Images and sequences are flattened, shorter ones followed by gaps. A text is a row of words,
+    each a number. Dates, categories and other objects are numbered, column by column.
     """
     if hasattr(X, "toarray"):
         return X.toarray().astype(float)
-    if hasattr(X, "iloc") and hasattr(X, "columns"):
-        columns = [X.iloc[:, i] for i in range(X.shape[1])]
+    if hasattr(X, "columns"):  # of pandas, or of polars
+        columns = [X.iloc[:, i] if hasattr(X, "iloc") else X[:, i] for i in range(X.shape[1])]
     else:
         X = _as_array(X)
-        if X.ndim == 1 and X.dtype.kind in "fiubc":
-            raise ValueError(f"X must have shape (n_rows, n_features); got {X.shape}.")
         X = X.reshape(len(X), -1)
         if X.dtype.kind in "fiub":
             return X.astype(float)
         columns = list(X.T)
-    if len(columns) == 1 and len(words := _words_of(columns[0])):
-        columns = list(words.T)
+    if len(columns) == 1 and len(parts := _parts_of(columns[0])):
+        columns = list(parts.T)
     return np.column_stack([_codes_of(column) for column in columns])
 
 
@@ -71,12 +72,20 @@ def names_of(X):
     return [str(number) for number in range(int(np.prod(shape)))]
 
 
-def has_texts(X):
-    """Say whether rows are texts, of which there is one a row."""
+def what_rows_are(X):
+    """Return what rows are that are no rows of numbers: "texts", say; or ''."""
     if hasattr(X, "toarray") or (hasattr(X, "columns") and len(X.columns) != 1):
-        return False
-    column = X.iloc[:, 0] if hasattr(X, "columns") else _as_array(X)
-    return column.size == len(column) and len(_words_of(np.asarray(column).ravel())) > 0
+        return ""
+    column = np.asarray(X).ravel() if hasattr(X, "columns") else _as_array(X)
+    if column.size != len(column) or column.dtype.kind in "fiubcmM":
+        return ""
+    values = column.ravel().tolist()
+    if all(isinstance(value, SEQUENCES) or hasattr(value, "detach") for value in values):
+        return "of unequal length"
+    if len(_parts_of(column.ravel())):
+        return "texts"
+    is_object = any(isinstance(value, dict | set) or hasattr(value, "__dict__") for value in values)
+    return "objects" if is_object else ""
 
 
 def _as_array(X):
@@ -94,16 +103,24 @@ def _as_array(X):
     return rows
 
 
-def _words_of(column):
-    """Return texts as an array of their words, one text a row; empty if they are no texts."""
+def _parts_of(column):
+    """Return the words of texts, or the values of sequences, a row each; or nothing."""
     values = np.asarray(column).tolist()
-    if not all(isinstance(value, str) for value in values):
+    if all(isinstance(value, str) for value in values):
+        rows = [value.split() for value in values]
+    elif all(isinstance(value, SEQUENCES) or hasattr(value, "detach") for value in values):
+        rows = [_as_array(value).ravel() for value in values]
+    else:
         return np.empty((0, 0))
-    texts = [value.split() for value in values]
-    longest = max(map(len, texts))
+    longest = max(map(len, rows))
     if longest < 2:
         return np.empty((0, 0))  # one word each: categories
-    return np.array([words + [""] * (longest - len(words)) for words in texts], dtype=object)
+    are_numbers = all(getattr(row, "dtype", np.dtype("O")).kind in "fiub" for row in rows)
+    parts = np.full((len(rows), longest), np.nan if are_numbers else "")
+    parts = parts if are_numbers else parts.astype(object)
+    for number, row in enumerate(rows):
+        parts[number, : len(row)] = row
+    return parts
 
 
 def _codes_of(column):

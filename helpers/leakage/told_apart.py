@@ -7,7 +7,7 @@ from sklearn.preprocessing import StandardScaler
 
 from helpers.leakage.finding import Finding
 from helpers.leakage.inputs import folds_of
-from helpers.leakage.tables import as_numbers, has_texts
+from helpers.leakage.tables import as_numbers, what_rows_are
 
 MOST_ROWS = 1000  # that are told apart
 N_DEALS = 499  # exceeded by all of them by chance: 0.2 %
@@ -57,8 +57,8 @@ def shift(X, y=None, *, cv=5, groups=None, task=None, random_state=0):
     (False, True)
     """
     folds = folds_of(cv, X, y, groups, task)
-    if has_texts(X):
-        return Finding("shift", None, "Rows are texts: hand over the numbers made of them.")
+    if what := what_rows_are(X):
+        return Finding("shift", None, f"Rows are {what}: hand over the numbers made of them.")
     X = StandardScaler().fit_transform(as_numbers(X))
     areas = np.max([_tell_apart(X, *fold, random_state) for fold in folds], axis=0)
     own, dealt = areas[0], areas[1:]

@@ -20,7 +20,7 @@ from helpers.leakage.probes import (
     seeded_clone,
     without_training,
 )
-from helpers.leakage.tables import as_numbers, has_texts
+from helpers.leakage.tables import as_numbers, what_rows_are
 
 N_INITIALISED = 99  # exceeded by all of them by chance: 1 %
 MOST_ROWS = 500  # that are scored, and that a linear model is fitted to
@@ -163,7 +163,7 @@ def scores_by_layer(estimator, networks, X, y, seed, own=True):
 
 def learnable(X, y, classes, seed):
     """Return the R2 that a forest or nearest neighbours of the rows themselves reach at best."""
-    if has_texts(X):
+    if what_rows_are(X):
         return -np.inf
     rows, (target, train, test) = scale(as_numbers(X)), _halves(y, classes, seed)
     models = RandomForestRegressor(50, random_state=seed), KNeighborsRegressor()
@@ -173,7 +173,7 @@ def learnable(X, y, classes, seed):
 def _halves(y, classes, seed):
     """Return the target as numbers, one column a class, and the rows of two halves."""
     target = np.asarray(y)
-    if classes:
+    if classes and target.ndim == 1:
         target = (target[:, None] == np.unique(target)).astype(float)
     return target, *np.array_split(np.random.RandomState(seed).permutation(len(target)), 2)
 

@@ -2,7 +2,9 @@
 
 What looks at rows alone is tried on 100 seeds x 6 data sets, and on 20 seeds x 26 honest tables
 with strong columns, few values or long tails; blind_test and time_order also on series that honest
-work looks back at. `python -m tests.benchmarks.false_alarms 2` takes two seeds in place of twenty.
+work looks back at; alike_rows and carry_over also on persons whom the split keeps apart.
+`python -m tests.benchmarks.false_alarms 2` takes two seeds in place of twenty. A run that is
+stopped by Ctrl-C shows what it has tried.
 """
 
 import itertools
@@ -16,7 +18,13 @@ from sklearn.base import BaseEstimator, ClassifierMixin
 from sklearn.datasets import load_breast_cancer, load_digits, load_iris, load_wine, make_blobs
 from sklearn.ensemble import BaggingClassifier, RandomForestClassifier
 from sklearn.linear_model import LogisticRegression
-from sklearn.model_selection import KFold, StratifiedKFold, TimeSeriesSplit, cross_val_score
+from sklearn.model_selection import (
+    KFold,
+    StratifiedGroupKFold,
+    StratifiedKFold,
+    TimeSeriesSplit,
+    cross_val_score,
+)
 from sklearn.naive_bayes import GaussianNB
 from sklearn.neighbors import KNeighborsClassifier
 from sklearn.neural_network import MLPClassifier
@@ -214,27 +222,57 @@ def findings_on_series(name, seed):
         yield too_good_feature(lags, y, task=task, random_state=seed)
 
 
+PERSONS = {"pairs": (2, 60, 5, 0.3), "fours": (4, 30, 10, 0.4), "sixes": (6, 20, 4, 0.2)}
+PERSONS |= {"a narrow table": (4, 30, 1, 0.2), "two columns": (3, 40, 2, 0.3)}
+
+
+def findings_on_persons(name, seed):
+    """Yield what is said of the records of persons whom the split keeps apart."""
+    size, n, n_columns, noise = PERSONS[name]
+    rng = np.random.RandomState(seed)
+    who = rng.permutation(np.repeat(np.arange(n), size))
+    X = rng.normal(size=(n, n_columns))[who] + noise * rng.normal(size=(len(who), n_columns))
+    y = (rng.permutation(n) % 2)[who]
+    apart = StratifiedGroupKFold(5, shuffle=True, random_state=seed)
+    yield alike_rows(X, y, cv=apart, groups=who, random_state=seed)
+    for model in (KNeighborsClassifier(1), DecisionTreeClassifier()):
+        yield carry_over(model, X, y, cv=apart, groups=who, random_state=seed)
+
+
+# Canaries without an estimator have a tenth of the trials, so they get five times the seeds.
+LOOKS = (
+    (findings_on_series, PERSISTENCE, 1),
+    (findings_on_data, TABLES, 5),
+    (findings_on_strong_tables, STRONG, 1),
+    (findings_on_persons, PERSONS, 5),
+    (findings, TABLES, 1),
+)
+
+
 def main(n_seeds=N_SEEDS):
     trials, alarms = Counter(), Counter()
-    # Canaries without an estimator have a tenth of the trials, so they get five times the seeds.
-    looks = (
-        (findings_on_series, PERSISTENCE, n_seeds),
-        (findings_on_data, TABLES, 5 * n_seeds),
-        (findings_on_strong_tables, STRONG, n_seeds),
-        (findings, TABLES, n_seeds),
-    )
-    for look, tables, seeds in looks:
-        for name, seed in itertools.product(tables, range(seeds)):
-            with warnings.catch_warnings():
-                warnings.simplefilter("ignore")
-                found = list(look(name, seed))
-            for finding in found:
-                trials[finding.name] += 1
-                alarms[finding.name] += bool(finding.leaked)
-                if finding.leaked:
-                    print(f"    {name}, seed {seed}: {finding}", file=sys.stderr, flush=True)
-    for canary, n in trials.items():
-        print(f"  {canary:16} {alarms[canary]:3} of {n:5}: {alarms[canary] / n:.1%}", flush=True)
+    try:
+        for part in range(n_seeds):
+            for look, tables, times in LOOKS:
+                for name, k in itertools.product(tables, range(times)):
+                    count(look, name, times * part + k, trials, alarms)
+    finally:
+        for canary, n in trials.items():
+            print(
+                f"  {canary:16} {alarms[canary]:3} of {n:5}: {alarms[canary] / n:.1%}", flush=True
+            )
+
+
+def count(look, name, seed, trials, alarms):
+    """Add what is said of one table, and show what is accused."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        found = list(look(name, seed))
+    for finding in found:
+        trials[finding.name] += 1
+        alarms[finding.name] += bool(finding.leaked)
+        if finding.leaked:
+            print(f"    {name}, seed {seed}: {finding}", file=sys.stderr, flush=True)
 
 
 if __name__ == "__main__":
