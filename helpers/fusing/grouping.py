@@ -190,8 +190,9 @@ def numbers_in(job):
 
 
 def warn(name, reason, n_fits):
-    """Say which networks are trained one by one, and why."""
-    fits = f"{n_fits} fits of it are trained one by one" if n_fits > 1 else "It is trained alone"
+    """Say which networks are trained one by one, and why; `n_fits` None is not known yet."""
+    fits = f"{n_fits or 'The'} fits of it are trained one by one"
+    fits = "It is trained alone" if n_fits == 1 else fits
     warnings.warn(f"{name} cannot be stacked: {reason}. {fits}.", stacklevel=3)
 
 

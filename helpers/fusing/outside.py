@@ -1,8 +1,13 @@
 """What a network may use and change outside itself: the variables of its code."""
 
 import copy
+import random
 import sys
+import sysconfig
 import types
+from collections import deque
+from collections.abc import Iterator
+from functools import cache, partial
 
 import numpy as np
 import torch
@@ -10,19 +15,26 @@ from torch import nn
 
 from helpers.fusing.digests import digest
 
-# Numbers above which a variable is taken for data, which training does not change.
-LARGE = 2**20
+# Numbers above which a variable is taken for data, which training does not change, and elements
+# of a collection that are looked at for code.
+LARGE, MANY = 2**20, 1000
 MISSING = object()
 CODE = (types.ModuleType, types.FunctionType, types.BuiltinFunctionType, type)
+_PLAIN = (bool, int, float, complex, str, bytes, type(None), torch.Tensor, np.ndarray)
 
 
 class Outside:
-    """The variables that the code of a network names: enclosed, global, or of its classes.
+    """The variables that the code of a network names: enclosed, global, or of classes.
 
     Parameters
     ----------
     network : nn.Module
         What it holds itself is not looked at.
+
+    Attributes
+    ----------
+    iterator : str or None
+        The name of a variable that is used up as it is read, and whose place cannot be told.
 
     Examples
     --------
@@ -32,20 +44,26 @@ class Outside:
     """
 
     def __init__(self, network):
-        self._before = []
-        for holder, name in variables(network):
+        self._before, self.iterator = [], None
+        for holder, name in reached_from(network.modules())[1]:
             value = read(holder, name)
             if value is MISSING or isinstance(value, CODE) or size_of(value) > LARGE:
                 continue
             try:
                 state = digest(value), value, copy.deepcopy(value)
             except Exception:  # a logger or a lock: no result depends on them
+                elements = value if isinstance(value, list | tuple) else [value]
+                if any(isinstance(element, Iterator) for element in elements):
+                    self.iterator = name
                 continue
             self._before.append((holder, name, *state))
 
     def changed(self):
         """Return the name of a variable that is another than at first, or None."""
-        return next((name for _, name, *_ in self._changes()), None)
+        for holder, name, *_ in self._changes():
+            is_default = isinstance(holder, types.FunctionType)
+            return f"{holder.__name__}.{name}" if is_default else name
+        return None
 
     def restore(self):
         """Put back what has changed."""
@@ -59,55 +77,118 @@ class Outside:
                 yield holder, name, value, copied
 
 
-def variables(network):
-    """Yield (holder, name) of each variable; its holder is a dict, a class or a cell."""
-    functions, seen = [], set()
-    homes = set()
-    for module in network.modules():
-        functions += (v for v in vars(module).values() if isinstance(v, types.FunctionType))
-        for cls in type(module).__mro__:
-            if cls in seen or is_of_a_library(cls):
-                continue
-            seen.add(cls)
-            homes.add(cls.__module__)
-            for name, value in vars(cls).items():
-                code = getattr(value, "__func__", getattr(value, "fget", value))
-                if isinstance(code, types.FunctionType):
-                    functions.append(code)
-                elif not name.startswith("__"):
-                    yield cls, name
-    homes |= {function.__module__ for function in functions}
-    while functions:
-        function = functions.pop()
-        if function in seen or function.__module__ not in homes:
+def reached_from(things):
+    """Return the functions of the user's that code comes to from some objects, and its variables.
+
+    Parameters
+    ----------
+    things : iterable
+        The modules of a network, or functions.
+
+    Returns
+    -------
+    functions : list of (str, function)
+        With the names by which they are called.
+    variables : list of (holder, name)
+        The holder is a dict, a class, a function or a cell.
+    """
+    functions, variables = [], []
+    waiting = [("", thing) for thing in things]
+    own, seen = {id(thing) for _, thing in waiting}, {}
+    while waiting:
+        name, thing = waiting.pop()
+        if isinstance(thing, _PLAIN) or id(thing) in seen:
             continue
-        seen.add(function)
-        cells = zip(function.__code__.co_freevars, function.__closure__ or (), strict=True)
-        named = [(cell, name) for name, cell in cells]
-        named += [(function.__globals__, name) for name in names_in(function.__code__)]
-        for holder, name in named:
+        seen[id(thing)] = thing  # which keeps it alive, and its id its own
+        if isinstance(thing, types.FunctionType):
+            if not is_of_a_library(thing.__module__):
+                functions.append((name, thing))
+        for holder, name in _named_in(thing):
             value = read(holder, name)
-            if isinstance(value, types.FunctionType):
-                functions.append(value)
-            elif not isinstance(value, nn.Module):
-                yield holder, name
+            waiting.append((name, value))
+            if id(value) not in own and not _is_code(value):
+                variables.append((holder, name))
+        waiting += _held_by(thing)
+    return functions, variables
 
 
-def is_of_a_library(cls):
-    root = cls.__module__.partition(".")[0]
-    return root in sys.stdlib_module_names - {"__main__"} or root in ("torch", "helpers")
+def _named_in(thing):
+    """Yield (holder, name) of each variable that a function or a class of the user's names."""
+    if isinstance(thing, type) and not is_of_a_library(thing.__module__):
+        for name in vars(thing):
+            if not name.startswith("__") or isinstance(vars(thing)[name], types.FunctionType):
+                yield thing, name
+    if not isinstance(thing, types.FunctionType) or is_of_a_library(thing.__module__):
+        return
+    names = names_in(thing.__code__)
+    cells = zip(thing.__code__.co_freevars, thing.__closure__ or (), strict=True)
+    places = [(cell, name) for name, cell in cells]
+    places += [(thing.__globals__, name) for name in names]
+    places += [(vars(thing), name) for name in vars(thing)]
+    places += [(thing, name) for name in ("__defaults__", "__kwdefaults__")]
+    for holder, name in places:
+        yield holder, name
+        value = read(holder, name)
+        if isinstance(value, types.ModuleType) and not is_of_a_library(value.__name__):
+            yield from ((vars(value), each) for each in names & vars(value).keys())
+
+
+def _held_by(thing):
+    """Return (name, object) of all in an object that may be called, or hold what is."""
+    if isinstance(thing, list | tuple | set | frozenset | deque):
+        return [("", each) for each, _ in zip(thing, range(MANY), strict=False)]
+    if isinstance(thing, dict):
+        return [(str(name), thing[name]) for name, _ in zip([*thing], range(MANY), strict=False)]
+    if isinstance(thing, partial):
+        return [("", each) for each in (thing.func, *thing.args, *thing.keywords.values())]
+    if isinstance(thing, types.MethodType):
+        return [("", thing.__func__), ("", thing.__self__)]
+    if isinstance(thing, type):
+        return [("", cls) for cls in (type(thing), *thing.__mro__[1:])]
+    wrapped = ("fget", "fset", "func", "__func__", "__wrapped__")
+    held = [("", getattr(thing, name)) for name in wrapped if _has(thing, name)]
+    if isinstance(thing, types.FunctionType | types.ModuleType):
+        return held
+    if isinstance(thing, nn.Module) or not is_of_a_library(type(thing).__module__):
+        held += [("", type(thing)), *(vars(thing) if hasattr(thing, "__dict__") else {}).items()]
+    return held
+
+
+def _has(thing, name):
+    """Tell whether an object, a wrapper of Python's, has such a part."""
+    of_python = type(thing).__module__ in ("builtins", "functools")
+    return of_python and getattr(thing, name, None) is not None
+
+
+def _is_code(value):
+    """Tell whether a value is nothing but code, as functions are in all their wrappers."""
+    wrappers = (property, staticmethod, classmethod, types.MethodType)
+    return isinstance(value, (*CODE, *wrappers)) or hasattr(type(value), "cache_info")
+
+
+@cache
+def is_of_a_library(module):
+    """Tell whether a module, by its name, is Python's, ours or an installed one."""
+    root = (module or "").partition(".")[0]
+    if root == "helpers" or root in sys.stdlib_module_names - {"__main__"}:
+        return True
+    file = getattr(sys.modules.get(root), "__file__", None) or ""
+    return file.startswith((sysconfig.get_path("purelib"), sysconfig.get_path("platlib")))
 
 
 def names_in(code):
-    """Return the names that code uses, those of functions within it included."""
+    """Return the names that code uses, as text too, those of functions within it included."""
     inner = (const for const in code.co_consts if isinstance(const, types.CodeType))
     of_inner = (name for const in inner for name in names_in(const))
-    return {*code.co_names, *code.co_freevars, *of_inner}
+    texts = (c for c in code.co_consts if isinstance(c, str) and c.isidentifier())
+    return {*code.co_names, *code.co_freevars, *texts, *of_inner}
 
 
 def read(holder, name):
     if isinstance(holder, types.CellType):
         return holder.cell_contents if holder != types.CellType() else MISSING
+    if isinstance(holder, types.FunctionType):
+        return getattr(holder, name)
     return (holder if isinstance(holder, dict) else vars(holder)).get(name, MISSING)
 
 
@@ -123,6 +204,8 @@ def _write(holder, name, value):
 def size_of(value):
     if isinstance(value, np.ndarray):
         return value.size
+    if isinstance(value, nn.Module):
+        return sum(p.numel() for p in (*value.parameters(), *value.buffers()))
     return value.numel() if isinstance(value, torch.Tensor) else 0
 
 
@@ -134,10 +217,21 @@ def _refilled(value, copied):
     elif isinstance(value, dict | set):
         value.clear()
         value.update(copied)
+    elif isinstance(value, deque):
+        value.clear()
+        value.extend(copied)
     elif isinstance(value, np.ndarray):
         value[...] = copied
     elif isinstance(value, torch.Tensor):
         value.copy_(copied)
+    elif isinstance(value, nn.Module):
+        for tensors in (nn.Module.parameters, nn.Module.buffers):
+            for one, before in zip(tensors(value), tensors(copied), strict=False):
+                one.copy_(before)
+    elif isinstance(value, random.Random):
+        value.setstate(copied.getstate())
+    elif isinstance(value, torch.Generator):
+        value.set_state(copied.get_state())
     elif hasattr(value, "__dict__"):
         vars(value).clear()
         vars(value).update(vars(copied))

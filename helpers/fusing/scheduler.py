@@ -90,7 +90,7 @@ class Scheduler:
         """Train a job in the thread of its task."""
         if (kind := type(job.network).__name__, reason) not in self.told:
             self.told.add((kind, reason))
-            warn(kind, reason, 1)
+            warn(kind, reason, None)
         self.batches.append(1)
         train_alone(job)
 

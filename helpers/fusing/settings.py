@@ -7,34 +7,33 @@ global variable, or in one of its class, is by then that of the last one built.
 import contextvars
 import os
 import threading
-import types
+import warnings
+
+import torch
 
 from helpers.fusing.comparison import has_own_code
+from helpers.fusing.content import Incomparable, contents
 from helpers.fusing.digests import digest
-from helpers.fusing.outside import (
-    CODE,
-    LARGE,
-    is_of_a_library,
-    names_in,
-    read,
-    size_of,
-    variables,
-)
-from helpers.fusing.trial import depends_on_more
+from helpers.fusing.outside import LARGE, names_in, reached_from, read, size_of
+from helpers.fusing.trial import OUTSIDE, answers, depends_on_more
+from helpers.tensors import flushed_denormals, private_rng
 
 # What is called when networks are made or copied, and not by a forward pass.
 _NOT_IN_FORWARD = {"__init__", "__new__", "__init_subclass__", "__deepcopy__", "__repr__"}
+# What torch calls; what has no name is in a list, or wrapped.
+_BEGUN = {"forward", "train", "eval", "backward", "setup_context", "jvp", "vmap", ""}
 
 
 class Settings:
-    """The variables that forward passes may read, noted for each job."""
+    """What forward passes may read, and what networks answer, noted for each job."""
 
     def __init__(self):
         self._places = {}  # the classes of a network's modules -> its variables
-        self._noted = {}  # the `id` of a job -> its variables, and their values
+        self._reasons = {}  # these, and what a network holds -> what else it depends on
+        self._noted = {}  # the `id` of a job -> its variables, their values, and its answers
 
     def note(self, job):
-        """Note the values for a job; return why it must be trained in this thread, or None."""
+        """Note how things are for a job; return why it must be trained at once, or None."""
         if not has_own_code(job.network):
             return None
         classes = frozenset(map(type, job.network.modules()))
@@ -44,47 +43,83 @@ class Settings:
         for holder, name in places:
             if isinstance(read(holder, name), contextvars.ContextVar | threading.local):
                 return f"it reads `{name}`, which is another in each thread"
-        self._noted[id(job)] = places, values_of(places)
+        reason = self._reason(job, classes)
+        if reason and any(told in reason for told in OUTSIDE):  # the order of fits counts
+            return reason
+        values = values_of(places, job.network)
+        self._noted[id(job)] = places, values, None if reason else answers_of(job)
         return None
 
-    def error_of(self, job):
-        """Return an error if a variable is another than when the job was noted, or None.
+    def _reason(self, job, classes):
+        """Return what a network depends on beside its weights; equal ones are asked once."""
+        try:
+            key = classes, tuple(contents(job.network).items())
+        except Incomparable as error:
+            return str(error)
+        if key not in self._reasons:
+            self._reasons[key] = depends_on_more(job)
+        return self._reasons[key]
 
-        None as well where the network itself changes what it reads: it will be trained alone.
-        """
-        places, values = self._noted.pop(id(job), ((), ()))
-        pairs = zip(places, values, values_of(places), strict=True)
-        name = next((place[1] for place, before, now in pairs if before - now), None)
-        if name is None or depends_on_more(job):
+    def error_of(self, job):
+        """Return an error if something is another than when the job was noted, or None."""
+        if id(job) not in self._noted:
             return None
+        places, values, answered = self._noted.pop(id(job))
+        pairs = zip(places, values, values_of(places, job.network), strict=True)
+        name = next((place[1] for place, before, now in pairs if before - now), None)
+        if name is None and not are_others(answered, answered and answers_of(job)):
+            return None
+        cls = type(job.network).__name__
+        what = f"`{name}`, a variable" if name else "something, such as a file or an attribute,"
         return ValueError(
-            f"{type(job.network).__name__} reads `{name}`, a variable outside of it, which another "
-            f"fit has changed since it was built: fused builds all networks first and trains them "
-            f"later. Keep such a setting in the network, as in self.{name} = ..., or fit without "
-            f"fused."
+            f"{cls} reads {what} outside of it, which another fit has changed since it was built: "
+            f"fused builds all networks first and trains them later. Keep such a setting in the "
+            f"network, as in self.{name or 'setting'} = ..., or fit without fused."
         )
 
     def forget(self):
         """Forget all, so that nothing is kept alive."""
-        self._places.clear()
-        self._noted.clear()
+        for noted in (self._places, self._reasons, self._noted):
+            noted.clear()
 
 
-def values_of(places):
+def answers_of(job):
+    """Return what the network of a job answers now, or None if it does not."""
+    try:
+        with private_rng(job.y.device), flushed_denormals(), warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            return answers(job.network, job)
+    except Exception:  # which its training tells
+        return None
+
+
+def are_others(answered, now):
+    """Whether a network answers otherwise than before, but for rounding."""
+    if answered is None or now is None:
+        return False
+    allowed = 100 * torch.finfo(answered[0].dtype).eps
+    alike = {"rtol": allowed, "atol": allowed, "equal_nan": True}
+    pairs = zip(answered, now, strict=True)
+    return not all(torch.allclose(one, other, **alike) for one, other in pairs)
+
+
+def values_of(places, network):
     """Return the value of each variable, as a set of digests.
 
     A collection has one for each of its elements. What grows, as a cache or a log, has still those
-    that it had.
+    that it had. In a table of networks by their `id` only those of this one count.
     """
-    return [parts_of(read(holder, name)) for holder, name in places]
+    own = set(map(id, network.modules()))
+    return [parts_of(read(holder, name), own) for holder, name in places]
 
 
-def parts_of(value):
+def parts_of(value, own):
     if size_of(value) > LARGE:
         return {id(value)}
     elements = [value]
     if isinstance(value, dict):
-        elements = value.items()
+        by_id = any(key in own for key in value)
+        elements = ((k, v) for k, v in value.items() if not by_id or k in own or type(k) is not int)
     elif isinstance(value, list | set):
         elements = enumerate(value) if isinstance(value, list) else value
     try:
@@ -95,38 +130,28 @@ def parts_of(value):
 
 def places_read(network):
     """Return (holder, name) of each variable that a forward pass of a network may read."""
-    names = names_in_forward(network)
-    found = [
-        (holder, name)
-        for holder, name in variables(network)
-        if name in names and not isinstance(read(holder, name), CODE)
-    ]
+    functions, variables = reached_from(network.modules())
+    names = names_in_forward(functions)
+    found = [place for place in variables if place[1] in names]
     return [*found, (vars(os), "environ")] if "environ" in names else found
 
 
-def names_in_forward(network):
-    """Return the names in the code of the user's that a forward pass may come to."""
-    methods = {}
-    for cls in {cls for module in network.modules() for cls in type(module).__mro__}:
-        if not is_of_a_library(cls):
-            for name, value in vars(cls).items():
-                code = getattr(value, "__func__", getattr(value, "fget", value))
-                if isinstance(code, types.FunctionType):
-                    methods.setdefault(name, []).append(code)
-    dunders = {name for name in methods if name.startswith("__")} - _NOT_IN_FORWARD
-    begun = methods.keys() & (dunders | {"forward", "train", "eval"})
-    functions = [code for name in begun for code in methods[name]]
-    names, seen = set(), set()
-    while functions:
-        function = functions.pop()
+def names_in_forward(functions):
+    """Return the names in the code of the user's that a forward or backward pass may come to.
+
+    `functions` are (name, function), the name being that by which it is called.
+    """
+    by_name, waiting, names, seen = {}, [], set(), set()
+    for name, function in functions:
+        by_name.setdefault(name, []).append(function)
+        if name in _BEGUN or name.startswith("__") and name not in _NOT_IN_FORWARD:
+            waiting.append(function)
+    while waiting:
+        function = waiting.pop()
         if function in seen:
             continue
         seen.add(function)
-        cells = zip(function.__code__.co_freevars, function.__closure__ or (), strict=True)
-        known = function.__globals__ | {name: read(cell, name) for name, cell in cells}
         for name in names_in(function.__code__):
             names.add(name)
-            functions += methods.get(name, ())
-            if isinstance(known.get(name), types.FunctionType):
-                functions.append(known[name])
+            waiting += by_name.get(name, ())
     return names

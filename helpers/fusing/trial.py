@@ -7,7 +7,10 @@ that its network depends on nothing but weights, rows and seed.
 """
 
 import copy
+import functools
 import random
+import sys
+import threading
 import warnings
 from contextlib import contextmanager
 from dataclasses import replace
@@ -27,6 +30,13 @@ from helpers.fusing.comparison import (
 from helpers.fusing.content import Incomparable, contents, memory_within
 from helpers.fusing.outside import Outside
 from helpers.tensors import flushed_denormals, private_rng, seed_generators
+
+# What is outside of a network has been changed by it, or may be by others.
+OUTSIDE = (
+    "a variable outside of it, between batches",
+    "of which nobody can tell how far it has come",
+    "it opens files while training",
+)
 
 
 def trial_step(jobs):
@@ -107,8 +117,9 @@ def why_impure(job, network, outside):
     seed_generators(job.seed + 1, job.y.device)
     generators = states_of_generators(job.y.device)
     training_mode(network)
-    loss = replace(job, network=network).mean_loss(X, y, weight)
-    loss.backward()
+    with files_opened() as opened:
+        loss = replace(job, network=network).mean_loss(X, y, weight)
+        loss.backward()
     drawn = states_of_generators(job.y.device) != generators
     network.eval()
     with torch.no_grad():
@@ -120,28 +131,68 @@ def why_impure(job, network, outside):
     if name := first_difference(attributes, network):
         return f"it keeps `{name}` between batches"
     if name := outside.changed():
-        return f"it keeps `{name}`, a variable outside of it, between batches"
+        return f"it keeps `{name}`, {OUTSIDE[0]}"
+    if outside.iterator:
+        return f"it uses `{outside.iterator}`, {OUTSIDE[1]}"
+    if opened:
+        return f"{OUTSIDE[2]}, such as {sorted(opened)[0]!r}"
     if drawn:
         return "it draws random numbers while training other than by torch's dropout layers"
     return None
 
 
-@torch.no_grad()
 def copy_differs(job):
     """Whether a copy of a network answers otherwise, as one whose settings are kept by its `id`."""
-    X, tensors = job.take(job.rows[:4])[0], (*job.network.parameters(), *job.network.buffers())
+    pairs = zip(answers(copy.deepcopy(job.network), job), answers(job.network, job), strict=True)
+    return not all(torch.equal(*pair) for pair in pairs)
+
+
+@torch.no_grad()
+def answers(network, job):
+    """Return what a network answers to a few rows, in training and in evaluation mode.
+
+    It stays as it is, but for its mode.
+    """
+    X, tensors = job.take(job.rows[:4])[0], (*network.parameters(), *network.buffers())
     before = [tensor.clone() for tensor in tensors]
+    buffers = [(module, dict(module._buffers)) for module in network.modules()]
+    outputs = []
     for set_mode in (training_mode, nn.Module.eval):
-        outputs = []
-        for network in (copy.deepcopy(job.network), job.network):
-            set_mode(network)
-            seed_generators(job.seed, job.y.device)
-            outputs.append(network(X.clone()))
-        for tensor, value in zip(tensors, before, strict=True):
-            tensor.copy_(value)
-        if not torch.equal(*outputs):
-            return True
-    return False
+        set_mode(network)
+        seed_generators(job.seed, job.y.device)
+        outputs.append(network(X.clone()))
+    for module, own in buffers:
+        module._buffers.update(own)
+    for tensor, value in zip(tensors, before, strict=True):
+        tensor.copy_(value)
+    return outputs
+
+
+_opened = threading.local()
+
+
+@contextmanager
+def files_opened():
+    """Note the files that this thread opens, but for code that it imports."""
+    _listen()
+    _opened.paths = paths = set()
+    try:
+        yield paths
+    finally:
+        _opened.paths = None
+
+
+@functools.cache
+def _listen():
+    """Have Python tell of each file that is opened: once in a process, for ever."""
+
+    def hear(event, arguments):
+        if event == "open" and (paths := getattr(_opened, "paths", None)) is not None:
+            path = str(arguments[0])
+            if not path.endswith((".py", ".pyc", ".so")):
+                paths.add(path)
+
+    sys.addaudithook(hear)
 
 
 def first_difference(attributes, network):
