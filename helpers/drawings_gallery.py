@@ -165,15 +165,15 @@ def window_across_border():
     --------
     >>> fig, alt = window_across_border()
     >>> alt.split(":")[0]
-    'A window across the border takes training days into a test row'
+    'A test row near the border holds training days'
     """
     bars = {
         "last training row (day 8)": [(4, None, ""), (4, "training", "days 5 to 8")],
-        "test row of day 9": [(5, None, ""), (3, "leaky", "6, 7, 8: leak"), (1, "test", "9")],
+        "test row of day 9": [(5, None, ""), (3, "leaky", "6, 7, 8: shared"), (1, "test", "9")],
         "test row of day 11": [(7, None, ""), (1, "leaky", "8"), (3, "test", "9, 10, 11")],
         "test row of day 12": [(8, None, ""), (4, "test", "days 9 to 12")],
     }
-    title = "A window across the border takes training days into a test row"
+    title = "A test row near the border holds training days"
     fig = drawings.parts(bars, title=title, unit="day (the border lies after day 8)")
     fig.axes[0].axvline(8, color="black", linewidth=2)
     alt = (
