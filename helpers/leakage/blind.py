@@ -140,6 +140,11 @@ def _finding(leaked, means, folds):
     )
     if leaked:
         evidence += " Fit every step on the training rows only: put them into a Pipeline."
+    elif means[1]:
+        evidence += (
+            " Runs on the same rows should be equal: it draws from a generator of its own, or "
+            "keeps something from run to run, as in a file, which may hide a leak."
+        )
     return Finding("blind_test", leaked, evidence)
 
 
@@ -210,7 +215,9 @@ def _is_frame(values):
 
 
 def _plain(values):
-    return values if hasattr(values, "toarray") or _is_ragged(values) else np.asarray(values)
+    if hasattr(values, "tocsr"):  # of sparse forms, the one that has rows
+        return values.tocsr()
+    return values if _is_ragged(values) else np.asarray(values)
 
 
 def _is_ragged(values):

@@ -13,6 +13,7 @@ from sklearn.preprocessing import StandardScaler, scale
 
 MOST_ROWS, MOST_COLUMNS = 1000, 200
 N_TREES = 10
+MOST_COMBINATIONS = 20  # of values, that tell the value of another column
 # For classes and for values: of the error of guessing, and how many times less than the others.
 NEARLY = {True: (0.06, 10), False: (0.01, 50)}
 
@@ -55,6 +56,14 @@ class Table:
     def score(self, columns):
         """Return the accuracy or R2 of the better model."""
         return 1 - min(self.errors_of(columns))
+
+    def follows(self, column, others):
+        """Say whether few values of others tell a column, as those of dummies tell the last."""
+        rows = np.nan_to_num(self.X[:, others], nan=np.inf)
+        numbers = np.unique(rows, axis=0, return_inverse=True)[1].ravel()
+        values = np.unique(self.X[:, column], return_inverse=True)[1]
+        n_pairs = len(np.unique(np.column_stack([numbers, values]), axis=0))
+        return bool(values.any()) and n_pairs == numbers.max() + 1 <= MOST_COMBINATIONS
 
     def wrong_by_halves(self, columns):
         """Return two masks of rows: those that a linear model of every other column gets wrong."""

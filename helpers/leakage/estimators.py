@@ -7,13 +7,12 @@ arguments alone and forgets every earlier `fit`; a prediction depends on its own
 import copy
 
 import numpy as np
-from sklearn.base import is_classifier
 from sklearn.metrics import r2_score
 from sklearn.model_selection import train_test_split
 
 from helpers._compat import _num_samples, _safe_indexing
 from helpers.leakage.finding import Finding
-from helpers.leakage.inputs import folds_of, strata_of, targets_of, task_of
+from helpers.leakage.inputs import folds_of, has_classes, strata_of, targets_of, task_of
 from helpers.leakage.outside import left_alone
 from helpers.leakage.probes import (
     N_REFERENCES,
@@ -116,7 +115,7 @@ def refit(estimator, X, y, *, groups=None, random_state=0):
     >>> refit(SGDClassifier(warm_start=True), X, y).leaked
     True
     """
-    stratify = strata_of(y, is_classifier(estimator))
+    stratify = strata_of(y, has_classes(task_of(estimator), y))
     half_a, half_b = train_test_split(
         np.arange(len(y)), test_size=0.5, stratify=stratify, random_state=random_state
     )
@@ -240,7 +239,7 @@ def _agreement(estimator, X, y, folds, groups, seed, rng):
         fit_seeded(subject, rows_of(X, train), y[train], seed, rows_of(groups, train))
         predicted.append(subject.predict(rows_of(X, test)))
     predicted, held_out = np.concatenate(predicted), [y[test] for _, test in folds]
-    agreement = _share_equal if is_classifier(estimator) else r2_score
+    agreement = _share_equal if has_classes(task_of(estimator), y) else r2_score
     own = agreement(np.concatenate(held_out), predicted)
     deals = ([rng.permutation(part) for part in held_out] for _ in range(N_REFERENCES))
     return own, [agreement(np.concatenate(deal), predicted) for deal in deals]

@@ -1,6 +1,7 @@
 """The canary for columns that know too much."""
 
 import numpy as np
+from scipy.stats import spearmanr
 
 from helpers.leakage.columns import Table, ranked
 from helpers.leakage.finding import Finding
@@ -15,6 +16,7 @@ GOOD = 0.25  # of the error of guessing, for a score that invites trust
 NUMBERED = 0.05  # of the error of guessing, for a column that numbers the rows
 WEIGHTIEST = 20  # columns, of which two halves may err in the same rows
 FEWEST_ERRORS = 5
+FEWEST_VALUES, SAME_ORDER = 20, 0.9999  # of a target that has an order; its correlation of ranks
 SOURCE = (
     "A source that is nearly the label, such as a hospital that sent the ill, is like that, and so "
     "are labels with errors. Hand over the source of each row as groups, to shared_groups."
@@ -131,7 +133,7 @@ def _beyond_the_score(finding, table, names, X, y):
         )
         return Finding(finding.name, None, evidence)
     if not table.classes:
-        return finding
+        return _in_the_order_of_y(finding, table, names)
     all_columns = list(range(table.n_columns))
     wrong = table.wrong_by_halves(ranked(table, all_columns)[:WEIGHTIEST])
     fewest, most = sorted(rows.sum() for rows in wrong)
@@ -143,6 +145,19 @@ def _beyond_the_score(finding, table, names, X, y):
         evidence = " Whether columns know the label or where a row comes from, it does not see."
         return Finding(finding.name, False, finding.evidence + evidence)
     return finding
+
+
+def _in_the_order_of_y(finding, table, names):
+    """Look for a column that is in the order of the target, as its logarithm is."""
+    if len(np.unique(table.y)) <= FEWEST_VALUES:
+        return finding
+    # A column of gaps, or of one value, has no order.
+    order = np.nan_to_num([abs(spearmanr(column, table.y)[0]) for column in table.X.T])
+    same = [int(column) for column in np.flatnonzero(order > SAME_ORDER)]
+    if not same or (np.delete(order, same) > SAME_ORDER - 0.01).any():
+        return finding
+    evidence = f"{_listed(same, names)} in the order of y, row by row, as a logarithm of y is."
+    return Finding(finding.name, True, evidence + ASK)
 
 
 def _listed(columns, names):
@@ -195,6 +210,7 @@ def _judged(table, names, sets, rest):
         )
         return Finding("too_good_feature", False, evidence)
     found = sorted(column for some in sets for column in some)
+    rest = [column for column in rest if not table.follows(column, found)]
     few = ", ".join(names[column] for column in found[:MOST_NAMES])
     few += f" and {len(found) - MOST_NAMES} more" if len(found) > MOST_NAMES else ""
     score = table.score(found)

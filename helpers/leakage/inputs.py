@@ -16,9 +16,12 @@ TASKS = ("classification", "regression")
 
 def task_of(estimator):
     """Return what an estimator says of itself: one of `TASKS`, or None."""
-    if is_classifier(estimator):
-        return "classification"
-    return "regression" if is_regressor(estimator) else None
+    try:
+        if is_classifier(estimator):
+            return "classification"
+        return "regression" if is_regressor(estimator) else None
+    except AttributeError:  # of an object that is not derived from scikit-learn's classes
+        return None
 
 
 def has_classes(task, y):

@@ -1,7 +1,5 @@
 """Canaries on a whole procedure, from the raw data to the number that is reported."""
 
-import numbers
-
 import numpy as np
 from scipy import stats
 from sklearn.utils import check_consistent_length, check_random_state
@@ -96,7 +94,7 @@ def null_labels(procedure, X, y, *, groups=None, chance=None, n_permutations=20,
 
 def _scored(procedure, X, y):
     score = procedure(X, y)
-    if not isinstance(score, numbers.Real) and np.shape(score) != () or score is None:
+    if score is None or np.shape(score) != ():
         raise TypeError(
             "procedure(X, y) must return one number, the score that you would report; got "
             f"{score!r:.80}. Of several scores, return the mean."

@@ -3,7 +3,6 @@
 from contextlib import contextmanager
 
 import numpy as np
-from sklearn.base import is_classifier
 from sklearn.ensemble import RandomForestRegressor
 from sklearn.linear_model import Ridge
 from sklearn.neighbors import KNeighborsRegressor
@@ -12,6 +11,7 @@ from sklearn.preprocessing import scale
 from helpers._compat import _num_samples
 from helpers.leakage.estimators import rows_of
 from helpers.leakage.finding import Finding
+from helpers.leakage.inputs import task_of
 from helpers.leakage.outside import left_alone, networks_in
 from helpers.leakage.probes import (
     differ,
@@ -99,7 +99,8 @@ def _find(estimator, X, y, groups, random_state):
     for seed in range(random_state + 1, random_state + 1 + n_initialised):
         reinitialise(networks, seed)
         scores.append(scores_by_layer(subject, networks, X, y, random_state, own))
-    return _judged(np.array(scores), learnable(X, y, is_classifier(estimator), random_state))
+    classes = task_of(estimator) == "classification"
+    return _judged(np.array(scores), learnable(X, y, classes, random_state))
 
 
 def _judged(scores, learnt):
@@ -151,7 +152,7 @@ def scores_by_layer(estimator, networks, X, y, seed, own=True):
     """Return the score of an estimator, or 0, and the R2 of a linear model of each layer."""
     with recorded_outputs(networks) as outputs:
         scores = [estimator.score(X, y) if own else 0 * len(estimator.predict(X))]
-    target, train, test = _halves(y, is_classifier(estimator), seed)
+    target, train, test = _halves(y, task_of(estimator) == "classification", seed)
     for parts in outputs.values():
         output = np.concatenate(parts)
         if len(output) == len(target):
