@@ -16,24 +16,23 @@ def weights_travel():
     --------
     >>> fig, alt = weights_travel()
     >>> alt.split(":")[0]
-    "The weights of yesterday's fit reach every fold"
+    "The weights of yesterday's fit reach every fold (1, 2 and 5 are drawn)"
     """
     boxes = {
-        "100 rows": (0, 1, "and their\nlabels"),
-        "fit": (1, 1, "yesterday,\non all rows"),
-        "the object": (2, 1, "holds trained\nweights"),
-        "clone 1": (3, 0, "trains on\nparts 2-5"),
-        "clone 2": (3, 1, "trains on\nthe others"),
-        "clone 5": (3, 2, "trains on\nparts 1-4"),
+        "100 rows": (0, 0, "and their\nlabels"),
+        "fit": (1, 0, "yesterday,\non all rows"),
+        "the object": (2, 0, "holds trained\nweights"),
     }
     leaks = [("100 rows", "fit"), ("fit", "the object")]
-    for part in (1, 2, 5):
-        boxes[f"score {part}"] = (4, (1, 2, 5).index(part), f"on part {part}")
-        leaks += [("the object", f"clone {part}"), (f"clone {part}", f"score {part}")]
-    title = "The weights of yesterday's fit reach every fold"
+    trained_on = {"1": "folds 2-5", "2": "folds 1, 3-5", "5": "folds 1-4"}
+    for row, (fold, others) in enumerate(trained_on.items()):
+        boxes[f"clone {fold}"] = (3, row, f"trains on\n{others}")
+        boxes[f"score {fold}"] = (4, row, f"on fold {fold}")
+        leaks += [("the object", f"clone {fold}"), (f"clone {fold}", f"score {fold}")]
+    title = "The weights of yesterday's fit reach every fold (1, 2 and 5 are drawn)"
     alt = (
         f"{title}: from left to right, a red path goes from 100 rows through yesterday's fit into "
-        "the object, from there into the clones, and with each clone to the part it is scored on."
+        "the object, from there into the clones, and with each clone to the fold it is scored on."
     )
     return drawings.flow(boxes, leaks=leaks, title=title), alt
 
@@ -73,7 +72,7 @@ def room_above(pairs):
     Parameters
     ----------
     pairs : dict of str to pair of array-like
-        By source: the scores of honest folds, and of leaky ones. The last is named in the title.
+        By source: the scores of honest folds, and of leaky ones.
 
     Examples
     --------
@@ -82,20 +81,19 @@ def room_above(pairs):
     'coins: honest 0.500, with the leak 1.000. digits: honest 0.930, with the leak 0.950.'
     """
     means = {name: np.mean(scores, axis=1) for name, scores in pairs.items()}
-    last = list(means)[-1]
-    title = f"The same leak, but less room above: {means[last][1] - means[last][0]:+.3f} on {last}"
+    gains = [f"{leaky - honest:.3f} on {name}" for name, (honest, leaky) in means.items()]
+    title = f"The earlier fit adds {', '.join(gains)}"
     fig, ax = blank(height=3.0, title=title, xlabel="accuracy, mean of 5 folds", ylabel="")
     ground = {"facecolor": "white", "edgecolor": "none", "pad": 1}
     said = []
     for row, (name, (honest, leaky)) in enumerate(means.items()):
         ax.barh(row, honest, color="#CCCCCC", edgecolor="black", label="honest" if not row else "")
         added = {"color": "white", "edgecolor": ROLES["leaky"]["color"], "hatch": "xx"}
-        ax.barh(row, leaky - honest, left=honest, label="the leak" if not row else "", **added)
+        ax.barh(row, leaky - honest, left=honest, label="the leak adds" if not row else "", **added)
         ax.text(honest / 2, row, f"{honest:.3f}", ha="center", va="center", bbox=ground)
-        ax.text(1.01, row, f"{leaky:.3f}", va="center")
+        ax.text(leaky + 0.01, row, f"{leaky:.3f}", va="center")
         said.append(f"{name}: honest {honest:.3f}, with the leak {leaky:.3f}")
-    ax.axvline(1, color="black", linewidth=1)
-    ax.set(xlim=(0, 1.08), yticks=range(len(pairs)), yticklabels=pairs)
+    ax.set(xlim=(0, 1.1), yticks=range(len(pairs)), yticklabels=pairs)
     ax.invert_yaxis()
     fig.legend(loc="outside lower right", ncols=2, frameon=False)
     return fig, f"{title}. {'. '.join(said)}."
@@ -116,11 +114,11 @@ def shuffled_scores(score, shuffled):
     'Shuffled coin flips score 0.75 on average: 0.70 to 0.80. The real labels score 1.00.'
     """
     mean = np.mean(shuffled)
-    title = f"Shuffled coin flips score {mean:.2f} on average, where 0.50 can be known"
+    title = f"The real labels score {score:.2f}, shuffled ones {mean:.2f}, and 0.50 is honest"
     fig, ax = blank(height=2.8, title=title, xlabel="accuracy, 5 folds", ylabel="sets of labels")
     label = f"{len(shuffled)} times shuffled"
     ax.hist(shuffled, bins=np.arange(0.3, 1.04, 0.02), color="#999999", label=label)
-    ax.plot(score, 0.5, label="real labels", **ROLES["leaky"])
+    ax.plot(score, 0.5, label="real labels", **(ROLES["leaky"] | {"linestyle": "none"}))
     ax.axvline(0.5, label="chance", **ROLES["chance"])
     fig.legend(loc="outside lower right", ncols=3, frameon=False)
     of_shuffled = f"{min(shuffled):.2f} to {max(shuffled):.2f}"
