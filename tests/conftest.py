@@ -1,7 +1,9 @@
 """What tests of several files need: which are run, in which order, and what is no mere warning."""
 
 import os
+import random
 import signal
+import sys
 from pathlib import Path
 
 import pytest
@@ -95,6 +97,19 @@ def pytest_ignore_collect(collection_path, config):
 def pytest_collection_modifyitems(items):
     place = {name: number for number, name in enumerate(LONGEST_FIRST)}
     items.sort(key=lambda item: place.get(item.path.stem, len(place)))
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_runtest_setup():
+    """Begin each test at one state of the global generators, whatever has run before it.
+
+    Some networks of other libraries draw from them, and have no seed of their own.
+    """
+    random.seed(0)
+    if numpy := sys.modules.get("numpy"):
+        numpy.random.seed(0)
+    if torch := sys.modules.get("torch"):
+        torch.manual_seed(0)
 
 
 def our_modules():
