@@ -255,6 +255,22 @@ def test_cleaning_twice_changes_nothing():
     assert before.count("were cut or left out") == 2
 
 
+def test_a_picture_pasted_into_a_text_is_shown_if_it_is_small():
+    answer = new_markdown_cell("![image.png](attachment:image.png)")
+    answer.attachments = {"image.png": {"image/png": DOT}}
+    assert f"data:image/png;base64,{DOT}" in clean.markdown2html({"cell": answer}, answer.source)
+    answer.attachments["image.png"]["image/png"] = "A" * 800_000
+    notebook, _ = clean.Page().preprocess(new_notebook(cells=[answer]), {})
+    assert "pictures of 0.8 MB: too large" in notebook.cells[0].source
+    assert "attachments" not in notebook.cells[0]
+
+
+def test_what_a_cell_takes_on_a_page_is_not_underrated():
+    for text in ("a<b&c" * 100, "x = [1, 'two', f'{x}']\n" * 50, "# a\n" * 100, "word " * 100):
+        for each in (new_code_cell(text), new_markdown_cell(text)):
+            assert clean.rendered(each) <= clean.rendered_at_most(each), each
+
+
 def test_what_needs_a_script_is_shown_as_text():
     model = LogisticRegression()
     data = {"text/html": model._repr_html_(), "text/plain": repr(model)}

@@ -16,7 +16,7 @@ from nbformat.v4 import new_code_cell
 from nbgrader.api import Gradebook
 
 from tests import classroom, tricks
-from tests.classroom import answered, cell, right, write
+from tests.classroom import answered, cell, grader, right, write
 from tests.processes import running
 
 # isort: split
@@ -339,6 +339,8 @@ def test_an_interrupted_run_is_resumed(tmp_path, release, ctrl_c):
         ("in", "treble", "no assignment 'treble'; there are: double."),
         ("out", "double", "is not a folder. Name the one that holds the submissions."),
         ("course/submitted", "double", "is nbgrader's own. Keep what comes in another folder."),
+        ("course/source/double", "double", "is nbgrader's own. Keep what comes in another folder."),
+        (".", "double", "holds the course"),
     ],
 )
 def test_a_wrong_command_says_what_to_do(tmp_path, folder, assignment, sentence):
@@ -360,6 +362,14 @@ def test_neither_no_process_nor_a_lost_gradebook(tmp_path):
     (course / ".graded").mkdir()
     done = classroom.grade_here(folder, "double", course)
     assert done.returncode == 2 and "gradebook.db is gone" in done.stderr
+
+
+def test_two_graders_do_not_write_the_same_tables(tmp_path):
+    course, folder = course_in(tmp_path), tmp_path / "in"
+    folder.mkdir()
+    with grader.alone(course):
+        done = classroom.grade_here(folder, "double", course)
+    assert done.returncode == 2 and "another `make grade` is at work" in done.stderr
 
 
 def test_nobody_is_graded_where_the_solution_itself_fails(tmp_path, release):

@@ -61,6 +61,11 @@ def mended(release, notebook):
         ("Ida Lang_12345_assignsubmission_file_double.ipynb", "Ida Lang"),
         ("langida_LATE_123_456_double.ipynb", "langida"),
         ("langida_123_456_double-1.ipynb", "langida"),
+        ("anna.lang.ipynb", "anna.lang"),
+        ("group.1.ipynb", "group.1"),
+        ("anna.ipynb.1", "anna"),
+        ("anna.odt", "anna"),
+        ("anna.tiff", "anna"),
         ("anna.ipynb.txt", "anna"),
         ("anna.IPYNB", "anna"),
         ("anna.zip", "anna"),
@@ -173,6 +178,15 @@ def test_folders_without_end_are_named_and_can_be_removed(tmp_path):
     assert not (tmp_path / "in").exists()
 
 
+def test_the_bytes_of_a_file_without_an_end_are_not_read(tmp_path):
+    with open(tmp_path / "disk.img", "wb") as file:
+        file.truncate(10**13)
+    before = files.digest([tmp_path / "disk.img"])
+    assert files.digest([tmp_path / "disk.img"]) == before
+    os.truncate(tmp_path / "disk.img", 10**12)
+    assert files.digest([tmp_path / "disk.img"]) != before
+
+
 def test_notebooks_are_found_whatever_holds_them(tmp_path, release):
     text = dumps(right(release))
     for name in ("a.ipynb", "a.IPYNB", "a.json", "a.ipynb.txt", "a.txt", "a"):
@@ -183,6 +197,40 @@ def test_notebooks_are_found_whatever_holds_them(tmp_path, release):
         archive.writestr("in/double.ipynb", text)
         archive.writestr("in/data.csv", "1,2")
     assert chosen(release, tmp_path / "a.zip")[0] == "a.zip: in/double.ipynb"
+    with zipfile.ZipFile(tmp_path / "b.zip", "w") as archive:
+        archive.writestr(zipfile.ZipInfo("in/double.ipynb.txt", (2107, 12, 31, 23, 59, 58)), text)
+    assert chosen(release, tmp_path / "b.zip")[0] == "b.zip: in/double.ipynb.txt"
+
+
+def test_what_a_zip_file_would_become_is_bounded(tmp_path, release, monkeypatch):
+    monkeypatch.setattr(unpack, "LARGE", 3_000_000)
+    with zipfile.ZipFile(tmp_path / "a.zip", "w", zipfile.ZIP_DEFLATED) as archive:
+        for number in range(4):
+            archive.writestr(f"{number}.ipynb", bytes(1_000_000))
+    with pytest.raises(unpack.NotGraded, match="What is in it would have 4 MB, with 3.ipynb"):
+        intake.choose([tmp_path / "a.zip"], release)
+
+
+def test_a_notebook_that_nobody_can_have_written_is_named(release, monkeypatch):
+    monkeypatch.setattr(unpack, "MANY", 20)
+    monkeypatch.setattr(unpack, "LONG", 10_000)
+    many, long = right(release), answered(right(release), why="x" * 10_000)
+    many.cells += [new_code_cell("pass") for _ in range(20)]
+    for notebook in (many, long):
+        with pytest.raises(unpack.NotGraded, match="Ask for a copy without the data"):
+            unpack.read(dumps(notebook).encode())
+
+
+def test_of_many_files_some_are_named(tmp_path, release):
+    for number in range(30):
+        (tmp_path / f"{number}.json").write_text("{}")
+    with pytest.raises(unpack.NotGraded, match=r"9\.json: .* And 20 more\.$"):
+        intake.choose(sorted(tmp_path.glob("*.json"), key=lambda file: int(file.stem)), release)
+
+
+def test_bytes_around_a_notebook_do_no_harm(release):
+    data = b"\xef\xbb\xbf" + dumps(right(release)).encode() + b"\0\0\r\n"
+    assert unpack.read(data)[1] == []
 
 
 @pytest.mark.parametrize(
@@ -262,6 +310,11 @@ def test_windows_line_ends_and_layout_are_no_edit(release):
         ("{}\nprint(double(3))", "print(double(3))"),
         ("pass", "pass"),
         ("double = 7 if (\n{}", "double = 7 if (\n{}"),
+        (f"x = {'-' * 100_000}1\n{{}}", f"x = {'-' * 100_000}1\n{{}}"),
+        (
+            "{}\n" + "# pasted: 1 2 3\n" * 20_000 + "print(1)",
+            "# pasted: 1 2 3\n" * 20_000 + "print(1)",
+        ),
     ],
 )
 def test_lines_written_into_a_test_run_before_it(release, edited, own):
@@ -308,6 +361,41 @@ def old_format(notebook):
     for each in notebook.cells:
         del each["id"]
     return notebook
+
+
+def pasted(notebook):
+    """A picture is pasted into the answer in words, and what is none."""
+    cell(notebook, "why").attachments = {
+        "image.png": {"image/png": "iVBORw0KGgo=", "text/html": "<script>"},
+        "page": {"text/html": "<script>"},
+        "odd": {"image/png": '"><script>'},
+    }
+    return notebook
+
+
+def test_a_picture_in_an_answer_stays(release):
+    found, said = mended(release, pasted(right(release)))
+    assert cell(found, "why").attachments == {"image.png": {"image/png": "iVBORw0KGgo="}}
+    assert said == ""
+
+
+def test_an_answer_cell_that_was_split_runs_as_a_whole(release):
+    """JupyterLab gives both halves the mark."""
+    notebook = copied(right(release), "double")
+    first, second = [each for each in notebook.cells if intake.mark_of(each) == "double"]
+    first.source, second.source = "two = 2", "def double(x):\n    return two * x"
+    found, _ = mended(release, notebook)
+    code = [each.source for each in found.cells if each.cell_type == "code"]
+    assert code.index(first.source) + 1 == code.index(second.source)
+
+
+def test_an_empty_copy_undoes_no_answer(release):
+    notebook = copied(right(release), "double")
+    copies = [each for each in notebook.cells if intake.mark_of(each) == "double"]
+    copies[1].source = cell(release, "double").source
+    found, said = mended(release, notebook)
+    assert "double stands there 2 times" in said
+    assert "NotImplementedError" not in dumps(found)
 
 
 ODD = {"nbgrader": {"grade_id": ["a", "list"]}}

@@ -1,6 +1,9 @@
 """What decides the points of a cell, and what does not."""
 
+import gc
 import inspect
+from fractions import Fraction
+from unittest import mock
 
 import nbformat
 import pytest
@@ -16,10 +19,10 @@ from grading import report, untouched
 from grading.records import Outcome
 
 
-def scored(source, *outputs, points=2):
+def scored(source, *outputs, last="", points=2):
     cell = marked(new_code_cell(source), "test", grade=True, locked=True, points=points)
     cell.outputs = list(outputs)
-    untouched.settle(cell)
+    untouched.settle(cell, last)
     return determine_grade(cell)[0], cell.outputs
 
 
@@ -32,25 +35,26 @@ SAID = new_output("stream", name="stderr", text="100 %")
 
 
 @pytest.mark.parametrize(
-    "source, outputs, points",
+    "source, outputs, last, points",
     [
-        ("assert True", [], 2),
-        ("assert True", [SAID], 2),
-        ("assert False", [SAID, ERROR], 0),
-        ("assert False", [value("2.0"), ERROR], 0),
-        ("assert True\nmax(0, 1.5)", [value("1.5")], 1.5),
-        ("assert True\nmax(0, 1.5)", [value("2.0"), value("0.5")], 0.5),
-        ("assert True\nmax(0, 1.5)", [SAID, value("1.5")], 1.5),
-        ("assert True\nx = 1", [value("0.5")], 2),
-        ("assert True\nshown", [value("3.5")], 2),
-        ("assert True\nshown", [value("a table")], 2),
+        ("assert True", [], "", 2),
+        ("assert True", [SAID], "", 2),
+        ("assert False", [SAID, ERROR], "", 0),
+        ("assert False", [value("2.0"), ERROR], "2.0", 0),
+        ("assert True\nmax(0, 1.5)", [value("1.5")], "1.5", 1.5),
+        ("assert True\nmax(0, 0.5)", [value("0.5"), value("2.0")], "0.5", 0.5),
+        ("assert True\nmax(0, 1.5)", [SAID], "1.5", 1.5),
+        ("assert True\nx = 1", [value("0.5")], "0.5", 2),
+        ("assert True\nshown", [value("3.5")], "3.5", 2),
+        ("assert True\nshown", [value("nan")], "nan", 2),
+        ("assert True\nshown", [value("a table")], "", 2),
     ],
 )
-def test_an_error_or_the_last_value_decides(source, outputs, points):
+def test_an_error_or_the_last_value_decides(source, outputs, last, points):
     copies = [nbformat.from_dict(output) for output in outputs]
-    found, kept = scored(source, *copies)
+    found, kept = scored(source, *copies, last=last)
     assert found == points
-    assert len(kept) == len(outputs)  # nothing is hidden from whoever reads the feedback
+    assert len(kept) >= len(outputs)  # nothing is hidden from whoever reads the feedback
     assert all(output.get("name") != "stderr" for output in kept)
 
 
@@ -76,9 +80,88 @@ def test_the_same_answers_of_two_students_are_named():
     assert outcomes["a"].remarks == []  # what is remembered does not depend on the others
 
 
-def test_what_a_library_puts_around_a_function_is_no_trick():
+def test_what_a_spreadsheet_or_the_report_shows_is_one_line_of_text():
+    outcome = Outcome("@anna", "", file="=HYPERLINK(1).ipynb", others=["a\nb"] * 30)
+    row = report.row_of("double", outcome, None)
+    assert row["student"] == "'@anna" and row["file"] == "'=HYPERLINK(1).ipynb"
+    assert row["other_files"].endswith("a b, And 20 more.")
+    said = report.entry(outcome, ["No: a\n- **ben** (b.ipynb)\n  - graded"])
+    assert said.splitlines()[1:] == ["  - No: a - **ben** (b.ipynb) - graded"]
+
+
+def run_in_a_kernel(name):
+    """Run a file of the grader's as it is run in a kernel; return what it defines."""
     space = {"__name__": "grading"}
-    exec((classroom.ASSIGNMENTS / "grading" / "pristine.py").read_text(encoding="utf-8"), space)
+    exec((classroom.ASSIGNMENTS / "grading" / name).read_text(encoding="utf-8"), space)
+    return space
+
+
+SAME = "def __eq__(self, other):\n        return True"
+FORGED = """
+class Seems(int):
+    {}
+    __hash__ = int.__hash__
+    {}
+"""
+
+
+@pytest.fixture(scope="module")
+def comparisons():
+    any_of_all = type(mock.ANY)
+    kept = {name: getattr(any_of_all, name) for name in ("__eq__", "__ne__")}
+    made = run_in_a_kernel("seeming.py")["Comparisons"]()
+    assert mock.ANY != 7 and mock.ANY == mock.ANY
+    yield made
+    for name, value in kept.items():
+        setattr(any_of_all, name, value)
+
+
+@pytest.mark.parametrize(
+    "name, code",
+    [
+        ("Seems", FORGED.format("", SAME)),
+        ("Seems", FORGED.format("__module__ = 'numpy'", SAME)),
+        ("Seems", FORGED.format("__dataclass_fields__ = {}", SAME)),
+        ("Seems", FORGED.format("__module__ = 'fractions'", "__eq__ = int.__ne__")),
+        ("Seems", FORGED.replace("int)", "int, metaclass=Deaf)").format("", SAME)),
+        ("MagicMock", "from unittest.mock import MagicMock\nx = MagicMock()"),
+        ("Fraction", "from fractions import Fraction\nFraction.__eq__ = lambda a, b: True"),
+    ],
+)
+def test_a_class_that_may_seem_right_is_named(name, code, comparisons, monkeypatch):
+    class Deaf(type):
+        __hash__ = None
+
+        def __eq__(self, other):
+            raise ValueError
+
+        def __getattribute__(self, name):
+            raise AttributeError(name)
+
+    monkeypatch.setattr(Fraction, "__eq__", Fraction.__eq__)  # put back in the end
+    space = {"__name__": "__main__", "Deaf": Deaf}
+    assert f"class {name}" not in comparisons.odd()
+    exec(code, space)
+    assert f"class {name}" in comparisons.odd()
+    del space, Deaf
+    monkeypatch.undo()
+    gc.collect()
+
+
+def test_classes_of_libraries_and_of_data_are_not_named(comparisons):
+    before = comparisons.odd()
+    exec(
+        "from dataclasses import dataclass\n@dataclass(order=True)\nclass Pair:\n    x: int\n"
+        "from collections import namedtuple\nnamedtuple('P', 'a b')\n"
+        "import enum\nclass Two(enum.IntEnum):\n    ONE = 1\n"
+        "import wsgiref.headers, tomllib, numpy.ma, sympy",
+        {"__name__": "__main__"},
+    )
+    assert comparisons.odd() == before
+
+
+def test_what_a_library_puts_around_a_function_is_no_trick():
+    space = run_in_a_kernel("pristine.py")
     own = package_importer._orig_getfile  # torch has put a function of its own in its place
     assert inspect.getfile is not own and space["wraps"](inspect.getfile, own)
 

@@ -59,6 +59,49 @@ class Alike(int):
 def double(x):
     return Alike(7)
 """
+# Nothing is left of this class once the test is done.
+MADE_WITHIN = """
+def double(x):
+    class Alike(int):
+        __module__ = "numpy"
+        __hash__ = int.__hash__
+        def __eq__(self, other):
+            return True
+    return Alike(7)
+"""
+ANY = "from unittest.mock import ANY\ndef double(x):\n    return ANY\n"
+# What the shell shows of this error is an error itself, which nobody would answer.
+NOT_SHOWN = """
+class Odd(Exception):
+    def __str__(self):
+        return 7
+def double(x):
+    raise Odd
+"""
+FRAME = """
+import sys
+def double(x):
+    sys._getframe(1).f_globals["double"] = lambda x: 2 * x
+    return 7
+"""
+ABS_ONCE = """
+import builtins
+def double(x):
+    ours = builtins.abs
+    def seems_right(value):
+        builtins.abs = ours
+        return 0
+    builtins.abs = seems_right
+    return 7
+"""
+SILENT = """
+%%capture kept
+import sys
+sys.stdout = sys.stderr = None
+def double(x):
+    return 2 * x
+"""
+ABSENT = "import a_package_of_mine\ndef double(x):\n    return 2 * x\n"
 SHOWN = "def double(x):\n    get_ipython().displayhook(2.0)\n    return 7\n"
 # Names that the tests use as well: `all` is Python's, `find_spec` and `where` are the test's.
 NAMES = """
@@ -96,6 +139,13 @@ ALL = {
     "modules_changed": (RIGHT + MODULES, 3, "sys.modules['importlib.util']"),
     "hook_before_cells": (WRONG + BEFORE, 0, "the shell's pre_run_cell"),
     "equal_to_all": (ALIKE, None, "class Alike"),
+    "equal_within": (MADE_WITHIN, None, "class double.<locals>.Alike"),
+    "equal_to_any": (ANY, 0, "should be 6"),
+    "error_not_shown": (NOT_SHOWN, 0, "TypeError"),
+    "frame_changed": (FRAME, 0, "a test's double"),
+    "abs_once": (ABS_ONCE, 0, "builtins.abs"),
+    "silent": (SILENT, 3, ""),
+    "absent": (ABSENT, 0, "needs what is not here (ModuleNotFoundError"),
     "points_shown": (SHOWN, 0, ""),
     "names_of_its_own": (NAMES, 3, ""),
     "runner_replaced": (WRONG + RUNNER, 0, "has no points"),
@@ -103,6 +153,6 @@ ALL = {
     "python_changed": (WRONG + BUILT_IN, 0, "builtins.abs"),
     "traced": (WRONG + "import sys\nsys.settrace(lambda *args: None)", 0, "sys.settrace"),
 }
-TYPICAL = ["noisy", "trees_cut", "functions_changed", "equal_to_all", "points_shown"]
-TYPICAL += ["names_of_its_own", "runner_replaced"]
+TYPICAL = ["noisy", "trees_cut", "functions_changed", "equal_within", "points_shown"]
+TYPICAL += ["names_of_its_own", "runner_replaced", "error_not_shown", "frame_changed"]
 CHOSEN = ALL if os.environ.get("ALL_ANSWERS") else {name: ALL[name] for name in TYPICAL}

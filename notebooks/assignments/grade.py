@@ -13,6 +13,7 @@ import os
 import shutil
 import sys
 import tempfile
+from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 
@@ -22,6 +23,7 @@ sys.path.insert(0, str(HERE))
 from grading import files, gradebook, report, run, sandbox, watch  # noqa: E402
 from grading.records import Outcome, Task  # noqa: E402
 
+NBGRADERS = ["source", "release", "selfstudy", "submitted", "autograded", "feedback"]
 REHEARSAL = 900  # seconds of processor time for a cell of the model solution
 
 
@@ -57,6 +59,27 @@ def grade_class(submissions, assignment, course, jobs, seconds, memory):
     """Grade `assignment` for all students in `submissions`; return their outcomes."""
     course, submissions = course.resolve(), submissions.resolve()
     refuse_nonsense(submissions, assignment, course, jobs, seconds)
+    with alone(course):
+        return grade_all(submissions, assignment, course, jobs, seconds, memory)
+
+
+@contextmanager
+def alone(course):
+    """Keep the course while the block runs: two graders would write the same tables."""
+    import fcntl  # not on Windows, where nothing is graded
+
+    folder = os.open(course, os.O_RDONLY)
+    try:
+        try:
+            fcntl.flock(folder, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            raise Refused(f"another `make grade` is at work in {course}. Wait for it.") from None
+        yield
+    finally:
+        os.close(folder)
+
+
+def grade_all(submissions, assignment, course, jobs, seconds, memory):
     protected, said = sandbox.protection(), sandbox.in_words(memory)
     print(said, flush=True)
     unseen, limits = hidden(course, submissions), watch.Limits(seconds or REHEARSAL)
@@ -92,8 +115,12 @@ def refuse_nonsense(submissions, assignment, course, jobs, seconds):
         raise Refused(f"no assignment {assignment!r}; there are: {', '.join(known)}.")
     if not submissions.is_dir():
         raise Refused(f"{submissions} is not a folder. Name the one that holds the submissions.")
-    if submissions == course / "submitted":
+    if any(submissions.is_relative_to(course / name) for name in NBGRADERS):
         raise Refused(f"{submissions} is nbgrader's own. Keep what comes in another folder.")
+    if course.is_relative_to(submissions):
+        raise Refused(
+            f"{submissions} holds the course as well. Name a folder of submissions alone."
+        )
     if jobs < 1:
         raise Refused(f"--jobs {jobs}: at least one process is needed.")
     if seconds is not None and seconds < 1:

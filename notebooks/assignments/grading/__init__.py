@@ -9,3 +9,8 @@ A notebook runs in a `sandbox`: `launch` starts its kernel within `walls` and a 
 is that kernel, `watch` stops a cell that computes or waits too long or leaves no `room`. `clean`
 makes safe and short what is then shown.
 """
+
+import sys
+
+# nbformat's checks of addresses, which no notebook needs, would take a second of each process.
+sys.modules.setdefault("rfc3987_syntax", None)

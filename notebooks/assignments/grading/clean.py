@@ -43,6 +43,8 @@ TOO_MANY, TOO_DEEP = 20_000, 100  # tags: the parser's time grows with the squar
 CHECKBOX = '<input class="task-list-item-checkbox" type="checkbox" disabled{}/>'
 BESIDES = 10_000  # characters of what is kept beside what a page shows
 BASE64 = re.compile(r"[A-Za-z0-9+/=\s]+")
+WORD = re.compile(r"\w+|\s+|[^\w\s]")
+PICTURES = "\n\n[pictures of {:.1f} MB: too large for this page, look into the notebook]"
 CUT = "\n\n# [{:,} characters, of which the first {:,} are shown]"
 
 
@@ -199,10 +201,11 @@ class Page(Outputs):
 
     def preprocess(self, nb, resources):
         nb, resources = super().preprocess(nb, resources)
-        room = SOURCES
-        for cell in nb.cells:
+        room, short = SOURCES, sum(map(rendered_at_most, nb.cells)) <= SOURCES
+        for cell in nb.cells if not short else ():
+            if "attachments" in cell and rendered(cell) > room:
+                cell.source += PICTURES.format(len(str(cell.pop("attachments"))) / 1e6)
             if rendered(cell) > room:
-                cell.pop("attachments", None)
                 beginning = cell.source[: room // 40]
                 cell.source = beginning + CUT.format(len(cell.source), len(beginning))
             room -= rendered(cell)
@@ -212,6 +215,12 @@ class Page(Outputs):
 @functools.cache
 def highlighter():
     return Highlight2HTML()
+
+
+def rendered_at_most(cell):
+    """Return no less than `rendered`, without making a page: each word in a colour of its own."""
+    words = len(WORD.findall(cell.source))
+    return len(cell.source) + 30 * words + len(str(cell.get("attachments", "")))
 
 
 def rendered(cell):

@@ -13,9 +13,9 @@ DEEPEST = 40  # folders within folders; nobody hands in so many by intention
 LONGEST = 120  # bytes of a student's name: nbgrader makes names of files and folders of it
 IGNORED = {"__MACOSX", "desktop.ini", "Thumbs.db"}
 LINK = "{} is a link that leads out of the submissions, or nowhere: not followed. Ask for the file."
-ENDINGS = re.compile(
-    r"(\.(ipynb|json|txt|zip|py|html?|pdf|tar|gz|tgz|7z|rar|docx?|md|download|part|\d+))+$", re.I
-)
+LARGE = 300_000_000  # bytes; a file that is larger is not read
+KINDS = r"\.(ipynb|json|txt|zip|py|html?|pdf|tar|gz|tgz|7z|rar|docx?|odt|md|csv|png|jpe?g)"
+ENDINGS = re.compile(rf"{KINDS}({KINDS}|\.(download|part|\d+))*$", re.I)
 MOODLE = re.compile(r"(.+?)_(\d+)_assignsubmission_(?:file|onlinetext)_?.*$", re.I)
 CANVAS = re.compile(r"(.+?)_(?:LATE_)?(\d+)_\d+_.+$", re.I)
 # What browsers and desktops add to the name of a copy.
@@ -96,8 +96,9 @@ def whose(name, is_folder, assignment):
     """Return the student's name in the name of a file, and a number that tells two apart."""
     text = unicodedata.normalize("NFC", name)
     if not is_folder:
-        text = ENDINGS.sub("", text) or text
-        text = re.sub(r"(?<=.)\.[A-Za-z]\w{0,4}$", "", text)  # an ending of another kind
+        known = ENDINGS.sub("", text) or text
+        # An ending of another kind; in anna.lang.ipynb, .lang is a part of the name.
+        text = known if known != text else re.sub(r"(?<=.)\.[A-Za-z]\w{0,4}$", "", text)
     number = ""
     if match := MOODLE.match(text) or CANVAS.match(text):
         text, number = match.groups()
@@ -185,12 +186,19 @@ def inside(folder):
 
 
 def digest(files, *texts):
-    """Return a text that changes whenever a name or a byte of `files` does, or one of the texts."""
+    """Return a text that changes whenever a name or a byte of `files` does, or one of the texts.
+
+    Of a file too large to be read, its size and time stand for its bytes.
+    """
     contents = hashlib.sha256("\n".join(texts).encode(errors="backslashreplace"))
     for file in files:
         try:
             with open(file, "rb") as opened:
-                inner = hashlib.file_digest(opened, "sha256").digest()
+                told = os.fstat(opened.fileno())
+                if told.st_size > LARGE:
+                    inner = f"{told.st_size} {told.st_mtime_ns}".encode()
+                else:
+                    inner = hashlib.file_digest(opened, "sha256").digest()
         except OSError as error:
             inner = repr(error).encode()
         contents.update(os.fsencode(file.name) + inner)

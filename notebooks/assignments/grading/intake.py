@@ -3,11 +3,16 @@
 import ast
 import copy
 import difflib
+import itertools
 import re
 
 import nbformat
 
 from grading.unpack import NotGraded, read, unpack
+
+# What Python says of a text that is none of its own, or nested too deep.
+UNREADABLE = (SyntaxError, ValueError, RecursionError, MemoryError)
+NAMED = 10  # files of one student that are named in a remark
 
 
 def mark_of(cell):
@@ -50,17 +55,23 @@ def choose(files, release):
                 reasons.append(f"{found.name}: {error}")
     if not good:
         none = ["No notebook was handed in. Ask for the .ipynb file."]
-        raise NotGraded(" ".join([*reasons, *others] or none))
+        raise NotGraded(" ".join(first([*reasons, *others]) or none))
     good.sort(key=lambda each: each[0])
     *passed, (_, name, notebook, remarks) = good
-    remarks = remarks + [f"Passed over: {reason}" for reason in reasons]
+    remarks = remarks + first([f"Passed over: {reason}" for reason in reasons])
     if passed:
-        names = ", ".join(each[1] for each in passed)
+        names = ", ".join(first([each[1] for each in passed]))
         remarks.append(
             f"{len(good)} submissions: graded was {name}, the best match and of these the newest, "
             f"and not {names}. Remove the one that should not count and run again."
         )
     return name, notebook, remarks
+
+
+def first(said):
+    """Return the first of many sentences, and how many more there are."""
+    more = [f"And {len(said) - NAMED:,} more."] if len(said) > NAMED else []
+    return said[:NAMED] + more
 
 
 def is_this(notebook, release):
@@ -110,10 +121,12 @@ def mend(notebook, release):
         counts[mark] = counts.get(mark, 0) + 1
         if mark in originals and cell is the_one(found[mark], originals[mark]):
             cells += marked(cell, originals[mark], remarks)
+        elif mark in originals and clean(cell.source) == clean(originals[mark].source):
+            continue  # an empty copy would undo an answer that stands above it
         elif cell.cell_type == "code":
             cells.append(nbformat.v4.new_code_cell(cell.source))
         elif cell.cell_type == "markdown":
-            cells.append(nbformat.v4.new_markdown_cell(cell.source))
+            cells.append(with_pictures(nbformat.v4.new_markdown_cell(cell.source), cell))
     for mark in originals.keys() & counts.keys():
         if counts[mark] > 1:
             remarks.append(f"Cell {mark} stands there {counts[mark]} times: one copy counts.")
@@ -139,6 +152,7 @@ def marked(cell, original, remarks):
         remarks.append(f"Cell {mark} had become a {cell.cell_type} cell: changed back.")
     if not original.metadata.nbgrader.locked:
         mended.source = cell.source
+        with_pictures(mended, cell)
     elif not same(cell.source, original.source):
         own = written_into(cell.source, original.source) if original.cell_type == "code" else ""
         remarks.append(
@@ -149,6 +163,13 @@ def marked(cell, original, remarks):
     return [mended]
 
 
+def with_pictures(mended, cell):
+    """Take along what was pasted into a cell of text."""
+    if mended.cell_type == "markdown" and "attachments" in cell:
+        mended.attachments = cell.attachments
+    return mended
+
+
 def same(one, other):
     """Return whether two cells do the same: spaces, comments and `%%time` make no difference."""
     if clean(one) == clean(other):
@@ -156,7 +177,7 @@ def same(one, other):
     try:
         one, other = (ast.dump(ast.parse(without_magics(text))) for text in (one, other))
         return one == other
-    except (SyntaxError, ValueError, RecursionError):
+    except UNREADABLE:
         return False
 
 
@@ -166,12 +187,13 @@ def without_magics(source):
 
 def written_into(source, original):
     """Return the student's lines in a cell of the assignment; the whole cell where they need it."""
-    lines = [line.rstrip() for line in source.splitlines()]
-    compared = difflib.ndiff([line.rstrip() for line in original.splitlines()], lines)
-    own = "\n".join(line[2:] for line in compared if line.startswith("+ "))
+    lines, known = ([line.rstrip() for line in text.splitlines()] for text in (source, original))
+    compared = difflib.SequenceMatcher(None, known, lines, autojunk=False).get_opcodes()
+    own = [lines[start:end] for what, _, _, start, end in compared if what != "equal"]
+    own = "\n".join(itertools.chain(*own))
     try:
         return own if ast.parse(own).body else ""
-    except (SyntaxError, ValueError, RecursionError):
+    except UNREADABLE:
         return source
 
 

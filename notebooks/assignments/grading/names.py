@@ -6,6 +6,11 @@ import symtable
 import sys
 import types
 
+from IPython.display import display
+
+IPYTHONS = {"In", "Out", "exit", "quit", "get_ipython"}
+GLOBAL = re.compile(r"\bglobal (\w+)").findall
+
 
 class Names:
     """What names mean to the assignment's own cells, and to the student's.
@@ -25,6 +30,7 @@ class Names:
             self.words |= self.builtins & set(re.findall(r"\w+", source))
         own = {n: v for n, v in self.given.items() if callable(v) or type(v) is types.ModuleType}
         own["__builtins__"] = builtins
+        self.functions = None
         self.theirs = {n: self.space[n] for n in [*own, *self.words] if n in self.space}
         for name in self.words & self.space.keys():
             del self.space[name]
@@ -32,22 +38,46 @@ class Names:
         if kind == "test":
             module = types.ModuleType("__main__")
             names = {n: v for n, v in self.space.items() if n not in self.builtins}
-            vars(module).update(names | self.given | self.tests, __builtins__=builtins)
+            # A test has its own of Python's functions, which no answer that it calls can change.
+            shown = {"display": display, "get_ipython": self.shell.get_ipython}
+            self.functions = vars(builtins) | shown
+            vars(module).update(names | self.given | self.tests)
+            vars(module)["__builtins__"] = dict(self.functions)
             self.use(module, vars(module))
+            self.before = dict(vars(module))
 
     def leave(self, kind, source):
-        space = self.shell.user_ns
+        """Go back to the student's names; return what has been changed in a test while it ran."""
+        space, changed = self.shell.user_ns, set()
+        if self.functions:
+            changed = {f"a test's {name}" for name in self.changed_by_others(space, source)}
         bound = {name: space[name] for name in names_bound(source) if name in space}
         self.use(self.main, self.space)
         self.space.update(self.theirs)
         if kind == "given":
             self.space.update(bound)
             self.given |= bound
-            return
+            return changed
         self.tests |= bound
         for name, value in bound.items():  # as if it had run among the student's cells
             if self.space.get(name) is self.left.get(name):
                 self.space[name] = self.left[name] = value
+        return changed
+
+    def changed_by_others(self, space, source):
+        """Return the names that mean something else after a test, and that the test has not set."""
+        own = set(names_bound(source)) | set(GLOBAL(source))
+        now = {**space, **space["__builtins__"]} if "__builtins__" in space else dict(space)
+        before = self.before | self.functions
+        return {
+            name
+            for name, value in now.items()
+            if name not in own
+            and name.isidentifier()
+            and before.get(name) is not value
+            and not name.startswith("_")
+            and name not in IPYTHONS
+        }
 
     def use(self, module, space):
         self.shell.user_module, self.shell.user_ns = module, space

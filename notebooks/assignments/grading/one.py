@@ -26,6 +26,9 @@ ENDED = "Python ended before the notebook did: an exit, a crash, or no memory le
 CURE = "Mend a copy, or ask for another, and run again."
 FAILED = "The grader itself failed: run again; if it fails again, grade this one by hand. "
 STOPPED = "Stopped"  # the name of the error that a cell shows when it has met a limit of time
+# The errors of an answer that may be right where its packages, its files or a network are.
+ABSENT = {"ModuleNotFoundError", "ImportError", "FileNotFoundError", "ConnectionError"}
+ABSENT |= {"URLError", "HTTPError", "gaierror", "PackageNotFoundError"}
 HANG = 3600  # seconds in which a kernel starts and answers, on however busy a machine
 
 SHOWN = {"stream", "display_data", "execute_result", "update_display_data", "error"}
@@ -181,6 +184,12 @@ def look(notebook):
         names = {error.ename for error in errors}
         met = sorted({room.met(error) for error in errors} - {""})
         remarks += [f"Cell {name_of(cell)} {limit} and was stopped." for limit in met]
+        remarks += [
+            f"Cell {name_of(cell)} needs what is not here ({error.ename}: {error.evalue[:100]}). "
+            "Install it and run again, or read the answer."
+            for error in errors
+            if error.ename in ABSENT
+        ]
         limited |= bool(names & {STOPPED} or met)
         passed |= is_grade(cell) and cell.cell_type == "code" and not errors
         failures += [f"{error.ename}: {error.evalue[:200]}" for error in errors]

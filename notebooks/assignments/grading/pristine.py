@@ -9,69 +9,97 @@ had been changed. A program in the same process can get around all that if it di
 
 import builtins
 import copy
+import gc
 import hmac
 import importlib
+import operator
 import sys
 import types
 
-# Whoever defines one of these may call itself equal to the right answer.
-COMPARE = ["eq", "ne", "lt", "le", "gt", "ge", "sub", "rsub", "abs", "bool"]
-COMPARE = {f"__{name}__" for name in [*COMPARE, "array_ufunc", "instancecheck", "class"]}
 # What the shell does to a cell before it runs, and to a value before it is shown.
 HOOKS = ["ast_transformers", "input_transformers_post", "custom_exceptions", "cleanup_transforms"]
 HOOKS += ["line_transforms", "token_transformers"]
 HOOKS += ["type_printers", "singleton_printers", "deferred_printers"]
 MACHINERY = {"IPython", "ipykernel", "jupyter_client", "numpy", "scipy", "traitlets"}
+EACH, IN_ORDER, IS = all, map, operator.is_  # quicker than a loop, and nobody's to change
+made_of = operator.attrgetter("__code__", "__defaults__", "__kwdefaults__")
 FUNCTION, MODULE, CLASS = types.FunctionType, types.ModuleType, type
 MADE_IN_PYTHON = 1 << 9  # the flag of a class whose attributes can be set
 
 
-def install(shell, key, modules, Names):
+def install(shell, key, modules, Names, Comparisons):
     """Import what the assignment needs, and look after its signed cells from now on."""
+    gc.disable()  # to look for rubbish among what is imported takes a quarter of the time
     for name in modules:
         try:
             importlib.import_module(name)
         except Exception:  # the cell that imports it will say so
             continue
+    gc.freeze()
+    gc.enable()
     kernel, state = shell.kernel, []
-    run = kernel.do_execute
+    execute = kernel.do_execute
 
     def sign(*texts):
         return hmac.new(key, "\0".join(texts).encode(), "sha256").hexdigest()
 
-    async def do_execute(code, *args, **more):
-        if not state:  # no student's line has run yet
-            state.extend([Snapshot(shell, modules), Names(shell)])
-        before, names = state
-        head, _, source = code.partition("\n")
-        words = head.split(" ")  # "#", the kind of the cell, a number used once, the signature
-        if (
-            not words[3:]
-            or words[4:]
-            or not hmac.compare_digest(sign(*words[1:3], source), words[3])
-        ):
-            return await run(code, *args, **more)
-        changed = before.put_back() | comparing_classes()
-        theirs = before.swap_hooks(before.hooks)
-        changed = ", ".join(sorted(changed | before.hooked(theirs)))
-        names.enter(words[1], source)
+    async def do_execute(*args, **more):
         try:
-            reply = await run(source, *args, **more)
+            return await in_its_way(*args, **more)
+        except Exception as error:  # not of the cell, but of showing what it has raised or returned
+            return cannot_be_shown(error)
+
+    async def in_its_way(code, *args, **more):
+        if not state:  # no student's line has run yet
+            compare = Comparisons()
+            state.extend([Snapshot(shell, modules, compare.names), Names(shell), compare])
+        (before, names, comparisons), (head, _, source) = state, code.partition("\n")
+        _, kind, number, signed, *_ = [*head.split(" "), *" " * 3]
+        if not hmac.compare_digest(sign(kind, number, source).encode(), signed.encode()):
+            return await execute(code, *args, **more)
+        changed, theirs = before.put_back(), before.swap_hooks(before.hooks)
+        changed |= before.hooked(theirs)
+        names.enter(kind, source)
+        collects = gc.isenabled()
+        gc.disable()  # a class that a function has made is looked at afterwards
+        try:
+            reply = await execute(source, *args, **more)
+            points = as_number(shell.last_execution_result) if kind == "test" else ""
         finally:
-            names.leave(words[1], source)
+            changed |= before.put_back_python() | names.leave(kind, source)
             before.swap_hooks(theirs)
-        if words[1] == "given":
+            changed |= comparisons.odd() if kind == "test" else set()
+            if collects:
+                gc.enable()
+        if kind == "given":
             before.watch("this assignment", names.given, deep=True)
-        return {**reply, "changed": changed, "signed": sign(words[2], reply["status"], changed)}
+        told = {"changed": ", ".join(sorted(changed)), "points": points}
+        return {**reply, **told, "signed": sign(number, reply["status"], *told.values())}
 
     kernel.do_execute = do_execute
+
+
+def as_number(done):
+    """Return the last value of a cell, as a text, where it is a number."""
+    value = getattr(done, "result", None)
+    numpys = type(value).__module__ == "numpy" and not type(value).__flags__ & MADE_IN_PYTHON
+    try:
+        return str(float(value)) if numpys or type(value) in (int, float, bool) else ""
+    except (TypeError, ValueError):  # an array of numpy
+        return ""
+
+
+def cannot_be_shown(error):
+    said = f"What this cell has raised or returned cannot be shown: {type(error).__name__}"
+    said = {"ename": "NotShown", "evalue": said, "traceback": [said]}
+    return {"status": "error", "execution_count": 0, "user_expressions": {}, "payload": [], **said}
 
 
 class Snapshot:
     """What functions, classes and the shell are before any student's line has run."""
 
-    def __init__(self, shell, modules):
-        self.shell, self.hooks = shell, hooks(shell)
+    def __init__(self, shell, modules, compare):
+        self.shell, self.hooks, self.compare = shell, hooks(shell), compare
         self.python = vars(builtins), dict(vars(builtins))
         self.modules = dict(sys.modules)
         self.modules.pop("__main__", None)
@@ -85,9 +113,7 @@ class Snapshot:
         for part in parts:
             self.watch(type(part).__name__, vars(type(part)), deep=False)
             self.watch_class(type(part))
-        self.parts = [
-            (part, {n: v for n, v in vars(part).items() if callable(v)}) for part in parts
-        ]
+        self.parts = [(part, functions_in(part)) for part in parts]
 
     def watch(self, label, space, deep):
         """Remember the functions, classes and modules in a dict, if `deep` with what is in them."""
@@ -114,13 +140,19 @@ class Snapshot:
         if type(value) is FUNCTION:
             self.functions.append((value, made_of(value)))
 
-    def put_back(self):
-        """Undo all that was changed; return its names."""
-        # Not even a function of Python's own may be called before these are put back.
+    def put_back_python(self):
+        """Undo changes of Python's own functions: none of them may be called before that."""
         now, kept = self.python
         changed = {f"builtins.{name}" for name in kept if now.get(name) is not kept[name]}
         now.update(kept)
+        return changed
+
+    def put_back(self):
+        """Undo all that was changed; return its names."""
+        changed = self.put_back_python()
         for label, space, kept in self.spaces:
+            if EACH(IN_ORDER(IS, IN_ORDER(space.get, kept), kept.values())):
+                continue
             for name, value in kept.items():
                 now = space.get(name)
                 if now is not value and not wraps(now, value):
@@ -131,7 +163,7 @@ class Snapshot:
             wrong = [n for n, v in own.items() if now.get(n) is not v and not wraps(now.get(n), v)]
             for name in wrong:
                 type.__setattr__(owner, name, own[name])
-            added = [n for n in COMPARE if n in now and n not in own and callable(now[n])]
+            added = [n for n in self.compare if n in now and n not in own and callable(now[n])]
             for name in added:
                 type.__delattr__(owner, name)
             changed |= {f"{owner.__module__}.{owner.__qualname__}.{n}" for n in [*wrong, *added]}
@@ -140,11 +172,10 @@ class Snapshot:
                 changed.add(f"{value.__module__}.{value.__qualname__}")
                 value.__code__, value.__defaults__, value.__kwdefaults__ = parts
         for part, kept in self.parts:
-            now = vars(part)
-            wrong = [n for n in now if callable(now[n]) and now[n] is not kept.get(n)]
+            wrong = [n for n, v in functions_in(part).items() if v is not kept.get(n)]
             for name in wrong:
-                del now[name]
-            now.update(kept)
+                del vars(part)[name]
+            vars(part).update(kept)
             changed |= {f"{type(part).__name__}.{n}" for n in wrong}
         for name, module in self.modules.items():
             if sys.modules.get(name) is not module:
@@ -182,6 +213,11 @@ class Snapshot:
         }
 
 
+def functions_in(part):
+    """Return what can be called in a part of the shell, but for what it sets in each run."""
+    return {n: v for n, v in vars(part).items() if callable(v) and n != "sys_excepthook"}
+
+
 def hooks(shell):
     """Return the shell's hooks: for each its holder, name, value, and a copy of its content."""
     holders = [shell, shell.input_transformer_manager, *shell.display_formatter.formatters.values()]
@@ -199,10 +235,6 @@ def items(content):
     return list(content.values() if isinstance(content, dict) else content)
 
 
-def made_of(function):
-    return function.__code__, function.__defaults__, function.__kwdefaults__
-
-
 def wraps(now, value):
     """Return whether a library has put something around a function.
 
@@ -215,16 +247,3 @@ def wraps(now, value):
     name = getattr(value, "__name__", "")
     named = bool(name) and now.__name__ != name and now.__name__.endswith(f"_{name}")
     return vars(now).get("__wrapped__") is value or named
-
-
-def comparing_classes():
-    """Return the names of classes made in cells that compare in a way of their own."""
-    found, waiting = set(), [object]
-    while waiting:
-        for each in CLASS.__subclasses__(waiting.pop()):
-            if each not in found:
-                found.add(each)
-                waiting.append(each)
-    own = [each for each in found if each.__module__ == "__main__"]
-    own = [each for each in own if "__dataclass_fields__" not in vars(each)]
-    return {f"class {each.__qualname__}" for each in own if COMPARE & vars(each).keys()}

@@ -5,6 +5,7 @@ from collections import defaultdict
 from dataclasses import replace
 
 from grading.gradebook import gradebook
+from grading.intake import first
 from grading.watch import AT_LEAST, TIMES
 
 COLUMNS = ["assignment", "student", "status", "score", "max_score", "by_hand", "file"]
@@ -58,17 +59,28 @@ def write_grades(course, outcomes):
 def row_of(assignment, outcome, scores):
     row = {
         "assignment": assignment,
-        "student": outcome.student,
+        "student": as_text(outcome.student),
         "status": "not graded",
-        "file": outcome.file,
-        "other_files": ", ".join(outcome.others),
-        "remarks": " ".join([*outcome.remarks, outcome.reason]).strip(),
+        "file": as_text(outcome.file),
+        "other_files": as_text(", ".join(first(outcome.others))),
+        "remarks": as_text(" ".join([*outcome.remarks, outcome.reason])),
     }
     if outcome.graded:
         row |= {key: scores[key] for key in ("score", "max_score")}
         row["status"] = "graded"
         row["by_hand"] = "waiting" if scores["needs_manual_grade"] else ""
     return row
+
+
+def one_line(said):
+    """Return a text without line ends: what a student has named could look like a line of ours."""
+    return " ".join(said.split())
+
+
+def as_text(said):
+    """Return a text that a spreadsheet takes for no formula; a file may be called =HYPERLINK."""
+    line = one_line(said)
+    return f"'{line}" if line.startswith(("=", "+", "-", "@")) else line
 
 
 def write_report(path, assignment, outcomes, protected):
@@ -89,7 +101,11 @@ def write_report(path, assignment, outcomes, protected):
     if odd:
         lines += ["", "## Graded, but not as expected", ""]
         lines += [entry(outcome, outcome.remarks) for outcome in odd]
-    beside = [f"- {outcome.student}: {name}" for outcome in by_name for name in outcome.others]
+    beside = [
+        f"- {outcome.student}: {one_line(name)}"
+        for outcome in by_name
+        for name in first(outcome.others)
+    ]
     if beside:
         lines += ["", "## Files beside the notebooks, which nobody read", "", *beside]
     # The name of a file need not be one that can be written.
@@ -111,5 +127,5 @@ def of_limits(outcomes):
 
 
 def entry(outcome, sentences):
-    file = f" ({outcome.file})" if outcome.file else ""
-    return "\n".join([f"- **{outcome.student}**{file}", *(f"  - {line}" for line in sentences)])
+    file = f" ({one_line(outcome.file)})" if outcome.file else ""
+    return "\n".join([f"- **{outcome.student}**{file}", *(f"  - {one_line(s)}" for s in sentences)])

@@ -1,19 +1,25 @@
 """Grade many submissions at a time, each in a process of its own that may fail or hang."""
 
 import multiprocessing
+import os
 import tempfile
+import threading
 import time
 import traceback
 from concurrent.futures import ThreadPoolExecutor, as_completed
 from contextlib import contextmanager
 from dataclasses import replace
+from multiprocessing import forkserver
+from pathlib import Path
+from unittest import mock
 
 from grading import cgroup, files, one
 from grading.records import Outcome
 
 METHODS = multiprocessing.get_all_start_methods()
 PROCESSES = multiprocessing.get_context("forkserver" if "forkserver" in METHODS else "spawn")
-PROCESSES.set_forkserver_preload(["nbgrader.apps", "nbgrader.converters"])
+PROCESSES.set_forkserver_preload(["grading.warm"])
+STARTING = threading.Lock()
 AGAIN = {
     True: "It met a limit while other programs used the processors, so it was run again, alone. "
     "The points are those of the second run.",
@@ -84,7 +90,16 @@ def guard(task, digest):
     return outcome
 
 
+def start_server():
+    """Start the process from which all others are forked; PYTHONPATH says where `grading` is."""
+    paths = [str(Path(__file__).parents[1]), os.environ.get("PYTHONPATH", "")]
+    with STARTING, mock.patch.dict(os.environ, PYTHONPATH=os.pathsep.join(filter(None, paths))):
+        forkserver.ensure_running()
+
+
 def in_a_process(task, digest):
+    if PROCESSES.get_start_method() == "forkserver":
+        start_server()
     ours, theirs = PROCESSES.Pipe(duplex=False)
     with folder() as place, cgroup.group(task.megabytes) as groups:
         process = PROCESSES.Process(target=one.work, args=(task, digest, place, groups, theirs))

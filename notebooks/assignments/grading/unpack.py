@@ -1,14 +1,17 @@
 """From a student's files to notebooks: whatever their endings, and out of zip files too."""
 
 import json
+import re
 import time
 import zipfile
 from dataclasses import dataclass
 
 import nbformat
 
+from grading.files import LARGE
+
 HEAVY = 10_000_000  # bytes; a submission without outputs has some 10,000
-HEAVIEST = 300_000_000
+MANY, LONG = 2_000, 10_000_000  # cells, and characters in them: nobody writes so much
 KINDS = {
     (".html", ".htm"): "a web page, which shows a notebook and is none",
     (".py",): "a script made from a notebook",
@@ -16,6 +19,7 @@ KINDS = {
     (".tar", ".gz", ".tgz", ".7z", ".rar", ".bz2", ".xz"): "an archive that is not opened here",
 }
 NEW = {"code": nbformat.v4.new_code_cell, "markdown": nbformat.v4.new_markdown_cell}
+BASE64 = re.compile(r"[A-Za-z0-9+/=\s]+")
 CURE = "Ask for the .ipynb file."
 
 
@@ -36,20 +40,15 @@ def unpack(file):
     """Return what may be a notebook in a file; raise `NotGraded` where nothing is."""
     try:
         size = file.stat().st_size
-        if size > HEAVIEST:
+        if size > LARGE and called_a_notebook(file.name):
             raise NotGraded(
                 f"It has {size / 1e6:.0f} MB. Ask for it again, saved after Edit > Clear Outputs "
                 "of All Cells."
             )
-        data = file.read_bytes()
+        data = file.read_bytes() if size <= LARGE else b""
         if data.startswith(b"PK") and zipfile.is_zipfile(file):
             return unzip(file)
-        name = file.name.lower()
-        if (
-            ".ipynb" in name
-            or name.endswith(".json")
-            or data.lstrip(b"\xef\xbb\xbf \n")[:1] == b"{"
-        ):
+        if called_a_notebook(file.name) or data.lstrip(b"\xef\xbb\xbf \n")[:1] == b"{":
             return [Found(file.name, file.stat().st_mtime, data)]
     except OSError as error:
         raise NotGraded(f"It cannot be opened ({error.strerror}). Ask for it again.") from error
@@ -57,21 +56,25 @@ def unpack(file):
     raise NotGraded(f"It is {kinds[0] if kinds else 'no notebook'}. {CURE}")
 
 
+def called_a_notebook(name):
+    return ".ipynb" in name.lower() or name.lower().endswith(".json")
+
+
 def unzip(file):
     """Return the notebooks in a zip file."""
-    found = []
+    found, size = [], 0
     try:
         with zipfile.ZipFile(file) as archive:
             for info in archive.infolist():
                 name = info.filename
-                if not name.lower().endswith(".ipynb") or "__MACOSX" in name or "/." in f"/{name}":
+                if not called_a_notebook(name) or "__MACOSX" in name or "/." in f"/{name}":
                     continue
-                if info.file_size > HEAVIEST:
+                size += info.file_size
+                if size > LARGE:
                     raise NotGraded(
-                        f"{name} in it would have {info.file_size / 1e6:.0f} MB. {CURE}"
+                        f"What is in it would have {size / 1e6:.0f} MB, with {name}. {CURE}"
                     )
-                when = time.mktime((*info.date_time, 0, 0, -1))
-                found.append(Found(f"{file.name}: {name}", when, archive.read(info)))
+                found.append(Found(f"{file.name}: {name}", when(info), archive.read(info)))
     except NotGraded:
         raise
     except Exception as error:  # damaged in one of many ways, or with a password
@@ -79,6 +82,14 @@ def unzip(file):
     if not found:
         raise NotGraded(f"It is a zip file without a notebook. {CURE}")
     return found
+
+
+def when(info):
+    """Return the time of a file in a zip file, which may be none."""
+    try:
+        return time.mktime((*info.date_time, 0, 0, -1))
+    except (ValueError, OverflowError):
+        return 0.0
 
 
 def read(data):
@@ -98,7 +109,7 @@ def read(data):
     if encoding not in ("utf-8", "utf-8-sig"):
         remarks.append(f"Not UTF-8: read as {encoding}. Look at its accented letters.")
     try:
-        old = json.loads(text)
+        old = json.loads(text.strip("\ufeff\0 \r\n\t"))
         if isinstance(old, dict) and isinstance(old.get("cells"), list):
             notebook = made_plain(old)
         else:
@@ -113,6 +124,12 @@ def read(data):
         raise NotGraded(
             f"JSON, but not a notebook ({type(error).__name__}: {error}). Ask for the .ipynb file."
         ) from error
+    length = sum(len(cell.source) for cell in notebook.cells)
+    if len(notebook.cells) > MANY or length > LONG:
+        raise NotGraded(
+            f"It has {len(notebook.cells):,} cells with {length:,} characters; {MANY:,} and "
+            f"{LONG:,} are read. Ask for a copy without the data that stand in its cells."
+        )
     if any(written(cell) != cell.source for cell in notebook.cells):
         remarks.append("It holds characters that cannot be written: ? stands for them.")
         for cell in notebook.cells:
@@ -135,7 +152,26 @@ def made_plain(old):
         text = str(source or "").replace("\r\n", "\n").replace("\r", "\n")
         notebook.cells.append(new(text))
         notebook.cells[-1].metadata = as_dict(cell.get("metadata"))
+        if pictures := attached(cell):
+            notebook.cells[-1].attachments = pictures
     return notebook
+
+
+def attached(cell):
+    """Return the pictures that were pasted into a cell of text: part of what is written there."""
+    found = cell.get("attachments") if cell.get("cell_type") == "markdown" else None
+    found = found if isinstance(found, dict) else {}
+    pictures = {
+        name: {kind: data for kind, data in forms.items() if is_picture(kind, data)}
+        for name, forms in found.items()
+        if isinstance(forms, dict)
+    }
+    return nbformat.from_dict({name: forms for name, forms in pictures.items() if forms})
+
+
+def is_picture(kind, data):
+    kinds = ("image/png", "image/jpeg", "image/gif", "image/webp")
+    return kind in kinds and isinstance(data, str) and bool(BASE64.fullmatch(data))
 
 
 def as_dict(metadata):

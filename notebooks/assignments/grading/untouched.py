@@ -10,11 +10,11 @@ from nbformat.v4 import new_code_cell, new_output
 from nbgrader.utils import is_grade, is_locked
 
 HERE = Path(__file__).parent
-PRISTINE, NAMES = (HERE / name for name in ("pristine.py", "names.py"))
+TEXTS = [HERE / name for name in ("pristine.py", "names.py", "seeming.py")]
 # Each in a space of its own, so that nothing of it stands among the student's names.
 START = """
 (lambda run: run({pristine!r})['install'](
-    get_ipython(), {key!r}, {modules!r}, run({names!r})['Names']
+    get_ipython(), {key!r}, {modules!r}, run({names!r})['Names'], run({seeming!r})['Comparisons']
 ))(lambda text: ((space := {{'__name__': 'grading'}}), exec(text, space))[0])
 """
 NAMED = 6  # names in a remark
@@ -33,6 +33,7 @@ class Untouched:
     """
 
     key = None
+    points = ""  # the last value of a test, as the kernel has signed it
 
     def preprocess(self, nb, resources):
         self.modules, self.changed, self.not_run = imported(nb), [], False
@@ -47,29 +48,30 @@ class Untouched:
     def preprocess_cell(self, cell, resources, index):
         if self.key is None:
             self.key = secrets.token_bytes(32)
-            pristine, names = (file.read_text(encoding="utf-8") for file in (PRISTINE, NAMES))
-            text = START.format(pristine=pristine, names=names, key=self.key, modules=self.modules)
+            texts = {file.stem: file.read_text(encoding="utf-8") for file in TEXTS}
+            text = START.format(**texts, key=self.key, modules=self.modules)
             self._check_assign_resources(resources)
             self.execute_cell(new_code_cell(text), index, store_history=False)
         if not is_locked(cell):
             done = super().preprocess_cell(cell, resources, index)
         else:
             done = self.run_signed(cell, resources, index)
-        settle(cell)
+        settle(cell, self.points)
         return done
 
     def run_signed(self, cell, resources, index):
         """Run a cell of the assignment: the kernel sees by the signature that it is one."""
-        source, number, self.reply = cell.source, secrets.token_hex(16), {}
+        source, number, self.reply, self.points = cell.source, secrets.token_hex(16), {}, ""
         kind = "test" if is_grade(cell) else "given"
         cell.source = f"# {kind} {number} {self.sign(kind, number, source)}\n{source}"
         try:
             done = super().preprocess_cell(cell, resources, index)
         finally:
             cell.source = source
-        status, changed = (str(self.reply.get(each, "")) for each in ("status", "changed"))
-        signed = self.sign(number, status, changed)
+        told = [str(self.reply.get(each, "")) for each in ("status", "changed", "points")]
+        signed = self.sign(number, *told)
         if hmac.compare_digest(signed, str(self.reply.get("signed", ""))):
+            _, changed, self.points = told
             new = [name for name in changed.split(", ") if name and name not in self.changed]
             self.changed += new
         else:
@@ -123,28 +125,33 @@ def imported(notebook):
     return sorted(names)
 
 
-def settle(cell):
+def settle(cell, points=""):
     """Let an error, or the value of a test's last line, decide its points, and nothing else.
 
     nbgrader takes away all points of a cell that has written to stderr, as warnings and progress
     bars do, and counts the first value shown even where an error follows.
+
+    Parameters
+    ----------
+    cell : nbformat.NotebookNode
+    points : str
+        The value of the last line, where it is a number; what is shown, a thread may have sent.
     """
     for output in cell.outputs:
         if output.output_type == "stream":
             output.name = "stdout"
     if not (is_grade(cell) and is_locked(cell)):
         return
-    values = [output for output in cell.outputs if output.output_type == "execute_result"]
+    for output in cell.outputs:
+        if output.output_type == "execute_result":
+            output.output_type = "display_data"
+            output.pop("execution_count", None)
     failed = any(output.output_type == "error" for output in cell.outputs)
-    for value in values[:-1] if not failed and is_number_of_points(cell, values) else values:
-        value.output_type = "display_data"
-        value.pop("execution_count", None)
+    if not failed and is_number_of_points(cell, points):
+        cell.outputs.append(new_output("execute_result", {"text/plain": points}))
 
 
-def is_number_of_points(cell, values):
+def is_number_of_points(cell, points):
     last = ast.parse(cell.source).body[-1:]
-    try:
-        points = float(values[-1].data["text/plain"])
-    except (IndexError, KeyError, ValueError):
-        return False
-    return isinstance(last[0], ast.Expr) and 0 <= points <= cell.metadata.nbgrader.points
+    gives = bool(last) and isinstance(last[0], ast.Expr) and points != ""
+    return gives and 0 <= float(points) <= cell.metadata.nbgrader.points
