@@ -51,7 +51,13 @@ class ArgumentsMixin:
     def set_params(self, **params):
         """Set parameters, ``module__*`` and ``optimizer__*`` included; build nothing."""
         arguments = {name: params[name] for name in params if name.startswith(PREFIXES)}
-        super().set_params(**{name: params[name] for name in params if name not in arguments})
+        try:
+            super().set_params(**{name: params[name] for name in params if name not in arguments})
+        except ValueError as error:
+            raise ValueError(
+                f"{error} Arguments of the module are written module__<name>, those of the "
+                f"optimizer optimizer__<name>."
+            ) from error
         self._arguments = self._arguments | arguments
         return self
 

@@ -2,10 +2,16 @@
 
 import copy
 import gc
-from contextlib import contextmanager
+import random
+from collections import deque
+from contextlib import contextmanager, suppress
 from types import FunctionType, ModuleType
 
+import numpy as np
 import torch
+from torch import nn
+
+_OF_ALL_MODULES = set(vars(nn.Module()))
 
 
 def copy_network(network, why):
@@ -122,14 +128,58 @@ def put_back(network, weights):
         buffer.copy_(value)
 
 
+@torch.no_grad()
+def refilled(value, copied):
+    """Return a value with the content of its copy: the same object, where it can be changed."""
+    if isinstance(value, list | bytearray):
+        value[:] = copied
+    elif isinstance(value, dict | set):
+        value.clear()
+        value.update(copied)
+    elif isinstance(value, deque):
+        value.clear()
+        value.extend(copied)
+    elif isinstance(value, np.ndarray):
+        value[...] = copied
+    elif isinstance(value, torch.Tensor):
+        value.copy_(copied)
+    elif isinstance(value, nn.Module):
+        for tensors in (nn.Module.parameters, nn.Module.buffers):
+            for one, before in zip(tensors(value), tensors(copied), strict=False):
+                one.copy_(before)
+    elif isinstance(value, random.Random):
+        value.setstate(copied.getstate())
+    elif isinstance(value, torch.Generator):
+        value.set_state(copied.get_state())
+    elif hasattr(value, "__dict__"):
+        vars(value).clear()
+        vars(value).update(vars(copied))
+    else:
+        return copied  # a number: it is another object, not a changed one
+    return value
+
+
 @contextmanager
 def unchanged_on_failure(network):
     """Give a network back what it held if the block raises."""
     tensors = [(t, t.detach().clone()) for t in (*network.parameters(), *network.buffers())]
     attributes = [(part, dict(vars(part))) for part in network.modules()]
+    buffers = [(part._buffers, dict(part._buffers)) for part in network.modules()]
+    memo = {id(part): part for part in (*network.modules(), *(t for t, _ in tensors))}
+    held, kinds = [], (list, dict, set, deque, np.ndarray, torch.Tensor)
+    for part in network.modules():
+        for name, value in vars(part).items():
+            if isinstance(value, kinds) and name not in _OF_ALL_MODULES:
+                with suppress(Exception):  # what cannot be copied stays as it is
+                    held.append((value, copy.deepcopy(value, dict(memo))))
     try:
         yield
     except BaseException:
+        for value, copied in held:
+            refilled(value, copied)
+        for place, own in buffers:
+            place.clear()
+            place.update(own)
         for part, held in attributes:
             vars(part).clear()
             vars(part).update(held)

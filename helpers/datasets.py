@@ -5,6 +5,7 @@ import random
 
 import numpy as np
 import torch
+from scipy import sparse
 from torch.utils.data import DataLoader, IterableDataset
 
 from helpers.tensors import seeded_globally
@@ -55,6 +56,8 @@ def rows_of(dataset, load=None):
     array([0, 1, 0, 1, 0, 1])
     """
     _check_dataset(dataset)
+    if load is not None and not callable(load):
+        raise TypeError(f"load must be a function that makes an array of a row; got {load!r}.")
     if len(dataset) == 0:
         raise ValueError(f"The {type(dataset).__name__} is empty: it has no rows.")
     generators = random.getstate(), np.random.get_state()
@@ -215,6 +218,11 @@ def _check_dataset(dataset):
         raise TypeError(
             f"rows_of and y_of need a Dataset, or a list of paths; got the one path {dataset!r}. "
             f"For a folder, give sorted(Path(folder).iterdir()) and load=..., what reads a file."
+        )
+    if isinstance(dataset, dict) or sparse.issparse(dataset):
+        raise TypeError(
+            f"rows_of and y_of need a Dataset, whose rows are dataset[0], dataset[1], ...; got a "
+            f"{name}. Give the array or list that holds the rows."
         )
     if not hasattr(dataset, "__len__") or not hasattr(dataset, "__getitem__"):
         raise TypeError(

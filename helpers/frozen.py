@@ -10,7 +10,7 @@ from torch import nn
 from helpers._compat import is_lazy
 from helpers.arguments import name_of
 from helpers.copies import copy_network
-from helpers.rows import refuse_datasets
+from helpers.rows import refuse_datasets, refuse_no_numbers
 from helpers.tensors import CHUNK, as_numpy, as_torch_starts
 
 BATCH_NORMS = nn.BatchNorm1d, nn.BatchNorm2d, nn.BatchNorm3d, nn.SyncBatchNorm
@@ -101,7 +101,8 @@ class FrozenFeatures(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEsti
         X = new._rows(X, reset=True)
         new.row_shape_ = X.shape[1:]
         new.network_ = copy_network(self.network, "FrozenFeatures works on a copy of its network")
-        new.network_.requires_grad_(False)
+        for parameter in new.network_.parameters():  # what is scripted does not take it as a whole
+            parameter.requires_grad_(False)
         new._n_features_out = _outputs(new.network_, X[:2]).shape[1]
         self.__dict__ = new.__dict__
         return self
@@ -116,6 +117,7 @@ class FrozenFeatures(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEsti
 
     def _rows(self, X, reset):
         """Return `X` as an array of numbers, rows along the first axis."""
+        refuse_no_numbers(X)
         refuse_datasets(X, type(self).__name__)
         X = as_numpy(X)
         shape = tuple(getattr(X, "shape", ()))[1:]
@@ -150,10 +152,10 @@ def _check_network(network):
                 f"running statistics, so that a row's outputs depend on the rows beside it. Train "
                 f"it with track_running_stats=True."
             )
-    if any(map(is_lazy, network.parameters())):
+    if any(is_lazy(parameter) or parameter.is_meta for parameter in network.parameters()):
         raise ValueError(
-            f"{type(network).__name__} has lazy layers without weights, so it was never trained. "
-            f"Give a network that was."
+            f"{type(network).__name__} has lazy layers, or some on device 'meta', without weights, "
+            f"so it was never trained. Give a network that was."
         )
 
 
@@ -176,6 +178,8 @@ def _what_instead(network):
             f"TorchClassifier({name}). FrozenFeatures takes what was built and trained: "
             f"FrozenFeatures(trained), where trained is a network that {name} returned."
         )
+    if isinstance(network, str):
+        return f"the text {network!r}. Load it first: FrozenFeatures(torch.load(path))."
     return f"{network!r:.80}. Give FrozenFeatures(network)."
 
 
@@ -237,8 +241,7 @@ def frozen_parts(network):
 def training_mode(network):
     """Put a network into training mode, but for its frozen parts.
 
-    They stay in evaluation mode. Else BatchNorm would move its running statistics at each step,
-    although its parameters are frozen.
+    They stay in evaluation mode, in which BatchNorm does not move its running statistics.
     """
     network.train()
     for part in frozen_parts(network):

@@ -40,6 +40,8 @@ class MLP(nn.Module):
     def __init__(self, n_features, n_outputs, *, hidden=32, dropout=0.0):
         super().__init__()
         flat = isinstance(n_features, tuple)
+        _check_width("n_features", *(n_features if flat else [n_features]))
+        _check_width("n_outputs", n_outputs)
         widths = [math.prod(n_features) if flat else n_features, *_widths(hidden)]
         dropout = plain(dropout)
         if isinstance(dropout, bool) or not isinstance(dropout, Real) or not 0 <= dropout <= 1:
@@ -54,6 +56,12 @@ class MLP(nn.Module):
     def forward(self, X):
         """Map rows, (n, n_features) or (n, *shape of a row), to outputs, (n, n_outputs)."""
         return self.layers(X)
+
+
+def _check_width(name, *numbers):
+    for number in numbers:
+        if isinstance(number, bool) or not isinstance(plain(number), Integral) or number < 1:
+            raise ValueError(f"{name} must be a positive integer; got {number!r}.")
 
 
 def _widths(hidden):

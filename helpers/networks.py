@@ -1,17 +1,19 @@
 """Where a job gets its network: a new one from the recipe, or the one there is."""
 
 import copy
+import warnings
 
 import numpy as np
 from sklearn.base import ClassifierMixin
 from sklearn.utils import check_random_state
+from torch import nn
 
 from helpers.arguments import same
 from helpers.outputs import check_outputs, normalised_as, warn_of_probabilities
 from helpers.recipes import build
 from helpers.rows import recipe_input
 from helpers.shapes import warn_of_channels_last
-from helpers.tensors import private_rng, seed_generators
+from helpers.tensors import moved, private_rng, seed_generators
 
 
 class NetworkMixin:
@@ -31,13 +33,30 @@ class NetworkMixin:
         with private_rng(X.device):
             seed_generators(job.seed, X.device)
             network = build(self.module, *widths, arguments, owner=owner)
-            job.network = network.to(X.device, X.dtype)
+            job.network = moved(network, X.device, X.dtype)
             warn_of_channels_last(network, self._row_shape)
             looks_like = normalised_as(check_outputs(job.network, X, self._n_outputs))
+            if self._loss_is_of_logarithms(looks_like):
+                looks_like = None
             if looks_like and isinstance(self, ClassifierMixin):
                 X, *_ = job.take(job.rows[:64])
-                another = build(self.module, *widths, arguments, owner=owner).to(X.device, X.dtype)
+                another = build(self.module, *widths, arguments, owner=owner)
+                moved(another, X.device, X.dtype)
                 warn_of_probabilities(another, X, looks_like, owner, job.y.ndim == 2)
+
+    def _loss_is_of_logarithms(self, looks_like):
+        """Tell whether the loss needs outputs that are logarithms; warn if they are none."""
+        if not isinstance(self.loss, nn.NLLLoss):
+            return False
+        if looks_like != "log_softmax":
+            warnings.warn(
+                "NLLLoss takes logarithms of probabilities, and the outputs of module are none, so "
+                "that the loss has no lowest value. Give logits, and loss=None or "
+                'nn.CrossEntropyLoss(reduction="none").',
+                UserWarning,
+                stacklevel=2,
+            )
+        return True
 
     def _resume(self, job):
         """Give the job our network and what its optimizer remembers."""

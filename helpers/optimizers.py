@@ -111,6 +111,8 @@ def make_optimizer(job):
     """
     make = OPTIMIZERS[job.optimizer] if isinstance(job.optimizer, str) else job.optimizer
     given = {"lr": job.lr, "weight_decay": job.weight_decay} | job.optimizer_arguments
+    if isinstance(job.optimizer, str) and any(p.is_complex() for p in job.network.parameters()):
+        make = getattr(make, "func", make)  # one call for all takes no complex numbers
     if not job.weight_decay and not _takes_weight_decay(job.optimizer):
         del given["weight_decay"]
     try:

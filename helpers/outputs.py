@@ -90,8 +90,16 @@ def _kind_of(outputs):
     return f"an object of type {type(outputs).__name__}", "Return a torch tensor from forward."
 
 
-def check_gradients(network):
-    """Raise a ValueError if a backward pass has reached none of a network's parameters."""
+def check_gradients(network, dense=False):
+    """Raise a ValueError if a backward pass has reached none of a network's parameters.
+
+    Where `dense`, also if a gradient is sparse.
+    """
+    if dense and any(p.grad is not None and p.grad.is_sparse for p in network.parameters()):
+        raise ValueError(
+            f"{type(network).__name__} has an embedding with sparse=True, whose sparse gradients "
+            f"neither clip nor an optimizer given by name can take. Leave sparse=True out."
+        )
     if all(parameter.grad is None for parameter in network.parameters()):
         raise ValueError(
             f"What {type(network).__name__} returns depends on none of its parameters, so that it "

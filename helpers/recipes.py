@@ -83,8 +83,9 @@ def build(recipe, n_features, n_outputs, arguments, *, owner):
             raise
 
     network, traces = _first_of_two(call, name)
-    if not _gone(traces):
-        gc.collect(1)  # a network that refers to itself goes only now
+    for generation in (1, 2):  # a network that refers to itself, as a lazy one does, goes only now
+        if not _gone(traces):
+            gc.collect(generation)
     if _gone(traces):
         return network
     return copy_network(network, f"{name} keeps what it returns, so each network is copied")
@@ -103,6 +104,8 @@ def _first_of_two(call, name):
         raise TypeError(
             f"{name} must return a network with parameters to train; it has none.{cure}"
         )
+    if any(parameter.is_meta for parameter in first.parameters()):
+        raise TypeError(f"{name} returned a network on device 'meta'; leave device out of it.")
     storages = [{s.data_ptr(): s for s in _storages(network)} for network in (first, second)]
     shared = storages[0].keys() & storages[1].keys()
     if shared and shared & (_changing(first) | _changing(second)):
@@ -230,10 +233,8 @@ def _check_arguments(recipe, parameters, widths, arguments, owner):
     """Raise a TypeError for an argument that the recipe does not have, or lacks."""
     name = name_of(recipe)
     for twice in [p.name for p in widths if p.name in arguments]:
-        raise TypeError(
-            f"{owner} finds {twice} from the data and gives it to {name} by itself; leave "
-            f"module__{twice} out."
-        )
+        found = f"{owner} finds {twice} from the data and gives it to {name} by itself"
+        raise TypeError(f"{found}; leave module__{twice} out.")
     kinds = (inspect.Parameter.POSITIONAL_OR_KEYWORD, inspect.Parameter.KEYWORD_ONLY)
     own = [p for p in parameters if p not in widths and p.kind in kinds]
     known = [p.name for p in own]

@@ -1,8 +1,10 @@
 """The rows of `X` at the door: their shape, their precision, and sentences for what has none."""
 
 import os
+from collections.abc import Iterator
 
 import numpy as np
+import torch
 from sklearn.utils.validation import validate_data
 from torch.utils.data import DataLoader, Dataset
 
@@ -30,6 +32,7 @@ def check_rows(estimator, X, y="no_validation", *, reset, **checks):
         For `sklearn.utils.validation.validate_data`.
     """
     owner = type(estimator).__name__
+    refuse_no_numbers(X)
     refuse_datasets(X, owner)
     X = as_numpy(X)
     if not reset:
@@ -50,10 +53,12 @@ def check_rows(estimator, X, y="no_validation", *, reset, **checks):
         if "array element with a sequence" in str(error):
             refuse_unequal(X, error)
         if "could not convert string" in str(error):
-            raise ValueError(
-                f"X must hold numbers: {error}. Encode columns of text, for instance with "
-                f"OneHotEncoder() or OrdinalEncoder()."
-            ) from error
+            encode = (
+                "Encode columns of text, for instance with OneHotEncoder() or OrdinalEncoder()."
+            )
+            if _holds_numbers(X):  # then y does not
+                raise ValueError(f"y must hold numbers: {error}.") from error
+            raise ValueError(f"X must hold numbers: {error}. {encode}") from error
         raise
     trained_on = target is not None
     rounded = trained_on and _rounds_integers(found, X)
@@ -149,6 +154,43 @@ def refuse_datasets(X, owner):
             f"{owner} takes arrays, and no list of PIL images: hand over "
             f"np.stack([np.asarray(image) for image in images])."
         )
+
+
+def refuse_no_numbers(X):
+    """Raise a ValueError if `X` has no rows, or rows of what are no numbers that can be taken."""
+    wrong = cure = None
+    if X is None or isinstance(X, (str, bytes, dict, set, Iterator)):
+        wrong, cure = f"{X!r:.60}", "Give an array, a table, or a list of rows."
+        if isinstance(X, str):
+            cure = "Read the file first, for instance with pandas.read_csv or np.load."
+    elif isinstance(X, torch.Tensor) and X.is_nested:
+        wrong = "a nested tensor, with rows of unequal lengths"
+        cure = "Fill them up: torch.nested.to_padded_tensor(X, 0.0)."
+    elif isinstance(X, torch.Tensor) and (X.is_meta or X.is_quantized or X.is_sparse):
+        kind = "on the device 'meta'" if X.is_meta else "that is quantized or sparse"
+        wrong, cure = f"a tensor {kind}", "Give X.dequantize(), X.to_dense(), or an array."
+    elif np.ma.is_masked(X):
+        wrong = "a masked array, some numbers of which are missing"
+        cure = "Fill them in, for instance with X.filled(np.nan) and SimpleImputer()."
+    elif any(getattr(dtype, "kind", None) in ("m", "M") for dtype in _dtypes_of(X)):
+        wrong = "dates or times"
+        cure = "Say what counts, for instance days: (X - start) / np.timedelta64(1, 'D')."
+    if wrong:
+        raise ValueError(f"X must hold rows of numbers; got {wrong}. {cure}")
+
+
+def _dtypes_of(X):
+    """Return the dtypes of a table's columns, or of an array."""
+    dtypes = getattr(X, "dtypes", None)
+    return list(dtypes) if np.iterable(dtypes) else [getattr(X, "dtype", None)]
+
+
+def _holds_numbers(X):
+    try:
+        np.asarray(X, dtype=float)
+    except (TypeError, ValueError):
+        return False
+    return True
 
 
 def refuse_unequal(X, error):

@@ -10,6 +10,8 @@ import numpy as np
 import torch
 from scipy import sparse
 
+from helpers._compat import is_lazy
+
 # Rows in one forward pass outside training, and numbers in them: images are large.
 CHUNK, CHUNK_NUMBERS = 4096, 2**20
 
@@ -67,6 +69,18 @@ def as_numpy(values):
 def torch_dtype(dtype):
     """Return torch's name for a dtype of numpy."""
     return getattr(torch, np.dtype(dtype).name)
+
+
+def moved(network, device, dtype):
+    """Move a network to a device, and its numbers to a precision; complex ones stay complex."""
+    network.to(device)
+    tensors = [t for t in (*network.parameters(), *network.buffers()) if not is_lazy(t)]
+    if not any(tensor.is_complex() for tensor in tensors):
+        return network.to(dtype)
+    for tensor in tensors:
+        if tensor.is_floating_point() or tensor.is_complex():
+            tensor.data = tensor.data.to(dtype.to_complex() if tensor.is_complex() else dtype)
+    return network
 
 
 def take_rows(X, rows):

@@ -141,7 +141,7 @@ def _train_epoch(job, optimizer, whole):
         loss = _batch_loss(job, X, y, weight)
         loss.backward()
         if step == 0 and not job.history:
-            check_gradients(job.network)
+            check_gradients(job.network, dense=isinstance(job.optimizer, str) or job.clip)
         if job.clip is not None:
             torch.nn.utils.clip_grad_norm_(job.network.parameters(), job.clip)
         take_step(optimizer, job.lr_factor(epoch, step))

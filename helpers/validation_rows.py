@@ -30,6 +30,13 @@ def split_rows(job, how, data, *, stratify):
     *_, groups = data
     if groups is not None:
         check_consistent_length(job.y, groups)
+        try:
+            np.unique(np.asarray(groups))
+        except TypeError as error:
+            raise ValueError(
+                f"groups must be labels of one type: {error}. Give, for instance, "
+                f"[str(group) for group in groups]."
+            ) from error
     if isinstance(how, Real):
         split_by_chance(job, groups, how, stratify)
     else:

@@ -5,11 +5,13 @@ import warnings
 from fractions import Fraction
 
 import numpy as np
+import pandas as pd
 import pytest
 import torch
+from scipy import sparse
 from torch import nn
 
-from helpers import MLP, TorchClassifier, TorchRegressor
+from helpers import MLP, FrozenFeatures, TorchClassifier, TorchRegressor, rows_of
 
 X = np.linspace(-1, 1, 40, dtype=np.float32).reshape(20, 2)
 y = np.arange(20) % 2
@@ -110,3 +112,175 @@ def test_text_in_X_and_in_weights():
         classifier().fit(X, y, sample_weight=["a"] * 20)
     with pytest.raises(ValueError, match="^sample_weight must hold a number for each row: "):
         classifier().fit(X, y, sample_weight={0: 1})
+
+
+def masked():
+    return np.ma.masked_greater(X, 0.5)
+
+
+def dates():
+    return pd.DataFrame({"day": pd.date_range("2020-01-01", periods=20)})
+
+
+def nested():
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # a prototype, torch says
+        return torch.nested.nested_tensor([torch.zeros(2 + i % 2) for i in range(20)])
+
+
+NO_ROWS = {
+    "nothing": (lambda: None, "got None. Give an array"),
+    "a path": (lambda: "iris.csv", "got 'iris.csv'. Read the file first"),
+    "a generator": (lambda: (row for row in X), "got <generator.*Give an array"),
+    "a dict": (lambda: {"a": 1}, "got {'a': 1}"),
+    "masked numbers": (masked, "a masked array.*SimpleImputer"),
+    "dates": (lambda: X.astype("datetime64[s]"), "dates or times.*for instance days"),
+    "a column of dates": (dates, "dates or times.*for instance days"),
+    "unequal rows": (nested, "rows of unequal lengths.*to_padded_tensor"),
+    "a sparse tensor": (lambda: torch.tensor(X).to_sparse(), "X.to_dense"),
+    "no memory": (lambda: torch.tensor(X, device="meta"), "on the device 'meta'"),
+}
+
+
+@pytest.mark.parametrize("name", NO_ROWS)
+def test_rows_that_are_none(name):
+    given, sentence = NO_ROWS[name]
+    fitted = classifier().fit(X, y)
+    for call in (lambda: classifier().fit(given(), y), lambda: fitted.predict(given())):
+        with pytest.raises(ValueError, match=f"X must hold rows of numbers; got .*{sentence}"):
+            call()
+    with pytest.raises(ValueError, match="X must hold rows of numbers"):
+        FrozenFeatures(nn.Linear(2, 1)).fit(given())
+
+
+def test_text_in_y_is_not_said_to_be_in_X():
+    with pytest.raises(ValueError, match="^y must hold numbers: .*'a'"):
+        TorchRegressor(epochs=1).fit(X, pd.DataFrame({"one": y, "two": ["a"] * 20}))
+
+
+def test_groups_of_several_types():
+    with pytest.raises(ValueError, match=r"^groups must be labels of one type.*str\(group\)"):
+        classifier(patience=1).fit(X, y, groups=[None, "a"] * 10)
+
+
+def test_set_params_tells_how_arguments_of_the_module_are_written():
+    with pytest.raises(ValueError, match="Invalid parameter 'hidden'.*written module__<name>"):
+        classifier().set_params(hidden=3)
+
+
+@pytest.mark.parametrize("widths, name", [((2.0, 3), "n_features"), ((2, 0), "n_outputs")])
+def test_widths_of_an_mlp(widths, name):
+    with pytest.raises(ValueError, match=f"{name} must be a positive integer"):
+        MLP(*widths)
+
+
+def test_a_network_without_memory():
+    with pytest.raises(TypeError, match="on device 'meta'; leave device out"):
+        classifier(lambda n_features, n_outputs: nn.Linear(2, 2, device="meta")).fit(X, y)
+
+
+class Turning(nn.Module):
+    """Multiplies by complex numbers, as rotary embeddings do."""
+
+    def __init__(self, n_features, n_outputs):
+        super().__init__()
+        self.register_buffer("angles", torch.exp(1j * torch.arange(n_features)))
+        self.weight = nn.Parameter(torch.ones(n_features, n_features, dtype=torch.complex64))
+        self.last = nn.Linear(n_features, n_outputs)
+
+    def forward(self, X):
+        return self.last(((X * self.angles) @ self.weight).abs())
+
+
+@pytest.mark.parametrize("optimizer", ["adam", "adamw", "rmsprop", "sgd"])
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_complex_numbers_of_a_network_stay_complex(optimizer, dtype):
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        clf = classifier(Turning, optimizer=optimizer, epochs=3).fit(X.astype(dtype), y)
+    precision = torch.complex64 if dtype == np.float32 else torch.complex128
+    assert clf.module_.angles.dtype == clf.module_.weight.dtype == precision
+    assert clf.module_.weight.imag.abs().max() > 0
+
+
+@pytest.mark.parametrize("settings", [{}, {"optimizer": "sgd"}, {"clip": 1.0}])
+def test_a_sparse_embedding(settings):
+    class Embedding(nn.Module):
+        def __init__(self, n_features, n_outputs):
+            super().__init__()
+            self.layer = nn.Embedding(2, n_outputs, sparse=True)
+
+        def forward(self, X):
+            return self.layer((X[:, 0] > 0).long())
+
+    with pytest.raises(ValueError, match="sparse=True"):
+        classifier(Embedding, **settings).fit(X, y)
+    classifier(Embedding, optimizer=torch.optim.Adagrad).fit(X, y)  # which takes them
+
+
+def test_a_loss_of_logarithms():
+    loss = nn.NLLLoss(reduction="none")
+    with pytest.warns(UserWarning, match="NLLLoss takes logarithms of probabilities"):
+        classifier(loss=loss).fit(X, y)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        classifier(answering(lambda outputs: outputs.log_softmax(1)), loss=loss).fit(X, y)
+
+
+class Remembering(nn.Module):
+    """Keeps a buffer that it renews, and a list; fails on demand."""
+
+    fails = False
+
+    def __init__(self, n_features, n_outputs):
+        super().__init__()
+        self.linear, self.calls = nn.Linear(n_features, n_outputs), [0]
+        self.register_buffer("mean", torch.zeros(n_features))
+
+    def forward(self, X):
+        if self.training:
+            self.mean, self.calls[0] = 0.9 * self.mean + X.mean(0), self.calls[0] + 1
+        if self.fails and self.training:
+            raise KeyboardInterrupt
+        return self.linear(X - self.mean) * (1 + self.calls[0])
+
+
+def test_partial_fit_that_fails_leaves_all_that_a_network_keeps(monkeypatch):
+    clf = classifier(Remembering).fit(X, y)
+    before = clf.predict_proba(X)
+    monkeypatch.setattr(Remembering, "fails", True)
+    with pytest.raises(KeyboardInterrupt):
+        clf.partial_fit(X, y)
+    np.testing.assert_array_equal(clf.predict_proba(X), before)
+
+
+@pytest.mark.parametrize(
+    "dataset, load, sentence",
+    [
+        ({"a": 1}, None, r"dataset\[0\].*got a dict"),
+        (sparse.csr_array(X), None, r"dataset\[0\].*got a csr_array"),
+        (X, "np.load", "load must be a function .*; got 'np.load'"),
+    ],
+)
+def test_what_rows_of_does_not_take(dataset, load, sentence):
+    with pytest.raises(TypeError, match=sentence):
+        rows_of(dataset, load=load)
+
+
+@pytest.mark.parametrize(
+    "network, error, sentence",
+    [
+        ("model.pt", TypeError, r"'model.pt'. Load it first"),
+        (nn.Linear(2, 1, device="meta"), ValueError, "'meta'.*never trained"),
+    ],
+)
+def test_what_cannot_be_frozen(network, error, sentence):
+    with pytest.raises(error, match=sentence):
+        FrozenFeatures(network).fit(X)
+
+
+@pytest.mark.filterwarnings("ignore:.*deprecated")
+def test_a_scripted_network_is_frozen():
+    network = nn.Linear(2, 1)
+    expected = FrozenFeatures(network).fit_transform(X)
+    np.testing.assert_allclose(FrozenFeatures(torch.jit.script(network)).fit_transform(X), expected)

@@ -2,6 +2,7 @@
 
 import math
 import warnings
+from itertools import pairwise
 
 import torch
 from scipy import sparse
@@ -102,6 +103,8 @@ def why_alone(job):
         return f"its optimizer is none of {', '.join(sorted(OPTIMIZERS))}"
     for name in sorted(job.optimizer_arguments.keys() - ELEMENTWISE):
         return f"optimizer__{name} is set"
+    if name := shared_memory(job.network):
+        return f"its weight or buffer `{name}` shares memory with another"
     if has_single_row(job):
         return "it has BatchNorm, and a batch of one row"
     for name, owner in (*job.network.named_modules(), *job.network.named_parameters()):
@@ -124,6 +127,17 @@ def has_single_row(job):
     size = job.batch_size if job.in_batches else len(job.rows)
     kinds = {type(module) for module in job.network.modules()}
     return bool(kinds & BATCH_NORMS) and len(job.rows) % size == 1 % size
+
+
+def shared_memory(network):
+    """Return the name of a parameter or buffer that lies in the memory of another one, or None."""
+    places = []
+    for name, t in (*network.named_parameters(), *network.named_buffers()):
+        if t.layout is torch.strided and t.numel():
+            last = sum((n - 1) * step for n, step in zip(t.shape, t.stride(), strict=True))
+            places.append((t.data_ptr(), t.data_ptr() + last * t.itemsize, name))
+    places.sort()
+    return next((two[2] for one, two in pairwise(places) if two[0] <= one[1]), None)
 
 
 def stack_key(job):

@@ -1,7 +1,6 @@
 """What a network may use and change outside itself: the variables of its code."""
 
 import copy
-import random
 import sys
 import sysconfig
 import types
@@ -13,6 +12,7 @@ import numpy as np
 import torch
 from torch import nn
 
+from helpers.copies import refilled
 from helpers.fusing.digests import digest
 
 # Numbers above which a variable is taken for data, which training does not change, and elements
@@ -68,7 +68,7 @@ class Outside:
     def restore(self):
         """Put back what has changed."""
         for holder, name, value, copied in self._changes():
-            _write(holder, name, _refilled(value, copied))
+            _write(holder, name, refilled(value, copied))
 
     def _changes(self):
         for holder, name, before, value, copied in self._before:
@@ -207,34 +207,3 @@ def size_of(value):
     if isinstance(value, nn.Module):
         return sum(p.numel() for p in (*value.parameters(), *value.buffers()))
     return value.numel() if isinstance(value, torch.Tensor) else 0
-
-
-@torch.no_grad()
-def _refilled(value, copied):
-    """Return a value with the content of its copy: the same object, where it can be changed."""
-    if isinstance(value, list | bytearray):
-        value[:] = copied
-    elif isinstance(value, dict | set):
-        value.clear()
-        value.update(copied)
-    elif isinstance(value, deque):
-        value.clear()
-        value.extend(copied)
-    elif isinstance(value, np.ndarray):
-        value[...] = copied
-    elif isinstance(value, torch.Tensor):
-        value.copy_(copied)
-    elif isinstance(value, nn.Module):
-        for tensors in (nn.Module.parameters, nn.Module.buffers):
-            for one, before in zip(tensors(value), tensors(copied), strict=False):
-                one.copy_(before)
-    elif isinstance(value, random.Random):
-        value.setstate(copied.getstate())
-    elif isinstance(value, torch.Generator):
-        value.set_state(copied.get_state())
-    elif hasattr(value, "__dict__"):
-        vars(value).clear()
-        vars(value).update(vars(copied))
-    else:
-        return copied  # a number: it is another object, not a changed one
-    return value

@@ -7,7 +7,6 @@ global variable, or in one of its class, is by then that of the last one built.
 import contextvars
 import os
 import threading
-import warnings
 
 import torch
 
@@ -15,7 +14,7 @@ from helpers.fusing.comparison import has_own_code
 from helpers.fusing.content import Incomparable, contents
 from helpers.fusing.digests import digest
 from helpers.fusing.outside import LARGE, names_in, reached_from, read, size_of
-from helpers.fusing.trial import OUTSIDE, answers, depends_on_more
+from helpers.fusing.trial import MODES, OUTSIDE, answers, depends_on_more
 from helpers.tensors import flushed_denormals, private_rng
 
 # What is called when networks are made or copied, and not by a forward pass.
@@ -25,12 +24,18 @@ _BEGUN = {"forward", "train", "eval", "backward", "setup_context", "jvp", "vmap"
 
 
 class Settings:
-    """What forward passes may read, and what networks answer, noted for each job."""
+    """What forward passes may read, and what a network answers, as each job comes.
+
+    Of networks with equal attributes the first is asked again as each other comes, and in the end:
+    it shows whether something outside of it has changed, wherever that is.
+    """
 
     def __init__(self):
         self._places = {}  # the classes of a network's modules -> its variables
-        self._reasons = {}  # these, and what a network holds -> what else it depends on
-        self._noted = {}  # the `id` of a job -> its variables, their values, and its answers
+        self._first = {}  # these, and what a network holds -> the first job, and its answers
+        self._reasons = {}  # the same -> what else it depends on
+        self._last = {}  # the same -> what the network of that job answers in the end
+        self._noted = {}  # the `id` of a job -> its variables, their values, and answers
 
     def note(self, job):
         """Note how things are for a job; return why it must be trained at once, or None."""
@@ -43,31 +48,35 @@ class Settings:
         for holder, name in places:
             if isinstance(read(holder, name), contextvars.ContextVar | threading.local):
                 return f"it reads `{name}`, which is another in each thread"
-        reason = self._reason(job, classes)
-        if reason and any(told in reason for told in OUTSIDE):  # the order of fits counts
-            return reason
-        values = values_of(places, job.network)
-        self._noted[id(job)] = places, values, None if reason else answers_of(job)
-        return None
-
-    def _reason(self, job, classes):
-        """Return what a network depends on beside its weights; equal ones are asked once."""
         try:
             key = classes, tuple(contents(job.network).items())
-        except Incomparable as error:
-            return str(error)
-        if key not in self._reasons:
+        except Incomparable:
+            key = None  # no other is alike: it will be trained alone
+        if key is None or key not in self._reasons:
             self._reasons[key] = depends_on_more(job)
-        return self._reasons[key]
+        reason = self._reasons[key]
+        if reason and any(told in reason for told in OUTSIDE):  # the order of fits counts
+            return reason
+        now = None if reason or key is None else self._answers(job, key)
+        values = values_of(places, job.network)
+        self._noted[id(job)] = places, values, key, now
+        return None
+
+    def _answers(self, job, key):
+        """Return what the first network with some attributes answers now in training mode."""
+        if key not in self._first:
+            self._first[key] = job, answers_of(job, MODES)
+        first, answers = self._first[key]
+        return answers if first is job or answers is None else answers_of(first, MODES[:1])
 
     def error_of(self, job):
         """Return an error if something is another than when the job was noted, or None."""
         if id(job) not in self._noted:
             return None
-        places, values, answered = self._noted.pop(id(job))
+        places, values, key, answered = self._noted.pop(id(job))
         pairs = zip(places, values, values_of(places, job.network), strict=True)
         name = next((place[1] for place, before, now in pairs if before - now), None)
-        if name is None and not are_others(answered, answered and answers_of(job)):
+        if name is None and not (answered and self._has_changed(key, answered)):
             return None
         cls = type(job.network).__name__
         what = f"`{name}`, a variable" if name else "something, such as a file or an attribute,"
@@ -77,29 +86,38 @@ class Settings:
             f"network, as in self.{name or 'setting'} = ..., or fit without fused."
         )
 
+    def _has_changed(self, key, answered):
+        """Whether the first network with some attributes answers otherwise than it did."""
+        first, at_first = self._first[key]
+        if key not in self._last:
+            self._last[key] = answers_of(first, MODES)
+        last = self._last[key]
+        if last is None:
+            return False
+        # Or it is another in evaluation alone.
+        in_evaluation = not are_others(at_first[:1], last) and are_others(at_first, last)
+        return in_evaluation or are_others(answered[:1], last)
+
     def forget(self):
         """Forget all, so that nothing is kept alive."""
-        for noted in (self._places, self._reasons, self._noted):
+        for noted in (self._places, self._first, self._reasons, self._last, self._noted):
             noted.clear()
 
 
-def answers_of(job):
-    """Return what the network of a job answers now, or None if it does not."""
+def answers_of(job, modes):
+    """Return what the network of a job answers now in some modes, or None if it does not."""
     try:
-        with private_rng(job.y.device), flushed_denormals(), warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            return answers(job.network, job)
+        with private_rng(job.y.device), flushed_denormals():
+            return answers(job.network, job, modes)
     except Exception:  # which its training tells
         return None
 
 
 def are_others(answered, now):
     """Whether a network answers otherwise than before, but for rounding."""
-    if answered is None or now is None:
-        return False
-    allowed = 100 * torch.finfo(answered[0].dtype).eps
+    allowed = 100 * torch.finfo(now[0].dtype).eps
     alike = {"rtol": allowed, "atol": allowed, "equal_nan": True}
-    pairs = zip(answered, now, strict=True)
+    pairs = zip(answered, now, strict=False)
     return not all(torch.allclose(one, other, **alike) for one, other in pairs)
 
 

@@ -31,6 +31,7 @@ from helpers.fusing.content import Incomparable, contents, memory_within
 from helpers.fusing.outside import Outside
 from helpers.tensors import flushed_denormals, private_rng, seed_generators
 
+MODES = (training_mode, nn.Module.eval)
 # What is outside of a network has been changed by it, or may be by others.
 OUTSIDE = (
     "a variable outside of it, between batches",
@@ -148,8 +149,8 @@ def copy_differs(job):
 
 
 @torch.no_grad()
-def answers(network, job):
-    """Return what a network answers to a few rows, in training and in evaluation mode.
+def answers(network, job, modes=MODES):
+    """Return what a network answers to a few rows in each of some modes.
 
     It stays as it is, but for its mode.
     """
@@ -157,7 +158,7 @@ def answers(network, job):
     before = [tensor.clone() for tensor in tensors]
     buffers = [(module, dict(module._buffers)) for module in network.modules()]
     outputs = []
-    for set_mode in (training_mode, nn.Module.eval):
+    for set_mode in modes:
         set_mode(network)
         seed_generators(job.seed, job.y.device)
         outputs.append(network(X.clone()))
