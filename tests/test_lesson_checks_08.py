@@ -10,6 +10,7 @@ import nbformat
 import numpy as np
 import pytest
 import torch
+from joblib import parallel_config
 from sklearn.base import clone
 from sklearn.model_selection import KFold, cross_val_score
 from torch import nn
@@ -108,6 +109,14 @@ def test_travelling_net(old, new, complaint, beyond):
     wrong = "import torch\n" + right.replace(old, new)
     answer = said(beyond, TRAVELS, wrong)
     assert answer.startswith("not yet") and complaint in answer
+
+
+def test_joblib_accepts_the_line_that_the_lesson_advises():
+    calls = re.findall(r"(?m)^with (parallel_config\(.*\)): \.\.\.$", text_of(BEYOND))
+    assert calls
+    for call in calls:
+        with eval(call, {"parallel_config": parallel_config}):
+            pass
 
 
 AWAY = '    with parallel_config(backend="dask"):\n        there ='
