@@ -311,10 +311,6 @@ def test_windows_line_ends_and_layout_are_no_edit(release):
         ("pass", "pass"),
         ("double = 7 if (\n{}", "double = 7 if (\n{}"),
         (f"x = {'-' * 100_000}1\n{{}}", f"x = {'-' * 100_000}1\n{{}}"),
-        (
-            "{}\n" + "# pasted: 1 2 3\n" * 20_000 + "print(1)",
-            "# pasted: 1 2 3\n" * 20_000 + "print(1)",
-        ),
     ],
 )
 def test_lines_written_into_a_test_run_before_it(release, edited, own):
