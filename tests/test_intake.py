@@ -400,8 +400,8 @@ ODD = {"nbgrader": {"grade_id": ["a", "list"]}}
 @pytest.mark.parametrize(
     "change, remark",
     [
-        (lambda n: copied(n, "test_double"), "test_double stands there 2 times"),
-        (lambda n: copied(n, "double"), "double stands there 2 times"),
+        (lambda n: copied(n, "test_double"), "test_double stands there 2 times: one copy counts"),
+        (lambda n: copied(n, "double"), "double stands there 2 times: what was filled in runs"),
         (lambda n: without(n, "test_double"), "test_double was deleted: put back"),
         (lambda n: without(n, "setup"), "setup was deleted: put back"),
         (lambda n: without(n, "double"), "double was deleted: nothing stands in for it"),
