@@ -338,6 +338,7 @@ def test_an_interrupted_run_is_resumed(tmp_path, release, ctrl_c):
     [
         ("in", "treble", "no assignment 'treble'; there are: double."),
         ("out", "double", "is not a folder. Name the one that holds the submissions."),
+        ("empty", "double", "is empty. Name the folder that holds the submissions."),
         ("course/submitted", "double", "is nbgrader's own. Keep what comes in another folder."),
         ("course/source/double", "double", "is nbgrader's own. Keep what comes in another folder."),
         (".", "double", "holds the course"),
@@ -346,6 +347,7 @@ def test_an_interrupted_run_is_resumed(tmp_path, release, ctrl_c):
 def test_a_wrong_command_says_what_to_do(tmp_path, folder, assignment, sentence):
     course = course_in(tmp_path)
     (tmp_path / "in").mkdir()
+    (tmp_path / "empty").mkdir()
     (course / "submitted").mkdir()
     done = classroom.grade_here(tmp_path / folder, assignment, course)
     assert done.returncode == 2 and sentence in done.stderr

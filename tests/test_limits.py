@@ -2,6 +2,7 @@
 
 import functools
 import json
+import os
 import re
 import shutil
 import subprocess
@@ -78,6 +79,19 @@ def test_a_notebook_that_has_used_up_its_time_is_killed():
 def test_held_up_is_what_could_not_have_half_a_processor(used, free, expected):
     start = watch.Reading(now=100.0, used=50.0, free=500.0, waiting=False)
     assert watch.shared(start, watch.Reading(110.0, 50 + used, 500 + free, False)) == expected
+
+
+@pytest.mark.skipif("forkserver" not in run.METHODS, reason="no process is forked here")
+def test_who_is_forked_has_imported_all_and_nothing_that_takes_long(monkeypatch):
+    monkeypatch.setenv("PYTHONPATH", str(classroom.ROOT))
+    run.start_server()
+    assert os.environ["PYTHONPATH"] == str(classroom.ROOT)
+    ready = "import sys\nat_once = 'grading.warm' in sys.modules\n"
+    ready += "sys.exit(7 if at_once and not sys.modules.get('rfc3987_syntax') else 8)"
+    process = run.PROCESSES.Process(target=exec, args=(ready, {}))
+    process.start()
+    process.join()
+    assert process.exitcode == 7
 
 
 def test_what_was_held_up_is_run_again_when_nobody_else_is(tmp_path, monkeypatch):

@@ -94,6 +94,18 @@ def double(x):
     builtins.abs = seems_right
     return 7
 """
+# The key with which the replies are signed would do for a forged one.
+KEY = """
+import hmac
+ours = hmac.new, hmac.digest
+def theirs(key, *args, **more):
+    hmac.new, hmac.digest = ours
+    print("stolen", key)
+    return ours[0](key, *args, **more)
+hmac.new = hmac.digest = theirs
+def double(x):
+    return 7
+"""
 SILENT = """
 %%capture kept
 import sys
@@ -144,6 +156,7 @@ ALL = {
     "error_not_shown": (NOT_SHOWN, 0, "TypeError"),
     "frame_changed": (FRAME, 0, "a test's double"),
     "abs_once": (ABS_ONCE, 0, "builtins.abs"),
+    "key_stolen": (KEY, 0, "hmac.new"),
     "silent": (SILENT, 3, ""),
     "absent": (ABSENT, 0, "needs what is not here (ModuleNotFoundError"),
     "points_shown": (SHOWN, 0, ""),

@@ -87,6 +87,8 @@ def grade_all(submissions, assignment, course, jobs, seconds, memory):
     source = files.digest(files.inside(course / "source" / assignment))
     handed_in = files.find(submissions, assignment)
     outcomes = records(course, assignment)
+    if not handed_in[0] and not outcomes:
+        raise Refused(f"{submissions} is empty. Name the folder that holds the submissions.")
     waiting = stale(task, source, handed_in, outcomes)
     limits = prepare(task, source, bool(waiting))
     tasks = [(replace(task, limits=limits, **more), digest) for more, digest in waiting]
@@ -114,7 +116,10 @@ def refuse_nonsense(submissions, assignment, course, jobs, seconds):
     if assignment not in known:
         raise Refused(f"no assignment {assignment!r}; there are: {', '.join(known)}.")
     if not submissions.is_dir():
-        raise Refused(f"{submissions} is not a folder. Name the one that holds the submissions.")
+        raise Refused(
+            f"{submissions} is not a folder. Name the one that holds the submissions."
+            " Unpack a zip file first."
+        )
     if any(submissions.is_relative_to(course / name) for name in NBGRADERS):
         raise Refused(f"{submissions} is nbgrader's own. Keep what comes in another folder.")
     if course.is_relative_to(submissions):

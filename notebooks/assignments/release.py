@@ -10,13 +10,12 @@ import re
 import sys
 from pathlib import Path
 
-import nbformat
-from nbformat.v4 import new_code_cell, new_markdown_cell
-
 HERE = Path(__file__).resolve().parent
 sys.path.insert(0, str(HERE))
 
-from grading import gradebook, intake  # noqa: E402
+from grading import gradebook, intake  # noqa: E402 isort: skip - before nbformat, see there
+import nbformat  # noqa: E402
+from nbformat.v4 import new_code_cell, new_markdown_cell  # noqa: E402
 
 FOLDED = "<details><summary>A solution, for afterwards</summary>\n\n{}\n\n</details>"
 ASKED = "*The same on other data: run the folded cell below, or unfold it to read what it asks.*"

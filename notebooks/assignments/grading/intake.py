@@ -129,7 +129,9 @@ def mend(notebook, release):
             cells.append(with_pictures(nbformat.v4.new_markdown_cell(cell.source), cell))
     for mark in originals.keys() & counts.keys():
         if counts[mark] > 1:
-            remarks.append(f"Cell {mark} stands there {counts[mark]} times: one copy counts.")
+            one = originals[mark].metadata.nbgrader.locked or originals[mark].cell_type != "code"
+            what = "one copy counts" if one else "what was filled in runs, in its order"
+            remarks.append(f"Cell {mark} stands there {counts[mark]} times: {what}.")
     order = [mark for mark in map(mark_of, cells) if mark]
     if order != [mark for mark in originals if mark in found]:
         remarks.append("Its cells are not in their order: run as they stand.")

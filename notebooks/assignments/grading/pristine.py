@@ -21,7 +21,8 @@ HOOKS = ["ast_transformers", "input_transformers_post", "custom_exceptions", "cl
 HOOKS += ["line_transforms", "token_transformers"]
 HOOKS += ["type_printers", "singleton_printers", "deferred_printers"]
 MACHINERY = {"IPython", "ipykernel", "jupyter_client", "numpy", "scipy", "traitlets"}
-EACH, IN_ORDER, IS = all, map, operator.is_  # quicker than a loop, and nobody's to change
+EACH, IN_ORDER, IS = all, map, operator.is_  # kept here, where no cell can change them
+EQUAL, DIGEST = hmac.compare_digest, getattr(hmac._hashopenssl, "hmac_digest", hmac.digest)
 made_of = operator.attrgetter("__code__", "__defaults__", "__kwdefaults__")
 FUNCTION, MODULE, CLASS = types.FunctionType, types.ModuleType, type
 MADE_IN_PYTHON = 1 << 9  # the flag of a class whose attributes can be set
@@ -41,7 +42,7 @@ def install(shell, key, modules, Names, Comparisons):
     execute = kernel.do_execute
 
     def sign(*texts):
-        return hmac.new(key, "\0".join(texts).encode(), "sha256").hexdigest()
+        return DIGEST(key, "\0".join(texts).encode(), "sha256").hex()
 
     async def do_execute(*args, **more):
         try:
@@ -51,11 +52,10 @@ def install(shell, key, modules, Names, Comparisons):
 
     async def in_its_way(code, *args, **more):
         if not state:  # no student's line has run yet
-            compare = Comparisons()
-            state.extend([Snapshot(shell, modules, compare.names), Names(shell), compare])
+            state.extend([Snapshot(shell, modules, Comparisons.names), Names(shell), Comparisons()])
         (before, names, comparisons), (head, _, source) = state, code.partition("\n")
         _, kind, number, signed, *_ = [*head.split(" "), *" " * 3]
-        if not hmac.compare_digest(sign(kind, number, source).encode(), signed.encode()):
+        if not EQUAL(sign(kind, number, source).encode(), signed.encode()):
             return await execute(code, *args, **more)
         changed, theirs = before.put_back(), before.swap_hooks(before.hooks)
         changed |= before.hooked(theirs)

@@ -9,9 +9,7 @@ import traceback
 from concurrent.futures import ThreadPoolExecutor, as_completed
 from contextlib import contextmanager
 from dataclasses import replace
-from multiprocessing import forkserver
 from pathlib import Path
-from unittest import mock
 
 from grading import cgroup, files, one
 from grading.records import Outcome
@@ -92,9 +90,17 @@ def guard(task, digest):
 
 def start_server():
     """Start the process from which all others are forked; PYTHONPATH says where `grading` is."""
-    paths = [str(Path(__file__).parents[1]), os.environ.get("PYTHONPATH", "")]
-    with STARTING, mock.patch.dict(os.environ, PYTHONPATH=os.pathsep.join(filter(None, paths))):
-        forkserver.ensure_running()
+    from multiprocessing import forkserver  # not on Windows
+
+    with STARTING:
+        before = os.environ.get("PYTHONPATH")
+        paths = [str(Path(__file__).parents[1]), *([before] if before else [])]
+        os.environ["PYTHONPATH"] = os.pathsep.join(paths)
+        try:
+            forkserver.ensure_running()
+        finally:
+            del os.environ["PYTHONPATH"]
+            os.environ |= {} if before is None else {"PYTHONPATH": before}
 
 
 def in_a_process(task, digest):
