@@ -421,8 +421,8 @@ def test_weights_in_one_memory_are_trained_alone(module, name):
 
 def test_a_lazy_network_is_not_kept_by_its_recipe():
     def recipe(n_features, n_outputs):
-        network = nn.Sequential(nn.LazyLinear(4), nn.ReLU(), nn.LazyLinear(n_outputs))
+        network = nn.Sequential(nn.LazyConv2d(3, 3), nn.LazyBatchNorm2d())  # they hold themselves
         gc.collect(1)  # as it may happen at any time: it is now among the old
         return network
 
-    assert isinstance(build(recipe, 6, 3, {}, owner="T")[0], nn.LazyLinear)
+    assert isinstance(build(recipe, (1, 4, 4), 3, {}, owner="T")[0], nn.LazyConv2d)
