@@ -18,8 +18,9 @@ from helpers.leakage.finding import Finding, Report
 from helpers.leakage.held import held_rows
 from helpers.leakage.mates import batch_mates
 from helpers.leakage.procedures import null_labels
-from helpers.leakage.splits import shared_groups, shared_rows, time_order
+from helpers.leakage.splits import shared_groups, time_order
 from helpers.leakage.told_apart import shift
+from helpers.leakage.twins import shared_rows
 from helpers.leakage.weights import carried_weights
 
 __all__ = [

@@ -38,11 +38,18 @@ def made_of_labels(table, y):
         inner = column[steps : len(y) - steps]
         if inner.min() == inner.max() or 2 * around.shape[1] > len(inner):
             continue
-        if _left_of(inner, around) > EXACT or _left_of(inner, earlier) < OTHER:
+        if _is_running_mean(column, y):
+            own.append(number)
             continue
         if _left_of(inner, around[:, [now]]) < OTHER:
             continue
-        (own if _left_of(inner, others) > OTHER else later).append(number)
+        before = column[steps - 1 : len(y) - steps - 1, None]
+        before = before - before.mean()
+        for known in (before[:, :0], before):  # a sum so far is made of its own value before, too
+            if _left_of(inner, around, known) > EXACT or _left_of(inner, earlier, known) < OTHER:
+                continue
+            (own if _left_of(inner, others, known) > OTHER else later).append(number)
+            break
     return own, later
 
 
@@ -61,8 +68,27 @@ def _is_next(column, y, steps):
     return 4 * after < min(unequal(-k) for k in range(steps + 1))
 
 
-def _left_of(column, labels):
-    """Return the share of a column's variance that no sum of labels explains."""
+def _is_running_mean(column, y):
+    """Say whether a column is the mean of all labels so far, this row's among them."""
+    steps = np.diff(column)
+    # The mean moves by (y - mean) / n; of n it is not known how many rows were before the first.
+    moved = y[1:] - column[:-1] - np.arange(len(steps)) * steps
+    n_before = steps @ moved / max(steps @ steps, 1e-300)
+    return n_before > 0 and np.mean((moved - n_before * steps) ** 2) < EXACT * y.var()
+
+
+def _left_of(column, labels, known=None):
+    """Return the share of a column's variance that no sum of labels explains, beside what is known.
+
+    Where it is known already, nothing is left to explain, and the share is 1.
+    """
+    known = labels[:, :0] if known is None else known
+    unknown, left = (
+        np.mean(_rest(column, sums) ** 2) for sums in (known, np.hstack([labels, known]))
+    )
+    return float(left / unknown) if unknown > 1e-12 * column.var() else 1.0
+
+
+def _rest(column, parts):
     column = column - column.mean()
-    weights = np.linalg.lstsq(labels, column, rcond=1e-10)[0]
-    return float(np.mean((column - labels @ weights) ** 2) / column.var())
+    return column - parts @ np.linalg.lstsq(parts, column, rcond=1e-10)[0]

@@ -20,6 +20,7 @@ from sklearn.model_selection import (
     KFold,
     StratifiedGroupKFold,
     StratifiedKFold,
+    TimeSeriesSplit,
 )
 from sklearn.multioutput import MultiOutputClassifier
 from sklearn.naive_bayes import GaussianNB
@@ -39,6 +40,7 @@ from helpers import (
     refit,
     shared_rows,
     shift,
+    time_order,
     too_good_feature,
 )
 from helpers.data import coin_flips
@@ -283,6 +285,53 @@ def test_a_column_in_the_order_of_the_target_is_asked_about(name):
     assert finding.leaked is True and "is it known at the time of prediction" in finding.evidence
     nearly = ORDERED[name](target + 0.3 * rng.normal(size=300))
     assert too_good_feature(np.column_stack([rows, nearly]), target).leaked is False
+
+
+PAST = {
+    "a sum so far": lambda s: s.cumsum(),
+    "a mean so far": lambda s: s.expanding().mean(),
+    "a fading mean": lambda s: s.ewm(span=5).mean(),
+}
+
+
+@pytest.mark.parametrize("name", PAST)
+def test_what_is_made_of_all_labels_so_far_includes_today_or_not(name):
+    for persistence in (0, 1):
+        series = pd.Series(np.random.RandomState(1).normal(size=300))
+        series = series.cumsum() if persistence else series
+        lags = {f"lag{k}": series.shift(k) for k in (1, 2)}
+        for made, leaked in ((PAST[name](series), True), (PAST[name](series).shift(1), False)):
+            table = pd.DataFrame({**lags, "made": made})[20:]
+            time = np.arange(len(table))
+            finding = time_order(table, series[20:], time=time, cv=TimeSeriesSplit(3))
+            assert finding.leaked is leaked and ("columns 2 ('made')" in finding.evidence) is leaked
+            assert too_good_feature(table, series[20:]).leaked is leaked
+
+
+# Equal rows -------------------------------------------------------------------------------------
+
+
+def answers(rng):
+    mood = 1.2 * rng.normal(size=(300, 1))  # which all eight answers depend on
+    return np.clip(np.round(mood + rng.normal(size=(300, 8)) + 3), 1, 5)
+
+
+def categories(rng):
+    return np.eye(6)[rng.randint(6, size=300)]
+
+
+def counts(rng):
+    return rng.poisson(np.exp(rng.normal(size=(300, 1))), size=(300, 4))
+
+
+@pytest.mark.parametrize("draw", [answers, categories, counts])
+def test_rows_of_few_values_that_depend_on_each_other_are_asked_about(draw):
+    rows = draw(np.random.RandomState(0))
+    finding = shared_rows(rows, cv=SHUFFLED)
+    assert finding.leaked is None and "Hand over whose row it is" in finding.evidence
+    finer = np.column_stack([rows, np.random.RandomState(0).normal(size=300)])
+    assert shared_rows(finer, cv=SHUFFLED).leaked is False
+    assert shared_rows(np.vstack([finer[:270], finer[:30]]), cv=SHUFFLED).leaked is True
 
 
 # Files ------------------------------------------------------------------------------------------

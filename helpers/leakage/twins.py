@@ -1,0 +1,109 @@
+"""The canary for test rows that are equal to training rows."""
+
+import numpy as np
+
+from helpers.leakage.finding import Finding
+from helpers.leakage.inputs import folds_of
+from helpers.leakage.probes import N_REFERENCES
+from helpers.leakage.tables import as_codes
+
+MOST_LEFT_OUT = 30  # columns, by turns
+TWINS = 0.7  # of the twins that there are with a column less
+
+
+def shared_rows(X, y=None, *, cv=5, groups=None, task=None, random_state=0):
+    """Do test rows have a twin among the training rows?
+
+    Parameters
+    ----------
+    X : array-like of shape (n_rows, ...)
+        A table, images, sequences, or a list of texts.
+    y : array-like of shape (n_rows,), optional
+        What `cv` may stratify by.
+    cv : int, splitter or list of (train, test), default=5
+        For one split, ``[(train, test)]``.
+    groups : array-like of shape (n_rows,), optional
+        What `cv` may need.
+    task : {"classification", "regression"}, optional
+        What `y` is for. A `cv` that is a number stratifies classes; whole numbers in `y` may be
+        classes or values, so that it must then be said.
+    random_state : int, default=0
+        Shuffles the columns, below.
+
+    Returns
+    -------
+    Finding
+        Leaked if a row is trained on and tested on in one fold, or if more test rows have a twin
+        than in any of 199 tables whose columns were shuffled, each by itself: in a coarse table
+        rows meet by chance.
+
+    Raises
+    ------
+    ValueError
+        If lengths differ or `cv` is not of a known form.
+
+    Notes
+    -----
+    Twins are equal in every feature, gaps included. Images and sequences are rows of numbers,
+    texts are rows of words; of one column alone it cannot tell twins from chance. It does not see
+    rows that are merely alike: synthetic neighbours (SMOTE), augmented copies, other records of
+    the same person. Where columns take few values and depend on each other, honest rows meet more
+    often than this reference: then far more rows meet with one column less, and it does not say.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from helpers import shared_rows
+    >>> X = np.random.RandomState(0).normal(size=(50, 3))
+    >>> shared_rows(X).leaked, shared_rows(np.vstack([X, X])).leaked
+    (False, True)
+    """
+    folds = folds_of(cv, X, y, groups, task)
+    n_tested = sum(len(test) for _, test in folds)
+    if n_both := sum(len(np.intersect1d(*fold)) for fold in folds):
+        evidence = (
+            f"{n_both} of {n_tested} test rows are training rows of the same fold. Split with "
+            "train_test_split or a splitter of scikit-learn."
+        )
+        return Finding("shared_rows", True, evidence)
+    rows = as_codes(X)
+    found = _count_twins(rows, folds)
+    if found and rows.shape[1] == 1:
+        evidence = (
+            f"{found} of {n_tested} test rows have a twin among the training rows, but rows of one "
+            "column meet by chance: hand over more columns, or whose row it is to shared_groups."
+        )
+        return Finding("shared_rows", None, evidence)
+    most, rng = 0, np.random.default_rng(random_state)
+    if found:
+        most = max(_count_twins(rng.permuted(rows, axis=0), folds) for _ in range(N_REFERENCES))
+    evidence = (
+        f"{found} of {n_tested} test rows have a twin among the training rows; with shuffled "
+        f"columns at most {most}."
+    )
+    if found > most and (others := _by_chance(rows, folds, found, most, rng)):
+        return Finding("shared_rows", None, evidence + others)
+    if found > most:
+        evidence += " Drop the copies, or keep them together with GroupKFold."
+    return Finding("shared_rows", bool(found > most), evidence)
+
+
+def _by_chance(rows, folds, found, most, rng):
+    """Return a sentence if twins may be rows of few values that meet, or ''."""
+    coarse = [c for c, column in enumerate(rows.T) if len(np.unique(column)) * 5 <= len(rows)]
+    left_out = rng.permutation(coarse)[:MOST_LEFT_OUT]
+    fewer = [_count_twins(np.delete(rows, [c], axis=1), folds) for c in left_out]
+    # Copies are twins whatever column is left out, and hardly meet in shuffled columns.
+    if found > 3 * most and found > TWINS * max(fewer, default=0):
+        return ""
+    return (
+        f" But with one column less up to {max(fewer, default=0)} have: rows of few values that "
+        "depend on each other meet by chance. Hand over whose row it is, to shared_groups."
+    )
+
+
+def _count_twins(rows, folds):
+    rows = np.where(np.isnan(rows), np.nan, rows) + 0.0  # one nan, one zero
+    as_bytes = np.ascontiguousarray(rows).view(f"V{rows.itemsize * rows.shape[1]}").ravel()
+    _, numbers = np.unique(as_bytes, return_inverse=True)
+    return sum(np.isin(numbers[test], numbers[train]).sum() for train, test in folds)
