@@ -180,7 +180,7 @@ def _what_instead(network):
             f"FrozenFeatures(trained), where trained is a network that {name} returned."
         )
     if isinstance(network, str):
-        return f"the text {network!r}. Load it first: FrozenFeatures(torch.load(path))."
+        return f"{network!r}. Load it first: FrozenFeatures(torch.load(path))."
     return f"{network!r:.80}. Give FrozenFeatures(network)."
 
 
