@@ -129,10 +129,10 @@ def nested():
 
 
 NO_ROWS = {
-    "nothing": (lambda: None, "got None. Give an array"),
-    "a path": (lambda: "iris.csv", "got 'iris.csv'. Read the file first"),
-    "a generator": (lambda: (row for row in X), "got <generator.*Give an array"),
-    "a dict": (lambda: {"a": 1}, "got {'a': 1}"),
+    "nothing": (lambda: None, "None. Give an array"),
+    "a path": (lambda: "iris.csv", "'iris.csv'. Read the file first"),
+    "a generator": (lambda: (row for row in X), "<generator.*Give an array"),
+    "a dict": (lambda: {"a": 1}, "{'a': 1}"),
     "masked numbers": (masked, "a masked array.*SimpleImputer"),
     "dates": (lambda: X.astype("datetime64[s]"), "dates or times.*for instance days"),
     "a column of dates": (dates, "dates or times.*for instance days"),

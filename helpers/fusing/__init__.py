@@ -18,11 +18,13 @@ How one fit goes from `GridSearchCV` to its trained weights:
    a task that made a call of joblib waits for the tasks of that call, which run before others.
 5. When no task can go on, or `max_models` or `max_bytes` is reached, the scheduler hands all
    waiting jobs to `grouping`. It puts together the jobs whose networks have one structure and
-   equal attributes (`content` and `digests` compare what they hold; `settings` sees what they read
-   elsewhere and another fit has changed; `functions` does this for a `loss` and an `augment` of the
-   user's). Then it trains copies of three of them for two epochs,
-   in a stack and alone (`trial`, `comparison`; `outside` looks at variables that the code of a
-   network uses). Where the two differ, every job is trained alone, with a warning that says why.
+   equal attributes (`content` and `digests` compare what they hold; `functions` does this for a
+   `loss` and an `augment` of the user's). `settings` has noted, as each job came, what its code
+   reads elsewhere and what a network answers, and sees whether another fit has changed it; what
+   changes such things itself was trained at once, in its turn. Then `grouping` trains copies of
+   three of them for two epochs, in a stack and alone (`trial`, `comparison`; `outside` looks at
+   variables that the code of a network uses). Where the two differ, every job is trained alone,
+   with a warning that says why.
 6. Jobs that differ in `epochs` alone share one place, a slot (`slots`). A group of slots becomes a
    `Stack` (`stack`): each parameter and buffer of all its networks is one tensor with the network
    as its first axis. `parts` cuts it in two where that is faster on two cores. `layers` computes

@@ -65,7 +65,8 @@ def fused(max_models=512, max_bytes=50_000_000):
     Raises
     ------
     ValueError
-        If `max_models` or `max_bytes` is not a positive integer.
+        If `max_models` or `max_bytes` is not a positive integer. In a fit: if its network reads
+        something outside of it that a later fit has changed before this one was trained.
 
     Warns
     -----
