@@ -67,6 +67,8 @@ def shared_rows(X, y=None, *, cv=5, groups=None, task=None, random_state=0):
         )
         return Finding("shared_rows", True, evidence)
     rows = as_codes(X)
+    if (differs := (rows != rows[0]).any(axis=0)).any():
+        rows = rows[:, differs]  # constant columns would hide that a single one tells rows apart
     found = _count_twins(rows, folds)
     if found and rows.shape[1] == 1:
         evidence = (
@@ -93,8 +95,9 @@ def _by_chance(rows, folds, found, most, rng):
     coarse = [c for c, column in enumerate(rows.T) if len(np.unique(column)) * 5 <= len(rows)]
     left_out = rng.permutation(coarse)[:MOST_LEFT_OUT]
     fewer = [_count_twins(np.delete(rows, [c], axis=1), folds) for c in left_out]
-    # Copies are twins whatever column is left out, and hardly meet in shuffled columns.
-    if found > 3 * most and found > TWINS * max(fewer, default=0):
+    # Copies are twins whatever column is left out, and hardly meet where columns are shuffled.
+    is_fine = len(coarse) < rows.shape[1]
+    if (is_fine or found > 3 * most) and found > TWINS * max(fewer, default=0):
         return ""
     return (
         f" But with one column less up to {max(fewer, default=0)} have: rows of few values that "
