@@ -35,7 +35,7 @@ def shared_rows(X, y=None, *, cv=5, groups=None, task=None, random_state=0):
     Finding
         Leaked if a row is trained on and tested on in one fold, or if more test rows have a twin
         than in any of 199 tables whose columns were shuffled, each by itself: in a coarse table
-        rows meet by chance.
+        rows meet by chance. Not looked at, if far more rows have one with a column less.
 
     Raises
     ------
