@@ -31,13 +31,15 @@ def too_good_feature(X, y, *, task=None, random_state=0):
     trees or by a linear model; leaves it out, and looks again, as the same knowledge may be in
     the table twice. It asks about the columns found if all the others err far more. A column that
     numbers the rows is asked about if it alone predicts a class, and a column that is a sum of its
-    own row's label and those of rows near by, as a mean that includes today.
+    own row's label and those of rows near by or of all rows before, as a mean that includes today.
+    For values it asks about a column that alone is in the order of `y`, as its logarithm is.
 
     Parameters
     ----------
     X : array-like of shape (n_rows, n_features)
         Images and sequences are flattened.
-    y : array-like of shape (n_rows,)
+    y : array-like of shape (n_rows,) or (n_rows, n_targets)
+        Of several targets, up to ten, each is asked about.
     task : {"classification", "regression"}, optional
         What `y` is for. Whole numbers may be classes or values, so that it must then be said.
     random_state : int, default=0
@@ -63,9 +65,9 @@ def too_good_feature(X, y, *, task=None, random_state=0):
     It asks a question, which only someone who knows how the data came about can answer: a
     measurement that is available in time is no leak, however good. It is quiet where a score is
     merely high, so that it misses a proxy that errs in a few rows of a hundred, and a source that
-    one or two columns know. Of values from other rows it sees sums of labels at most 14 rows away,
-    in a table that is in order, and no largest or median. Of more than 200 columns it looks, in
-    each fold, at those that are correlated most with `y`.
+    one or two columns know. Of values from other rows it sees sums of labels at most 14 rows away
+    or of all so far, in a table that is in order, and no largest or median. Of more than 200
+    columns it looks, in each fold, at those that are correlated most with `y`.
 
     Examples
     --------

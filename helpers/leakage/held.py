@@ -111,6 +111,8 @@ def arrays_in(value, width, n_rows):
 
 def _as_rows(value, width):
     """Return a value as rows of so many numbers, or None."""
+    if isinstance(value, list) and value and all(_is_row(row, width) for row in value):
+        value = np.array(value)
     if hasattr(value, "detach"):  # a tensor
         value = value.detach().cpu().numpy()
     elif hasattr(value, "iloc") or hasattr(value, "toarray"):
@@ -121,6 +123,10 @@ def _as_rows(value, width):
     if not isinstance(value, np.ndarray) or value.ndim < 2 or value.dtype.kind not in "fiub":
         return None
     return value if np.prod(value.shape[1:], dtype=int) == width else None
+
+
+def _is_row(row, width):
+    return isinstance(row, list | tuple) and len(row) == width and np.ndim(row[0]) == 0
 
 
 def _parts_of(value):

@@ -102,7 +102,7 @@ def _for_splitter(groups, n):
     """Return groups that a splitter can sort: one a row, all gaps one group; None for pairs."""
     if groups is None or (numbers := group_numbers(groups, n)).shape[1] > 1:
         return None
-    return numbers[:, 0] if (numbers < 0).any() else np.asarray(groups)
+    return numbers[:, 0] if (numbers < 0).any() else np.asarray(groups).ravel()
 
 
 def folds_of(cv, X, y=None, groups=None, task=None):
@@ -115,6 +115,11 @@ def folds_of(cv, X, y=None, groups=None, task=None):
         is a number and nobody has said whether `y` holds classes, which it then stratifies.
     """
     n = _num_samples(X)
+    if "Group" in type(cv).__name__ and np.ndim(groups) == 2 and np.shape(groups)[1] > 1:
+        raise ValueError(
+            f"cv={cv!r:.60} splits by one group a row, and groups holds two: hand over your folds, "
+            "a list of pairs (train, test) of row numbers."
+        )
     y = None if y is None else targets_of(y, n)
     groups = _for_splitter(groups, n)
     classes = y is not None and has_classes(task, y)

@@ -39,32 +39,32 @@ def batch_mates(estimator, X, y, *, groups=None, random_state=0):
     """
     with left_alone(estimator):
         subject = fit_seeded(seeded_clone(estimator, random_state), X, y, random_state, groups)
-    together = predictions_of(subject, X)
-    by_prediction = np.lexsort(together.reshape(len(together), -1).T)
-    rounding = 1e-3 * together.std() if together.dtype.kind == "f" else 0.0
-    halves = [np.resize(half, len(together)) for half in np.array_split(by_prediction, 2)]
+        together = predictions_of(subject, X)
+        by_prediction = np.lexsort(together.reshape(len(together), -1).T)
+        rounding = 1e-3 * together.std() if together.dtype.kind == "f" else 0.0
+        halves = [np.resize(half, len(together)) for half in np.array_split(by_prediction, 2)]
 
-    def after(rows):
-        """Predict all rows with a copy that has predicted others before."""
-        predictor = copy.deepcopy(subject)
-        predictions_of(predictor, rows_of(X, rows))
-        return predictions_of(predictor, X)
+        def after(rows):
+            """Predict all rows with a copy that has predicted others before."""
+            predictor = copy.deepcopy(subject)
+            predictions_of(predictor, rows_of(X, rows))
+            return predictions_of(predictor, X)
 
-    def adapted(to, other):
-        return max(distance(after(to), after(other)) - rounding, 0.0)
+        def adapted(to, other):
+            return max(distance(after(to), after(other)) - rounding, 0.0)
 
-    def difference(n_batches):
-        predictions = np.empty_like(together)
-        for batch in np.array_split(by_prediction, n_batches):
-            predictions[batch] = predictions_of(subject, rows_of(X, batch))
-        return max(distance(together, predictions) - rounding, 0.0)
+        def difference(n_batches):
+            predictions = np.empty_like(together)
+            for batch in np.array_split(by_prediction, n_batches):
+                predictions[batch] = predictions_of(subject, rows_of(X, batch))
+            return max(distance(together, predictions) - rounding, 0.0)
 
-    low, high = halves
-    leaked, (found, by_chance) = compare(lambda: adapted(low, high), lambda: adapted(low, low))
-    what = "After other rows were predicted"
-    if not leaked:
-        leaked, (found, by_chance) = compare(lambda: difference(5), lambda: difference(1))
-        what = "Predicted in other company"
+        low, high = halves
+        leaked, (found, by_chance) = compare(lambda: adapted(low, high), lambda: adapted(low, low))
+        what = "After other rows were predicted"
+        if not leaked:
+            leaked, (found, by_chance) = compare(lambda: difference(5), lambda: difference(1))
+            what = "Predicted in other company"
     evidence = (
         f"{what}, the predictions differ by {found:.3g} on average; repeated, by {by_chance:.3g}."
     )

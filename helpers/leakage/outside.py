@@ -3,11 +3,14 @@
 import copy
 import inspect
 import os
+import random
 import sys
 import threading
 import time
 from contextlib import contextmanager, suppress
 from pathlib import Path
+
+import numpy as np
 
 MOST_BYTES, MOST_FILES = 2**28, 1000  # that are read to put them back
 TICK = 0.01  # seconds by which a file's time may lag behind the clock
@@ -33,16 +36,19 @@ class Outside:
 
 @contextmanager
 def left_alone(estimator):
-    """Put back, in the end, the files and the networks that clones of an estimator share."""
+    """Put back, in the end, the files and networks that clones share, and global generators."""
     paths = {name: os.path.abspath(path) for name, path in _named_files(estimator).items()}
     contents = {name: _content(path) for name, path in paths.items()}
     networks = [(net, copy.deepcopy(net.state_dict())) for net in _shared_networks(estimator)]
     outside, earlier = Outside(), getattr(_recording, "paths", None)
     _recording.paths, start = set(), time.time() - TICK
+    generators = random.getstate(), np.random.get_state()
     _listen()
     try:
         yield outside
     finally:
+        random.setstate(generators[0])
+        np.random.set_state(generators[1])
         opened, _recording.paths = _recording.paths, earlier
         named = [path for name, path in paths.items() if contents[name] is not None]
         outside.unnamed = {

@@ -108,8 +108,8 @@ def time_order(X, y=None, *, time, cv=5, horizon=None, window=None, task=None):
     -----
     Of the split it looks at the order alone, not whether it matters: rows that do not depend on
     those before them may be shuffled without harm. Of a horizon and a window it knows what you
-    say. Of later labels it sees exact sums of those at most 14 rows away, no largest or median,
-    and only where no two rows have the same time.
+    say. Of labels it sees exact sums of those at most 14 rows away or of all so far, no largest or
+    median, and only where no two rows have the same time.
 
     Examples
     --------

@@ -29,6 +29,8 @@ def as_codes(X):
         columns = [X.iloc[:, i] if hasattr(X, "iloc") else X[:, i] for i in range(X.shape[1])]
     else:
         X = _as_array(X)
+        if X.ndim == 1 and X.dtype.kind in "fiubc":
+            raise ValueError(f"X must have shape (n_rows, n_features); got {X.shape}.")
         X = X.reshape(len(X), -1)
         if X.dtype.kind in "fiub":
             return X.astype(float)

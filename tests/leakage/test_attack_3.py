@@ -27,17 +27,20 @@ from sklearn.naive_bayes import GaussianNB
 from sklearn.neighbors import KNeighborsClassifier
 from sklearn.neural_network import MLPClassifier
 from sklearn.pipeline import make_pipeline
-from sklearn.preprocessing import StandardScaler
+from sklearn.preprocessing import FunctionTransformer, StandardScaler
 from sklearn.tree import DecisionTreeClassifier
 
 from helpers import (
     alike_rows,
     audit,
+    batch_mates,
     blind_test,
     carry_over,
+    held_rows,
     null_labels,
     purity,
     refit,
+    shared_groups,
     shared_rows,
     shift,
     time_order,
@@ -141,6 +144,22 @@ def test_pythons_own_generator_is_seeded_and_put_back():
     assert random.getstate() == before
 
 
+class Noisy(GaussianNB):
+    """Draws from numpy's global generator while it predicts."""
+
+    def predict_proba(self, X):
+        return super().predict_proba(X + np.random.normal(scale=0.1, size=X.shape))
+
+
+def test_the_global_generator_is_put_back_after_predictions_that_draw():
+    for canary in (batch_mates, refit, carry_over):
+        before = np.random.get_state()
+        assert canary(Noisy(), X, y).leaked is False
+        after = np.random.get_state()
+        assert_array_equal(after[1], before[1])
+        assert after[2] == before[2]
+
+
 # Tables of other kinds --------------------------------------------------------------------------
 
 
@@ -160,11 +179,6 @@ def test_rows_of_unequal_length_are_texts_or_sequences():
     assert shared_rows([torch.tensor(row) for row in sequences * 2], cv=SHUFFLED).leaked is True
     objects = [{"a": a, "b": b} for a, b in X[:, :2]]
     assert "Rows are objects" in alike_rows(objects, cv=SHUFFLED).evidence
-
-
-def test_rows_of_one_number_are_one_column():
-    assert shift(X[:, 0], cv=SHUFFLED).leaked is False
-    assert "there is one" in too_good_feature(pd.Series(X[:, 0]), y).evidence
 
 
 @pytest.mark.parametrize("form", ["coo", "csc", "lil", "csr"])
@@ -332,6 +346,38 @@ def test_rows_of_few_values_that_depend_on_each_other_are_asked_about(draw):
     finer = np.column_stack([rows, np.random.RandomState(0).normal(size=300)])
     assert shared_rows(finer, cv=SHUFFLED).leaked is False
     assert shared_rows(np.vstack([finer[:270], finer[:30]]), cv=SHUFFLED).leaked is True
+
+
+def test_constant_columns_do_not_hide_copies():
+    twice = [f"patient {number} seen" for number in range(60)] * 2
+    assert shared_rows(twice[:60], cv=SHUFFLED).leaked is False
+    assert shared_rows(twice, cv=SHUFFLED).leaked is None  # a single word differs
+    rows = np.column_stack([np.ones(120), np.tile(X[:60, :2], (2, 1))])
+    assert shared_rows(rows, cv=SHUFFLED).leaked is True
+
+
+# What else is handed over -----------------------------------------------------------------------
+
+
+def test_rows_in_lists_are_held_too():
+    split = [(np.arange(90), np.arange(90, 120))]
+    for held, leaked in ((X[90:], True), (X[:20], False)):
+        holder = FunctionTransformer(kw_args={"valid": (held.tolist(), [0] * len(held))})
+        assert held_rows(holder, X, cv=split).leaked is leaked
+
+
+def test_groups_in_a_frame():
+    who = pd.DataFrame({"who": np.repeat(np.arange(24), 5)})
+    assert shared_groups(X, groups=who, cv=GroupKFold(4)).leaked is False
+    assert shared_groups(X, groups=who, cv=SHUFFLED).leaked is True
+    with pytest.raises(ValueError, match="splits by one group a row, and groups holds two"):
+        shared_groups(X, groups=who.assign(other=1), cv=GroupKFold(4))
+
+
+def test_months_are_times():
+    months = pd.date_range("2000", periods=120, freq="MS").strftime("%Y-%m")
+    assert time_order(X, time=months, cv=TimeSeriesSplit(3)).leaked is False
+    assert time_order(X, time=months, cv=SHUFFLED).leaked is True
 
 
 # Files ------------------------------------------------------------------------------------------
