@@ -5,6 +5,7 @@ import copy
 import torch
 from torch import nn
 
+from helpers.augmentation import Augmentation
 from helpers.fusing.content import digest, first_line
 from helpers.fusing.outside import Outside
 from helpers.losses import OwnLoss
@@ -29,28 +30,41 @@ def why_incomparable(job):
     return None
 
 
-def why_loss_changes(job):
-    """Return what a loss of the user's keeps between batches, or None.
+def why_functions_change(job):
+    """Return what a loss or an augmentation of the user's keeps between batches, or None.
 
-    In a stack it is called once for all networks. `augment` needs no such look: it is asked twice
-    before it is used, see `helpers.augmentation`.
+    In a stack the one is called once for all networks, the other once for those of a fold.
     """
-    if not isinstance(job.loss, OwnLoss):
+    if not isinstance(job.loss, OwnLoss) and job.augment is None:
         return None
+    X, y, _ = job.take(job.rows[:4])
+    if isinstance(job.loss, OwnLoss):
+        outputs = torch.zeros(len(y), job.n_outputs, dtype=job.dtype, device=y.device)
+        outputs.requires_grad_()
+        if keeps(job.loss.function, lambda own: OwnLoss(own, job.loss.of_values)(outputs, y)):
+            return "its loss keeps something between batches"
+    if job.augment is not None and keeps(job.augment.function, lambda own: seeded(own, X)):
+        return "its augment keeps something between batches"
+    return None
+
+
+def seeded(augment, X):
+    """Call an augmentation as in a training step, so that torch's generator stays as it is."""
+    return Augmentation(augment)._call(X, seed=0)
+
+
+def keeps(function, call):
+    """Whether a call of a copy of a function changes it, or a variable of its code."""
     holder = nn.Module()
     try:
-        holder.loss = loss = copy.deepcopy(job.loss.function)
-        outside, before = Outside(holder), digest(loss)
+        holder.own = own = copy.deepcopy(function)
+        outside, before = Outside(holder), digest(own)
     except Exception:  # it cannot be copied, and is taken for one that keeps nothing
-        return None
-    y = job.y[job.rows[:4]]
-    outputs = torch.zeros(len(y), job.n_outputs, dtype=job.dtype, device=y.device)
+        return False
     try:
-        OwnLoss(loss, job.loss.of_values)(outputs.requires_grad_(), y)
-        if digest(loss) != before or outside.changed():
-            return "its loss keeps something between batches"
+        call(own)
+        return digest(own) != before or outside.changed() is not None
     except Exception:  # which the trial step tells
-        pass
+        return False
     finally:
         outside.restore()
-    return None

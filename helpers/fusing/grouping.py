@@ -11,7 +11,7 @@ from torch.nn.modules import module as torch_module
 from helpers.datasets import Rows
 from helpers.fusing.comparison import ROWS_DEPEND
 from helpers.fusing.content import Incomparable, contents, structure
-from helpers.fusing.functions import contents_of_functions, why_incomparable, why_loss_changes
+from helpers.fusing.functions import contents_of_functions, why_functions_change, why_incomparable
 from helpers.fusing.norms import BATCH_NORMS
 from helpers.fusing.recovery import train_slots
 from helpers.fusing.slots import TensorIndex, assign_slots
@@ -48,7 +48,7 @@ def train_together(jobs, batches, told=None):
         alone.setdefault(key, []).append((job, progress))
 
     for group in find_groups(jobs, leave_out):
-        reason = why_loss_changes(group[0]) or trial_step(group)
+        reason = why_functions_change(group[0]) or trial_step(group)
         if reason == ROWS_DEPEND:
             train_by_number_of_rows(group, batches, leave_out)
         elif reason:

@@ -391,6 +391,27 @@ def test_a_network_that_is_asked_stays_as_it_is():
     assert network.mean is buffer and torch.equal(buffer, before)
 
 
+def later(X, calls=[0]):  # noqa: B006
+    calls[0] += 1
+    return X * (1.0 if calls[0] < 100 * LATE else 3.0)
+
+
+class Later:
+    calls = 0
+
+    def __call__(self, X):
+        self.calls += 1
+        return X
+
+
+@pytest.mark.parametrize("augment", [later, Later()])
+def test_an_augmentation_that_counts_is_trained_alone(augment):
+    clf = TorchClassifier(augment=augment, epochs=2, random_state=0)
+    with fused() as run, pytest.warns(UserWarning, match="its augment keeps something"):
+        GridSearchCV(clf, RATES, cv=2, refit=False).fit(X, y)
+    assert set(run.batches) == {1}
+
+
 # Memory
 
 
