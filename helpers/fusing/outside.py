@@ -60,17 +60,18 @@ class Outside:
 
     def changed(self):
         """Return the name of a variable that is another than at first, or None."""
-        for holder, name, *_ in self._changes():
+        for holder, name, *_ in self.changes():
             is_default = isinstance(holder, types.FunctionType)
             return f"{holder.__name__}.{name}" if is_default else name
         return None
 
     def restore(self):
         """Put back what has changed."""
-        for holder, name, value, copied in self._changes():
+        for holder, name, value, copied in self.changes():
             _write(holder, name, refilled(value, copied))
 
-    def _changes(self):
+    def changes(self):
+        """Yield (holder, name, value, its copy) of each variable that is another than at first."""
         for holder, name, before, value, copied in self._before:
             now = read(holder, name)
             if digest(now) != before:
