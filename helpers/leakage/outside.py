@@ -119,9 +119,14 @@ def _named_files(estimator):
 
 
 def _content(path):
-    """Return files and their bytes, of one path or all within it, folders too; None if too many."""
+    """Return files and their bytes, of one path or all within it, folders too.
+
+    None if they are too many, or a folder in which other programs may be at work.
+    """
     if not os.path.isdir(path):
         files, folders = [path] if os.path.isfile(path) else [], []
+    elif _holds_other_work(path):
+        return None
     else:
         files, folders = [], [path]
         for folder, inner, names in os.walk(path):
@@ -132,6 +137,12 @@ def _content(path):
     if sum(map(os.path.getsize, files)) > MOST_BYTES:
         return None
     return dict.fromkeys(folders) | {file: Path(file).read_bytes() for file in files}
+
+
+def _holds_other_work(folder):
+    """Tell whether the working or the home folder lies within a folder."""
+    places = os.getcwd(), os.path.expanduser("~")
+    return any(Path(place).resolve().is_relative_to(Path(folder).resolve()) for place in places)
 
 
 def _put_back(content, now):

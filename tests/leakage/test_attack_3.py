@@ -430,6 +430,21 @@ def test_a_directory_that_all_folds_share_is_seen_and_put_back(tmp_path, name):
         assert os.listdir(tmp_path) == ["kept.txt"] and kept.read_text() == "mine"
 
 
+@pytest.mark.parametrize("inner", [".", "project"])
+def test_nothing_is_put_back_where_other_programs_may_be_at_work(tmp_path, monkeypatch, inner):
+    (tmp_path / inner).mkdir(exist_ok=True)
+    monkeypatch.chdir(tmp_path / inner)
+    written = tmp_path / "by_another_program.txt"
+
+    def save(network, path):
+        written.write_text("theirs")
+        joblib.dump(network, path)
+
+    finding = refit(Resumed(str(tmp_path), True, save), flips, coins)
+    assert written.read_text() == "theirs"
+    assert finding.leaked is not False
+
+
 def test_a_cache_of_a_pipeline_is_no_leak_and_is_put_back(tmp_path):
     for memory in (str(tmp_path / "new"), joblib.Memory(tmp_path / "old", verbose=0)):
         before = list(os.walk(tmp_path))
