@@ -70,7 +70,7 @@ def tied_candidates(results, tied, *, rows, columns):
     )
     title = f"{sum(tied)} of {len(results)} candidates tie, the best at {mean.max(axis=None):.3f}"
     labels = [name.rpartition("__")[2] for name in [rows, *np.atleast_1d(columns)]]
-    fig, ax = blank(title=title, xlabel=", ".join(labels[1:]), ylabel=labels[0])
+    fig, ax = blank(title=title, xlabel=" / ".join(labels[1:]), ylabel=labels[0])
     ax.imshow(mean, cmap="Greys", vmin=0.3, vmax=1.05, aspect="auto")
     for (row, column), score in np.ndenumerate(mean):
         text = f"{score:.3f}\ns = {s.iloc[row, column]:.3f}"
@@ -79,7 +79,7 @@ def tied_candidates(results, tied, *, rows, columns):
         color = "white" if score > 0.7 else "black"
         ax.text(column, row, text, color=color, ha="center", va="center")
     ax.set_xticks(
-        range(mean.shape[1]), [", ".join(map(str, np.atleast_1d(c))) for c in mean.columns]
+        range(mean.shape[1]), [" / ".join(map(str, np.atleast_1d(c))) for c in mean.columns]
     )
     ax.set_yticks(range(mean.shape[0]), mean.index)
     lines = zip(results.mean_test_score, results.std_test_score, results.tied, strict=True)
