@@ -48,7 +48,7 @@ def test_each_candidate_stands_in_its_row_and_column_and_ties_are_marked():
         (0, 1): "0.800\ns = 0.030\ntie",
         (1, 1): "0.500\ns = 0.040",
     }
-    assert [label.get_text() for label in ax.get_xticklabels()] == ["10, 2", "30, 2"]
+    assert [label.get_text() for label in ax.get_xticklabels()] == ["10 / 2", "30 / 2"]
     assert [label.get_text() for label in ax.get_yticklabels()] == ["0.1", "0.2"]
     assert fig.get_suptitle() == "2 of 4 candidates tie, the best at 0.900"
     assert alt.count("(tie)") == 2
