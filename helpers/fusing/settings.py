@@ -46,8 +46,11 @@ class Settings:
             self._places[classes] = places_read(job.network)
         places = self._places[classes]
         for holder, name in places:
-            if isinstance(read(holder, name), contextvars.ContextVar | threading.local):
+            value = read(holder, name)
+            if isinstance(value, contextvars.ContextVar | threading.local):
                 return f"it reads `{name}`, which is another in each thread"
+            if hasattr(value, "cache_info"):
+                return f"it calls `{name}`, which keeps results where nobody can look at them"
         try:
             key = classes, tuple(contents(job.network).items())
         except Incomparable:
