@@ -25,6 +25,8 @@ from grading.records import Outcome, Task  # noqa: E402
 
 NBGRADERS = ["source", "release", "selfstudy", "submitted", "autograded", "feedback"]
 REHEARSAL = 900  # seconds of processor time for a cell of the model solution
+# A notebook also waits: for its kernel to start, to answer, to end. One more uses that time.
+JOBS = (os.cpu_count() or 1) + 1
 
 
 class Refused(Exception):
@@ -36,7 +38,7 @@ def main(arguments=None):
     parser.add_argument("submissions", type=Path, help="a folder or a notebook for each student")
     parser.add_argument("assignment", help="its name, such as 01_split")
     parser.add_argument("--course", type=Path, default=HERE, help="where source/ is")
-    parser.add_argument("--jobs", type=int, default=os.cpu_count(), help="notebooks at a time")
+    parser.add_argument("--jobs", type=int, default=JOBS, help="notebooks at a time")
     parser.add_argument(
         "--seconds",
         type=int,
