@@ -164,7 +164,7 @@ def _has(thing, name):
 def _is_code(value):
     """Tell whether a value is nothing but code, as functions are in all their wrappers."""
     wrappers = (property, staticmethod, classmethod, types.MethodType)
-    return isinstance(value, (*CODE, *wrappers)) or hasattr(type(value), "cache_info")
+    return isinstance(value, (*CODE, *wrappers))
 
 
 @cache

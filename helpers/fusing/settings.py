@@ -1,12 +1,16 @@
 """Settings that networks read outside themselves, as the code that built them had left them.
 
 Under `fused` all networks are built before one is trained. A setting that each of them keeps in a
-global variable, or in one of its class, is by then that of the last one built.
+global variable, or in one of its class, is by then that of the last one built. Two things show it:
+the values of the variables that a forward pass may read, and the answers of one network, asked
+again as each job comes, wherever it looks them up.
 """
 
 import contextvars
 import os
 import threading
+from dataclasses import dataclass
+from functools import cached_property
 
 import torch
 
@@ -15,68 +19,66 @@ from helpers.fusing.content import Incomparable, contents
 from helpers.fusing.digests import digest
 from helpers.fusing.outside import LARGE, names_in, reached_from, read, size_of
 from helpers.fusing.trial import MODES, OUTSIDE, answers, depends_on_more
+from helpers.jobs import Job
 from helpers.tensors import flushed_denormals, private_rng
 
 # What is called when networks are made or copied, and not by a forward pass.
 _NOT_IN_FORWARD = {"__init__", "__new__", "__init_subclass__", "__deepcopy__", "__repr__"}
 # What torch calls; what has no name is in a list, or wrapped.
 _BEGUN = {"forward", "train", "eval", "backward", "setup_context", "jvp", "vmap", ""}
+UNSEEN = "it calls `{}`, which keeps results where nobody can look at them"
+IN_EACH_THREAD = "it reads `{}`, which is another in each thread"
 
 
 class Settings:
-    """What forward passes may read, and what a network answers, as each job comes.
-
-    Of networks with equal attributes the first is asked again as each other comes, and in the end:
-    it shows whether something outside of it has changed, wherever that is.
-    """
+    """What networks read outside themselves, noted as each job comes and compared in the end."""
 
     def __init__(self):
-        self._places = {}  # the classes of a network's modules -> its variables
-        self._first = {}  # these, and what a network holds -> the first job, and its answers
-        self._reasons = {}  # the same -> what else it depends on
-        self._last = {}  # the same -> what the network of that job answers in the end
-        self._noted = {}  # the `id` of a job -> its variables, their values, and answers
+        self._places = {}  # the classes of a network's modules -> the variables they may read
+        self._kinds = {}  # these classes, and what a network holds -> `Kind`
+        self._noted = {}  # the `id` of a job -> `Noted`
 
     def note(self, job):
         """Note how things are for a job; return why it must be trained at once, or None."""
         if not has_own_code(job.network):
             return None
-        classes = frozenset(map(type, job.network.modules()))
-        if classes not in self._places:
-            self._places[classes] = places_read(job.network)
-        places = self._places[classes]
+        places = self._places_of(job.network)
         for holder, name in places:
-            if isinstance(read(holder, name), contextvars.ContextVar | threading.local):
-                return f"it reads `{name}`, which is another in each thread"
-        try:
-            key = classes, tuple(contents(job.network).items())
-        except Incomparable:
-            key = None  # no other is alike: it will be trained alone
-        if key is None or key not in self._reasons:
-            self._reasons[key] = depends_on_more(job)
-        reason = self._reasons[key]
-        if reason and any(told in reason for told in OUTSIDE):  # the order of fits counts
-            return reason
-        now = None if reason or key is None else self._answers(job, key)
-        values = values_of(places, job.network)
-        self._noted[id(job)] = places, values, key, now
+            value = read(holder, name)
+            if isinstance(value, contextvars.ContextVar | threading.local):
+                return IN_EACH_THREAD.format(name)
+            if hasattr(value, "cache_info"):
+                return UNSEEN.format(name)
+        kind = self._kind_of(job)
+        if kind.reason and any(told in kind.reason for told in OUTSIDE):  # the order of fits counts
+            return kind.reason
+        answered = None if kind.reason or kind.first is None else kind.ask(job)
+        self._noted[id(job)] = Noted(places, values_of(places, job.network), kind, answered)
         return None
 
-    def _answers(self, job, key):
-        """Return what the first network with some attributes answers now in training mode."""
-        if key not in self._first:
-            self._first[key] = job, answers_of(job, MODES)
-        first, answers = self._first[key]
-        return answers if first is job or answers is None else answers_of(first, MODES[:1])
+    def _places_of(self, network):
+        classes = frozenset(map(type, network.modules()))
+        if classes not in self._places:
+            self._places[classes] = places_read(network)
+        return self._places[classes]
+
+    def _kind_of(self, job):
+        """Return the kind of a job's network; one that cannot be compared has its own."""
+        try:
+            key = frozenset(map(type, job.network.modules())), tuple(contents(job.network).items())
+        except Incomparable:  # it will be trained alone
+            return Kind(None, depends_on_more(job))
+        if key not in self._kinds:
+            self._kinds[key] = Kind(job, depends_on_more(job))
+        return self._kinds[key]
 
     def error_of(self, job):
         """Return an error if something is another than when the job was noted, or None."""
-        if id(job) not in self._noted:
+        noted = self._noted.pop(id(job), None)
+        if noted is None:
             return None
-        places, values, key, answered = self._noted.pop(id(job))
-        pairs = zip(places, values, values_of(places, job.network), strict=True)
-        name = next((place[1] for place, before, now in pairs if before - now), None)
-        if name is None and not (answered and self._has_changed(key, answered)):
+        name = noted.changed(job.network)
+        if name is None and not (noted.answered and noted.kind.has_changed(noted.answered)):
             return None
         cls = type(job.network).__name__
         what = f"`{name}`, a variable" if name else "something, such as a file or an attribute,"
@@ -86,22 +88,68 @@ class Settings:
             f"network, as in self.{name or 'setting'} = ..., or fit without fused."
         )
 
-    def _has_changed(self, key, answered):
-        """Whether the first network with some attributes answers otherwise than it did."""
-        first, at_first = self._first[key]
-        if key not in self._last:
-            self._last[key] = answers_of(first, MODES)
-        last = self._last[key]
-        if last is None:
-            return False
-        # Or it is another in evaluation alone.
-        in_evaluation = not are_others(at_first[:1], last) and are_others(at_first, last)
-        return in_evaluation or are_others(answered[:1], last)
-
     def forget(self):
         """Forget all, so that nothing is kept alive."""
-        for noted in (self._places, self._first, self._reasons, self._last, self._noted):
-            noted.clear()
+        for kept in (self._places, self._kinds, self._noted):
+            kept.clear()
+
+
+@dataclass
+class Kind:
+    """Networks with equal attributes. The first is asked again as each other comes.
+
+    Attributes
+    ----------
+    first : Job or None
+        None where networks cannot be compared.
+    reason : str or None
+        What they depend on beside their weights.
+    """
+
+    first: Job | None
+    reason: str | None
+
+    @cached_property
+    def at_first(self):
+        """What the first network answered as it came, in training and in evaluation."""
+        return answers_of(self.first, MODES)
+
+    @cached_property
+    def at_last(self):
+        """What it answers in the end."""
+        return answers_of(self.first, MODES)
+
+    def ask(self, job):
+        """Return what the first network answers now that a job comes, or None if it does not."""
+        at_first = self.at_first
+        return (
+            at_first if self.first is job or at_first is None else answers_of(self.first, MODES[:1])
+        )
+
+    def has_changed(self, answered):
+        """Tell whether the first network answers otherwise in the end than as a job came."""
+        if self.at_last is None:
+            return False
+        # In evaluation it was asked only once, at first.
+        in_training = are_others(self.at_first[:1], self.at_last)
+        in_evaluation = not in_training and are_others(self.at_first, self.at_last)
+        return in_evaluation or are_others(answered[:1], self.at_last)
+
+
+@dataclass(frozen=True)
+class Noted:
+    """How things were as a job came: `values` of the variables in `places`, and answers."""
+
+    places: list
+    values: list
+    kind: Kind
+    answered: list | None
+
+    def changed(self, network):
+        """Return the name of the first variable that has lost a value since, or None."""
+        now = values_of(self.places, network)
+        pairs = zip(self.places, self.values, now, strict=True)
+        return next((name for (_, name), before, after in pairs if before - after), None)
 
 
 def answers_of(job, modes):

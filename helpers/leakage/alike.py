@@ -115,8 +115,8 @@ def alike_rows(X, y=None, *, cv=5, groups=None, task=None, random_state=0):
     )
     if peak > limit:
         evidence += (
-            f" Of test rows {near:.0%} have such near rows in training, {dealt:.0%} if dealt out "
-            "at random."
+            f" {near:.0%} of test rows have training rows that are clearly nearer than all others; "
+            f"if rows were dealt out at random, it would be {dealt:.0%}."
         )
     if peak > limit and near > dealt / 2 and is_separated:
         return Finding(name, True, evidence + ADVICE)

@@ -1,15 +1,16 @@
-"""How well some columns of a table predict: by trees, which see gaps, and by a linear model."""
+"""How well some columns of a table predict: by trees, which see gaps, by sums and by products."""
 
 import warnings
 
 import numpy as np
 from sklearn.base import BaseEstimator, TransformerMixin
+from sklearn.compose import TransformedTargetRegressor
 from sklearn.ensemble import RandomForestClassifier, RandomForestRegressor
 from sklearn.impute import SimpleImputer
 from sklearn.linear_model import LinearRegression, LogisticRegression
 from sklearn.model_selection import KFold, StratifiedKFold, cross_val_predict
 from sklearn.pipeline import make_pipeline
-from sklearn.preprocessing import StandardScaler, scale
+from sklearn.preprocessing import FunctionTransformer, StandardScaler, scale
 
 MOST_ROWS, MOST_COLUMNS = 1000, 200
 N_TREES = 10
@@ -43,6 +44,8 @@ class Table:
         self.n_columns = X.shape[1]
         self.one_row = 1 / len(self.y) if classes else 0.0
         self.models = _models(classes, random_state)
+        if not classes and (self.y > 0).all():  # it may be a product, as price times quantity is
+            self.models.append(_products())
 
     def limit(self, size, of_others=1.0):
         """Return the error up to which so many columns are nearly perfect, beside the others."""
@@ -71,7 +74,7 @@ class Table:
         return [self._predicted(self.models[1], half) != self.y for half in halves]
 
     def errors_of(self, columns):
-        """Return the share of wrong labels, or 1 - R2, of both models."""
+        """Return the share of wrong labels, or 1 - R2, of each model."""
         key = tuple(columns)
         if key not in self.errors:
             self.errors[key] = [self._error(model, list(columns)) for model in self.models]
@@ -100,9 +103,10 @@ def ranked(table, columns):
     if hasattr(last, "feature_importances_"):
         weights[kept] = last.feature_importances_
     else:
-        of_both = np.abs(np.atleast_2d(last.coef_)).max(axis=0)  # of columns, then of gaps
+        coefficients = getattr(last, "regressor_", last).coef_
+        of_both = np.abs(np.atleast_2d(coefficients)).max(axis=0)  # of columns, then of gaps
         weights[kept] = of_both[: len(kept)]
-        with_gaps = kept[model[1].indicator_.features_]
+        with_gaps = kept[model[-3].indicator_.features_]
         weights[with_gaps] = np.maximum(weights[with_gaps], of_both[len(kept) :])
     return [columns[i] for i in np.argsort(-weights, kind="stable")]
 
@@ -130,12 +134,28 @@ class MostCorrelated(TransformerMixin, BaseEstimator):
 
 def _models(classes, seed):
     forest = RandomForestClassifier if classes else RandomForestRegressor
-    linear = LogisticRegression() if classes else LinearRegression()
-    gaps = SimpleImputer(strategy="median", keep_empty_features=True, add_indicator=True)
-    return (
+    return [
         # Each tree sees all columns, so that one among many noisy ones is not passed over.
         make_pipeline(
             MostCorrelated(classes), forest(N_TREES, max_features=None, random_state=seed)
         ),
-        make_pipeline(MostCorrelated(classes), gaps, StandardScaler(), linear),
-    )
+        _linear(MostCorrelated(classes), LogisticRegression() if classes else LinearRegression()),
+    ]
+
+
+def _linear(*steps):
+    gaps = SimpleImputer(strategy="median", keep_empty_features=True, add_indicator=True)
+    *before, last = steps
+    return make_pipeline(*before, gaps, StandardScaler(), last)
+
+
+def _products():
+    """Return a model of products and ratios of columns: it is linear in their logarithms."""
+    target = TransformedTargetRegressor(LinearRegression(), func=np.log, inverse_func=np.exp)
+    return _linear(MostCorrelated(False), FunctionTransformer(_logarithms), target)
+
+
+def _logarithms(X):
+    """Return the logarithm of each size; that of 0 is a gap."""
+    sizes = np.abs(X)
+    return np.log(np.where(sizes > 0, sizes, np.nan))

@@ -28,11 +28,12 @@ def too_good_feature(X, y, *, task=None, random_state=0):
     """Do a few columns predict nearly without error what all the others cannot?
 
     Looks for the smallest set of columns, gaps included, that predicts nearly without error, by
-    trees or by a linear model; leaves it out, and looks again, as the same knowledge may be in
-    the table twice. It asks about the columns found if all the others err far more. A column that
-    numbers the rows is asked about if it alone predicts a class, and a column that is a sum of its
-    own row's label and those of rows near by or of all rows before, as a mean that includes today.
-    For values it asks about a column that alone is in the order of `y`, as its logarithm is.
+    trees, by a sum, or, if `y` is positive, by a product; leaves it out, and looks again, as the
+    same knowledge may be in the table twice. It asks about the columns found if all the others err
+    far more. A column that numbers the rows is asked about if it alone predicts a class, and a
+    column that is a sum of its own row's label and those of rows near by or of all rows before, as
+    a mean that includes today. For values it asks about a column that alone is in the order of `y`,
+    as its logarithm is.
 
     Parameters
     ----------
@@ -64,10 +65,11 @@ def too_good_feature(X, y, *, task=None, random_state=0):
     -----
     It asks a question, which only someone who knows how the data came about can answer: a
     measurement that is available in time is no leak, however good. It is quiet where a score is
-    merely high, so that it misses a proxy that errs in a few rows of a hundred, and a source that
-    one or two columns know. Of values from other rows it sees sums of labels at most 14 rows away
-    or of all so far, in a table that is in order, and no largest or median. Of more than 200
-    columns it looks, in each fold, at those that are correlated most with `y`.
+    merely high, so that it misses a proxy that errs in a few rows of a hundred, a source that one
+    or two columns know, and what only columns together tell, as whether two flags are equal. Of
+    values from other rows it sees sums of labels at most 14 rows away or of all so far, in a table
+    that is in order, and no largest or median. Of more than 200 columns it looks, in each fold, at
+    those that are correlated most with `y`.
 
     Examples
     --------

@@ -256,6 +256,17 @@ class InDefaultLate(Net):
         return X * (1.0 if calls[0] < LATE else 3.0)
 
 
+@functools.lru_cache
+def cached():
+    return {"calls": 0}
+
+
+class InCacheLate(Net):
+    def change(self, X):
+        cached()["calls"] += 1
+        return X * (1.0 if cached()["calls"] < LATE else 3.0)
+
+
 class Counts:
     def __call__(self, X):
         IN_DICT["calls"] = IN_DICT.get("calls", 0) + 1
@@ -286,6 +297,7 @@ STATES = {
     InDefaultLate: "it keeps `change.__defaults__`, a variable outside of it",
     ByHelperLate: "it keeps `IN_DICT`, a variable outside of it",
     FromPython: "it keeps `rng`, a variable outside of it",
+    InCacheLate: "it calls `cached`, which keeps results where nobody can look",
 }
 RATES, SETTINGS = {"lr": [0.01, 0.03]}, {"module__setting": [1.0, 3.0]}
 
@@ -296,6 +308,7 @@ def reset():
     InDefaultLate.change.__defaults__, counted.calls = ([0],), 0
     InDefault.scaled.__defaults__ = (1.0,)
     IN_DICT.clear()
+    cached.cache_clear()
     BUILT.clear()
     ITERATOR[:] = [(0.1 for _ in range(10**6))]
 

@@ -65,7 +65,7 @@ def test_alike_rows_are_seen_unless_the_split_keeps_them_together(name):
     for seed in range(3):
         X, who = ALIKE[name](np.random.RandomState(seed))
         finding = alike_rows(X, cv=SHUFFLED, random_state=seed)
-        assert finding.leaked is True and "have such near rows in training" in finding.evidence
+        assert finding.leaked is True and "clearly nearer than all others" in finding.evidence
         apart = alike_rows(X, cv=GroupKFold(5), groups=who, random_state=seed)
         assert apart.leaked is False, apart
 

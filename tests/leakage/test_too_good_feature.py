@@ -14,6 +14,9 @@ X = pd.DataFrame(rng.normal(size=(300, 4)), columns=list("abcd"))
 y = (X.sum(axis=1) + rng.normal(size=300) > 0).astype(int)
 three = pd.Series(rng.randint(3, size=300))
 noise = pd.Series(rng.normal(size=300))
+others = np.random.RandomState(1)
+positive = pd.Series(others.lognormal(size=300))
+other = pd.Series(others.uniform(size=300))
 
 
 def lags(series, numbers):
@@ -70,6 +73,19 @@ LEAKS = {
         lambda: (X.assign(part=noise, rest=X["a"] - noise), X["a"]),
         "regression",
         ["('a')"],
+    ),
+    "price and quantity": (
+        lambda: (X.assign(price=positive, quantity=1 + three), positive * (1 + three)),
+        "regression",
+        ["('price')", "('quantity')"],
+    ),
+    "weight and height of an index": (
+        lambda: (
+            X.assign(weight=80 * positive, height=1.5 + other),
+            80 * positive / (1.5 + other) ** 2,
+        ),
+        "regression",
+        ["('weight')", "('height')"],
     ),
 }
 
