@@ -18,7 +18,7 @@ def kept_weights():
     >>> alt.split(":")[0]
     'A stored network keeps its weights from fit to fit, a stored recipe does not'
     """
-    old, new = "old weights", "new weights"
+    old, new = "trained weights", "untrained weights"
     # A blank at the end of a name makes another box that shows the same name.
     boxes = {
         "a network": (0, 0, ""),
@@ -36,7 +36,7 @@ def kept_weights():
     title = "A stored network keeps its weights from fit to fit, a stored recipe does not"
     alt = (
         f"{title}: above, a network goes into fit 1, and a leak from each fit to the next; below, "
-        "an arrow from a recipe to each of three fits, which begin with new weights."
+        "an arrow from a recipe to each of three fits, which begin with untrained weights."
     )
     return drawings.flow(boxes, arrows, leaks, title=title, row_height=0.7), alt
 
