@@ -4,9 +4,12 @@ Each function returns a figure and its alternative text, for `plots.show(*drawin
 """
 
 import numpy as np
+from matplotlib.patches import Rectangle
 
 from helpers import drawings
-from helpers.plots import blank
+from helpers.plots import ROLES, blank
+
+_FRAME = {"fill": False, "edgecolor": ROLES["validation"]["color"], "linewidth": 2.5}
 
 
 def kept_weights():
@@ -42,7 +45,7 @@ def kept_weights():
 
 
 def tied_candidates(results, tied, *, rows, columns):
-    """Draw the mean scores of a search as a table, and say which candidates tie with the best.
+    """Draw the mean scores of a search as a table, and frame the candidates that tie.
 
     Parameters
     ----------
@@ -76,6 +79,7 @@ def tied_candidates(results, tied, *, rows, columns):
         text = f"{score:.3f}\ns = {s.iloc[row, column]:.3f}"
         if ties.iloc[row, column]:
             text += "\ntie"
+            ax.add_patch(Rectangle((column - 0.47, row - 0.46), 0.94, 0.92, **_FRAME))
         color = "white" if score > 0.7 else "black"
         ax.text(column, row, text, color=color, ha="center", va="center")
     ax.set_xticks(
