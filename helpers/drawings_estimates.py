@@ -146,8 +146,8 @@ def repeated_folds(n_repeats=5, n_shown=24):
             ax.add_patch(Rectangle((1.1 + 0.17 * place, y), 0.16, 0.3, linewidth=0.6, **style))
         _arrow(ax, (1.16 + 0.17 * n_shown, y + 0.15), (5.7, y + 0.15))
         _box(ax, 5.72, y, 1.5, 0.3, "3 fold scores", fontsize=8)
-    ax.text(1.1 + 0.085 * n_shown, 2.6, "the rows (one column is one row)", ha="center", fontsize=9)
-    ax.text(1.1, 0.13, "fill = the fold in which the row is held out", fontsize=8)
+    ax.text(1.1 + 0.085 * n_shown, 2.6, f"always the same {n_shown} rows", ha="center", fontsize=9)
+    ax.text(1.1, 0.13, "the rows with one fill are one fold, held out together", fontsize=8)
     alt = (
         "Five repeats of three folds: the same rows stand in each line, dealt into other folds. "
         "Each line gives 3 fold scores, 15 in all."

@@ -199,18 +199,19 @@ def easy_cases(values, right, limit=1):
     title = "Errors lie near 0, and the easy test leaves these rows out"
     fig, ax = blank(7.2, 3.0, title=title, xlabel="first column of a test row", ylabel="rows")
     bins, far = np.linspace(-3.5, 3.5, 29), np.abs(values) > limit
-    styles = ({"color": "#BBBBBB"}, {"color": ROLES["leaky"]["color"], "hatch": "xx"})
+    styles = ({"facecolor": "#BBBBBB"}, {"facecolor": ROLES["leaky"]["color"], "hatch": "xx"})
     ax.hist([values[right], values[~right]], bins, stacked=True, label=["right", "wrong"])
     for bars, style in zip(ax.containers, styles, strict=True):
         for bar in bars:
             bar.set(edgecolor="white", **style)
     for border in (-limit, limit):
-        ax.axvline(border, color="black", linestyle="--")
-    _legend_below(fig, ax)
+        label = "the easy test leaves out the rows between" if border < 0 else ""
+        ax.axvline(border, color="black", linestyle="--", label=label)
+    _legend_below(fig, ax, ncols=3)
     near = f"{np.sum(~right & ~far)} of {np.sum(~far)} near 0"
     return fig, f"{title}. Wrong: {near}, {np.sum(~right & far)} of {np.sum(far)} far."
 
 
-def _legend_below(fig, ax):
+def _legend_below(fig, ax, ncols=2):
     handles = ax.get_legend_handles_labels()
-    fig.legend(*handles, loc="outside lower right", ncols=2, frameon=False, fontsize=9)
+    fig.legend(*handles, loc="outside lower right", ncols=ncols, frameon=False, fontsize=9)
