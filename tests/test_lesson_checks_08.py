@@ -111,6 +111,12 @@ def test_travelling_net(old, new, complaint, beyond):
     assert answer.startswith("not yet") and complaint in answer
 
 
+@pytest.mark.slow
+def test_a_recipe_that_cannot_travel_is_told_before_a_search_waits_for_it(beyond):
+    answer = said(beyond, TRAVELS, "travelling_net = logging_net")
+    assert answer.startswith("not yet: it cannot travel.")
+
+
 def test_joblib_accepts_the_line_that_the_lesson_advises():
     calls = re.findall(r"(?m)^with (parallel_config\(.*\)): \.\.\.$", text_of(BEYOND))
     assert calls
