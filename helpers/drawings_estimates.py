@@ -60,9 +60,9 @@ def tossed_labels():
     _box(ax, 2.0, 1.45, 1.3, 0.75, "100 networks\n(candidates)")
     _box(ax, 2.0, 0.35, 1.3, 0.75, "their answers\n100 × 50")
     for i, text in enumerate(["tossed again, no. 200", "…", "tossed again, no. 1", "labels drawn"]):
-        _box(ax, 3.95, 0.2 + 0.55 * i, 1.55, 0.42, text, "validation", fontsize=8)
-        _arrow(ax, (3.32, 0.72), (3.93, 0.41 + 0.55 * i))
-        _arrow(ax, (5.52, 0.41 + 0.55 * i), (6.03, 0.41 + 0.55 * i))
+        _box(ax, 3.9, 0.2 + 0.55 * i, 1.75, 0.42, text, "validation", fontsize=8)
+        _arrow(ax, (3.32, 0.72), (3.88, 0.41 + 0.55 * i))
+        _arrow(ax, (5.67, 0.41 + 0.55 * i), (6.03, 0.41 + 0.55 * i))
         best = "…" if text == "…" else "best of 100"
         _box(ax, 6.05, 0.2 + 0.55 * i, 1.15, 0.42, best, fontsize=8)
     _arrow(ax, (1.47, 1.82), (1.98, 1.82))
@@ -85,12 +85,12 @@ def nested():
     >>> alt.split(":")[0]
     'Nested cross-validation as boxes'
     """
-    fig, ax = _canvas(7.4, 3.85, "Nested: the search never sees the fold that scores it")
+    fig, ax = _canvas(7.4, 4.1, "Nested: the search never sees the fold that scores it")
     heads = ["75 rows in three outer folds", "the search, on 50 rows", "it delivers", "a score"]
     for x, text in zip([1.2, 3.45, 5.3, 6.75], heads, strict=True):
-        ax.text(x, 3.62, text, ha="center", fontsize=9, weight="bold")
+        ax.text(x, 3.87, text, ha="center", fontsize=9, weight="bold")
     for i in range(3):
-        y = 2.6 - 1.15 * i
+        y = 2.85 - 1.15 * i
         ax.text(0.1, y + 0.74, f"outer fold {i + 1}", fontsize=8)
         for part in range(3):
             out = part == i
@@ -108,10 +108,12 @@ def nested():
         start = 0.1 + 0.75 * i + 0.36
         ax.plot([start, start, 6.75], [y, below, below], color=color, linestyle="-.", linewidth=1.3)
         _arrow(ax, (6.75, below), (6.75, y), color)
+    ax.text(7.2, 0.1, "the nested score is the mean of the three scores", ha="right", fontsize=9)
     alt = (
         "Nested cross-validation as boxes: 75 rows are dealt into three outer folds of 25. For "
         "each, the other 50 rows go to a search: 35 train the 4 settings, 15 choose the best, "
-        "which is trained again on all 50. The 25 held-out rows bypass the search and score it."
+        "which is trained again on all 50. The 25 held-out rows bypass the search and score it. "
+        "The nested score is the mean of the three scores."
     )
     return fig, alt
 
@@ -144,8 +146,8 @@ def repeated_folds(n_repeats=5, n_shown=24):
             ax.add_patch(Rectangle((1.1 + 0.17 * place, y), 0.16, 0.3, linewidth=0.6, **style))
         _arrow(ax, (1.16 + 0.17 * n_shown, y + 0.15), (5.7, y + 0.15))
         _box(ax, 5.72, y, 1.5, 0.3, "3 fold scores", fontsize=8)
-    ax.text(1.1 + 0.085 * n_shown, 2.6, "the rows (one column is one row)", ha="center", fontsize=9)
-    ax.text(1.1, 0.13, "fill = the fold in which the row is held out", fontsize=8)
+    ax.text(1.1 + 0.085 * n_shown, 2.6, f"always the same {n_shown} rows", ha="center", fontsize=9)
+    ax.text(1.1, 0.13, "the rows with one fill are one fold, held out together", fontsize=8)
     alt = (
         "Five repeats of three folds: the same rows stand in each line, dealt into other folds. "
         "Each line gives 3 fold scores, 15 in all."

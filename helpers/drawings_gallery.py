@@ -48,13 +48,13 @@ def persons_in_two_sets(n_persons=10, n_visits=10):
     --------
     >>> fig, alt = persons_in_two_sets()
     >>> alt.split(":")[0]
-    'Split by visits, the model knows every test person'
+    'Split by visits, the model knows every test person; split by persons, none'
     """
     person, visit = np.divmod(np.arange(n_persons * n_visits), n_visits)
     rng = np.random.RandomState(0)
     drawn = np.concatenate([rng.permutation(n_visits) < n_visits // 5 for _ in range(n_persons)])
     last = person >= n_persons - n_persons // 5
-    title = "Split by visits, the model knows every test person"
+    title = "Split by visits, the model knows every test person; split by persons, none"
     fig, axes = blank(7.4, 3.3, title=title, xlabel="visit", ylabel="person", columns=2)
     ways = {"visits split at random": drawn, "whole persons split": last}
     for ax, (name, test) in zip(axes, ways.items(), strict=True):
@@ -87,9 +87,10 @@ def point_between_parents():
     parents = np.array([[-1.6, -0.9], [1.2, 1.3]])
     made = parents[0] + np.array([0.2, 0.35, 0.7, 0.85])[:, None] * (parents[1] - parents[0])
     new = parents[0] + 0.53 * (parents[1] - parents[0])
-    ax.plot(*parents.T, **(ROLES["leaky"] | {"marker": "", "linestyle": "--", "linewidth": 2.5}))
+    between = ROLES["leaky"] | {"marker": "", "linestyle": "--", "linewidth": 2.5}
+    ax.plot(*parents.T, label="the line between the parents", **between)
     large = {"markersize": 13, "markeredgecolor": "black"}
-    ax.plot(*parents.T, label="two rows of the rare label", **(TRAINING | large))
+    ax.plot(*parents.T, label="parents (rare label, in training)", **(TRAINING | large))
     ax.plot(*made.T, label="made between them, in training", **TRAINING)
     ax.plot(*new, label="made between them, in the test", **(TEST | large))
     _legend_below(fig, ax)
@@ -121,7 +122,8 @@ def nearer_to_own_label(apart, together):
     apart, together = np.asarray(apart), np.asarray(together)
     for row, values, role in ((0, apart, "test"), (1, together, "leaky")):
         style = ROLES[role] | {"linestyle": "", "alpha": 0.6, "markersize": 8}
-        ax.plot(values, np.full(len(values), row), **style)
+        beside = 0.12 * (np.arange(len(values)) % 3 - 1)  # so that near marks stand apart
+        ax.plot(values, row + beside, **style)
     ax.axvline(0, **ROLES["chance"])
     ax.set_yticks([0, 1], ["training rows", "all rows"])
     ax.set_ylim(1.5, -0.5)
@@ -165,15 +167,16 @@ def window_across_border():
     --------
     >>> fig, alt = window_across_border()
     >>> alt.split(":")[0]
-    'A test row near the border holds training days'
+    'Test rows of the three days after the border hold training days'
     """
     bars = {
         "last training row (day 8)": [(4, None, ""), (4, "training", "days 5 to 8")],
         "test row of day 9": [(5, None, ""), (3, "leaky", "6, 7, 8: shared"), (1, "test", "9")],
+        "test row of day 10": [(6, None, ""), (2, "leaky", "7, 8"), (2, "test", "9, 10")],
         "test row of day 11": [(7, None, ""), (1, "leaky", "8"), (3, "test", "9, 10, 11")],
         "test row of day 12": [(8, None, ""), (4, "test", "days 9 to 12")],
     }
-    title = "A test row near the border holds training days"
+    title = "Test rows of the three days after the border hold training days"
     fig = drawings.parts(bars, title=title, unit="day (the border lies after day 8)")
     fig.axes[0].axvline(8, color="black", linewidth=2)
     alt = (
@@ -196,18 +199,19 @@ def easy_cases(values, right, limit=1):
     title = "Errors lie near 0, and the easy test leaves these rows out"
     fig, ax = blank(7.2, 3.0, title=title, xlabel="first column of a test row", ylabel="rows")
     bins, far = np.linspace(-3.5, 3.5, 29), np.abs(values) > limit
-    styles = ({"color": "#BBBBBB"}, {"color": ROLES["leaky"]["color"], "hatch": "xx"})
+    styles = ({"facecolor": "#BBBBBB"}, {"facecolor": ROLES["leaky"]["color"], "hatch": "xx"})
     ax.hist([values[right], values[~right]], bins, stacked=True, label=["right", "wrong"])
     for bars, style in zip(ax.containers, styles, strict=True):
         for bar in bars:
             bar.set(edgecolor="white", **style)
     for border in (-limit, limit):
-        ax.axvline(border, color="black", linestyle="--")
-    _legend_below(fig, ax)
+        label = "the easy test leaves out the rows between" if border < 0 else ""
+        ax.axvline(border, color="black", linestyle="--", label=label)
+    _legend_below(fig, ax, ncols=3)
     near = f"{np.sum(~right & ~far)} of {np.sum(~far)} near 0"
     return fig, f"{title}. Wrong: {near}, {np.sum(~right & far)} of {np.sum(far)} far."
 
 
-def _legend_below(fig, ax):
+def _legend_below(fig, ax, ncols=2):
     handles = ax.get_legend_handles_labels()
-    fig.legend(*handles, loc="outside lower right", ncols=2, frameon=False, fontsize=9)
+    fig.legend(*handles, loc="outside lower right", ncols=ncols, frameon=False, fontsize=9)

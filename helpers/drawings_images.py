@@ -9,13 +9,13 @@ from helpers.plots import ROLES, blank, chance_line
 
 BOXES = {
     "images\nX, y": (0, 0.5, "black"),
-    "1": (0.75, 0.5, "change"),
-    "split": (1.5, 0.5, "black"),
-    "training\nimages": (2.6, 1, "training"),
-    "2": (3.65, 1, "change"),
+    "1": (0.9, 0.5, "change"),
+    "split": (1.75, 0.5, "black"),
+    "training\nimages": (2.65, 1, "training"),
+    "2": (3.7, 1, "change"),
     "train\nCNN": (4.7, 1, "training"),
-    "test\nimages": (2.6, 0, "test"),
-    "3": (3.65, 0, "change"),
+    "test\nimages": (2.65, 0, "test"),
+    "3": (3.7, 0, "change"),
     "score\nCNN": (4.7, 0, "test"),
 }
 WAYS = {
@@ -59,7 +59,7 @@ def _style(role):
 
 
 def _box(ax, text, place, *, color, linestyle):
-    edge = {"boxstyle": "round", "fc": "white", "ec": color, "ls": linestyle, "lw": 2}
+    edge = {"boxstyle": "round,pad=0.45", "fc": "white", "ec": color, "ls": linestyle, "lw": 2}
     ax.text(*place, text, ha="center", va="center", bbox=edge, zorder=3)
 
 
@@ -123,7 +123,7 @@ def with_and_without(results):
     >>> low, high = {"test_score": [0.7, 0.8]}, {"test_score": [0.8, 0.9]}
     >>> fig, alt = with_and_without({"MLP": [high, low], "CNN": [low, high]})
     >>> alt
-    'With shifted training images: MLP 0.85 to 0.75 (worse), CNN 0.75 to 0.85 (better). 2 splits.'
+    'Shifted training images: MLP 0.85 to 0.75 (worse), CNN 0.75 to 0.85 (better). 2 splits.'
     """
     scores = {}
     for name, pair in results.items():
@@ -132,17 +132,20 @@ def with_and_without(results):
     for name, (before, after) in scores.items():
         word = "better" if np.mean(after) > np.mean(before) else "worse"
         said.append(f"{name} {np.mean(before):.2f} to {np.mean(after):.2f} ({word})")
-    title = f"With shifted training images: {', '.join(said)}"
+    title = f"Shifted training images: {', '.join(said)}"
     fig, axes = blank(7.0, 3.2, title=title, xlabel="", ylabel="test accuracy", columns=len(scores))
     for ax, (name, pair) in zip(axes, scores.items(), strict=True):
         for one in zip(*pair, strict=True):
             ax.plot([0, 1], one, color="#999999", linewidth=1)
         for x, values in enumerate(pair):
-            ax.plot([x] * len(values), values, **(ROLES["test"] | {"linestyle": ""}))
-            ax.hlines(np.mean(values), x - 0.15, x + 0.15, color="black", linewidth=3)
+            marks = ROLES["test"] | {"linestyle": "", "label": "a split" if x == 0 else None}
+            ax.plot([x] * len(values), values, **marks)
+            name_of_bar = "mean" if x == 0 else None
+            ax.hlines(np.mean(values), x - 0.15, x + 0.15, lw=3, color="black", label=name_of_bar)
         ax.set_xticks([0, 1], ["as they are", "augment=shift"])
         ax.set_xlim(-0.4, 1.4)
         ax.set_xlabel(f"{name}: training images")
+    axes[0].legend(loc="upper right")
     return fig, f"{title}. {len(pair[0])} splits."
 
 
@@ -191,21 +194,24 @@ def ways_to_split(coins, true, names):
     'mixed: 0.40 on random labels, 0.90 on true. kept: 0.10 on random labels, 0.70 on true.'
     """
     means = np.mean(coins, axis=0), np.mean(true, axis=0)
-    title = f"Copies on both sides: {means[0][0]:.2f} on random labels, where the truth is 0.10"
+    title = f"Copies on both sides: {means[0][0]:.2f} on random labels, where chance is 0.10"
     fig, axes = blank(7.6, 3.6, title=title, xlabel="", ylabel="accuracy", columns=2)
     for ax, scores, label in zip(axes, (coins, true), ("random", "true"), strict=True):
         for way, values in enumerate(np.transpose(scores)):
             role = ROLES["leaky" if way == 0 else "test"]
             hatch = "//" if way == 0 else None
-            name = "leaky" if way == 0 else "honest" if way == 1 else None
+            name = {0: "mean, with a leak", 1: "mean, no leak"}.get(way)
             style = {"edgecolor": role["color"], "hatch": hatch, "label": name}
-            bar = ax.bar(way, np.mean(values), color="white", **style)
-            ax.bar_label(bar, fmt="%.2f", padding=15)
-            ax.plot([way] * len(values), values, color="black", marker=role["marker"], ls="")
+            ax.bar(way, np.mean(values), color="white", **style)
+            above = max(values) + 0.03
+            ax.text(way, above, f"{np.mean(values):.2f}", ha="center", va="bottom")
+            mark = "one draw" if way == 1 else None
+            ax.plot([way] * len(values), values, "k.", markersize=9, label=mark)
         ax.set_xticks(range(len(names)), names, fontsize=9)
         ax.set_xlabel(f"{label} labels")
     axes[0].set_ylim(0, 1.05)
-    chance_line(axes[0], 0.1)
+    for ax in axes:
+        chance_line(ax, 0.1)
     axes[0].legend(loc="upper right")
     said = [
         f"{name}: {a:.2f} on random labels, {b:.2f} on true"
@@ -220,7 +226,7 @@ def who_sees(table, columns):
     Parameters
     ----------
     table : dict of str to list of (bool or None)
-        By procedure: whether each check raised an alarm; None if it was not asked.
+        By procedure: whether each check raised an alarm; None if it did not look.
     columns : list of str
 
     Examples
@@ -233,11 +239,12 @@ def who_sees(table, columns):
     fig, ax = blank(8.2, 3.2, title=title, xlabel="check", ylabel="")
     values = [[1.0 if alarm else 0.0 for alarm in line] for line in table.values()]
     ax.imshow(values, cmap="Greys", vmax=1.3, aspect="auto")
-    words = {True: "alarm", False: "quiet", None: "not asked"}
+    words = {True: "alarm", False: "quiet", None: "did not look"}
     for line, alarms in enumerate(table.values()):
         for column, alarm in enumerate(alarms):
-            color = "white" if alarm else "black"
-            ax.text(column, line, words[alarm], ha="center", va="center", color=color)
+            color = {True: "white", False: "black", None: "#767676"}[alarm]
+            style = "italic" if alarm is None else "normal"
+            ax.text(column, line, words[alarm], ha="center", va="center", color=color, style=style)
     ax.set_xticks(range(len(columns)), columns)
     ax.set_yticks(range(len(table)), table)
     said = []

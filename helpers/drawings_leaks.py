@@ -60,6 +60,7 @@ def earlier_epochs(curve):
     ax.fill_between(curve.index, low, high, color=ROLES["leaky"]["color"], alpha=0.2)
     label = f"mean of {curve.shape[1]} networks; band: lowest to highest"
     ax.plot(mean, label=label, **ROLES["leaky"])
+    write_values(ax, mean.index, mean, offset=(9, -11), ha="left")
     chance_line(ax)
     ax.legend(loc="center right")
     points = ", ".join(f"{score:.2f} after {epochs}" for epochs, score in mean.items())
@@ -114,13 +115,15 @@ def shuffled_scores(score, shuffled):
     'Shuffled coin flips score 0.75 on average: 0.70 to 0.80. The real labels score 1.00.'
     """
     mean = np.mean(shuffled)
-    title = f"The real labels score {score:.2f}, shuffled ones {mean:.2f}, and 0.50 is honest"
+    title = f"Real labels score {score:.2f}, shuffled ones {mean:.2f} on average; chance is 0.50"
     fig, ax = blank(height=2.8, title=title, xlabel="accuracy, 5 folds", ylabel="sets of labels")
-    label = f"{len(shuffled)} times shuffled"
-    ax.hist(shuffled, bins=np.arange(0.3, 1.04, 0.02), color="#999999", label=label)
-    ax.plot(score, 0.5, label="real labels", **(ROLES["leaky"] | {"linestyle": "none"}))
+    bins = np.arange(0.295, 1.04, 0.02)  # no score of 100 rows lies on an edge
+    ax.hist(shuffled, bins=bins, color="#999999", label=f"{len(shuffled)} times shuffled")
+    ax.axvline(mean, color="black", linestyle="--", label="their mean")
+    real = {"color": "white", "edgecolor": ROLES["leaky"]["color"], "hatch": "xxx"}
+    ax.bar(score, 1, width=0.02, label="real labels", **real)
     ax.axvline(0.5, label="chance", **ROLES["chance"])
-    fig.legend(loc="outside lower right", ncols=3, frameon=False)
+    fig.legend(loc="outside lower right", ncols=4, frameon=False)
     of_shuffled = f"{min(shuffled):.2f} to {max(shuffled):.2f}"
     alt = f"Shuffled coin flips score {mean:.2f} on average: {of_shuffled}."
     return fig, f"{alt} The real labels score {score:.2f}."
@@ -141,12 +144,24 @@ def folds_in_order(reused, cloned):
     """
     of_reused, of_cloned = np.mean(reused, axis=0), np.mean(cloned, axis=0)
     folds = range(1, len(of_reused) + 1)
-    title = f"One object in all folds: {of_reused[0]:.2f} becomes {of_reused[-1]:.2f} on coin flips"
+    title = f"One object in all folds: from {of_reused[0]:.2f} in the first fold "
+    title += f"to {of_reused[-1]:.2f} in the last"
     fig, ax = blank(title=title, xlabel="fold", ylabel=f"accuracy, mean of {len(reused)} networks")
     ax.plot(folds, of_reused, label="one object, reused", **ROLES["leaky"])
     ax.plot(folds, of_cloned, label="a new clone each fold", **ROLES["validation"])
+    write_values(ax, folds[1:], of_reused[1:], offset=(0, 8))  # the first is that of the clone
+    write_values(ax, folds, of_cloned, offset=(0, -15))
+    ax.margins(y=0.12)
     chance_line(ax)
     ax.set_xticks(folds)
     ax.legend(loc="center right")
     texts = [" ".join(f"{score:.2f}" for score in scores) for scores in (of_reused, of_cloned)]
     return fig, f"Accuracy, folds 1 to {len(folds)}. Reused: {texts[0]}. Cloned: {texts[1]}."
+
+
+def write_values(ax, x, y, offset, ha="center"):
+    """Write each value of `y` beside its point, `offset` points away."""
+    style = {"textcoords": "offset points", "ha": ha, "fontsize": 9}
+    ground = {"facecolor": "white", "edgecolor": "none", "pad": 0.5}
+    for at in zip(x, y, strict=True):
+        ax.annotate(f"{at[1]:.2f}", at, offset, bbox=ground, **style)

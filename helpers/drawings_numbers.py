@@ -26,7 +26,7 @@ def way_of_y():
         "training y": (2, 1, "learn and remove\nmean and scale"),
         "network": (3, 1, "trains on\nscaled y"),
         "predictions": (4, 1, "put mean and\nscale back"),
-        "score": (4, 0, "in units of y"),
+        "score": (4, 0, "compares both"),
     }
     arrows = [("y", "split"), ("split", "training y"), ("split", "test y")]
     arrows += [("training y", "network"), ("network", "predictions")]
@@ -55,25 +55,28 @@ def bars_of_r2(scores):
     'R2, mean of 2 folds: mean 0.00, network -3.50.'
     """
     means = {name: np.mean(values) for name, values in scores.items()}
-    worst = min(means, key=means.get)
-    title = f"{worst}: R² is {means[worst]:.2f}, where guessing the mean has 0"
+    worst, last = min(means, key=means.get), list(means)[-1]
+    title = f"R²: {worst} {means[worst]:.2f}; {last} {means[last]:.2f}"
     fig, ax = blank(
         7.0,
         2.6,
         title=title,
-        xlabel="R² in the held-out folds (line: lowest to highest fold)",
+        xlabel="R² on the test rows of the folds (line: lowest to highest fold)",
         ylabel="",
     )
     for place, (name, values) in enumerate(scores.items()):
         role = ROLES["leaky" if name == worst else "test"]
-        hatch = "//" if name == worst else ""
-        ax.barh(place, means[name], 0.6, color="white", edgecolor=role["color"], hatch=hatch)
+        bar = {"color": "white", "edgecolor": role["color"]}
+        if name == worst:
+            bar |= {"hatch": "//", "label": "worse than the mean"}
+        ax.barh(place, means[name], 0.6, **bar)
         ax.plot([min(values), max(values)], [place, place], color="black", linewidth=3)
         ax.text(0.75, place, f"{means[name]:.2f}", va="center")
     ax.axvline(0, color="black", linewidth=1)
     ax.set_yticks(range(len(scores)), scores)
     ax.invert_yaxis()
     ax.set_xlim(None, 1.2)
+    ax.legend(loc="upper left")
     said = ", ".join(f"{name} {value:.2f}" for name, value in means.items())
     return fig, f"R2, mean of {len(values)} folds: {said}."
 
@@ -84,7 +87,7 @@ def errors_by_loss(errors, rivals):
     Parameters
     ----------
     errors : dict of str to array-like
-        By loss: the mean absolute error in each draw. The first one is the worst.
+        By loss: the mean absolute error in each draw. The last one is the best.
     rivals : dict of str to float
         By rival: its mean absolute error.
 
@@ -94,18 +97,26 @@ def errors_by_loss(errors, rivals):
     >>> alt.partition(". ")[2]
     'Mean of 2 draws: squared 85, absolute 46. To compare: mean 66.'
     """
-    first, last = list(errors)[0], list(errors)[-1]
+    last = list(errors)[-1]
     means = {name: np.mean(values) for name, values in errors.items()}
-    title = f"3 % wrong y: error {means[first]:.0f} with {first}, {means[last]:.0f} with {last}"
+    others = min(means[name] for name in means if name != last)
+    title = (
+        f"3 % wrong y: error {means[last]:.0f} with {last}, {others:.0f} or more with the others"
+    )
     title = title.replace("\n", " ")
     fig, ax = blank(7.0, 3.2, title=title, xlabel="", ylabel="mean absolute error")
     for place, (name, values) in enumerate(errors.items()):
         role = ROLES["test" if name == last else "leaky"]
-        ax.plot([place] * len(values), values, role["marker"], color=role["color"], markersize=8)
-        ax.hlines(means[name], place - 0.25, place + 0.25, color="black", linewidth=2)
+        beside = place + np.linspace(-0.1, 0.1, len(values))  # else equal ones hide each other
+        one = "one draw" if place == 0 else None
+        ax.plot(beside, values, role["marker"], color=role["color"], markersize=8, label=one)
+        mean = "mean" if place == 0 else None
+        ax.hlines(means[name], place - 0.25, place + 0.25, color="black", linewidth=2, label=mean)
+        ax.text(place + 0.27, means[name], f"{means[name]:.0f}", va="bottom", weight="bold")
     for (name, value), line in zip(rivals.items(), ("--", ":"), strict=False):
         ax.axhline(value, color="black", linewidth=1, linestyle=line)
-        ax.text(-0.48, value - 1, name, va="top", fontsize=9)
+        ax.text(-0.48, value - 1, f"{name}: {value:.0f}", va="top", fontsize=9)
+    ax.legend(loc="lower left")
     ax.set_xticks(range(len(errors)), errors)
     ax.set_xlim(-0.5, len(errors) - 0.5)
     ax.set_ylim(0, None)
@@ -166,13 +177,17 @@ def rates(constant, falling):
     worst = gains.idxmin()
     title = f"A falling rate: {gains[best]:+.2f} at lr = {best}, {gains[worst]:+.2f} at {worst}"
     fig, ax = blank(6.4, 3.2, title=title, xlabel="lr (logarithmic)", ylabel="accuracy")
-    for name, table, role in (("constant", constant, "leaky"), ("falling", falling, "test")):
-        style = ROLES[role] | {"markersize": 8}
-        ax.errorbar(table.columns, table.mean(), table.std(ddof=1), capsize=4, label=name, **style)
+    # A little to the left and to the right, else one hides the other.
+    for name, table, role, aside in (
+        ("constant", constant, "leaky", 0.95),
+        ("falling", falling, "test", 1.05),
+    ):
+        style = ROLES[role] | {"markersize": 8, "capsize": 4}
+        ax.errorbar(aside * table.columns, table.mean(), table.std(ddof=1), label=name, **style)
     ax.set_xscale("log")
     ax.set_xticks(list(constant.columns), constant.columns)
     ax.minorticks_off()
-    ax.legend(title="learning rate")
+    ax.legend(title="learning rate \n(± one standard deviation)")
     pairs = zip(constant.mean().items(), falling.mean(), strict=True)
     said = "; ".join(f"{rate}: {a:.2f} and {b:.2f}" for (rate, a), b in pairs)
     return fig, f"{title}. Constant and falling: {said}."

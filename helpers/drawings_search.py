@@ -4,9 +4,12 @@ Each function returns a figure and its alternative text, for `plots.show(*drawin
 """
 
 import numpy as np
+from matplotlib.patches import Rectangle
 
 from helpers import drawings
-from helpers.plots import blank
+from helpers.plots import ROLES, blank
+
+_FRAME = {"fill": False, "edgecolor": ROLES["validation"]["color"], "linewidth": 2.5}
 
 
 def kept_weights():
@@ -18,7 +21,7 @@ def kept_weights():
     >>> alt.split(":")[0]
     'A stored network keeps its weights from fit to fit, a stored recipe does not'
     """
-    old, new = "old weights", "new weights"
+    old, new = "trained weights", "untrained weights"
     # A blank at the end of a name makes another box that shows the same name.
     boxes = {
         "a network": (0, 0, ""),
@@ -36,13 +39,13 @@ def kept_weights():
     title = "A stored network keeps its weights from fit to fit, a stored recipe does not"
     alt = (
         f"{title}: above, a network goes into fit 1, and a leak from each fit to the next; below, "
-        "an arrow from a recipe to each of three fits, which begin with new weights."
+        "an arrow from a recipe to each of three fits, which begin with untrained weights."
     )
     return drawings.flow(boxes, arrows, leaks, title=title, row_height=0.7), alt
 
 
 def tied_candidates(results, tied, *, rows, columns):
-    """Draw the mean scores of a search as a table, and say which candidates tie with the best.
+    """Draw the mean scores of a search as a table, and frame the candidates that tie.
 
     Parameters
     ----------
@@ -76,6 +79,7 @@ def tied_candidates(results, tied, *, rows, columns):
         text = f"{score:.3f}\ns = {s.iloc[row, column]:.3f}"
         if ties.iloc[row, column]:
             text += "\ntie"
+            ax.add_patch(Rectangle((column - 0.47, row - 0.46), 0.94, 0.92, **_FRAME))
         color = "white" if score > 0.7 else "black"
         ax.text(column, row, text, color=color, ha="center", va="center")
     ax.set_xticks(

@@ -27,14 +27,13 @@ def way_of_rows():
     """
     title = "Only the training rows are changed and shuffled"
     fig, ax = blank(7.6, 2.3, title=title, xlabel="", ylabel="")
-    fork = 1, 0.5
-    _box(ax, "table\nX, y", (0, 0.5), color="black")
-    _box(ax, "split\nseed 1", fork, after=(0, 0.5), color="black")
+    table = _box(ax, "table\nX, y", (0, 0.5), color="black")
+    fork = _box(ax, "split\nseed 1", (1, 0.5), after=table, color="black")
     for lane, texts, role in ((1, UPPER, "training"), (0, LOWER, "test")):
         style = {name: ROLES[role][name] for name in ("color", "linestyle")}
+        last = fork
         for column, text in enumerate(texts, 2):
-            after = fork if column == 2 else (column - 1, lane)
-            _box(ax, text, (column, lane), after=after, **style)
+            last = _box(ax, text, (column, lane), after=last, **style)
     ax.set(xlim=(-0.4, 5.5), ylim=(-0.35, 1.35))
     ax.axis("off")
     lanes = f"For the training rows: {'; '.join(UPPER)}. For the test rows: {'; '.join(LOWER)}."
@@ -45,11 +44,12 @@ def way_of_rows():
 def _box(ax, text, place, *, after=None, color, linestyle="-"):
     """Draw a box around a text, and an arrow from the box after which it comes."""
     edge = {"boxstyle": "round", "fc": "white", "ec": color, "ls": linestyle, "lw": 2}
-    style = {"ha": "center", "va": "center", "bbox": edge}
-    if after is None:
-        ax.text(*place, text, **style)
-    else:
-        ax.annotate(text, after, place, arrowprops={"arrowstyle": "<-", "shrinkB": 34}, **style)
+    box = ax.text(*place, text, ha="center", va="center", bbox=edge)
+    if after is not None:
+        edges = {"patchA": after.get_bbox_patch(), "patchB": box.get_bbox_patch()}
+        arrow = {"arrowstyle": "->", "shrinkA": 3, "shrinkB": 3, **edges}
+        ax.annotate("", place, after.get_position(), arrowprops=arrow)
+    return box
 
 
 def numbers_of_a_label(at_random, stratified, *, label, n_test):
@@ -78,7 +78,9 @@ def numbers_of_a_label(at_random, stratified, *, label, n_test):
     fig, ax = blank(title=title, xlabel=xlabel, ylabel=ylabel)
     numbers, counts = np.unique(at_random, return_counts=True)
     ax.bar(numbers, counts, color=ROLES["test"]["color"], label="random_split")
-    ax.axvspan(fewest - 0.1, most + 0.1, color="black", label="stratify=y, all splits")
+    label = f"stratify=y: all {len(stratified)} splits here"
+    places = np.unique(stratified)
+    ax.plot(places, [1.06 * max(counts)] * len(places), "kv", markersize=11, label=label)
     ax.set_xticks(range(low, high + 1, 2))
     ax.legend(loc="upper right")
     return fig, f"{title}. {len(at_random)} splits each, {n_test} test rows."
@@ -129,10 +131,13 @@ def pictures_again(training, test):
     """
     title = "Asked again: the training picture moves, the test picture stays"
     n = len(training)
-    fig, axes = blank(7.6, 2.0, title=title, xlabel="", ylabel="", columns=n + len(test))
+    fig, axes = blank(7.6, 1.8, title=title, xlabel="", ylabel="", columns=n + len(test))
     for i, (ax, picture) in enumerate(zip(axes, [*training, *test], strict=True)):
         ax.imshow(picture, cmap="Greys")
         ax.set(xticks=[], yticks=[])
+        for border in range(1, len(picture)):  # between pixels, so that a move can be seen
+            ax.axvline(border - 0.5, color="#999999", linewidth=0.5)
+            ax.axhline(border - 0.5, color="#999999", linewidth=0.5)
         of_set, time = ("training", i + 1) if i < n else ("test", i - n + 1)
         ax.set_xlabel(f"{of_set},\ntime {time}")
         for spine in ax.spines.values():
@@ -159,7 +164,7 @@ def changes(changed, columns):
     'seed of a: a. size: a, b.'
     """
     title = "One seed each: one thing changes. One seed for all: nearly everything"
-    fig, ax = blank(7.0, 3.2, title=title, xlabel="what comes out", ylabel="")
+    fig, ax = blank(7.0, 3.2, title=title, xlabel="what comes out", ylabel="what we changed")
     table = list(changed.values())
     ax.imshow(np.array(table, dtype=float), cmap="Greys", vmax=1.3, aspect="auto")
     _write(ax, [["changed" if value else "same" for value in line] for line in table])

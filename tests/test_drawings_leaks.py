@@ -88,7 +88,7 @@ def test_the_made_test_row_lies_between_rows_in_training():
     ((new, _),) = marks(fig.axes[0], "made between them, in the test")
     of_training = [x for x, _ in marks(fig.axes[0], "made between them, in training")]
     assert min(of_training) < new < max(of_training)
-    ends = [x for x, _ in marks(fig.axes[0], "two rows of the rare label")]
+    ends = [x for x, _ in marks(fig.axes[0], "parents (rare label, in training)")]
     assert min(ends) < min(of_training) and max(of_training) < max(ends)
 
 

@@ -23,11 +23,11 @@ def test_old_weights_stand_where_a_leak_ends():
     paths = [patch for patch in fig.axes[0].patches if isinstance(patch, FancyArrowPatch)]
     leaks = [path for path in paths if path.get_linewidth() > 2]
     assert len(paths) == 6
-    assert texts(fig).count("old weights") == len(leaks) == 2
-    assert texts(fig).count("new weights") == 4
+    assert texts(fig).count("trained weights") == len(leaks) == 2
+    assert texts(fig).count("untrained weights") == 4
 
 
-def test_each_candidate_stands_in_its_row_and_column_and_ties_are_marked():
+def test_each_candidate_stands_in_its_row_and_column_and_ties_are_framed():
     results = pd.DataFrame(
         {
             "param_net__lr": [0.1, 0.1, 0.2, 0.2],
@@ -50,5 +50,7 @@ def test_each_candidate_stands_in_its_row_and_column_and_ties_are_marked():
     }
     assert [label.get_text() for label in ax.get_xticklabels()] == ["10 / 2", "30 / 2"]
     assert [label.get_text() for label in ax.get_yticklabels()] == ["0.1", "0.2"]
+    framed = [(round(frame.get_center()[0]), round(frame.get_center()[1])) for frame in ax.patches]
+    assert framed == [place for place, text in found.items() if text.endswith("tie")]
     assert fig.get_suptitle() == "2 of 4 candidates tie, the best at 0.900"
     assert alt.count("(tie)") == 2

@@ -165,6 +165,21 @@ def test_every_kind_is_found_where_the_list_says_it_stands():
     assert set(listed) == {kind.leak.__module__.split(".")[-1] for kind in KINDS.values()}
 
 
+def test_honest_work_fills_no_gap_before_the_split(monkeypatch):
+    scored = []
+
+    def keep(model, X, y, cv):
+        scored.append(X)
+
+    monkeypatch.setattr(kinds.before_the_split, "cross_validated", keep)
+    kind = KINDS["gaps filled by class"]
+    X, y, _ = kind.draw(0, leaky=False)
+    for leaky in (False, True):
+        kind.score(X, y, 0, leaky)
+    assert_array_equal(scored[0], X)
+    assert np.isnan(X).any() and not np.isnan(scored[1]).any()
+
+
 def test_nothing_global_is_touched():
     torch_state, numpy_state = torch.get_rng_state(), np.random.get_state()[1].copy()
     for name in ("fitted backbone, new head", "best checkpoint by test score"):

@@ -42,7 +42,7 @@ def said(namespace, name, code):
 
 
 LOADERS = {
-    "no generator to test": (", generator=unused", "", "global generator"),
+    "no generator to test": (", generator=of_test", "", "global generator"),
     "no generator to train": (", generator=order", "", "same seed"),
     "the global seed": (
         "    rows =",
@@ -52,7 +52,7 @@ LOADERS = {
     "not stratified": ("stratify=y, ", "", "18 eights"),
     "not shuffled": ("shuffle=True, ", "", "a new order"),
     "one split for all seeds": ("random_state=seed", "random_state=0", "other seed"),
-    "test rows shuffled": ("generator=unused", "generator=unused, shuffle=True", "in one order"),
+    "test rows shuffled": ("generator=of_test", "generator=of_test, shuffle=True", "in one order"),
     "trained on all rows": ("Subset(rows, train)", "rows", "none twice"),
     "rows lost": ("shuffle=True", "shuffle=True, drop_last=True", "no row lost"),
 }

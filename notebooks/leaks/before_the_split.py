@@ -3,6 +3,7 @@
 import numpy as np
 from sklearn.decomposition import PCA
 from sklearn.feature_selection import SelectKBest
+from sklearn.impute import SimpleImputer
 from sklearn.linear_model import LogisticRegression
 from sklearn.metrics import euclidean_distances
 from sklearn.model_selection import cross_val_predict
@@ -57,6 +58,7 @@ def selection(X, y, train, test, seed, leaky):
 def target_encoding(X, y, train, test, seed, leaky):
     seen = np.union1d(train, test) if leaky else train
     encoder = TargetEncoder(smooth=1, random_state=seed)
+    # the encoder is fitted to the rows `seen`, the model to those in `train`
     return fit_two(encoder, LogisticRegression(), X, y, seen, train)
 
 
@@ -73,7 +75,7 @@ def oversampling(X, y, seed, leaky):
     if leaky:
         X, y = repeat_rare(X, y, seed)
     else:
-        clf = Resampled(clf, repeat_rare, seed)
+        clf = Resampled(clf, repeat_rare, seed)  # repeats rows of the training part only
     return cross_validated(clf, X, y, folds(X, y, seed))
 
 
@@ -144,8 +146,12 @@ def filled(X, by):
 @in_procedure("gaps filled by class", "L1.2", draws.noise_with_gaps)
 def gaps_by_class(X, y, seed, leaky):
     """Common: pandas' groupby(label).transform("mean"), in many notebooks on diabetes data."""
-    X = filled(X, by=y if leaky else 0 * y)
-    return cross_validated(DecisionTreeClassifier(random_state=seed), X, y, folds(X, y, seed))
+    clf = DecisionTreeClassifier(random_state=seed)
+    if leaky:
+        X = filled(X, by=y)
+    else:
+        clf = make_pipeline(SimpleImputer(), clf)  # fills with means of the training part
+    return cross_validated(clf, X, y, folds(X, y, seed))
 
 
 @in_procedure("stacking without out-of-fold predictions", "L1.2", draws.noise(100, 10))

@@ -58,6 +58,7 @@ def lags(values, numbers):
 def rolling(X, leaky):
     """Common: in pandas, rolling(7).mean() without a shift."""
     first = 0 if leaky else 1
+    # `lags` gives a column for each number of days: the value so many days before
     mean = lags(X[:, 0], range(first, first + 7)).mean(axis=1)
     return np.column_stack([lags(X[:, 0], range(1, 7)), mean])
 
@@ -72,7 +73,9 @@ def rolling(X, leaky):
 def smoothed(X, leaky):
     """Common: in hydrology, wavelets that reach ahead (Quilty and Adamowski, 2018)."""
     ahead = 4 if leaky else 0
+    # for the days from four before to `ahead` after: the nearer, the larger
     weights = gaussian_filter1d(np.eye(1, 9, 4)[0], 1.0)[: 5 + ahead]
     padded = np.r_[np.zeros(4), X[:, 0], np.zeros(4)]
+    # a line for each day: the values of these days
     around = np.lib.stride_tricks.sliding_window_view(padded, 9)[:, : 5 + ahead]
     return lags(around @ weights, range(1, 5))

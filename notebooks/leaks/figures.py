@@ -1,5 +1,7 @@
 """The two pictures of the gallery: what each kind adds to a score, and which canary sees it."""
 
+from itertools import pairwise
+
 import numpy as np
 
 from helpers import drawings, plots
@@ -133,20 +135,24 @@ def draw_groups(handed_over):
     (figure, alternative text)
     """
     boxes = {
-        "raw table": (0, 0, ""),
-        "steps": (1, 0, "choose, scale,\nbalance"),
-        "split": (2, 0, "of X and y"),
-        "fit": (3, 0, "and predict"),
-        "score": (4, 0, ""),
+        "raw table": (0, 0.65, ""),
+        "split": (1, 0.65, "of X and y"),
+        "steps": (2, 0.65, "choose, scale,\nbalance"),
+        "fit": (3, 0.65, "and predict"),
+        "score": (4, 0.65, ""),
     }
     stages = list(boxes)
-    arrows = list(zip(stages[:-1], stages[1:], strict=True))
-    looks_at = {"a procedure": "steps", "a table, and its split": "split", "an estimator": "fit"}
+    arrows = list(pairwise(stages))
+    looks_at = {
+        "an estimator": [(3, 1.65), "fit"],
+        "a procedure": [(2, 0), "split", "steps", "fit"],
+        "a table, and its split": [(1, 1.65), "split"],
+    }
     for name, canaries in handed_over.items():
-        stage = looks_at[name]
-        below = name.replace(", ", ",\n") + ":"
-        boxes[below] = (boxes[stage][0], 1, "\n".join(canaries))
-        arrows.append((below, stage))
+        place, *looked_at = looks_at[name]
+        box = name.replace(", ", ",\n") + ":"
+        boxes[box] = (*place, "\n".join(canaries))
+        arrows += [(box, stage) for stage in looked_at]
     title = "What you hand over decides what a canary can see"
     said = [f"{name}: {', '.join(canaries)}" for name, canaries in handed_over.items()]
     fig = drawings.flow(boxes, arrows, title=title, width=8.0, row_height=1.65)

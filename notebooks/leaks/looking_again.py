@@ -45,7 +45,7 @@ def best_epoch(X, y, rows, watched, seed, epochs, patience):
 
 @in_learning("best checkpoint by test score", "-", draws.noise(200, 20), split=one_split)
 def best_checkpoint(X, y, train, test, seed, leaky):
-    rows, watched = part_of(train, y, seed)
+    rows, watched = part_of(train, y, seed)  # three quarters of the training rows, and the rest
     return best_epoch(X, y, rows, test if leaky else watched, seed, epochs=60, patience=60)
 
 
@@ -69,7 +69,8 @@ def tuning(X, y, train, test, seed, leaky):
     def score(clf):
         return np.mean(clf.fit(X[rows], y[rows]).predict(X[watched]) == y[watched])
 
-    return copy.deepcopy(max(SETTINGS, key=score)).fit(X[train], y[train])
+    best = max(SETTINGS, key=score)
+    return copy.deepcopy(best).fit(X[train], y[train])  # SETTINGS stay as they are
 
 
 GRID = {"max_depth": [1, 3, 8], "min_samples_leaf": [1, 5]}
@@ -104,7 +105,7 @@ def threshold(X, y, train, test, seed, leaky):
     best = max(cuts, key=lambda cut: balanced_accuracy_score(y[asked], p >= cut))
     return FixedThresholdClassifier(
         FrozenEstimator(clf), threshold=best, response_method="predict_proba"
-    ).fit(X[rows], y[rows])
+    ).fit(X[rows], y[rows])  # a FrozenEstimator is not fitted again
 
 
 class Watching(ClassifierMixin, BaseEstimator):

@@ -13,7 +13,8 @@ from .parts import folds, folds_of, in_split, part_of
 
 @in_split("duplicates", "L1.4", draws.noise_with_copies, lambda seed: KNeighborsClassifier(1))
 def duplicates(X, y, seed, leaky):
-    _, twins = np.unique(X, axis=0, return_inverse=True)
+    _, twins = np.unique(X, axis=0, return_inverse=True)  # equal rows get one number
+    # `folds_of` keeps rows with one number in one fold
     return folds(X, y, seed) if leaky else folds_of(twins, X, y, seed)
 
 
@@ -66,13 +67,13 @@ PRICES = {"metric": accuracy_score, "chance": 0.5}
 def look_ahead(X, y, seed, leaky, time, horizon):
     """Common: in finance; leaving such training rows out is purging (Lopez de Prado, 2018)."""
     gap = 0 if leaky else horizon
-    return list(TimeSeriesSplit(20, test_size=horizon // 2, gap=gap).split(X))
+    return list(TimeSeriesSplit(n_splits=20, test_size=horizon // 2, gap=gap).split(X))
 
 
 @in_split(
     "only easy cases in the test", "L3.3", draws.half_known, lambda seed: LogisticRegression()
 )
 def easy_cases(X, y, seed, leaky):
-    train, test = part_of(np.arange(len(X)), y, seed)
+    train, test = part_of(np.arange(len(X)), y, seed)  # three quarters, one quarter
     easy = test[np.abs(X[test, 0]) > 1]
     return [(train, easy if leaky else test)]
