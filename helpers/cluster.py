@@ -1,7 +1,11 @@
 """A client of a dask cluster with which a search survives the death of a worker."""
 
+import io
+
+import cloudpickle
 import dask
-from dask.distributed import Client
+import numpy as np
+from dask.distributed import Client, Future
 
 # On Linux dask's workers hand freed memory back at once, and torch waits for it at every step.
 KEEP_MEMORY = {"MALLOC_TRIM_THRESHOLD_": 2**30, "MALLOC_MMAP_THRESHOLD_": 2**25}
@@ -47,6 +51,12 @@ class SafeClient(Client):
     ----------
     *args, **kwargs
         Those of `dask.distributed.Client`: the cluster, or its address.
+
+    Raises
+    ------
+    TypeError
+        By the search, if something in it cannot be sent to a worker, such as a recipe that uses an
+        open file. With dask's own client joblib would wait for ever.
 
     Notes
     -----
@@ -94,3 +104,35 @@ class SafeClient(Client):
         if broadcast and not options.get("asynchronous"):
             self.amm.stop()
         return super().scatter(data, workers, broadcast, **options)
+
+    def submit(self, function, *args, **options):
+        """Submit as `dask.distributed.Client` does, but give joblib an error that it can see."""
+        if "tasks" in options and (why := _why_it_cannot_travel(options["tasks"])):
+            captured = type(function)(_refuse)  # joblib's wrapper, by which errors come back
+            return super().submit(captured, why=why, key=options["key"])
+        return super().submit(function, *args, **options)
+
+
+class _Trial(cloudpickle.Pickler):
+    """Pickles all but arrays, which can be large, and what is on the workers already."""
+
+    def persistent_id(self, thing):
+        is_array = isinstance(thing, np.ndarray) and not thing.dtype.hasobject
+        return "not looked at" if is_array or isinstance(thing, Future) else None
+
+
+def _why_it_cannot_travel(tasks):
+    """Return why tasks of joblib cannot be sent; dask would only log it, and joblib would wait."""
+    try:
+        _Trial(io.BytesIO()).dump(tasks)
+    except Exception as error:
+        return str(error)
+    return None
+
+
+def _refuse(why):
+    raise TypeError(
+        f"A fit cannot be sent to a worker: {why}. What an estimator and its recipe hold or use "
+        "must be possible to pickle. Open files and connections inside the function that needs "
+        "them."
+    )

@@ -131,6 +131,20 @@ def test_no_error_is_swallowed(client, monkeypatch):
     assert swallowed == []
 
 
+def test_what_cannot_be_sent_is_an_error_and_no_wait_without_end(client, tmp_path):
+    with (tmp_path / "log").open("w") as log:
+
+        def logging_recipe(n_features, n_outputs):
+            log.write("built")
+            return nn.Linear(n_features, n_outputs)
+
+        search = search_over(logging_recipe)
+        with parallel_config(backend="dask"), pytest.raises(TypeError, match="cannot be sent to a"):
+            search.fit(X, y)
+    with parallel_config(backend="dask"):  # and the cluster goes on
+        search_over(local_recipe()).fit(X, y)
+
+
 @pytest.mark.parametrize("broadcast, copies", [(True, 2), (False, 1)])
 def test_what_the_user_scatters_goes_to_the_workers_and_stays(client, broadcast, copies):
     (future,) = client.scatter([np.arange(3)], broadcast=broadcast, hash=False)
