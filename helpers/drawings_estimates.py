@@ -235,11 +235,11 @@ def stack_of_weights():
     ax.text(4.8, 0.3, "4 inputs", ha="center", fontsize=9)
     _arrow(ax, (5.3, 0.45), (6.75, 1.25))
     ax.text(6.1, 0.6, "100 networks", fontsize=9)
-    ax.text(3.9, 2.5, "the slice of one network,\nits own weights", fontsize=8, ha="center")
+    ax.text(3.9, 2.5, "the slice of network 3,\nits own weights", fontsize=8, ha="center")
     _arrow(ax, (4.6, 2.45), (5.0, 2.02))
     alt = (
         "Weights, from left to right: 100 separate matrices of 16 units by 4 inputs are stacked "
         "into one block with the axes network, unit and input. One slice of the block is marked: "
-        "it is the weight matrix of one network, in the same memory."
+        "it is the weight matrix of network 3, in the same memory."
     )
     return fig, alt

@@ -18,10 +18,11 @@ PROCESSES = {
     "waits": {"facecolor": "white", "hatch": ""},
 }
 GROUND = {"facecolor": "white", "edgecolor": "none", "pad": 1}  # of a text on a colour
+# A box is half a product. A small letter: the core is kept busy by a thread that waits.
 TURNS = {
-    "two cores,\none thread each": {"core 1": "AAAA", "core 2": "BBBB"},
-    "one core,\none thread each": {"core 1": "ABABABAB"},
-    "two cores,\ntwo threads each": {"core 1": "A.B.A.B.", "core 2": ".B.A.B.A"},
+    "two cores, one thread each": {"core 1": "AAAA", "core 2": "BBBB"},
+    "one core, one thread each": {"core 1": "ABABABAB"},
+    "two cores, two threads each": {"core 1": "AaaBBbA", "core 2": "BbbAAaB"},
 }
 
 
@@ -83,23 +84,29 @@ def cores():
     'Two processes need two cores, and one thread each'
     """
     title = "Two processes need two cores, and one thread each"
-    lanes = [(name, core, who) for name, turns in TURNS.items() for core, who in turns.items()]
-    fig, ax = blank(7.4, 3.3, title=title, xlabel="time, from left to right", ylabel="")
-    for place, (_, _, turns) in enumerate(lanes):
-        for start, letter in enumerate(turns):
-            who = "waits" if letter == "." else letter
-            edge = {"edgecolor": "0.6" if who == "waits" else "white", "alpha": 0.8}
-            ax.add_patch(Rectangle((start, place - 0.38), 1, 0.76, **PROCESSES[who], **edge))
-            ax.text(start + 0.5, place, who, ha="center", va="center", bbox=GROUND, fontsize=8)
-    labels = [f"{name}: {core}" for name, core, _ in lanes]
-    ax.set_yticks(range(len(lanes)), labels, fontsize=8)
-    ax.set(xlim=(0, 8.1), ylim=(len(lanes) - 0.5, -0.5), xticks=[])
+    fig, ax = blank(7.4, 3.7, title=title, xlabel="time, from left to right", ylabel="")
+    place, names = 0, {}
+    for case, turns in TURNS.items():
+        place += 0.7
+        ax.text(0, place - 0.5, f"{case}: ready after {max(map(len, turns.values()))} steps")
+        for core, boxes in turns.items():
+            for start, letter in enumerate(boxes):
+                who = letter if letter.isupper() else "waits"
+                edge = {"edgecolor": "0.6" if who == "waits" else "white", "alpha": 0.8}
+                ax.add_patch(Rectangle((start, place - 0.38), 1, 0.76, **PROCESSES[who], **edge))
+                said = who if letter.isupper() else f"{letter.upper()} waits"
+                style = {"ha": "center", "va": "center", "fontsize": 8, "bbox": GROUND}
+                ax.text(start + 0.5, place, said, **style)
+            names[place] = core
+            place += 0.85
+    ax.set_yticks(list(names), list(names.values()))
+    ax.set(xlim=(0, 8.1), ylim=(place - 0.4, -0.2), xticks=[])
     ax.tick_params(axis="y", length=0)
     ax.spines[["left", "bottom"]].set_visible(False)
     return fig, (
         f"{title}. Processes A and B over time. Two cores and one thread each: A on one core, B on "
-        "the other, done after 4 steps. One core: A and B take turns, done after 8 steps. Two "
-        "cores and two threads each: each core waits every second step, done after 8 steps."
+        "the other, ready after 4 steps. One core: A and B take turns, ready after 8 steps. Two "
+        "cores and two threads each: a core waits in 3 of 7 steps, ready after 7 steps."
     )
 
 

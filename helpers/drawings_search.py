@@ -1,4 +1,4 @@
-"""Drawings of lessons 02 and 03: what fits begin with, and which candidates of a search tie.
+"""Drawings of lessons 02, 03 and 07: what fits begin with, which candidates tie, who waits.
 
 Each function returns a figure and its alternative text, for `plots.show(*drawing())`.
 """
@@ -113,3 +113,48 @@ def one_look():
     title = "The test set is used once, at the end"
     alt = f"{title}: training set, search, winner, test score; a leak leads back to the search."
     return drawings.flow(boxes, arrows, leaks, title=title), alt
+
+
+def order_of_tasks(orders):
+    """Draw in which order the tasks of a search begin, return from `fit`, and are scored.
+
+    Parameters
+    ----------
+    orders : dict of str to list of tuple
+        By the name of a panel: task and event, as they came. The events of a task are "begins",
+        "returns" and "scored". Where all begin before the first returns, their joint training
+        is drawn just before it.
+
+    Examples
+    --------
+    >>> order = [("A", "begins"), ("A", "returns"), ("A", "scored")]
+    >>> fig, alt = order_of_tasks({"plain": order})
+    >>> alt.partition(". ")[2].partition(". ")[2]
+    'Tasks by number; b begins, r returns, s is scored. plain: 1b 1r 1s.'
+    """
+    title = "Plain: one task after the other. Fused: all begin, one training, all go on"
+    columns = len(orders)
+    fig, axes = blank(7.4, 3.2, title=title, xlabel="event", ylabel="task", columns=columns)
+    said = []
+    for ax, (name, order) in zip(np.atleast_1d(axes), orders.items(), strict=True):
+        tasks = list(dict.fromkeys(task for task, _ in order))
+        for row, task in enumerate(tasks):
+            start, end = order.index((task, "begins")) + 1, order.index((task, "returns")) + 1
+            scored = order.index((task, "scored")) + 1
+            ax.hlines(row, start, end, color="#999999", linewidth=5, alpha=0.5, label="in fit")
+            ax.plot(start, row, "o", color="#0072B2", label="begins")
+            ax.plot(end, row, "s", color="#0072B2", label="returns")
+            ax.plot(scored, row, "^", color="#0072B2", label="scored")
+        handles = ax.get_legend_handles_labels()[0][:4]
+        events = [event for _, event in order]
+        first = events.index("returns")
+        if len(tasks) > 1 and "begins" not in events[first:]:
+            style = {"color": "black", "alpha": 0.6, "label": "training"}
+            handles = [ax.axvspan(first + 0.2, first + 0.8, **style)]
+        ax.legend(handles=handles, loc="upper right")
+        ax.set_title(name, fontsize=10)
+        ax.set(yticks=range(len(tasks)), yticklabels=tasks, ylim=(len(tasks) - 0.5, -0.5))
+        letters = [f"{tasks.index(task) + 1}{event[0]}" for task, event in order]
+        said.append(f"{name}: {' '.join(letters)}")
+    key = "Tasks by number; b begins, r returns, s is scored"
+    return fig, f"{title}. {key}. {'. '.join(said)}."

@@ -22,15 +22,15 @@ def tools():
     middle = {
         "helpers": "small networks",
         "skorch": "data loaders",
-        "Optuna": "long searches",
+        "Optuna": "chooses settings",
         "Lightning": "one large network",
     }
     before = {"table": "all rows", "split": "before\neverything"}
     fig = fork_and_join(middle, before, {"test rows": "one look"}, title)
     return fig, (
         f"{title}. From left to right: the table is split before everything. The training rows go "
-        "to a tool: helpers for small networks, skorch for data loaders, Optuna for long searches, "
-        "Lightning for one large network. Then comes one look at the test rows."
+        "to a tool: helpers for small networks, skorch for data loaders, Optuna "
+        "to choose settings, Lightning for one large network. Then comes one look at the test rows."
     )
 
 
@@ -62,7 +62,7 @@ def found_by(answers):
             ax.text(column + 0.5, row + 0.5, text, ha="center", va="center", bbox=GROUND)
     ax.set_xticks([column + 0.5 for column in range(len(canaries))], canaries)
     ax.set_yticks([row + 0.5 for row in range(len(answers))], list(answers))
-    ax.set(xlim=(0, len(canaries)), ylim=(len(answers), 0))
+    ax.set(xlim=(0, len(canaries) + 0.02), ylim=(len(answers), 0))
     ax.tick_params(length=0)
     said = []
     for name, found in answers.items():

@@ -51,9 +51,19 @@ def test_both_processes_do_the_same_work_in_each_case_on_no_more_cores():
         work = "".join(turns.values())
         assert work.count("A") == work.count("B") == 4
     at_once = list(
-        zip(*drawings_machines.TURNS["two cores,\none thread each"].values(), strict=True)
+        zip(*drawings_machines.TURNS["two cores, one thread each"].values(), strict=True)
     )
     assert at_once == [("A", "B")] * 4
+
+
+def test_a_product_of_two_threads_is_ready_when_both_halves_are():
+    cores = drawings_machines.TURNS["two cores, two threads each"].values()
+    for letter in "AB":
+        one, other = ([i for i, who in enumerate(core) if who == letter] for core in cores)
+        assert max(one[0], other[0]) < min(one[1], other[1])  # product 1 before product 2
+        for core in cores:  # who waits on a core has computed there before
+            waits = core.find(letter.lower())
+            assert waits == -1 or letter in core[:waits]
 
 
 def test_processes_differ_in_grey_too():

@@ -1,4 +1,4 @@
-"""Drawings of lessons 02 and 03: what they claim in a title is what they draw."""
+"""Drawings of lessons 02, 03 and 07: what they claim in a title is what they draw."""
 
 import pandas as pd
 import pytest
@@ -54,3 +54,14 @@ def test_each_candidate_stands_in_its_row_and_column_and_ties_are_framed():
     assert framed == [place for place, text in found.items() if text.endswith("tie")]
     assert fig.get_suptitle() == "2 of 4 candidates tie, the best at 0.900"
     assert alt.count("(tie)") == 2
+
+
+def test_a_joint_training_is_drawn_only_where_all_wait_for_it():
+    plain = [(task, event) for task in "AB" for event in ("begins", "returns", "scored")]
+    fused = [("A", "begins"), ("B", "begins")]
+    fused += [(task, event) for task in "AB" for event in ("returns", "scored")]
+    fig, alt = drawings_search.order_of_tasks({"plain": plain, "fused": fused})
+    bars = [[patch.get_label() for patch in ax.patches] for ax in fig.axes]
+    assert bars == [[], ["training"]]
+    assert 2 < fig.axes[1].patches[0].get_x() < 3  # between the last begin and the first return
+    assert alt.endswith("plain: 1b 1r 1s 2b 2r 2s. fused: 1b 2b 1r 1s 2r 2s.")

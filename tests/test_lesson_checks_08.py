@@ -111,6 +111,12 @@ def test_travelling_net(old, new, complaint, beyond):
     assert answer.startswith("not yet") and complaint in answer
 
 
+@pytest.mark.slow
+def test_a_recipe_that_cannot_travel_is_told_before_a_search_waits_for_it(beyond):
+    answer = said(beyond, TRAVELS, "travelling_net = logging_net")
+    assert answer.startswith("not yet: it cannot travel.")
+
+
 def test_joblib_accepts_the_line_that_the_lesson_advises():
     calls = re.findall(r"(?m)^with (parallel_config\(.*\)): \.\.\.$", text_of(BEYOND))
     assert calls
@@ -169,10 +175,18 @@ STUDY = {
     "five trials": ("n_trials=10", "n_trials=5", "ten trials"),
     "no study": ("run_study(X, y, n_trials=10)", "STUDY", "ten trials"),
     "on all coins": ("run_study(X, y,", "run_study(coins, sides,", "rows of that fit"),
-    "trained on the coins at all times": (".fit(X, y)", ".fit(coins, sides)", "a rule, 0.75"),
-    "labels of others": (".fit(X, y)", ".fit(X, y[::-1])", "a rule, 0.75"),
-    "not trained on the rows": (".fit(X, y)", ".fit(X[::9], y[::9])", "a rule, 0.75"),
-    "the answers turned round": ("self.best_.predict(X)", "1 - self.best_.predict(X)", "a rule"),
+    "trained on the coins at all times": (
+        ".fit(X, y)",
+        ".fit(coins, sides)",
+        "where there is a rule",
+    ),
+    "labels of others": (".fit(X, y)", ".fit(X, y[::-1])", "where there is a rule"),
+    "not trained on the rows": (".fit(X, y)", ".fit(X[::9], y[::9])", "where there is a rule"),
+    "the answers turned round": (
+        "self.best_.predict(X)",
+        "1 - self.best_.predict(X)",
+        "there is a rule",
+    ),
 }
 
 
