@@ -117,6 +117,9 @@ NO_PIP = 'case "$*" in *"-m pip"*) exit 1;; esac; ' + NO_ENSUREPIP
 NO_NETWORK = 'case "$*" in *" --version") exit;; *"-m pip"*) exit 1;; esac; ' + NO_ENSUREPIP
 
 
+ROOM = 'echo "x 1 1 99000000 1% /"'  # on the disk, as df says it
+
+
 def make_lab(folder, lacking, others=()):
     """Run `make lab` in a copy that lacks something, and with stand-ins for other commands."""
     for name in ("Makefile", "pyproject.toml", "constraints.txt"):
@@ -149,7 +152,7 @@ def make_lab(folder, lacking, others=()):
     ids=["old Python", "no Python", "no venv", "no pip", "no network"],
 )
 def test_make_fails_in_one_sentence(tmp_path, lacking, sentence):
-    done = make_lab(tmp_path, lacking)
+    done = make_lab(tmp_path, lacking, {"df": ROOM})
     assert done.returncode != 0
     *_, last, make_says = done.stderr.strip().splitlines()
     assert sentence in last and last.endswith(".")
@@ -177,7 +180,7 @@ INDEX = ":env:.extra-index-url='somewhere'"
 )
 def test_make_says_how_much_will_come(tmp_path, system, said, announced):
     lacking = SETTINGS.replace("{said}", said)
-    done = make_lab(tmp_path, lacking, {"uname": system, "df": 'echo "x 1 1 99000000 1% /"'})
+    done = make_lab(tmp_path, lacking, {"uname": system, "df": ROOM})
     assert [words for words in announced if words not in done.stdout] == []
     assert ("CUDA" in done.stdout) == (len(announced) > 1)
     assert "The installation failed" in done.stderr
