@@ -1,4 +1,4 @@
-"""Each assignment, handed in by students who are right, wrong in typical ways, or idle."""
+"""Each assignment, handed in by students who are right, in one form or another, wrong, or idle."""
 
 import copy
 import importlib
@@ -32,16 +32,19 @@ COLOURS = re.compile(r"\x1b\[[\d;]*m")
 def answers(name):
     """Return typical wrong answers; all of them, each by itself, where ALL_ANSWERS is set.
 
-    The typical ones share a notebook where they answer different questions and lose points in
-    different tests. Each is a pair of the cells replaced and the points lost.
+    Each is a pair of the cells replaced and the points lost.
     """
     module = importlib.import_module(f"tests.answers.answers_{name}")
     assert len(module.TYPICAL) >= 4
     if os.environ.get("ALL_ANSWERS"):
         return module.WRONG
+    return together({who: module.WRONG[who] for who in module.TYPICAL})
+
+
+def together(handed_in):
+    """Let answers share a notebook that replace different cells and lose points in other tests."""
     notebooks = {}
-    for who in module.TYPICAL:
-        replaced, lost = module.WRONG[who]
+    for who, (replaced, lost) in handed_in.items():
         for others, (cells, tests) in notebooks.items():
             if not (cells.keys() & replaced.keys() or tests.keys() & lost.keys()):
                 notebooks[f"{others}, {who}"] = cells | replaced, tests | lost
@@ -50,6 +53,13 @@ def answers(name):
         else:
             notebooks[who] = replaced, lost
     return notebooks
+
+
+def also_right(name):
+    """Return right answers of another form than the solution: of another type, or another way."""
+    module = importlib.import_module(f"tests.answers.answers_{name}")
+    assert module.ALSO_RIGHT
+    return together({who: (cells, {}) for who, cells in module.ALSO_RIGHT.items()})
 
 
 def file_of(student):
@@ -77,7 +87,7 @@ def course_of(path, root):
 
 @pytest.fixture(scope="module")
 def all_graded(tmp_path_factory):
-    """Hand in the solution, the untouched version and each wrong answer of all seven assignments.
+    """Hand in the solution, the untouched version and the answers of all seven assignments.
 
     The solutions are graded beside six busy loops. The limit is a few times what the quickest
     assignment takes on this machine: by the clock on the wall, 04 would meet it.
@@ -110,7 +120,7 @@ def grade_all(courses, seconds, students=None):
 def handed_in(name, release, solution):
     """Return what each student hands in, a dict of student to notebook."""
     notebooks = {"right": answered(release, **solution), "idle": release}
-    for student, (replaced, _) in answers(name).items():
+    for student, (replaced, _) in (answers(name) | also_right(name)).items():
         assert replaced.keys() <= solution.keys(), f"{student}: no such answers"
         notebooks[file_of(student)] = answered(release, **solution | replaced)
     return notebooks
@@ -176,6 +186,12 @@ def test_each_wrong_answer_loses_exactly_its_points(graded):
     found = {who: points(course, name, file_of(who))[0] for who in wrong}
     assert found == {who: pytest.approx(lost) for who, (_, lost) in wrong.items()}
     assert all(lost for _, lost in wrong.values())
+
+
+def test_no_right_answer_of_another_form_loses_a_point(graded):
+    name, course, *_ = graded
+    found = {who: points(course, name, file_of(who))[0] for who in also_right(name)}
+    assert found == {who: {} for who in found}
 
 
 def test_nothing_is_given_away(graded):

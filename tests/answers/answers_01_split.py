@@ -1,4 +1,4 @@
-"""Wrong answers to assignment 01_split, and the points each must lose."""
+"""Answers to assignment 01_split: wrong ones, the points they lose, and right ones."""
 
 SPLIT = """
 def split(X, y, seed):
@@ -67,6 +67,46 @@ ALL_ROWS = """inputs, labels = torch.cat([inputs, test_inputs]), torch.cat([labe
 
 ON_TRAINING_ROWS = """right = network(inputs).argmax(dim=1) == labels
     return network, right.double().mean().item()"""
+
+# Right in another form than the solution: each keeps all points.
+ALSO_RIGHT = {
+    "a list of parts": {
+        "split": """
+def split(X, y, seed):
+    rng, test = np.random.default_rng(seed), np.zeros(len(y), dtype=bool)
+    for label in np.unique(y):
+        rows = rng.permutation(np.flatnonzero(y == label))
+        test[rows[: round(len(rows) / 5)]] = True
+    return [X[~test], X[test], y[~test], y[test]]
+"""
+    },
+    "scaled in float32, by the deviation with ddof=1": {
+        "scaled": """
+def scaled(X, train, test):
+    X = X.astype("float32")
+    mean, deviation = X[train].mean(axis=0), X[train].std(axis=0, ddof=1)
+    return [(X[rows] - mean) / deviation for rows in (train, test)]
+"""
+    },
+    "an array without axes": {
+        "accuracy": ACCURACY.format("(answers == torch.tensor(y).view(-1)).float().mean().numpy()")
+    },
+    "a network in float64": {
+        key: source.replace(".float()", "").replace("[1])\n", "[1]).double()\n")
+        for key, source in experiment().items()
+    },
+    "a splitter of scikit-learn": {
+        "spread": """
+from sklearn.model_selection import StratifiedShuffleSplit, cross_val_score
+
+
+def spread(clf, X, y, n_splits):
+    cv = StratifiedShuffleSplit(n_splits, test_size=0.2, random_state=0)
+    scores = cross_val_score(clf, X, y, cv=cv)
+    return np.array([scores.mean(), scores.std(ddof=1)])
+"""
+    },
+}
 
 WRONG = {
     "unstratified split": (

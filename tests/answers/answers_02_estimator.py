@@ -1,4 +1,4 @@
-"""Wrong answers to assignment 02_estimator, and the points each must lose."""
+"""Answers to assignment 02_estimator: wrong ones, the points they lose, and right ones."""
 
 RIGHT = """
 from sklearn.utils.validation import check_is_fitted, validate_data
@@ -70,6 +70,23 @@ def changed(*pairs):
         source = source.replace(old, new)
     return {"my_classifier": source}
 
+
+# Right in another form than the solution: each keeps all points.
+ALSO_RIGHT = {
+    "no training without steps, or at the rate 0": changed(
+        (
+            CHECK,
+            "        if self.epochs < 1 or self.lr <= 0:\n"
+            "            raise ValueError('epochs and lr should be above 0')\n" + CHECK,
+        )
+    ),
+    "labels as a list": changed(
+        (
+            "        return self.classes_[P.argmax(axis=1)]\n",
+            "        return [self.classes_[number] for number in P.argmax(axis=1)]\n",
+        )
+    ),
+}
 
 WRONG = {
     # The naive wrapper: the network is made once and trained on and on.

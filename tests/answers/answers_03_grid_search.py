@@ -1,4 +1,4 @@
-"""Wrong answers to assignment 03_grid_search, and the points each must lose."""
+"""Answers to assignment 03_grid_search: wrong ones, the points they lose, and right ones."""
 
 SEARCH = """
 def make_search(seed):
@@ -46,6 +46,49 @@ def search(clf=CLF, cv=CV):
 def study(**changes):
     return {"study": STUDY.format(**HONEST | changes)}
 
+
+# Right in another form than the solution: each keeps all points.
+ALSO_RIGHT = {
+    "a Pipeline with names of its own": {
+        "make_search": """
+from sklearn.pipeline import Pipeline
+
+
+def make_search(seed):
+    clf = TorchClassifier(epochs=20, random_state=seed)
+    steps = [("scale", StandardScaler()), ("network", clf)]
+    grid = [{"network__lr": [lr], "network__module__hidden": [4, 16]} for lr in (0.0001, 0.03)]
+    folds = StratifiedKFold(3, shuffle=True, random_state=np.random.RandomState(seed))
+    return GridSearchCV(Pipeline(steps), grid, cv=folds)
+"""
+    },
+    "the share of right answers in float32": study(
+        first="from copy import deepcopy",
+        search="deepcopy(search)",
+        params='search.cv_results_["params"][search.best_index_]',
+        test="torch.tensor(search.predict(X_test) == y_test).float().mean().item()",
+    ),
+    "folds counted by the splitter": {
+        "fold_spread": """
+def fold_spread(search):
+    numbers = range(search.cv.get_n_splits())
+    scores = [search.cv_results_[f"split{i}_test_score"][search.best_index_] for i in numbers]
+    return np.array([np.mean(scores), np.std(scores, ddof=1)])
+"""
+    },
+    "a number of NumPy": {
+        "smallest": """
+def smallest(search):
+    from sklearn.utils.validation import check_is_fitted
+
+    check_is_fitted(search)
+    results, hidden = search.cv_results_, search.cv_results_["param_hidden"]
+    folds = [results[key] for key in results if key.startswith("split")]
+    deviation = np.std(np.array(folds)[:, search.best_index_], ddof=1)
+    return hidden[results["mean_test_score"] >= search.best_score_ - deviation].min()
+"""
+    },
+}
 
 WRONG = {
     "scaled before the split": (

@@ -1,4 +1,4 @@
-"""Wrong answers to assignment 03b_images, and the points each must lose."""
+"""Answers to assignment 03b_images: wrong ones, the points they lose, and right ones."""
 
 DIM = """
 def dim(pictures):
@@ -118,6 +118,32 @@ def backbone(before="pass", others=OTHERS, model=FROZEN, rows="train"):
     parts = {"before": before, "others": others, "model": model, "rows": rows}
     return {"with_backbone": BACKBONE.format(**parts)}
 
+
+# Right in another form than the solution: each keeps all points.
+ALSO_RIGHT = {
+    "numbers drawn in place": dim(
+        draw="numbers = torch.empty(len(pictures)).uniform_(0.5, 1).to(pictures.dtype)",
+        returned="torch.einsum('i,ichw->ichw', numbers, pictures)",
+    ),
+    "the share of right answers in float32": train(
+        score="torch.tensor(clf.predict(test) == test_labels).float().mean().item()"
+    ),
+    "lists of rows, in a tuple": {
+        "fair_folds": """
+def fair_folds(original, is_copy):
+    names = np.unique(original)
+    parts = [np.isin(original, names[i::5]) for i in range(5)]
+    return tuple(
+        (np.flatnonzero(~part).tolist(), np.flatnonzero(part & ~is_copy).tolist())
+        for part in parts
+    )
+"""
+    },
+    "a mean image in float32": minus_mean(
+        mean="np.asarray(X, dtype='float32').mean(axis=0)",
+        transform="return np.asarray(X, dtype='float32') - self.mean_",
+    ),
+}
 
 WRONG = {
     "changed before the split": (

@@ -1,4 +1,4 @@
-"""Wrong answers to assignment 04_fitted_model_reuse, and the points each must lose."""
+"""Answers to assignment 04_fitted_model_reuse: wrong ones, the points they lose, and right ones."""
 
 from tests.answers.answers_02_estimator import BUILD, changed
 
@@ -24,6 +24,50 @@ def fold_scores(recipe, X, y, seed):
 def canary(verdict, first="pass"):
     return {"knows_already": CANARY.format(verdict=verdict, first=first)}
 
+
+# Right in another form than the solution: each keeps all points.
+ALSO_RIGHT = {
+    "a bool of NumPy, from a p-value": {
+        "knows_already": """
+from sklearn.model_selection import permutation_test_score
+
+
+def knows_already(estimator, X, y, seed):
+    folds = KFold(4, shuffle=True, random_state=seed)
+    _, _, p = permutation_test_score(
+        estimator, X, y, cv=folds, n_permutations=19, random_state=seed
+    )
+    return np.less_equal(p, 0.05)
+"""
+    },
+    "an array of scores": {
+        "fold_scores": LOOP.replace("return scores", "return np.array(scores)").format(
+            before="torch.manual_seed(seed); network = recipe(X.shape[1], 2)"
+        )
+    },
+    "an array without axes": {
+        "knows_already": """
+def knows_already(estimator, X, y, seed):
+    rng, folds = np.random.default_rng(seed), KFold(4, shuffle=True, random_state=seed)
+    labelings = [y] + [rng.permutation(y) for _ in range(19)]
+    scores = [cross_val_score(clone(estimator), X, each, cv=folds).mean() for each in labelings]
+    return np.array(scores[0] > max(scores[1:]))
+"""
+    },
+    "copies of an untrained network, and a tuple": {
+        "fold_scores": """
+def fold_scores(recipe, X, y, seed):
+    torch.manual_seed(seed)
+    first, folds = recipe(X.shape[1], 2), StratifiedKFold(5, shuffle=True, random_state=seed)
+    scores = []
+    for rows, held_out in folds.split(X, y):
+        network = pickle.loads(pickle.dumps(first))
+        train(network, X[rows], y[rows])
+        scores.append(accuracy(network, X[held_out], y[held_out]))
+    return tuple(scores)
+"""
+    },
+}
 
 WRONG = {
     "the naive wrapper": (

@@ -1,4 +1,4 @@
-"""Wrong answers to assignment 05_leakage_gallery, and the points each must lose."""
+"""Answers to assignment 05_leakage_gallery: wrong ones, the points they lose, and right ones."""
 
 GENES = """
 def learn_genes(X, y, train, test, k=20):
@@ -61,6 +61,56 @@ def market(body):
 def rare(body):
     return {"learn_rare": f"def learn_rare(X, y, train, test, seed):\n    {body}\n"}
 
+
+# Right in another form than the solution: each keeps all points.
+ALSO_RIGHT = {
+    "a predictor of one's own, that answers with a list": {
+        "learn_genes": """
+from sklearn.svm import LinearSVC
+
+
+class Predictor:
+    def __init__(self, model):
+        self.model = model
+
+    def predict(self, X):
+        return self.model.predict(X).tolist()
+
+
+def learn_genes(X, y, train, test, k=20):
+    steps = SimpleImputer(strategy="median"), StandardScaler(), SelectKBest(k=k)
+    return Predictor(make_pipeline(*steps, LinearSVC(C=0.01)).fit(X[train], y[train]))
+"""
+    },
+    "persons dealt by hand, one pair after the other": {
+        "clinic_folds": """
+def clinic_folds(table):
+    names = np.unique(table["person"])
+    for number in range(5):
+        tested = np.isin(table["person"], names[number::5])
+        yield np.flatnonzero(~tested), np.flatnonzero(tested).tolist()
+"""
+    },
+    "names in an array": {
+        "ward_columns": "def ward_columns():\n"
+        '    return np.array(["pulse", "protein", "fever", "age"])\n'
+    },
+    "days by hand, a week left out": market(
+        "day = table['day']\n"
+        "    firsts = [len(day) * part // 4 for part in (1, 2, 3)]\n"
+        "    return [(np.flatnonzero(day < first - 7),\n"
+        "             np.flatnonzero((day >= first) & (day < first + 40))) for first in firsts]"
+    ),
+    "healthy rows left out": rare(
+        "ill = train[y[train] == 1]\n"
+        "    rng = np.random.default_rng(seed)\n"
+        "    healthy = rng.choice(train[y[train] == 0], len(ill), replace=False)\n"
+        "    rows = np.concatenate([ill, healthy])\n"
+        "    clf = KNeighborsClassifier(5).fit(X[rows], y[rows])\n"
+        "    return [clf, np.float32(y[test][clf.predict(X[test]) == 1].mean())]"
+    ),
+    "letters in a string": {"too_good": 'def too_good():\n    return "hgdb"\n'},
+}
 
 WRONG = {
     "genes selected on all rows": ({"learn_genes": FIRST_SELECTED}, {"test_genes_many": 1.0}),

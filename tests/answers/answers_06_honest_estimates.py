@@ -1,4 +1,4 @@
-"""Wrong answers to assignment 06_honest_estimates, and the points each must lose."""
+"""Answers to assignment 06_honest_estimates: wrong ones, the points they lose, and right ones."""
 
 PERMUTE = """
 def permutation_p(score, X, y, n, seed):
@@ -13,6 +13,56 @@ HONEST = {"seed": "seed", "first": "pass", "labels": "rng.permutation(y)", "at_l
 def permute(p="(1 + as_high) / (1 + n)", **changes):
     return {"permutation_p": PERMUTE.format(p=p, **HONEST | changes)}
 
+
+# Right in another form than the solution: each keeps all points.
+ALSO_RIGHT = {
+    "simulated": {
+        "best_of": """
+def best_of(k, n, p=0.5):
+    return np.random.default_rng(0).binomial(n, p, size=(4000, k)).max(axis=1).mean() / n
+"""
+    },
+    "a loop over the outer folds": {
+        "nested": """
+def nested(estimator, grid, X, y, seed):
+    scores = []
+    inner = StratifiedKFold(3, shuffle=True, random_state=seed)
+    for rows, fold in StratifiedKFold(5, shuffle=True, random_state=seed).split(X, y):
+        search = GridSearchCV(estimator, grid, cv=inner).fit(X[rows], y[rows])
+        scores.append(search.score(X[fold], y[fold]))
+    return scores
+"""
+    },
+    "an array of two": {
+        "over_seeds": """
+def over_seeds(make, X, y, seeds):
+    folds, scores = StratifiedKFold(5), []
+    for seed in seeds:
+        clf = make(seed)
+        scores.append(np.mean([
+            clf.fit(X[rows], y[rows]).score(X[fold], y[fold]) for rows, fold in folds.split(X, y)
+        ]))
+    return np.array([np.mean(scores), np.std(scores, ddof=1)])
+"""
+    },
+    "the real score asked each time": {
+        "permutation_p": """
+def permutation_p(score, X, y, n, seed):
+    rng = np.random.RandomState(seed)
+    labelings = [y] + [y[rng.permutation(len(y))] for _ in range(n)]
+    return np.mean([score(X, labels) >= score(X, y) for labels in labelings])
+"""
+    },
+    "by the p-value of the question before": {
+        "search_p": """
+def search_p(estimator, grid, X, y, n, seed):
+    def score(X, y):
+        return GridSearchCV(estimator, grid, cv=3).fit(X, y).best_score_
+
+    return np.float32(permutation_p(score, X, y, n, seed))
+"""
+    },
+}
 
 WRONG = {
     "tuned outside the folds": (
