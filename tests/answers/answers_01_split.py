@@ -152,6 +152,16 @@ def split(X, y, seed):
         },
         {"test_scaled_test": 1.0},
     ),
+    "rows sorted": (
+        {
+            "scaled": SCALED.format(
+                "train, test = np.sort(train), np.sort(test)\n"
+                "    scaler = StandardScaler().fit(X[train])\n"
+                "    return scaler.transform(X[train]), scaler.transform(X[test])"
+            )
+        },
+        {"test_scaled_training": 1.0, "test_scaled_test": 1.0},
+    ),
     "accuracy that broadcasts": (
         {"accuracy": ACCURACY.format("(answers == torch.tensor(y)).double().mean().item()")},
         {"test_accuracy_column": 1.0},
