@@ -73,8 +73,9 @@ def fused(max_models=512, max_bytes=50_000_000):
     UserWarning
         Where networks cannot be trained together; the message says why. They are trained one
         by one, as without `fused`: sparse input, optimizers of your own, hooks, random numbers
-        drawn outside torch's dropout layers, what `torch.func.vmap` refuses, and networks that
-        were seen to answer otherwise when stacked. Once, where `max_bytes` keeps all but a few
+        drawn outside torch's dropout layers, functions that keep their results
+        (`functools.lru_cache`), what `torch.func.vmap` refuses, and networks that were seen to
+        answer otherwise when stacked. Once, where `max_bytes` keeps all but a few
         fits from waiting.
 
     Notes

@@ -7,6 +7,7 @@ import types
 from collections import deque
 from collections.abc import Iterator
 from functools import cache, partial
+from typing import NamedTuple
 
 import numpy as np
 import torch
@@ -45,7 +46,7 @@ class Outside:
 
     def __init__(self, network):
         self._before, self.iterator = [], None
-        for holder, name in reached_from(network.modules())[1]:
+        for holder, name in reached_from(network.modules()).variables:
             value = read(holder, name)
             if value is MISSING or isinstance(value, CODE) or size_of(value) > LARGE:
                 continue
@@ -78,8 +79,26 @@ class Outside:
                 yield holder, name, value, copied
 
 
+class Reached(NamedTuple):
+    """What code comes to.
+
+    Attributes
+    ----------
+    functions : list of (str, function)
+        The user's, with the names by which they are called.
+    variables : list of (holder, str)
+        With their names. The holder is a dict, a class, a function or a cell.
+    caches : list of (str, callable)
+        Functions that keep their results, as by `functools.lru_cache`.
+    """
+
+    functions: list
+    variables: list
+    caches: list
+
+
 def reached_from(things):
-    """Return the functions of the user's that code comes to from some objects, and its variables.
+    """Return what code comes to from some objects: functions of the user's, and variables.
 
     Parameters
     ----------
@@ -88,12 +107,9 @@ def reached_from(things):
 
     Returns
     -------
-    functions : list of (str, function)
-        With the names by which they are called.
-    variables : list of (holder, name)
-        The holder is a dict, a class, a function or a cell.
+    Reached
     """
-    functions, variables = [], []
+    functions, variables, caches = [], [], []
     waiting = [("", thing) for thing in things]
     own, seen = {id(thing) for _, thing in waiting}, {}
     while waiting:
@@ -104,13 +120,15 @@ def reached_from(things):
         if isinstance(thing, types.FunctionType):
             if not is_of_a_library(thing.__module__):
                 functions.append((name, thing))
+        if hasattr(type(thing), "cache_info"):
+            caches.append((name, thing))
         for holder, name in _named_in(thing):
             value = read(holder, name)
             waiting.append((name, value))
             if id(value) not in own and not _is_code(value):
                 variables.append((holder, name))
         waiting += _held_by(thing)
-    return functions, variables
+    return Reached(functions, variables, caches)
 
 
 def _named_in(thing):
@@ -164,7 +182,7 @@ def _has(thing, name):
 def _is_code(value):
     """Tell whether a value is nothing but code, as functions are in all their wrappers."""
     wrappers = (property, staticmethod, classmethod, types.MethodType)
-    return isinstance(value, (*CODE, *wrappers))
+    return isinstance(value, (*CODE, *wrappers)) or hasattr(type(value), "cache_info")
 
 
 @cache

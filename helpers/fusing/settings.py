@@ -34,7 +34,7 @@ class Settings:
     """What networks read outside themselves, noted as each job comes and compared in the end."""
 
     def __init__(self):
-        self._places = {}  # the classes of a network's modules -> the variables they may read
+        self._places = {}  # the classes of a network's modules -> what `places_read` returns
         self._kinds = {}  # these classes, and what a network holds -> `Kind`
         self._noted = {}  # the `id` of a job -> `Noted`
 
@@ -42,13 +42,12 @@ class Settings:
         """Note how things are for a job; return why it must be trained at once, or None."""
         if not has_own_code(job.network):
             return None
-        places = self._places_of(job.network)
+        places, cache = self._places_of(job.network)
+        if cache:
+            return UNSEEN.format(cache)
         for holder, name in places:
-            value = read(holder, name)
-            if isinstance(value, contextvars.ContextVar | threading.local):
+            if isinstance(read(holder, name), contextvars.ContextVar | threading.local):
                 return IN_EACH_THREAD.format(name)
-            if hasattr(value, "cache_info"):
-                return UNSEEN.format(name)
         kind = self._kind_of(job)
         if kind.reason and any(told in kind.reason for told in OUTSIDE):  # the order of fits counts
             return kind.reason
@@ -94,7 +93,7 @@ class Settings:
             kept.clear()
 
 
-@dataclass
+@dataclass(eq=False)
 class Kind:
     """Networks with equal attributes. The first is asked again as each other comes.
 
@@ -136,7 +135,7 @@ class Kind:
         return in_evaluation or are_others(answered[:1], self.at_last)
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Noted:
     """How things were as a job came: `values` of the variables in `places`, and answers."""
 
@@ -195,11 +194,22 @@ def parts_of(value, own):
 
 
 def places_read(network):
-    """Return (holder, name) of each variable that a forward pass of a network may read."""
-    functions, variables = reached_from(network.modules())
-    names = names_in_forward(functions)
-    found = [place for place in variables if place[1] in names]
-    return [*found, (vars(os), "environ")] if "environ" in names else found
+    """Return what a forward pass of a network may read outside of it.
+
+    Returns
+    -------
+    places : list of (holder, str)
+        The variables, with their names.
+    cache : str or None
+        The name of a function that keeps its results, if one may be called.
+    """
+    reached = reached_from(network.modules())
+    names = names_in_forward(reached.functions)
+    places = [place for place in reached.variables if place[1] in names]
+    places += [(vars(os), "environ")] if "environ" in names else []
+    # What has no name is in a list, or wrapped.
+    caches = [called for name, called in reached.caches if name in names or not name.isidentifier()]
+    return places, getattr(caches[0], "__name__", "a function") if caches else None
 
 
 def names_in_forward(functions):

@@ -267,6 +267,24 @@ class InCacheLate(Net):
         return X * (1.0 if cached()["calls"] < LATE else 3.0)
 
 
+class InCacheOfADictLate(InCacheLate):
+    def change(self, X):
+        CACHES["cached"]()["calls"] += 1
+        return X * (1.0 if cached()["calls"] < LATE else 3.0)
+
+
+class InPartialCacheLate(Net):
+    def keep(self, setting):
+        self.count = functools.partial(cached)
+
+    def change(self, X):
+        self.count()["calls"] += 1
+        return X * (1.0 if self.count()["calls"] < LATE else 3.0)
+
+
+CACHES = {"cached": cached}
+
+
 class Counts:
     def __call__(self, X):
         IN_DICT["calls"] = IN_DICT.get("calls", 0) + 1
@@ -298,6 +316,8 @@ STATES = {
     ByHelperLate: "it keeps `IN_DICT`, a variable outside of it",
     FromPython: "it keeps `rng`, a variable outside of it",
     InCacheLate: "it calls `cached`, which keeps results where nobody can look",
+    InCacheOfADictLate: "it calls `cached`, which keeps results where nobody can look",
+    InPartialCacheLate: "it calls `cached`, which keeps results where nobody can look",
 }
 RATES, SETTINGS = {"lr": [0.01, 0.03]}, {"module__setting": [1.0, 3.0]}
 
@@ -338,6 +358,29 @@ def assert_as_the_loop(module, reason, grid=RATES, **settings):
 )
 def test_state_is_seen_before_it_acts(module, settings):
     assert_as_the_loop(module, STATES[module], **settings)
+
+
+class Proxy:
+    """Answers for something that is not there now, as a context of a web server is."""
+
+    def __getattr__(self, name):
+        raise RuntimeError(f"working outside of a context: {name}")
+
+
+PROXY = None
+
+
+class AsksAProxy(Net):
+    def change(self, X):
+        return X if PROXY else -X
+
+
+def test_what_a_network_names_is_not_asked_for_attributes(monkeypatch):
+    monkeypatch.setitem(globals(), "PROXY", Proxy())
+    plain = scores(AsksAProxy, RATES)
+    with fused():
+        together = scores(AsksAProxy, RATES)
+    np.testing.assert_allclose(together, plain, rtol=0, atol=1e-6)
 
 
 def test_a_generator_may_be_anywhere():
