@@ -4,6 +4,10 @@ A release may change such a name without a word. Then the import of this file or
 `tests/test_compat.py` fails, and the comment beside the name says what is broken.
 """
 
+# What joblib sends to a worker of dask, errors captured: without it a search with something that
+# cannot be pickled waits for ever.
+from joblib._utils import _TracebackCapturingWrapper
+
 # joblib calls its base class of backends experimental. Without it there is no `fused`.
 # FallbackToBackend makes joblib go on with another backend: without it every forest and every
 # kernel inside `fused` would be cut into tasks.
@@ -38,6 +42,7 @@ __all__ = [
     "ParallelBackendBase",
     "StrOptions",
     "TorchDispatchMode",
+    "_TracebackCapturingWrapper",
     "_check_sample_weight",
     "_num_samples",
     "_safe_indexing",

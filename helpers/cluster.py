@@ -1,11 +1,12 @@
 """A client of a dask cluster with which a search survives the death of a worker."""
 
-import io
-
 import cloudpickle
 import dask
 import numpy as np
+import torch
 from dask.distributed import Client, Future
+
+from helpers._compat import _TracebackCapturingWrapper
 
 # On Linux dask's workers hand freed memory back at once, and torch waits for it at every step.
 KEEP_MEMORY = {"MALLOC_TRIM_THRESHOLD_": 2**30, "MALLOC_MMAP_THRESHOLD_": 2**25}
@@ -52,17 +53,15 @@ class SafeClient(Client):
     *args, **kwargs
         Those of `dask.distributed.Client`: the cluster, or its address.
 
-    Raises
-    ------
-    TypeError
-        By the search, if something in it cannot be sent to a worker, such as a recipe that uses an
-        open file. With dask's own client joblib would wait for ever.
-
     Notes
     -----
     What a worker was computing when it died is computed again elsewhere. So the results are those
     of a search in one process if each fit depends on its arguments alone, as with an integer
     `random_state`. What dies with the scheduler, or with the process that asked, is lost.
+
+    Something in a search that cannot be pickled, such as a recipe that uses an open file, is a
+    TypeError. With dask's own client joblib would wait for ever, and so it does where a worker
+    starts a search within a search, since it has a client of dask's own.
 
     On Linux dask starts its workers with ``MALLOC_TRIM_THRESHOLD_=65536``. With it torch took
     twice the time for small products, and more for large arrays; `local_workers` starts them
@@ -105,34 +104,43 @@ class SafeClient(Client):
             self.amm.stop()
         return super().scatter(data, workers, broadcast, **options)
 
-    def submit(self, function, *args, **options):
+    def submit(self, func, *args, **options):
         """Submit as `dask.distributed.Client` does, but give joblib an error that it can see."""
-        if "tasks" in options and (why := _why_it_cannot_travel(options["tasks"])):
-            captured = type(function)(_refuse)  # joblib's wrapper, by which errors come back
-            return super().submit(captured, why=why, key=options["key"])
-        return super().submit(function, *args, **options)
+        if isinstance(func, _TracebackCapturingWrapper):  # it comes from joblib
+            if why := _why_it_cannot_travel(options["tasks"]):
+                refuse = _TracebackCapturingWrapper(_refuse)
+                return super().submit(refuse, why=why, key=options["key"])
+        return super().submit(func, *args, **options)
 
 
 class _Trial(cloudpickle.Pickler):
-    """Pickles all but arrays, which can be large, and what is on the workers already."""
+    """Pickles, for nobody, all but numbers, which can be many, and what workers have already."""
+
+    def __init__(self):
+        super().__init__(_Nowhere())
 
     def persistent_id(self, thing):
         is_array = isinstance(thing, np.ndarray) and not thing.dtype.hasobject
-        return "not looked at" if is_array or isinstance(thing, Future) else None
+        return "left out" if is_array or isinstance(thing, torch.Tensor | Future) else None
+
+
+class _Nowhere:
+    def write(self, data):
+        return len(data)
 
 
 def _why_it_cannot_travel(tasks):
     """Return why tasks of joblib cannot be sent; dask would only log it, and joblib would wait."""
     try:
-        _Trial(io.BytesIO()).dump(tasks)
+        _Trial().dump(tasks)
     except Exception as error:
-        return str(error)
+        return f"{type(error).__name__}: {error}"
     return None
 
 
 def _refuse(why):
     raise TypeError(
-        f"A fit cannot be sent to a worker: {why}. What an estimator and its recipe hold or use "
+        f"A fit cannot be sent to a worker, {why}. What an estimator and its recipe hold or use "
         "must be possible to pickle. Open files and connections inside the function that needs "
         "them."
     )

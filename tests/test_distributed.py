@@ -131,18 +131,28 @@ def test_no_error_is_swallowed(client, monkeypatch):
     assert swallowed == []
 
 
-def test_what_cannot_be_sent_is_an_error_and_no_wait_without_end(client, tmp_path):
-    with (tmp_path / "log").open("w") as log:
+class Unsendable:
+    def __reduce__(self):
+        raise NotImplementedError  # without a message
 
-        def logging_recipe(n_features, n_outputs):
-            log.write("built")
-            return nn.Linear(n_features, n_outputs)
 
-        search = search_over(logging_recipe)
-        with parallel_config(backend="dask"), pytest.raises(TypeError, match="cannot be sent to a"):
-            search.fit(X, y)
+@pytest.mark.parametrize("make", [lambda: open(os.devnull, "w"), Unsendable], ids=["file", "mute"])
+def test_what_cannot_be_sent_is_an_error_and_no_wait_without_end(client, make):
+    held = make()
+
+    def recipe(n_features, n_outputs):
+        return nn.Linear(n_features, n_outputs) if held else None
+
+    with parallel_config(backend="dask"), pytest.raises(TypeError, match="cannot be sent to a"):
+        search_over(recipe).fit(X, y)
     with parallel_config(backend="dask"):  # and the cluster goes on
         search_over(local_recipe()).fit(X, y)
+    getattr(held, "close", int)()
+
+
+def test_other_tasks_are_submitted_as_by_dasks_own_client(client):
+    assert client.submit(func=dict, key="named").result() == {}
+    assert client.submit(dict, tasks=[1]).result() == {"tasks": [1]}
 
 
 @pytest.mark.parametrize("broadcast, copies", [(True, 2), (False, 1)])
