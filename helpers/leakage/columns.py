@@ -4,7 +4,6 @@ import warnings
 
 import numpy as np
 from sklearn.base import BaseEstimator, TransformerMixin
-from sklearn.compose import TransformedTargetRegressor
 from sklearn.ensemble import RandomForestClassifier, RandomForestRegressor
 from sklearn.impute import SimpleImputer
 from sklearn.linear_model import LinearRegression, LogisticRegression
@@ -28,6 +27,8 @@ class Table:
     y : ndarray
     guessing : float
         The error of the best guess without columns: a share of rows, or 1 of R2.
+    forest, linear, products : Pipeline
+        The models; the last is None if the target cannot be a product.
     """
 
     def __init__(self, X, y, classes, random_state):
@@ -43,9 +44,8 @@ class Table:
             self.folds = KFold(5, shuffle=True, random_state=random_state)
         self.n_columns = X.shape[1]
         self.one_row = 1 / len(self.y) if classes else 0.0
-        self.models = _models(classes, random_state)
-        if not classes and (self.y > 0).all():  # it may be a product, as price times quantity is
-            self.models.append(_products())
+        self.forest, self.linear = _models(classes, random_state)
+        self.products = None if classes or not _may_be_a_product(self.y) else _products()
 
     def limit(self, size, of_others=1.0):
         """Return the error up to which so many columns are nearly perfect, beside the others."""
@@ -57,7 +57,7 @@ class Table:
         return min((min(self.errors_of(columns)) + self.one_row) / self.guessing, 1.0)
 
     def score(self, columns):
-        """Return the accuracy or R2 of the better model."""
+        """Return the accuracy or R2 of the best model."""
         return 1 - min(self.errors_of(columns))
 
     def follows(self, column, others):
@@ -71,7 +71,18 @@ class Table:
     def wrong_by_halves(self, columns):
         """Return two masks of rows: those that a linear model of every other column gets wrong."""
         halves = (sorted(columns[first::2]) for first in (0, 1))
-        return [self._predicted(self.models[1], half) != self.y for half in halves]
+        return [self._predicted(self.linear, half) != self.y for half in halves]
+
+    @property
+    def models(self):
+        return [model for model in (self.forest, self.linear, self.products) if model is not None]
+
+    def given_to(self, model):
+        """Return the rows and the target of a model: for products, logarithms of what is not 0."""
+        if model is not self.products:
+            return self.X, self.y
+        rows = self.y != 0
+        return self.X[rows], np.log(np.abs(self.y[rows]))
 
     def errors_of(self, columns):
         """Return the share of wrong labels, or 1 - R2, of each model."""
@@ -81,32 +92,37 @@ class Table:
         return self.errors[key]
 
     def _predicted(self, model, columns):
+        X, y = self.given_to(model)
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # of rare classes, of columns without values
-            return cross_val_predict(model, self.X[:, columns], self.y, cv=self.folds)
+            return cross_val_predict(model, X[:, columns], y, cv=self.folds)
 
     def _error(self, model, columns):
-        predicted = self._predicted(model, columns)
+        predicted, y = self._predicted(model, columns), self.given_to(model)[1]
         if self.classes:
-            return float((predicted != self.y).mean())
-        return float(np.mean((predicted - self.y) ** 2) / self.y.var())
+            return float((predicted != y).mean())
+        error = np.mean((predicted - y) ** 2) / y.var()
+        if model is self.products:  # neither a few large values nor many small ones decide alone
+            sizes, predicted = np.exp(y), np.exp(np.clip(predicted, y.min(), y.max()))
+            error = max(error, np.mean((predicted - sizes) ** 2) / sizes.var())
+        return float(error)
 
 
 def ranked(table, columns):
-    """Return columns by their weight in the better model, the weightiest first."""
+    """Return columns by their weight in the best model, the weightiest first."""
     model = table.models[int(np.argmin(table.errors_of(columns)))]
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
-        model.fit(table.X[:, columns], table.y)
+        X, y = table.given_to(model)
+        model.fit(X[:, columns], y)
     kept, last = model[0].kept_, model[-1]
     weights = np.zeros(len(columns))
     if hasattr(last, "feature_importances_"):
         weights[kept] = last.feature_importances_
     else:
-        coefficients = getattr(last, "regressor_", last).coef_
-        of_both = np.abs(np.atleast_2d(coefficients)).max(axis=0)  # of columns, then of gaps
+        of_both = np.abs(np.atleast_2d(last.coef_)).max(axis=0)  # of columns, then of gaps
         weights[kept] = of_both[: len(kept)]
-        with_gaps = kept[model[-3].indicator_.features_]
+        with_gaps = kept[model["simpleimputer"].indicator_.features_]
         weights[with_gaps] = np.maximum(weights[with_gaps], of_both[len(kept) :])
     return [columns[i] for i in np.argsort(-weights, kind="stable")]
 
@@ -134,13 +150,13 @@ class MostCorrelated(TransformerMixin, BaseEstimator):
 
 def _models(classes, seed):
     forest = RandomForestClassifier if classes else RandomForestRegressor
-    return [
+    return (
         # Each tree sees all columns, so that one among many noisy ones is not passed over.
         make_pipeline(
             MostCorrelated(classes), forest(N_TREES, max_features=None, random_state=seed)
         ),
         _linear(MostCorrelated(classes), LogisticRegression() if classes else LinearRegression()),
-    ]
+    )
 
 
 def _linear(*steps):
@@ -149,10 +165,17 @@ def _linear(*steps):
     return make_pipeline(*before, gaps, StandardScaler(), last)
 
 
+def _may_be_a_product(y):
+    """Tell whether values have one sign, but for some that are 0, as price times quantity has."""
+    sizes = np.abs(y[y != 0])
+    of_one_sign = abs(np.sign(y).sum()) == len(sizes)
+    return of_one_sign and len(sizes) > max(10, len(y) / 2) and sizes.min() < sizes.max()
+
+
 def _products():
     """Return a model of products and ratios of columns: it is linear in their logarithms."""
-    target = TransformedTargetRegressor(LinearRegression(), func=np.log, inverse_func=np.exp)
-    return _linear(MostCorrelated(False), FunctionTransformer(_logarithms), target)
+    logarithms = FunctionTransformer(_logarithms)
+    return _linear(MostCorrelated(False), logarithms, LinearRegression())
 
 
 def _logarithms(X):

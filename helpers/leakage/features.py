@@ -28,7 +28,7 @@ def too_good_feature(X, y, *, task=None, random_state=0):
     """Do a few columns predict nearly without error what all the others cannot?
 
     Looks for the smallest set of columns, gaps included, that predicts nearly without error, by
-    trees, by a sum, or, if `y` is positive, by a product; leaves it out, and looks again, as the
+    trees, by a sum, or, if `y` has one sign, by a product; leaves it out, and looks again, as the
     same knowledge may be in the table twice. It asks about the columns found if all the others err
     far more. A column that numbers the rows is asked about if it alone predicts a class, and a
     column that is a sum of its own row's label and those of rows near by or of all rows before, as

@@ -14,9 +14,9 @@ X = pd.DataFrame(rng.normal(size=(300, 4)), columns=list("abcd"))
 y = (X.sum(axis=1) + rng.normal(size=300) > 0).astype(int)
 three = pd.Series(rng.randint(3, size=300))
 noise = pd.Series(rng.normal(size=300))
-others = np.random.RandomState(1)
-positive = pd.Series(others.lognormal(size=300))
-other = pd.Series(others.uniform(size=300))
+rng_of_products = np.random.RandomState(1)
+price = pd.Series(rng_of_products.lognormal(size=300))
+height = pd.Series(1.5 + rng_of_products.uniform(size=300))
 
 
 def lags(series, numbers):
@@ -75,15 +75,17 @@ LEAKS = {
         ["('a')"],
     ),
     "price and quantity": (
-        lambda: (X.assign(price=positive, quantity=1 + three), positive * (1 + three)),
+        lambda: (X.assign(price=price, quantity=1 + three), price * (1 + three)),
+        "regression",
+        ["('price')", "('quantity')"],
+    ),
+    "costs, some of them 0": (
+        lambda: (X.assign(price=price, quantity=three), -price * three),
         "regression",
         ["('price')", "('quantity')"],
     ),
     "weight and height of an index": (
-        lambda: (
-            X.assign(weight=80 * positive, height=1.5 + other),
-            80 * positive / (1.5 + other) ** 2,
-        ),
+        lambda: (X.assign(weight=80 * price, height=height), 80 * price / height**2),
         "regression",
         ["('weight')", "('height')"],
     ),
@@ -164,6 +166,13 @@ def logistic(seed):
     return X, (4 * X[:, 0] + rng.logistic(size=300) > 0).astype(int), "classification"
 
 
+def power_law(seed):
+    """A few large rows, and a column that tells most of each."""
+    rng = np.random.RandomState(seed)
+    table = rng.lognormal(sigma=1.5, size=(300, 4))
+    return table, table[:, 0] ** 2 * np.exp(rng.normal(scale=0.2, size=300)), "regression"
+
+
 HONEST = {
     "iris": of(load_iris),
     "setosa": setosa,
@@ -176,6 +185,7 @@ HONEST = {
     "yesterday and last week": persistent(1.0, [1, 7]),
     "one strong column": one_strong_column,
     "area and price": area_and_price,
+    "a power of a column": power_law,
     "a steep logistic": logistic,
 }
 
