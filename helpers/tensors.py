@@ -145,7 +145,9 @@ def as_torch_starts(device):
     with ExitStack() as stack:
         if torch.is_autocast_enabled(device.type):
             stack.enter_context(torch.autocast(device.type, enabled=False))
-        if torch.get_default_device().type != "cpu":  # it costs time even where it is the CPU
+        # torch 2.6 cannot be asked for the default device once it has been set to None. To pin the
+        # device costs time even where it is the CPU.
+        if torch.empty(0).device.type != "cpu":
             stack.enter_context(torch.device("cpu"))
         if torch.get_default_dtype() != torch.float32:  # all threads have the same
             stack.enter_context(_guard.lock)

@@ -13,6 +13,7 @@ from sklearn.preprocessing import FunctionTransformer, StandardScaler, scale
 
 MOST_ROWS, MOST_COLUMNS = 1000, 200
 N_TREES = 10
+OF_PRODUCTS = 0.05  # the relative error of a product, but for rounding
 MOST_COMBINATIONS = 20  # of values, that tell the value of another column
 # For classes and for values: of the error of guessing, and how many times less than the others.
 NEARLY = {True: (0.06, 10), False: (0.01, 50)}
@@ -101,11 +102,10 @@ class Table:
         predicted, y = self._predicted(model, columns), self.given_to(model)[1]
         if self.classes:
             return float((predicted != y).mean())
-        error = np.mean((predicted - y) ** 2) / y.var()
-        if model is self.products:  # neither a few large values nor many small ones decide alone
-            sizes, predicted = np.exp(y), np.exp(np.clip(predicted, y.min(), y.max()))
-            error = max(error, np.mean((predicted - sizes) ** 2) / sizes.var())
-        return float(error)
+        squared = np.mean((predicted - y) ** 2)
+        if model is self.products and squared > OF_PRODUCTS**2:
+            return 1.0  # it goes with them, as an area with a price, and is not made of them
+        return float(squared / y.var())
 
 
 def ranked(table, columns):
