@@ -200,5 +200,5 @@ def _draw_order(ax, order, tasks):
         first = [event for _, event in order].index("returns")
         style = {"color": "black", "alpha": 0.6, "label": "training"}
         handles = [ax.axvspan(first + 0.2, first + 0.8, **style)]
-    ax.legend(handles=handles, loc="upper right")
+    ax.legend(handles=handles)
     ax.set(yticks=range(len(tasks)), yticklabels=tasks, ylim=(len(tasks) - 0.5, -0.5))

@@ -118,3 +118,13 @@ def test_the_title_says_what_the_events_show():
         assert fig.get_suptitle() == title and alt.startswith(f"{title}. ")
     fig, alt = drawings_search.order_of_tasks({"plain": joint}, title="Mine")
     assert fig.get_suptitle() == "Mine" and alt.startswith("Mine. ")
+
+
+def test_the_legend_hides_no_mark_where_the_first_task_ends_last():
+    fused = order("C", "B", "A", joint=True)
+    fig, _ = drawings_search.order_of_tasks({"plain": order("A", "B", "C"), "fused": fused})
+    fig.canvas.draw()
+    for ax in fig.axes:
+        legend = ax.get_legend().get_window_extent()
+        for line in ax.lines:
+            assert not legend.contains(*ax.transData.transform(line.get_xydata()[0]))
