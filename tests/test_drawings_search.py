@@ -121,8 +121,8 @@ def test_the_title_says_what_the_events_show():
 
 
 def test_the_legend_hides_no_mark_where_the_first_task_ends_last():
-    fused = order("C", "B", "A", joint=True)
-    fig, _ = drawings_search.order_of_tasks({"plain": order("A", "B", "C"), "fused": fused})
+    fused = order(*"FEDCBA", joint=True)
+    fig, _ = drawings_search.order_of_tasks({"plain": order(*"ABCDEF"), "fused": fused})
     fig.canvas.draw()
     for ax in fig.axes:
         legend = ax.get_legend().get_window_extent()
