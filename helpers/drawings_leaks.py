@@ -117,7 +117,8 @@ def shuffled_scores(score, shuffled):
     mean = np.mean(shuffled)
     title = f"Real labels score {score:.2f}, shuffled ones {mean:.2f} on average; chance is 0.50"
     fig, ax = blank(height=2.8, title=title, xlabel="accuracy, 5 folds", ylabel="sets of labels")
-    bins = np.arange(0.295, 1.04, 0.02)  # no score of 100 rows lies on an edge
+    below = max(0, int(np.ceil((0.295 - min(shuffled)) / 0.02)))  # bins for scores below 0.295
+    bins = 0.295 + 0.02 * np.arange(-below, 38)  # no score of 100 rows lies on an edge
     ax.hist(shuffled, bins=bins, color="#999999", label=f"{len(shuffled)} times shuffled")
     ax.axvline(mean, color="black", linestyle="--", label="their mean")
     real = {"color": "white", "edgecolor": ROLES["leaky"]["color"], "hatch": "xxx"}

@@ -85,10 +85,11 @@ def cores():
     """
     title = "Two processes need two cores, and one thread each"
     fig, ax = blank(7.4, 3.7, title=title, xlabel="time, from left to right", ylabel="")
+    steps = {case: max(map(len, turns.values())) for case, turns in TURNS.items()}
     place, names = 0, {}
     for case, turns in TURNS.items():
         place += 0.7
-        ax.text(0, place - 0.5, f"{case}: ready after {max(map(len, turns.values()))} steps")
+        ax.text(0, place - 0.5, f"{case}: ready after {steps[case]} steps")
         for core, boxes in turns.items():
             for start, letter in enumerate(boxes):
                 who = letter if letter.isupper() else "waits"
@@ -100,13 +101,16 @@ def cores():
             names[place] = core
             place += 0.85
     ax.set_yticks(list(names), list(names.values()))
-    ax.set(xlim=(0, 8.1), ylim=(place - 0.4, -0.2), xticks=[])
+    ax.set(xlim=(0, max(steps.values()) + 0.1), ylim=(place - 0.4, -0.2), xticks=[])
     ax.tick_params(axis="y", length=0)
     ax.spines[["left", "bottom"]].set_visible(False)
+    apart, in_turn, crowded = steps.values()
+    waits = {sum(map(str.islower, boxes)) for boxes in turns.values()}  # of the last case
     return fig, (
         f"{title}. Processes A and B over time. Two cores and one thread each: A on one core, B on "
-        "the other, ready after 4 steps. One core: A and B take turns, ready after 8 steps. Two "
-        "cores and two threads each: a core waits in 3 of 7 steps, ready after 7 steps."
+        f"the other, ready after {apart} steps. One core: A and B take turns, ready after "
+        f"{in_turn} steps. Two cores and two threads each: a core waits in "
+        f"{' or '.join(map(str, sorted(waits)))} of {crowded} steps, ready after {crowded} steps."
     )
 
 

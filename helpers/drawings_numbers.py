@@ -3,6 +3,8 @@
 Each function returns a figure and its alternative text, for `plots.show(*drawing())`.
 """
 
+from itertools import cycle
+
 import numpy as np
 
 from helpers.drawings import flow
@@ -43,6 +45,8 @@ def way_of_y():
 def bars_of_r2(scores):
     """Draw the mean R2 of several models, and a line from the lowest fold to the highest.
 
+    The lowest mean is marked if it is below 0. The title names it, and the last model.
+
     Parameters
     ----------
     scores : dict of str to array-like
@@ -56,7 +60,8 @@ def bars_of_r2(scores):
     """
     means = {name: np.mean(values) for name, values in scores.items()}
     worst, last = min(means, key=means.get), list(means)[-1]
-    title = f"R²: {worst} {means[worst]:.2f}; {last} {means[last]:.2f}"
+    named = dict.fromkeys([worst, last])  # once, if the last is the worst
+    title = f"R²: {'; '.join(f'{name} {means[name]:.2f}' for name in named)}"
     fig, ax = blank(
         7.0,
         2.6,
@@ -65,9 +70,9 @@ def bars_of_r2(scores):
         ylabel="",
     )
     for place, (name, values) in enumerate(scores.items()):
-        role = ROLES["leaky" if name == worst else "test"]
-        bar = {"color": "white", "edgecolor": role["color"]}
-        if name == worst:
+        below = name == worst and means[name] < 0
+        bar = {"color": "white", "edgecolor": ROLES["leaky" if below else "test"]["color"]}
+        if below:
             bar |= {"hatch": "//", "label": "worse than the mean"}
         ax.barh(place, means[name], 0.6, **bar)
         ax.plot([min(values), max(values)], [place, place], color="black", linewidth=3)
@@ -76,20 +81,23 @@ def bars_of_r2(scores):
     ax.set_yticks(range(len(scores)), scores)
     ax.invert_yaxis()
     ax.set_xlim(None, 1.2)
-    ax.legend(loc="upper left")
+    if means[worst] < 0:
+        ax.legend(loc="upper left")
     said = ", ".join(f"{name} {value:.2f}" for name, value in means.items())
     return fig, f"R2, mean of {len(values)} folds: {said}."
 
 
-def errors_by_loss(errors, rivals):
+def errors_by_loss(errors, rivals, condition="3 % wrong y"):
     """Draw the errors of several losses, one dot a draw, and lines of what to compare them with.
 
     Parameters
     ----------
     errors : dict of str to array-like
-        By loss: the mean absolute error in each draw. The last one is the best.
+        By loss: the mean absolute error in each draw. The one with the lowest mean stands out.
     rivals : dict of str to float
         By rival: its mean absolute error.
+    condition : str, default="3 % wrong y"
+        What all losses met with; the title begins with it.
 
     Examples
     --------
@@ -97,23 +105,22 @@ def errors_by_loss(errors, rivals):
     >>> alt.partition(". ")[2]
     'Mean of 2 draws: squared 85, absolute 46. To compare: mean 66.'
     """
-    last = list(errors)[-1]
     means = {name: np.mean(values) for name, values in errors.items()}
-    others = min(means[name] for name in means if name != last)
-    title = (
-        f"3 % wrong y: error {means[last]:.0f} with {last}, {others:.0f} or more with the others"
-    )
+    best, *others = sorted(means, key=means.get)
+    title = f"{condition}: error {means[best]:.0f} with {best}"
+    if others:
+        title += f", {means[others[0]]:.0f} or more with the others"
     title = title.replace("\n", " ")
     fig, ax = blank(7.0, 3.2, title=title, xlabel="", ylabel="mean absolute error")
     for place, (name, values) in enumerate(errors.items()):
-        role = ROLES["test" if name == last else "leaky"]
+        role = ROLES["test" if name == best else "leaky"]
         beside = place + np.linspace(-0.1, 0.1, len(values))  # else equal ones hide each other
         one = "one draw" if place == 0 else None
         ax.plot(beside, values, role["marker"], color=role["color"], markersize=8, label=one)
         mean = "mean" if place == 0 else None
         ax.hlines(means[name], place - 0.25, place + 0.25, color="black", linewidth=2, label=mean)
         ax.text(place + 0.27, means[name], f"{means[name]:.0f}", va="bottom", weight="bold")
-    for (name, value), line in zip(rivals.items(), ("--", ":"), strict=False):
+    for (name, value), line in zip(rivals.items(), cycle(("--", ":", "-.")), strict=False):
         ax.axhline(value, color="black", linewidth=1, linestyle=line)
         ax.text(-0.48, value - 1, f"{name}: {value:.0f}", va="top", fontsize=9)
     ax.legend(loc="lower left")

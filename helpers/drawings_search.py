@@ -115,46 +115,90 @@ def one_look():
     return drawings.flow(boxes, arrows, leaks, title=title), alt
 
 
-def order_of_tasks(orders):
+def order_of_tasks(orders, title=None):
     """Draw in which order the tasks of a search begin, return from `fit`, and are scored.
 
     Parameters
     ----------
     orders : dict of str to list of tuple
-        By the name of a panel: task and event, as they came. The events of a task are "begins",
-        "returns" and "scored". Where all begin before the first returns, their joint training
-        is drawn just before it.
+        By the name of a panel: task and event, as they came. Each task of a panel needs the events
+        "begins", "returns" and "scored", in this order and each once. A task keeps its number in
+        all panels. Where all begin before the first returns, their joint training is drawn just
+        before it.
+    title : str, default=None
+        What the drawing says; if None, the order that was found in each panel.
 
     Examples
     --------
     >>> order = [("A", "begins"), ("A", "returns"), ("A", "scored")]
     >>> fig, alt = order_of_tasks({"plain": order})
-    >>> alt.partition(". ")[2].partition(". ")[2]
+    >>> alt.partition(". ")[2]
     'Tasks by number; b begins, r returns, s is scored. plain: 1b 1r 1s.'
     """
-    title = "Plain: one task after the other. Fused: all begin, one training, all go on"
+    _check_events(orders)
+    tasks = list(dict.fromkeys(task for order in orders.values() for task, _ in order))
+    if title is None:
+        title = ". ".join(_found(name, order) for name, order in orders.items())
     columns = len(orders)
     fig, axes = blank(7.4, 3.2, title=title, xlabel="event", ylabel="task", columns=columns)
     said = []
     for ax, (name, order) in zip(np.atleast_1d(axes), orders.items(), strict=True):
-        tasks = list(dict.fromkeys(task for task, _ in order))
-        for row, task in enumerate(tasks):
-            start, end = order.index((task, "begins")) + 1, order.index((task, "returns")) + 1
-            scored = order.index((task, "scored")) + 1
-            ax.hlines(row, start, end, color="#999999", linewidth=5, alpha=0.5, label="in fit")
-            ax.plot(start, row, "o", color="#0072B2", label="begins")
-            ax.plot(end, row, "s", color="#0072B2", label="returns")
-            ax.plot(scored, row, "^", color="#0072B2", label="scored")
-        handles = ax.get_legend_handles_labels()[0][:4]
-        events = [event for _, event in order]
-        first = events.index("returns")
-        if len(tasks) > 1 and "begins" not in events[first:]:
-            style = {"color": "black", "alpha": 0.6, "label": "training"}
-            handles = [ax.axvspan(first + 0.2, first + 0.8, **style)]
-        ax.legend(handles=handles, loc="upper right")
+        _draw_order(ax, order, tasks)
         ax.set_title(name, fontsize=10)
-        ax.set(yticks=range(len(tasks)), yticklabels=tasks, ylim=(len(tasks) - 0.5, -0.5))
         letters = [f"{tasks.index(task) + 1}{event[0]}" for task, event in order]
         said.append(f"{name}: {' '.join(letters)}")
     key = "Tasks by number; b begins, r returns, s is scored"
     return fig, f"{title}. {key}. {'. '.join(said)}."
+
+
+def _check_events(orders):
+    """Refuse a panel without tasks, and a task that has not each event once."""
+    for name, order in orders.items():
+        if not order:
+            raise ValueError(f"The panel {name!r} has no events: record some, or leave it out.")
+        for task in dict.fromkeys(task for task, _ in order):
+            events = [event for other, event in order if other == task]
+            if events != ["begins", "returns", "scored"]:
+                raise ValueError(
+                    f"In the panel {name!r} the task {task!r} has the events {events}, but needs "
+                    "'begins', 'returns' and 'scored', in this order and each once: record what is "
+                    "missing, give another name to a task that came twice, or leave the task out."
+                )
+
+
+def _joint(order):
+    """Whether several tasks begin before the first returns."""
+    events = [event for _, event in order]
+    first = events.index("returns")
+    return first > 1 and "begins" not in events[first:]
+
+
+def _found(name, order):
+    """Return the name of a panel and what its order of tasks shows."""
+    tasks = [task for task, _ in order]
+    way = "tasks overlap"
+    if _joint(order):
+        way = "all begin, one training, all go on"
+    elif tasks[::3] == tasks[1::3] == tasks[2::3]:  # a task has three events
+        way = "one task after the other"
+    name = "fused" if "fused" in name.lower() else name  # the lesson's is too long for a title
+    return f"{name[:1].upper()}{name[1:]}: {way}"
+
+
+def _draw_order(ax, order, tasks):
+    """Draw the events of one panel; the rows are the tasks of all panels."""
+    for row, task in enumerate(tasks):
+        if (task, "begins") not in order:  # a task of another panel
+            continue
+        start, end, scored = (i for i, (other, _) in enumerate(order, 1) if other == task)
+        ax.hlines(row, start, end, color="#999999", linewidth=5, alpha=0.5, label="in fit")
+        ax.plot(start, row, "o", color="#0072B2", label="begins")
+        ax.plot(end, row, "s", color="#0072B2", label="returns")
+        ax.plot(scored, row, "^", color="#0072B2", label="scored")
+    handles = ax.get_legend_handles_labels()[0][:4]
+    if _joint(order):
+        first = [event for _, event in order].index("returns")
+        style = {"color": "black", "alpha": 0.6, "label": "training"}
+        handles = [ax.axvspan(first + 0.2, first + 0.8, **style)]
+    ax.legend(handles=handles)
+    ax.set(yticks=range(len(tasks)), yticklabels=tasks, ylim=(len(tasks) - 0.5, -0.5))

@@ -99,6 +99,17 @@ def test_days_are_split_both_ways_into_the_same_numbers():
     assert min(later) == 48 and min(at_random) < 48
 
 
+@pytest.mark.parametrize("lowest", [0.1, 0.29, 0.3])
+def test_each_shuffled_score_lies_in_the_middle_half_of_a_drawn_bin(lowest):
+    fig, _ = drawings_leaks.shuffled_scores(1.0, [lowest, 0.5, 0.98])
+    (ax,) = fig.axes
+    *bins, _ = ax.patches  # the last bar is that of the real labels
+    assert sum(bar.get_height() for bar in bins) == 3
+    filled = [bar.get_x() for bar in bins if bar.get_height()]
+    for score, left in zip([lowest, 0.5, 0.98], filled, strict=True):
+        assert left + 0.004 < score < left + 0.016
+
+
 # The pictures of the gallery ---------------------------------------------------------------------
 
 

@@ -100,3 +100,19 @@ def test_bars_say_their_numbers():
     fig, alt = drawings_machines.bars({"a": 1.04, "b": 0.0}, title="Two", xlabel="share")
     assert texts(fig) == [" 1.0", " 0.0"]
     assert alt == "Two. share: a 1.0, b 0.0."
+
+
+def test_steps_and_waits_are_counted_where_they_are_drawn(monkeypatch):
+    turns = [
+        {"core 1": "AA", "core 2": "BB"},
+        {"core 1": "AABBB"},
+        {"core 1": "AaaaB", "core 2": "BbbAaaAAB"},
+    ]
+    cases = dict(zip(drawings_machines.TURNS, turns, strict=True))
+    monkeypatch.setattr(drawings_machines, "TURNS", cases)
+    fig, alt = drawings_machines.cores()
+    headings = [text.rpartition(": ")[2] for text in texts(fig) if ": " in text]
+    assert headings == [f"ready after {n} steps" for n in (2, 5, 9)]
+    assert all(heading in alt for heading in headings)
+    assert "a core waits in 3 or 4 of 9 steps" in alt
+    assert fig.axes[0].get_xlim()[1] > 9

@@ -65,3 +65,66 @@ def test_a_joint_training_is_drawn_only_where_all_wait_for_it():
     assert bars == [[], ["training"]]
     assert 2 < fig.axes[1].patches[0].get_x() < 3  # between the last begin and the first return
     assert alt.endswith("plain: 1b 1r 1s 2b 2r 2s. fused: 1b 2b 1r 1s 2r 2s.")
+
+
+def order(*tasks, joint=False):
+    if joint:
+        events = [(task, "begins") for task in tasks]
+        return events + [(task, event) for task in tasks for event in ("returns", "scored")]
+    return [(task, event) for task in tasks for event in ("begins", "returns", "scored")]
+
+
+def test_a_task_keeps_its_row_and_number_in_all_panels():
+    orders = {"plain": order("A", "B"), "other": order("C", "B")}
+    fig, alt = drawings_search.order_of_tasks(orders)
+    assert [label.get_text() for label in fig.axes[0].get_yticklabels()] == ["A", "B", "C"]
+    begun = [
+        {int(line.get_ydata()[0]): int(line.get_xdata()[0]) for line in ax.lines[::3]}
+        for ax in fig.axes
+    ]
+    assert begun == [{0: 1, 1: 4}, {2: 1, 1: 4}]
+    assert alt.endswith("plain: 1b 1r 1s 2b 2r 2s. other: 3b 3r 3s 2b 2r 2s.")
+
+
+@pytest.mark.parametrize("event", ["begins", "returns", "scored"])
+def test_a_task_without_an_event_is_refused_by_name(event):
+    events = order("A", "B")
+    events.remove(("B", event))
+    with pytest.raises(ValueError, match=r"panel 'plain' the task 'B' has the events .* needs"):
+        drawings_search.order_of_tasks({"plain": events})
+    assert not plt.get_fignums()
+
+
+def test_a_task_that_came_twice_and_a_panel_without_events_are_refused():
+    with pytest.raises(ValueError, match="'A' has the events .* each once"):
+        drawings_search.order_of_tasks({"plain": order("A", "A")})
+    with pytest.raises(ValueError, match="panel 'empty' has no events"):
+        drawings_search.order_of_tasks({"empty": []})
+
+
+def test_the_title_says_what_the_events_show():
+    joint, one_by_one = order("A", "B", joint=True), order("A", "B")
+    overlap = [("A", "begins"), ("B", "begins"), *order("A")[1:], *order("B")[1:], *order("C")]
+    titles = {
+        "Plain: one task after the other. Fused: all begin, one training, all go on": {
+            "plain": one_by_one,
+            "under fused(): 1 training": joint,
+        },
+        "Fused: one task after the other": {"fused": one_by_one},
+        "Workers: tasks overlap": {"workers": overlap},
+    }
+    for title, orders in titles.items():
+        fig, alt = drawings_search.order_of_tasks(orders)
+        assert fig.get_suptitle() == title and alt.startswith(f"{title}. ")
+    fig, alt = drawings_search.order_of_tasks({"plain": joint}, title="Mine")
+    assert fig.get_suptitle() == "Mine" and alt.startswith("Mine. ")
+
+
+def test_the_legend_hides_no_mark_where_the_first_task_ends_last():
+    fused = order(*"FEDCBA", joint=True)
+    fig, _ = drawings_search.order_of_tasks({"plain": order(*"ABCDEF"), "fused": fused})
+    fig.canvas.draw()
+    for ax in fig.axes:
+        legend = ax.get_legend().get_window_extent()
+        for line in ax.lines:
+            assert not legend.contains(*ax.transData.transform(line.get_xydata()[0]))
