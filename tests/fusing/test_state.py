@@ -77,7 +77,7 @@ def torch_put_back():
 
 def state_of_torch():
     return (
-        *(torch.get_default_dtype(), torch.get_default_device(), torch.is_grad_enabled()),
+        *(torch.get_default_dtype(), torch.empty(0).device, torch.is_grad_enabled()),
         *(torch.is_inference_mode_enabled(), torch.is_autocast_enabled("cpu")),
         *(torch.are_deterministic_algorithms_enabled(), torch.is_anomaly_enabled()),
     )
