@@ -2,6 +2,7 @@
 
 import os
 import shutil
+import signal
 import time
 import traceback
 from pathlib import Path
@@ -90,6 +91,7 @@ def where_it_ended(notebook, reason):
 
 def work(task, digest, folder, groups, pipe):
     """Grade in this process and send the `Outcome`."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # who started it ends it, and quietly
     pipe.send(grade(task, digest, folder, groups))
 
 
