@@ -120,7 +120,7 @@ def reached_from(things):
         if isinstance(thing, types.FunctionType):
             if not is_of_a_library(thing.__module__):
                 functions.append((name, thing))
-        if hasattr(type(thing), "cache_info"):
+        if hasattr(type(thing), "cache_info") and not is_of_a_library(thing.__module__):
             caches.append((name, thing))
         for holder, name in _named_in(thing):
             value = read(holder, name)

@@ -7,6 +7,7 @@ import json
 import random
 import types
 import warnings
+from fnmatch import _compile_pattern as pattern_of
 
 import numpy as np
 import pytest
@@ -358,6 +359,17 @@ def assert_as_the_loop(module, reason, grid=RATES, **settings):
 )
 def test_state_is_seen_before_it_acts(module, settings):
     assert_as_the_loop(module, STATES[module], **settings)
+
+
+class AsksALibrary(Net):
+    def change(self, X):
+        return X if pattern_of("a*")("abc") else -X
+
+
+def test_a_function_of_a_library_may_keep_results():
+    with fused() as run:
+        scores(AsksALibrary, RATES)
+    assert run.batches != [1] * 6
 
 
 class Proxy:
