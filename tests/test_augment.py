@@ -135,6 +135,7 @@ def test_the_draws_depend_on_the_seed_alone():
     assert (weights(clone(clf).set_params(random_state=1).fit(X, y)) != one).all()
 
 
+@pytest.mark.slow
 def test_processes_draw_the_same():
     clf = clone(CLF).set_params(augment=noisy)
     options = {"cv": 3, "scoring": "neg_log_loss"}

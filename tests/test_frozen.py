@@ -346,6 +346,7 @@ def test_frozen_parts_keep_what_partial_fit_began():
     assert_array_equal(split.module_[0][1].running_mean, encoder[1].running_mean)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("recipe", RECIPES)
 @pytest.mark.parametrize("settings", SETTINGS)
 def test_under_fused_as_plain(recipe, settings):

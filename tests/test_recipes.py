@@ -476,6 +476,7 @@ def keeping_every_other(n_features, n_outputs):
     return MLP(n_features, n_outputs)
 
 
+@pytest.mark.slow
 def test_what_a_recipe_keeps_is_never_trained():
     keeping_every_other.network = MLP(4, 3).double()
     for recipe in (keeping_all, keeping_every_other, alternating):

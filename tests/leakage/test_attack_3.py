@@ -78,6 +78,7 @@ def test_several_targets_are_looked_at(name):
     assert not report.leaks and not not_looked(report), report
 
 
+@pytest.mark.slow
 def test_each_of_several_targets_is_asked_about():
     for targets, task in ((TWO_LABELS, "classification"), (TWO_VALUES, "regression")):
         proxy = targets[:, 1] + 0.01 * rng.normal(size=120)
@@ -307,6 +308,7 @@ PAST = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", PAST)
 def test_what_is_made_of_all_labels_so_far_includes_today_or_not(name):
     for persistence in (0, 1):

@@ -170,6 +170,7 @@ def test_an_audit_sees_tomorrow_if_time_is_handed_over():
 # Sources ----------------------------------------------------------------------------------------
 
 
+@pytest.mark.slow
 def test_a_source_that_is_nearly_the_class_is_asked_about():
     for seed in range(3):
         rng = np.random.RandomState(seed)
