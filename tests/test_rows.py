@@ -104,7 +104,7 @@ def test_fused_equals_plain(module, X, settings):
     assert max(run.batches) >= 4
     for one, other in zip(plain["estimator"], together["estimator"], strict=True):
         for weight, of_fused in zip(weights(one), weights(other), strict=True):
-            assert_allclose(of_fused, weight, rtol=0, atol=1e-10)
+            assert_allclose(of_fused, weight, rtol=0, atol=1e-12)
 
 
 def test_a_recipe_gets_a_number_for_tables_and_a_tuple_for_the_rest():

@@ -44,7 +44,7 @@ def test_it_is_asked_for_each_step_with_the_share_that_is_done(batch_size, n_ste
 def test_a_step_is_taken_with_that_multiple_of_lr(optimizer):
     clf = clone(CLF).set_params(optimizer=optimizer, weight_decay=0.1, lr=0.01)
     half = clone(clf).set_params(schedule=lambda done: 0.5).fit(X, y)
-    assert_allclose(weights(half), weights(clone(clf).set_params(lr=0.005).fit(X, y)), rtol=1e-9)
+    assert_allclose(weights(half), weights(clone(clf).set_params(lr=0.005).fit(X, y)), rtol=1e-12)
     still = clone(clf).set_params(schedule=lambda done: 0).fit(X, y)
     assert_array_equal(weights(still), weights(clone(clf).set_params(epochs=0).fit(X, y)))
 
@@ -59,7 +59,7 @@ def test_it_does_what_a_scheduler_of_torch_does():
 
     own = clone(CLF).set_params(optimizer=Scheduled, lr=0.1).fit(X, y)
     clf = clone(CLF).set_params(optimizer="sgd", lr=0.1, schedule=lambda done: 1 - done)
-    assert_allclose(weights(clf.fit(X, y)), weights(own), rtol=1e-9)
+    assert_allclose(weights(clf.fit(X, y)), weights(own), rtol=1e-12)
 
 
 def test_more_epochs_are_another_training():
@@ -133,7 +133,7 @@ def test_partial_fit_goes_on_with_lr_where_fit_had_a_schedule():
     plain = clone(CLF).set_params(**options | {"lr": 0.05}).fit(X, y)
     for clf in (half.set_params(schedule=None), plain.set_params(lr=0.1)):
         clf.partial_fit(X, y)
-    assert_allclose(weights(half), weights(plain), rtol=1e-9)
+    assert_allclose(weights(half), weights(plain), rtol=1e-12)
 
 
 @pytest.mark.parametrize("optimizer", [Decayed, Counting])

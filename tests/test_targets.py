@@ -90,7 +90,7 @@ def test_fused_equals_plain(task, settings):
     assert max(run.batches) >= 5
     for one, other in zip(plain["estimator"], together["estimator"], strict=True):
         for weight, of_fused in zip(weights(one), weights(other), strict=True):
-            assert_allclose(of_fused, weight, rtol=0, atol=1e-10)
+            assert_allclose(of_fused, weight, rtol=0, atol=1e-12)
 
 
 @pytest.mark.parametrize("task", TASKS)

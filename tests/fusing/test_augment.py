@@ -62,9 +62,9 @@ def both_ways(models, rows=None):
         warnings.simplefilter("always")
         together = fit_all()
     for one, other in zip(alone, together, strict=True):
-        np.testing.assert_allclose(weights(other), weights(one), rtol=0, atol=1e-10)
+        np.testing.assert_allclose(weights(other), weights(one), rtol=0, atol=1e-12)
         for of_one, of_other in zip(one.history_, other.history_, strict=True):
-            assert of_one == pytest.approx(of_other, rel=1e-9)
+            assert of_one == pytest.approx(of_other, rel=1e-12)
     return together, run.batches, [str(warning.message) for warning in record]
 
 
@@ -104,7 +104,7 @@ def test_a_search_of_all_that_an_augmentation_meets():
     plain = search.fit(X, y).cv_results_["mean_test_score"]
     with fused() as run:
         found = search.fit(X, y).cv_results_["mean_test_score"]
-    np.testing.assert_allclose(found, plain, rtol=0, atol=1e-10)
+    np.testing.assert_allclose(found, plain, rtol=0, atol=1e-12)
     assert sum(run.batches) == 192 and min(run.batches) == 12
 
 
@@ -161,7 +161,7 @@ def test_networks_that_convolve_and_normalise():
     plain = search.fit(digits / 16, labels).cv_results_["mean_test_score"]
     with fused() as run:
         found = search.fit(digits / 16, labels).cv_results_["mean_test_score"]
-    np.testing.assert_allclose(found, plain, rtol=0, atol=1e-10)
+    np.testing.assert_allclose(found, plain, rtol=0, atol=1e-12)
     assert run.batches == [6]
 
 
@@ -181,7 +181,7 @@ def test_partial_fit_and_regressors():
         together = Parallel()(delayed(train)(clone(one)) for one in fits)
     assert run.batches == [2, 2, 2]
     for one, other in zip(fits, together, strict=True):
-        np.testing.assert_allclose(weights(other), weights(one), rtol=0, atol=1e-10)
+        np.testing.assert_allclose(weights(other), weights(one), rtol=0, atol=1e-12)
 
 
 def test_equal_content_is_one_stack_and_other_content_is_not():

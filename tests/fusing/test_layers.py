@@ -182,7 +182,7 @@ def test_only_what_has_no_batched_form_runs_by_vmap(name):
     rows = torch.from_numpy(X[:7])
     outputs = whole.eval()(rows.T[None])
     np.testing.assert_allclose(
-        outputs[0].T.detach(), network.eval()(rows).detach(), rtol=0, atol=1e-10
+        outputs[0].T.detach(), network.eval()(rows).detach(), rtol=0, atol=1e-12
     )
 
 

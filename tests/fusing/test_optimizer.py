@@ -60,13 +60,13 @@ def test_steps_are_torchs_own_and_go_on_from_a_saved_state(name):
             optimizer.step()
     for i, (own, optimizer) in enumerate(zip(alone, optimizers, strict=True)):
         for parameter, whole in zip(own, together, strict=True):
-            torch.testing.assert_close(whole[i], parameter, rtol=0, atol=1e-10)
+            torch.testing.assert_close(whole[i], parameter, rtol=0, atol=1e-12)
         saved = optimizer.state_dict()["state"]
         assert states[i].keys() == saved.keys()
         for number, of_parameter in saved.items():
             for key, value in of_parameter.items():
                 if value is not None:
-                    torch.testing.assert_close(states[i][number][key], value, rtol=0, atol=1e-10)
+                    torch.testing.assert_close(states[i][number][key], value, rtol=0, atol=1e-12)
 
 
 GPU = pytest.mark.skipif(not torch.cuda.is_available(), reason="there is no GPU")

@@ -48,7 +48,7 @@ def test_parts_give_the_scores_of_the_whole(monkeypatch):
 
     monkeypatch.setattr(Part, "train_epoch", watched)
     force(monkeypatch, [32])
-    np.testing.assert_allclose(scores(), whole, rtol=0, atol=1e-10)
+    np.testing.assert_allclose(scores(), whole, rtol=0, atol=1e-12)
     assert {(slice_.start, in_main) for slice_, in_main in used} == {(0, True), (32, False)}
     assert threading.active_count() == before
 
