@@ -297,7 +297,8 @@ def test_tags():
 
 
 # Trains on a file of uint8 images; prints the largest MB held, but for pages of files, above what
-# is held after the same on a few rows: that is torch itself.
+# is held after the same on a few rows: that is torch itself. Blocks above 1 MB that are freed go
+# back to the system at once; what the C library keeps of them otherwise differed by 70 MB.
 ON_A_FILE = """
 import sys
 import numpy as np
@@ -334,8 +335,8 @@ def test_a_file_of_images_is_never_in_memory_as_a_whole(tmp_path):
     with open(tmp_path / "images", "wb") as file:
         file.truncate(n_rows * 3 * 128 * 128)
     command = [sys.executable, "-c", ON_A_FILE, str(tmp_path / "images"), str(n_rows)]
-    environment = os.environ | {"OMP_NUM_THREADS": "1"}
+    environment = os.environ | {"OMP_NUM_THREADS": "1", "MALLOC_MMAP_THRESHOLD_": "1000000"}
     run = subprocess.run(
         command, capture_output=True, text=True, check=True, cwd=ROOT, env=environment
     )
-    assert float(run.stdout) < 60
+    assert float(run.stdout) < 40

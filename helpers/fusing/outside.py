@@ -120,7 +120,7 @@ def reached_from(things):
         if isinstance(thing, types.FunctionType):
             if not is_of_a_library(thing.__module__):
                 functions.append((name, thing))
-        if hasattr(type(thing), "cache_info") and not is_of_a_library(thing.__module__):
+        if hasattr(type(thing), "cache_info") and not _stands_in_a_library(thing):
             caches.append((name, thing))
         for holder, name in _named_in(thing):
             value = read(holder, name)
@@ -193,6 +193,13 @@ def is_of_a_library(module):
         return True
     file = getattr(sys.modules.get(root), "__file__", None) or ""
     return file.startswith((sysconfig.get_path("purelib"), sysconfig.get_path("platlib")))
+
+
+def _stands_in_a_library(function):
+    """Tell whether a function is what its library calls so, not a user's wrapper around it."""
+    home = sys.modules.get(function.__module__)
+    name = getattr(function, "__name__", "")  # a `partial` has none
+    return is_of_a_library(function.__module__) and getattr(home, name, None) is function
 
 
 def names_in(code):

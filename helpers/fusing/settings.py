@@ -208,8 +208,12 @@ def places_read(network):
     places = [place for place in reached.variables if place[1] in names]
     places += [(vars(os), "environ")] if "environ" in names else []
     # What has no name is in a list, or wrapped.
-    caches = [called for name, called in reached.caches if name in names or not name.isidentifier()]
-    return places, getattr(caches[0], "__name__", "a function") if caches else None
+    caches = [
+        getattr(called, "__name__", name or "a function")
+        for name, called in reached.caches
+        if name in names or not name.isidentifier()
+    ]
+    return places, caches[0] if caches else None
 
 
 def names_in_forward(functions):

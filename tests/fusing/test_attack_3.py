@@ -283,6 +283,13 @@ class InPartialCacheLate(Net):
         return X * (1.0 if self.count()["calls"] < LATE else 3.0)
 
 
+class InCacheOfAPartialLate(Net):
+    def change(self, X):
+        cached_partial()["calls"] += 1
+        return X * (1.0 if cached_partial()["calls"] < LATE else 3.0)
+
+
+cached_partial = functools.lru_cache(functools.partial(dict, calls=0))
 CACHES = {"cached": cached}
 
 
@@ -318,6 +325,7 @@ STATES = {
     FromPython: "it keeps `rng`, a variable outside of it",
     InCacheLate: "it calls `cached`, which keeps results where nobody can look",
     InCacheOfADictLate: "it calls `cached`, which keeps results where nobody can look",
+    InCacheOfAPartialLate: "it calls `cached_partial`, which keeps results where nobody can look",
     InPartialCacheLate: "it calls `cached`, which keeps results where nobody can look",
 }
 RATES, SETTINGS = {"lr": [0.01, 0.03]}, {"module__setting": [1.0, 3.0]}
@@ -330,6 +338,7 @@ def reset():
     InDefault.scaled.__defaults__ = (1.0,)
     IN_DICT.clear()
     cached.cache_clear()
+    cached_partial.cache_clear()
     BUILT.clear()
     ITERATOR[:] = [(0.1 for _ in range(10**6))]
 
