@@ -220,16 +220,21 @@ def who_sees(table, columns):
     Parameters
     ----------
     table : dict of str to list of (bool or None)
-        By procedure: whether each check raised an alarm; None if it did not look.
+        By procedure: whether each check raised an alarm; None if it did not look. The names of
+        those with a mistake begin with "wrong".
     columns : list of str
 
     Examples
     --------
-    >>> fig, alt = who_sees({"a step": [True, False], "honest": [False, None]}, ["one", "two"])
+    >>> fig, alt = who_sees({"wrong: a step": [True, False], "honest": [False, None]}, ["a", "b"])
     >>> alt
-    'No check sees every mistake, and one mistake is seen by none. a step: one. honest: none.'
+    'One check sees at most 1 of 1 mistakes; 0 are seen by none. wrong: a step: a. honest: none.'
     """
-    title = "No check sees every mistake, and one mistake is seen by none"
+    wrong = [alarms for name, alarms in table.items() if name.startswith("wrong")]
+    most = max(sum(map(bool, alarms)) for alarms in zip(*wrong, strict=True))
+    missed = sum(not any(alarms) for alarms in wrong)
+    seen_by_none = "1 is seen by none" if missed == 1 else f"{missed} are seen by none"
+    title = f"One check sees at most {most} of {len(wrong)} mistakes; {seen_by_none}"
     fig, ax = blank(8.2, 3.2, title=title, xlabel="check", ylabel="")
     values = [[1.0 if alarm else 0.0 for alarm in line] for line in table.values()]
     ax.imshow(values, cmap="Greys", vmax=1.3, aspect="auto")

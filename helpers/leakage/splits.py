@@ -24,7 +24,7 @@ def shared_groups(X, y=None, *, groups, cv=5, task=None):
     Returns
     -------
     Finding
-        Leaked if a group is on both sides of a fold; the evidence says how well groups alone tell
+        Leaked if a group is on both sides of a fold; the evidence says how well the group alone tells
         classes `y`. Not looked at, if none is and some rows have no group.
 
     Raises
@@ -72,7 +72,7 @@ def _told_by_groups(y, groups, folds):
         guessed += (labels[test] == usual).sum()
     n = sum(len(test) for _, test in folds)
     told, by_guess = right / n, guessed / n
-    return f" Groups alone tell the class of {told:.0%} of rows, a guess of {by_guess:.0%}."
+    return f" The group alone tells the class of {told:.0%} of rows; guessing tells {by_guess:.0%}."
 
 
 def time_order(X, y=None, *, time, cv=5, horizon=None, window=None, task=None):

@@ -185,7 +185,7 @@ def test_a_source_that_is_nearly_the_class_is_asked_about():
         unasked = {f.name: f.evidence for f in report.not_looked_at}
         assert "where it comes from (a hospital, a device)" in unasked["shared_groups"]
         finding = shared_groups(table, y, groups=source, cv=cv)
-        assert finding.leaked is True and "Groups alone tell the class of 9" in finding.evidence
+        assert finding.leaked is True and "The group alone tells the class of 9" in finding.evidence
         honest = np.column_stack([noise, 1.5 * y[:, None] + 3 * rng.normal(size=(240, 24))])
         assert too_good_feature(honest, y).leaked is False
 
@@ -194,4 +194,4 @@ def test_groups_that_tell_nothing_are_said_to_tell_nothing():
     finding = shared_groups(
         X, y, groups=np.arange(120) % 4, cv=KFold(4, shuffle=True, random_state=0)
     )
-    assert finding.leaked is True and "a guess of 5" in finding.evidence
+    assert finding.leaked is True and "guessing tells 5" in finding.evidence
