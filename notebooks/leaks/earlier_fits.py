@@ -106,7 +106,7 @@ class Checkpointed(ClassifierMixin, BaseEstimator):
 
 @in_estimator("one checkpoint file for all folds", "-", draws.noise(100, 10))
 def checkpoint(X, y, seed, leaky):
-    """Training scripts that resume from their last checkpoint do it, if one is there."""
+    """Done by training scripts that go on from a checkpoint, if there is one."""
     return Checkpointed(f"{FILES.name}/{next(numbers)}", anew=not leaky, seed=seed)
 
 
