@@ -24,8 +24,8 @@ def shared_groups(X, y=None, *, groups, cv=5, task=None):
     Returns
     -------
     Finding
-        Leaked if a group is on both sides of a fold; the evidence says how well the group alone tells
-        classes `y`. Not looked at, if none is and some rows have no group.
+        Leaked if a group is on both sides of a fold; the evidence says how well the group alone
+        tells classes `y`. Not looked at, if none is and some rows have no group.
 
     Raises
     ------
