@@ -84,15 +84,15 @@ def build(recipe, n_features, n_outputs, arguments, *, owner):
 
     network, traces = _first_of_two(call, name)
     for generation in (1, 2):  # a network that refers to itself, as a lazy one does, goes only now
-        if not _gone(traces):
-            gc.collect(generation)
-    if _gone(traces):
+        if traces and not _gone(traces):
+            gc.collect(generation)  # which takes longer than a short fit
+    if traces and _gone(traces):
         return network
     return copy_network(network, f"{name} keeps what it returns, so each network is copied")
 
 
 def _first_of_two(call, name):
-    """Call a recipe twice; return the first network, and weak references to the second."""
+    """Call a recipe twice; return the first network, and references to the second if it may go."""
     with SameEverywhere():
         first = call()
     second = call()  # only to be compared
@@ -114,11 +114,11 @@ def _first_of_two(call, name):
             f"{name} returned the same weights twice, so that what one fold learns would reach "
             f"the next. Create every layer inside {name}, each time it is called.{mend}"
         )
+    in_both = shared or {*map(id, first.modules())} & {*map(id, second.modules())}
+    if in_both or _references(first) != _references(second):
+        return first, []  # the recipe keeps a part, or one of the two
     traces = [weakref.ref(part) for part in second.modules()]
-    traces += [StorageWeakRef(storage) for storage in storages[1].values()]
-    if _references(first) != _references(second):
-        traces.append(lambda: first)  # only one of the two is kept
-    return first, traces
+    return first, traces + [StorageWeakRef(storage) for storage in storages[1].values()]
 
 
 def _storages(network):

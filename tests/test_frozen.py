@@ -1,6 +1,7 @@
 """Networks that were trained before: FrozenFeatures, and recipes with frozen parts."""
 
 import copy
+import gc
 import pickle
 import warnings
 
@@ -366,6 +367,12 @@ def test_under_fused_as_plain(recipe, settings):
     frozen = [dict(search.best_estimator_.module_.named_buffers()) for search in (plain, together)]
     for name, buffer in frozen[0].items():
         assert_array_equal(buffer, frozen[1][name])
+
+
+@pytest.mark.parametrize("recipe", [sharing, OwnClass])
+def test_a_fit_does_not_search_all_memory_for_a_frozen_part_that_is_kept(monkeypatch, recipe):
+    monkeypatch.setattr(gc, "collect", lambda *_: pytest.fail("which takes longer than the fit"))
+    classifier(recipe, frozen_backbone()).fit(X, y)
 
 
 class Moody(nn.Module):
