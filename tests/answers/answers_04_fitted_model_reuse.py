@@ -44,9 +44,7 @@ def knows_already(estimator, X, y, seed):
 # Right in another form than the solution: each keeps all points.
 ALSO_RIGHT = {
     "a bool of NumPy, from a p-value": {
-        "knows_already": BY_HAND.format(
-            verdict="np.less_equal(np.mean(scores >= scores[0]), 0.05)"
-        )
+        "knows_already": BY_HAND.format(verdict="np.less_equal(np.mean(scores >= scores[0]), 0.05)")
     },
     "an array of scores": {
         "fold_scores": LOOP.replace("return scores", "return np.array(scores)").format(
