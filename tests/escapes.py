@@ -253,7 +253,7 @@ GREED = {
     "a message": (
         "from jupyter_client.session import Session\nkernel = get_ipython().kernel\n"
         "line = Session(key=kernel.session.key)\nline.send(kernel.iopub_socket, 'stream', "
-        "{'name': 'stdout', 'text': 'x' * 300_000_000}, parent=kernel.get_parent())",
+        "{'name': 'stdout', 'text': 'x' * 60_000_000}, parent=kernel.get_parent())",
         None,
         "a message too long to be read",
     ),

@@ -168,7 +168,22 @@ def tools():
     names = {"np": np, "nn": nn, "data": data, "fused": fused, "TorchClassifier": TorchClassifier}
     names["folds"] = KFold(5, shuffle=True, random_state=0)
     needed = ["data.coin_flips", "import optuna", "def run_study", "import BaseEstimator"]
-    return run_cells(TOOLS, [*needed, "def check_study"], names)
+    space = run_cells(TOOLS, [*needed, "def check_study"], names)
+    space["run_study"] = once_a_table(space["run_study"])
+    return space
+
+
+def once_a_table(run_study):
+    """Run a study once, though most answers begin with the same ones: it has a seed."""
+    studies = {}
+
+    def studied(X, y, n_trials=30):
+        asked = X.tobytes(), y.tobytes(), n_trials
+        if asked not in studies:
+            studies[asked] = run_study(X, y, n_trials)
+        return studies[asked]
+
+    return studied
 
 
 STUDY = {

@@ -142,7 +142,7 @@ WRONG = {
         "mine",
         mine(
             "models = []",
-            "for k in range(1, 40):",
+            "for k in (1, 5, 20, 80):",
             "    model = make_pipeline(SelectKBest(k=k), LogisticRegression())",
             "    models.append(model.fit(X[train], y[train]))",
             "return max(models, key=lambda model: model.score(X[test], y[test]))",
