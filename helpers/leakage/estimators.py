@@ -159,6 +159,11 @@ def refit(estimator, X, y, *, groups=None, random_state=0):
             "reads it was not looked at. Make its path a parameter."
         )
         leaked = None
+    elif by_chance:
+        evidence += (
+            " Repeats under one seed should be equal: it draws from a generator of its own, or all "
+            "clones share something, as a global variable, which may hide a leak."
+        )
     return Finding("refit", leaked, evidence)
 
 

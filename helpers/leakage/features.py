@@ -32,8 +32,8 @@ def too_good_feature(X, y, *, task=None, random_state=0):
     same knowledge may be in the table twice. It asks about the columns found if all the others err
     far more. A column that numbers the rows is asked about if it alone predicts a class, and a
     column that is a sum of its own row's label and those of rows near by or of all rows before, as
-    a mean that includes today. For values it asks about a column that alone is in the order of `y`,
-    as its logarithm is.
+    a mean that includes today. For values, more than 20 of them, it asks about a column that
+    alone is in the order of `y`, as its logarithm is.
 
     Parameters
     ----------

@@ -93,6 +93,13 @@ def group_numbers(groups, n):
             f"groups must hold one value for each of the {n} rows, shape ({n},), or two where a "
             f"row is a pair, shape ({n}, 2); got shape {np.shape(groups)}."
         )
+    for column in values.reshape(n, -1).T:
+        are_texts = {isinstance(name, str) for name in column if not is_gap(name)}
+        if len(are_texts) > 1:
+            raise ValueError(
+                "groups holds texts beside other values, and '7' and 7 may be one group: make all "
+                "texts, or all numbers."
+            )
     numbers = {}
     flat = [-1 if is_gap(g) else numbers.setdefault(g, len(numbers)) for g in values.ravel()]
     return np.reshape(flat, (n, -1))

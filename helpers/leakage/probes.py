@@ -1,5 +1,6 @@
 """What canaries share: clones fitted under a seed, put back to the start, and compared."""
 
+import copy
 import random
 import warnings
 from contextlib import contextmanager
@@ -11,6 +12,7 @@ from sklearn.base import clone
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.utils.metadata_routing import get_routing_for_object
 
+from helpers._compat import _num_samples
 from helpers.tensors import seeded_globally
 
 N_REPEATS = 6  # on each side, where chance is to be told from a leak
@@ -37,12 +39,22 @@ def global_seed(seed):
 
 def fit_seeded(estimator, X, y, seed, groups=None):
     """Fit under a seed; a search that splits by groups gets them, wherever it is in a Pipeline."""
+    X, y = own_copy(X), own_copy(y)
     with global_seed(seed), warnings.catch_warnings():
         warnings.simplefilter("ignore", ConvergenceWarning)
         if groups is None or not _takes_groups(estimator):
             return estimator.fit(X, y)
         with config_context(enable_metadata_routing=True):
             return estimator.fit(X, y, groups=groups)
+
+
+def own_copy(values):
+    """Return a copy, for an estimator that changes in place what it is given."""
+    if isinstance(values, list | tuple):
+        return copy.deepcopy(values)
+    if hasattr(values, "detach"):  # a tensor
+        return values.clone()
+    return values.copy() if hasattr(values, "copy") else values
 
 
 def _takes_groups(estimator):
@@ -140,17 +152,31 @@ def predictions_of(estimator, X):
     ------
     TypeError
         If it cannot predict.
+    ValueError
+        If it predicts no finite numbers, or not one row for each row.
     """
     for method in METHODS:
         if hasattr(estimator, method):
-            predicted = getattr(estimator, method)(X)
+            predicted = getattr(estimator, method)(own_copy(X))
             if isinstance(predicted, list) and np.ndim(predicted[0]) == 2:  # one table a target
-                return np.hstack(predicted)
-            return np.asarray(predicted)
+                predicted = np.hstack(predicted)
+            if hasattr(predicted, "detach"):
+                predicted = predicted.detach().cpu().numpy()
+            return _comparable(np.asarray(predicted), method, _num_samples(X))
     raise TypeError(
         f"It takes an estimator that has one of the methods {', '.join(METHODS)}; got "
         f"{estimator!r:.80}."
     )
+
+
+def _comparable(predicted, method, n):
+    if predicted.shape[:1] != (n,):
+        raise ValueError(
+            f"{method} must give one row for each of the {n} rows; got shape {predicted.shape}."
+        )
+    if predicted.dtype.kind == "f" and not np.isfinite(predicted).all():
+        raise ValueError(f"{method} gives nan or inf, which cannot be compared.")
+    return predicted
 
 
 def distance(a, b):

@@ -142,19 +142,25 @@ def time_order(X, y=None, *, time, cv=5, horizon=None, window=None, task=None):
             name for name, value in (("horizon", horizon), ("window", window)) if value is None
         ]
         evidence += f" No {' and no '.join(missing)} was stated."
-    ahead = _looking_ahead(X, y, times)
-    return Finding("time_order", bool(late or ahead), evidence + ahead)
+    is_ahead, ahead = _looking_ahead(X, y, times)
+    return Finding("time_order", bool(late or is_ahead), evidence + ahead)
 
 
 def _looking_ahead(X, y, times):
-    """Return a sentence on columns that hold labels of their own row or of later ones, or ''."""
+    """Say whether columns hold labels of their own row or of later ones, with a sentence or ''."""
     order = np.argsort(times)
-    if y is None or what_rows_are(X) or (np.diff(times[order]) == 0).any():
-        return ""
+    if y is None or what_rows_are(X):
+        return False, ""
+    if (np.diff(times[order]) == 0).any():
+        return False, (
+            " Rows have the same time, so columns were not compared with later labels: hand over "
+            "the rows of one series (one shop, one person)."
+        )
     table, targets = as_codes(X)[order], targets_of(y, len(order))[order]
     found = [made_of_labels(table, target) for target in targets.T.reshape(-1, len(order))]
     columns = sorted({column for own, later in found for column in own + later})
     if not columns:
-        return ""
+        return False, ""
     names = ", ".join(names_of(X)[column] for column in columns[:10])
-    return f" Made of labels of their own row or of later ones: columns {names}. Leave them out."
+    made_of = " Made of labels of their own row or of later ones: columns"
+    return True, f"{made_of} {names}. Leave them out."

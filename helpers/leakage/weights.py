@@ -29,6 +29,7 @@ NO_EPOCHS = (
     "It needs a number of epochs or a learning rate that can be 0, and found neither, nor a "
     "network that fit leaves alone."
 )
+NOT_ASKED = "No network that fit leaves alone is asked when it predicts."
 NO_NETWORK = "It found no network: not in the estimator, nor in functions that it holds."
 
 
@@ -96,6 +97,8 @@ def _find(estimator, X, y, groups, random_state):
         evidence = "Two clones, trained for 0 epochs, have no weights in common."
         return Finding("carried_weights", False, evidence)
     scores = [scores_by_layer(subject, networks, X, y, random_state, own)]
+    if not own and len(scores[0]) == 1:  # as of a loss
+        return Finding("carried_weights", None, NOT_ASKED)
     for seed in range(random_state + 1, random_state + 1 + n_initialised):
         reinitialise(networks, seed)
         scores.append(scores_by_layer(subject, networks, X, y, random_state, own))
