@@ -154,7 +154,8 @@ def split_by_chance(job, groups, fraction, stratify):
         raise ValueError(
             f"patience sets aside validation_fraction={fraction} of the {what} to watch the loss, "
             f"here {n_valid} of {n_parts}; it needs {each} there and {each} for training, "
-            f"{at_least} at least. Give more {what}, another validation_fraction, or patience=None."
+            f"{at_least} at least in each. Give more {what}, another validation_fraction, or "
+            f"patience=None."
         )
     splitter = splitter(1, test_size=fraction, random_state=job.seed)
     kept = np.flatnonzero(~single)

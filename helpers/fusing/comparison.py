@@ -2,13 +2,16 @@
 
 import copy
 import traceback
+import types
 from dataclasses import replace
 
 import torch
 
 from helpers.fusing.content import first_line
+from helpers.fusing.outside import is_of_a_library
 from helpers.fusing.slots import TensorIndex, assign_slots
 from helpers.fusing.stack import Stack
+from helpers.losses import OwnLoss
 from helpers.training import train_alone
 
 ROWS_DEPEND = "its rows depend on each other in training, and its fits have unequal numbers of rows"
@@ -65,8 +68,9 @@ def compare(jobs, lr, unequal, unequal_valid):
     except Exception as error:
         return failure_of(error)
     tolerance = _TOLERANCE[jobs[0].dtype]
-    if difference(before[0], alone[0], again, tolerance):
-        return "two equal training steps of it give different weights"
+    if reason := difference(before[0], alone[0], again, tolerance):
+        what = "outputs" if "outputs" in reason else "weights"
+        return f"two equal training steps of it give different {what}"
     try:
         stacked = train_stack(copies())
     except Exception as error:
@@ -104,7 +108,7 @@ def copied(job, i, lr, sizes, unequal, unequal_valid):
                 noise = torch.randn(tensor.shape, generator=generator, dtype=tensor.dtype)
                 tensor.mul_(1 + spread * noise.clamp(-3, 3).to(tensor.device))  # signs stay
     batch_size, (n_rows, n_valid) = job.batch_size if job.in_batches else None, sizes
-    if has_own_code(network):
+    if has_own_code(network) or isinstance(job.loss, OwnLoss):
         n_rows = len(job.rows) if unequal else n_rows
         if batch_size:  # one whole batch, and the last one, which may have few rows
             n_rows = batch_size + (n_rows - 1) % batch_size + 1
@@ -138,11 +142,18 @@ def n_of(rows):
 
 
 def has_own_code(network):
-    """Tell whether some module of a network is of a class that is neither torch's nor ours."""
-    return any(
+    """Tell whether a network has a module, or a function in one, that is not torch's nor ours."""
+    return bool(held_functions(network)) or any(
         type(module).__module__.partition(".")[0] not in ("torch", "helpers")
         for module in network.modules()
     )
+
+
+def held_functions(network):
+    """Return the functions of the user's that modules hold, such as an `activation`."""
+    held = (value for module in network.modules() for value in vars(module).values())
+    functions = (value for value in held if isinstance(value, types.FunctionType))
+    return [function for function in functions if not is_of_a_library(function.__module__)]
 
 
 def rotated(rows, start, n):

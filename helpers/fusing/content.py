@@ -5,7 +5,7 @@ import textwrap
 from torch import nn
 from torch.nn.utils.parametrize import type_before_parametrizations
 
-from helpers.fusing.digests import digest, is_found_by_name, memory_of
+from helpers.fusing.digests import attributes_of, digest, is_found_by_name, memory_of
 
 # What every module has; the rest of its attributes are its own.
 _OF_ALL_MODULES = set(vars(nn.Module()))
@@ -61,6 +61,13 @@ def contents(network):
                 found[name] = digest(value, names, memory)
             except Exception as error:
                 raise Incomparable(name, error) from error
+    for name, tensor in (*network.named_parameters(), *network.named_buffers()):
+        found[f"{name}.requires_grad"] = tensor.requires_grad
+        for attribute, value in vars(tensor).items():
+            try:
+                found[f"{name}.{attribute}"] = digest(value, names_within(network))
+            except Exception as error:
+                raise Incomparable(f"{name}.{attribute}", error) from error
     return found
 
 
@@ -69,23 +76,17 @@ def own_attributes(module):
     theirs = _OF_ALL_MODULES
     if isinstance(module, nn.RNNBase):
         theirs = theirs | _OF_RECURRENT_LAYERS
-    own = {name: value for name, value in vars(module).items() if name not in theirs}
-    for base in type(module).__mro__:
-        slots = vars(base).get("__slots__", ())
-        for name in [slots] if isinstance(slots, str) else slots:
-            if hasattr(module, name):
-                own[name] = getattr(module, name)
-    return own
+    return {name: v for name, v in attributes_of(module).items() if name not in theirs}
 
 
 def structure(network):
-    """Return the modules, parameters and buffers of a network: names, classes and shapes.
+    """Return the modules, parameters and buffers of a network: names, classes, modes and shapes.
 
     What stands in two places has the name of the first in both.
     """
     names = names_within(network)
     classes = (
-        (name, names[id(module)], class_of(name, module, names))
+        (name, names[id(module)], class_of(name, module, names), module.training)
         for name, module in network.named_modules(remove_duplicate=False)
     )
     tensors = (

@@ -1,7 +1,7 @@
 """Digests of what objects hold, whatever they print or pickle."""
 
+import copyreg
 import hashlib
-import inspect
 import pickle
 import sys
 import types
@@ -64,7 +64,8 @@ class ContentPickler(pickle.Pickler):
         if isinstance(obj, torch.Tensor | np.ndarray) and memory_of(obj) in self.memory:
             raise ValueError("it shares the memory of a weight")
         if isinstance(obj, torch.Tensor):
-            return _written(kind, obj.dtype, obj.shape, obj.requires_grad, numbers_of(obj))
+            of_type = kind, obj.dtype, obj.shape, obj.requires_grad
+            return _written(*of_type, numbers_of(obj), vars(obj))
         if kind is np.ndarray:
             numbers = obj.tolist() if obj.dtype.hasobject else obj.tobytes()
             return _written(kind, obj.dtype.descr, obj.shape, numbers)
@@ -85,8 +86,8 @@ class ContentPickler(pickle.Pickler):
         if isinstance(obj, property | staticmethod | classmethod):
             functions = ("fget", "fset", "fdel", "__func__")
             return _written(kind, [getattr(obj, name, None) for name in functions])
-        if "__dict__" in dir(obj) and _chooses_what_is_pickled(kind):
-            self.hidden.append(vars(obj))
+        if _chooses_what_is_pickled(kind) and (attributes := attributes_of(obj)):
+            self.hidden.append(attributes)
         return NotImplemented
 
     def _written_once(self, obj, content):
@@ -148,9 +149,21 @@ def _class_content(cls):
     return cls.__module__, cls.__qualname__, cls.__bases__, own
 
 
+def attributes_of(obj):
+    """Return the attributes of an object by name, those in `__slots__` as well."""
+    own = dict(getattr(obj, "__dict__", ()))
+    for base in type(obj).__mro__:
+        slots = vars(base).get("__slots__", ())
+        for name in [slots] if isinstance(slots, str) else slots:
+            if name.startswith("__") and not name.endswith("__"):  # as Python renames it
+                name = f"_{base.__name__.lstrip('_')}{name}"
+            if hasattr(obj, name):
+                own[name] = getattr(obj, name)
+    return own
+
+
 def _chooses_what_is_pickled(kind):
-    """Whether a class of the user's says itself what of it is pickled."""
+    """Whether a class says itself what of an object is pickled, or another says it."""
     methods = ("__getstate__", "__reduce__", "__reduce_ex__")
-    return any(
-        isinstance(inspect.getattr_static(kind, name, None), types.FunctionType) for name in methods
-    )
+    is_own = any(getattr(kind, name, None) is not getattr(object, name, None) for name in methods)
+    return is_own or kind in copyreg.dispatch_table

@@ -7,6 +7,7 @@ from itertools import pairwise
 import torch
 from scipy import sparse
 from torch.nn.modules import module as torch_module
+from torch.optim import optimizer as torch_optimizer
 
 from helpers.datasets import Rows
 from helpers.fusing.comparison import ROWS_DEPEND
@@ -27,6 +28,8 @@ HOOKS = (
     *("_forward_hooks", "_forward_pre_hooks", "_backward_hooks", "_backward_pre_hooks"),
     "_post_accumulate_grad_hooks",
 )
+
+OPTIMIZER_HOOKS = "_global_optimizer_pre_hooks", "_global_optimizer_post_hooks"
 
 
 def train_together(jobs, batches, told=None):
@@ -115,10 +118,14 @@ def why_alone(job):
             return f"{it} is compiled"
         if any(getattr(owner, kind, None) for kind in HOOKS):
             return f"{it} has hooks, which see one network at a time"
+        if isinstance(owner, torch.Tensor) and owner.is_complex():
+            return f"{it} holds complex numbers"
         if "forward" in vars(owner):
             return f"{it} has a `forward` of its own, which is not that of its class"
     if any(getattr(torch_module, f"_global{kind}", None) for kind in HOOKS):
         return "torch has global hooks, which see one network at a time"
+    if any(getattr(torch_optimizer, kind, None) for kind in OPTIMIZER_HOOKS):
+        return "torch has global hooks of optimizers, which see one network at a time"
     return why_incomparable(job)
 
 

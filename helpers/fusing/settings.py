@@ -14,10 +14,10 @@ from functools import cached_property
 
 import torch
 
-from helpers.fusing.comparison import has_own_code
+from helpers.fusing.comparison import has_own_code, held_functions
 from helpers.fusing.content import Incomparable, contents
 from helpers.fusing.digests import digest
-from helpers.fusing.outside import LARGE, names_in, reached_from, read, size_of
+from helpers.fusing.outside import LARGE, is_of_a_library, names_in, reached_from, read, size_of
 from helpers.fusing.trial import MODES, OUTSIDE, answers, depends_on_more
 from helpers.jobs import Job
 from helpers.tensors import flushed_denormals, private_rng
@@ -40,9 +40,10 @@ class Settings:
 
     def note(self, job):
         """Note how things are for a job; return why it must be trained at once, or None."""
-        if not has_own_code(job.network):
+        functions = functions_of(job)
+        if not functions and not has_own_code(job.network):
             return None
-        places, cache = self._places_of(job.network)
+        places, cache = self._places_of(job.network, functions)
         if cache:
             return UNSEEN.format(cache)
         for holder, name in places:
@@ -55,11 +56,12 @@ class Settings:
         self._noted[id(job)] = Noted(places, values_of(places, job.network), kind, answered)
         return None
 
-    def _places_of(self, network):
-        classes = frozenset(map(type, network.modules()))
-        if classes not in self._places:
-            self._places[classes] = places_read(network)
-        return self._places[classes]
+    def _places_of(self, network, functions):
+        codes = (getattr(function, "__code__", type(function)) for function in functions)
+        key = frozenset(map(type, network.modules())), *codes
+        if key not in self._places:
+            self._places[key] = places_read(network, functions)
+        return self._places[key]
 
     def _kind_of(self, job):
         """Return the kind of a job's network; one that cannot be compared has its own."""
@@ -80,6 +82,8 @@ class Settings:
         if name is None and not (noted.answered and noted.kind.has_changed(noted.answered)):
             return None
         cls = type(job.network).__name__
+        if functions_of(job):
+            cls += ", or a function given with it,"
         what = f"`{name}`, a variable" if name else "something, such as a file or an attribute,"
         return ValueError(
             f"{cls} reads {what} outside of it, which another fit has changed since it was built: "
@@ -193,8 +197,16 @@ def parts_of(value, own):
         return set()
 
 
-def places_read(network):
-    """Return what a forward pass of a network may read outside of it.
+def functions_of(job):
+    """Return the functions of the user's that training calls: held by layers, loss, augment."""
+    own = [one.function for one in (job.loss, job.augment) if hasattr(one, "function")]
+    homes = (getattr(one, "__module__", type(one).__module__) for one in own)
+    given = [one for one, home in zip(own, homes, strict=True) if not is_of_a_library(home)]
+    return held_functions(job.network) + given
+
+
+def places_read(network, functions=()):
+    """Return what a forward pass of a network, and functions beside it, may read outside.
 
     Returns
     -------
@@ -203,7 +215,7 @@ def places_read(network):
     cache : str or None
         The name of a function that keeps its results, if one may be called.
     """
-    reached = reached_from(network.modules())
+    reached = reached_from([*network.modules(), *functions])
     names = names_in_forward(reached.functions)
     places = [place for place in reached.variables if place[1] in names]
     places += [(vars(os), "environ")] if "environ" in names else []

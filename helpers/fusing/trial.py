@@ -31,6 +31,7 @@ from helpers.fusing.content import Incomparable, contents, memory_within
 from helpers.fusing.outside import Outside
 from helpers.tensors import flushed_denormals, private_rng, seed_generators
 
+NOTHING = 0.0
 MODES = (training_mode, nn.Module.eval)
 # What is outside of a network has been changed by it, or may be by others.
 OUTSIDE = (
@@ -94,10 +95,18 @@ def nothing_changed(job):
 
 
 def without_dropout(network):
-    """Have torch's dropout layers drop nothing: what they draw is each network's own in a stack."""
-    for module in network.modules():
-        if type(module) in DROPOUTS:
-            module.p = 0.0
+    """Have torch's dropout layers drop nothing: what they draw is each network's own in a stack.
+
+    Returns
+    -------
+    dict of str to nn.Module
+        The layers by name. Their `p` is `NOTHING` itself until something sets it.
+    """
+    named = network.named_modules()
+    layers = {name: module for name, module in named if type(module) in DROPOUTS}
+    for layer in layers.values():
+        layer.p = NOTHING
+    return layers
 
 
 def why_impure(job, network, outside):
@@ -111,7 +120,7 @@ def why_impure(job, network, outside):
         return (
             f"its attribute `{name}` is another in a copy, as a function that uses the network is"
         )
-    without_dropout(network)
+    dropouts = without_dropout(network)
     attributes = contents(network)
     X, y, weight = job.take(job.rows[:4])
     given = X.clone()
@@ -131,6 +140,8 @@ def why_impure(job, network, outside):
         return "it changes its input in place"
     if name := first_difference(attributes, network):
         return f"it keeps `{name}` between batches"
+    if name := next((name for name in dropouts if dropouts[name].p is not NOTHING), None):
+        return f"it keeps `{name}.p` between batches"
     if name := outside.changed():
         return f"it keeps `{name}`, {OUTSIDE[0]}"
     if outside.iterator:
@@ -150,13 +161,11 @@ def copy_differs(job):
 
 @torch.no_grad()
 def answers(network, job, modes=MODES):
-    """Return what a network answers to a few rows in each of some modes.
-
-    It stays as it is, but for its mode.
-    """
+    """Return what a network answers to a few rows in each of some modes; it stays as it is."""
     X, tensors = job.take(job.rows[:4])[0], (*network.parameters(), *network.buffers())
     before = [tensor.clone() for tensor in tensors]
     buffers = [(module, dict(module._buffers)) for module in network.modules()]
+    flags = [(module, module.training) for module in network.modules()]
     outputs = []
     for set_mode in modes:
         set_mode(network)
@@ -164,6 +173,8 @@ def answers(network, job, modes=MODES):
         outputs.append(network(X.clone()))
     for module, own in buffers:
         module._buffers.update(own)
+    for module, flag in flags:
+        module.training = flag
     for tensor, value in zip(tensors, before, strict=True):
         tensor.copy_(value)
     return outputs
