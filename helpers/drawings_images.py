@@ -64,11 +64,10 @@ def _box(ax, text, place, *, color, linestyle):
 def _arrow(ax, start, end, *, color, linestyle):
     """Draw an arrow from one box to the next; the boxes cover what is too long of it."""
     middle = np.array(start) + 0.62 * (np.array(end) - start)
-    line = {"color": color, "linestyle": linestyle, "lw": 2, "shrinkA": 0, "shrinkB": 0}
+    line = {"color": color, "ls": linestyle, "lw": 2, "shrinkA": 0, "shrinkB": 0}
     ax.annotate("", end, start, arrowprops={"arrowstyle": "-", **line}, zorder=1)
-    head = {"arrowstyle": "-|>", "color": color, "lw": 2, "shrinkA": 0, "shrinkB": 0}
     before = np.array(start) + 0.6 * (np.array(end) - start)
-    ax.annotate("", middle, before, arrowprops=head, zorder=1)
+    ax.annotate("", middle, before, arrowprops={**line, "arrowstyle": "-|>", "ls": "-"}, zorder=1)
 
 
 def versions(pictures, original, cv, of):
@@ -102,8 +101,8 @@ def versions(pictures, original, cv, of):
         ax.spines[:].set_visible(True)
         ax.set(xticks=[], yticks=[])
         ax.set_title(name, fontsize=10)
-        role = ROLES[side]["color"]
-        ax.set_xlabel(side, color=role, weight="bold" if side == "test" else "normal")
+        weight = "bold" if side == "test" else "normal"
+        ax.set_xlabel(side, color=ROLES[side]["color"], weight=weight)
         said.append(f"{name}, {side}")
     return fig, f"{title}. From left to right: {'; '.join(said)}."
 
@@ -220,34 +219,30 @@ def who_sees(table, columns):
     Parameters
     ----------
     table : dict of str to list of (bool or None)
-        By procedure: whether each check raised an alarm; None if it did not look. The names of
-        those with a mistake begin with "wrong".
+        By procedure, "wrong: ..." if it has a mistake: the alarms; None where a check did not look.
     columns : list of str
 
     Examples
     --------
     >>> fig, alt = who_sees({"wrong: a step": [True, False], "honest": [False, None]}, ["a", "b"])
     >>> alt
-    'One check sees at most 1 of 1 mistakes; 0 are seen by none. wrong: a step: a. honest: none.'
+    'One check sees at most 1 of 1 mistakes; 0 seen by none. wrong: a step: a. honest: none.'
     """
     wrong = [alarms for name, alarms in table.items() if name.startswith("wrong")]
     most = max(sum(map(bool, alarms)) for alarms in zip(*wrong, strict=True))
-    missed = sum(not any(alarms) for alarms in wrong)
-    seen_by_none = "1 is seen by none" if missed == 1 else f"{missed} are seen by none"
-    title = f"One check sees at most {most} of {len(wrong)} mistakes; {seen_by_none}"
+    missed = len(wrong) - sum(map(any, wrong))
+    title = f"One check sees at most {most} of {len(wrong)} mistakes; {missed} seen by none"
     fig, ax = blank(8.2, 3.2, title=title, xlabel="check", ylabel="")
     values = [[1.0 if alarm else 0.0 for alarm in line] for line in table.values()]
     ax.imshow(values, cmap="Greys", vmax=1.3, aspect="auto")
-    words = {True: "alarm", False: "quiet", None: "did not look"}
+    words = {True: ("alarm", "white"), False: ("quiet", "black"), None: ("did not look", "#767676")}
     for line, alarms in enumerate(table.values()):
         for column, alarm in enumerate(alarms):
-            color = {True: "white", False: "black", None: "#767676"}[alarm]
+            text, color = words[alarm]
             style = "italic" if alarm is None else "normal"
-            ax.text(column, line, words[alarm], ha="center", va="center", color=color, style=style)
+            ax.text(column, line, text, ha="center", va="center", color=color, style=style)
     ax.set_xticks(range(len(columns)), columns)
     ax.set_yticks(range(len(table)), table)
-    said = []
-    for name, alarms in table.items():
-        raised = [column for column, alarm in zip(columns, alarms, strict=True) if alarm]
-        said.append(f"{name}: {', '.join(raised) or 'none'}")
+    raised = [[c for c, a in zip(columns, alarms, strict=True) if a] for alarms in table.values()]
+    said = [f"{name}: {', '.join(r) or 'none'}" for name, r in zip(table, raised, strict=True)]
     return fig, f"{title}. {'. '.join(said)}.".replace("\n", " ")

@@ -67,7 +67,7 @@ class FusingBackend(ParallelBackendBase):
 
 def under_autocast():
     """Tell, with a warning, whether `torch.autocast` holds: it holds for one thread only."""
-    if not torch.is_autocast_enabled("cpu"):
+    if not any(map(torch.is_autocast_enabled, ("cpu", "cuda"))):
         return False
     warnings.warn(
         "fused: torch.autocast holds for the thread that entered it, and each task has a thread "
