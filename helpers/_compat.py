@@ -89,6 +89,10 @@ ATTRIBUTES = {
         "_optimizer_step_pre_hooks",  # a schedule among them would begin anew in partial_fit
         "_optimizer_step_post_hooks",
     ],
+    "torch.optim.optimizer": [
+        "_global_optimizer_pre_hooks",  # hooks on all optimizers: as those on all modules
+        "_global_optimizer_post_hooks",
+    ],
     "ipywidgets.Widget": [
         "_repr_mimebundle_",  # shows the buttons of `predict` without a line of text beside them
     ],

@@ -2,7 +2,7 @@
 
 import ast
 import functools
-import importlib
+import pkgutil
 from numbers import Integral
 from pathlib import Path
 
@@ -25,10 +25,7 @@ PUBLIC = {"_getframe", "_abc_impl", "_l", "_reverse", "_orig_mod", "_global"} | 
 
 def owner_of(name):
     """Return what a dotted name stands for; a name in () is called."""
-    module, *attributes = name.removesuffix("()").split(".")
-    found = importlib.import_module(module)
-    for attribute in attributes:
-        found = getattr(found, attribute)
+    found = pkgutil.resolve_name(name.removesuffix("()"))
     return found() if name.endswith("()") else found
 
 

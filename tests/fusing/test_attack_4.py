@@ -191,6 +191,11 @@ def test_what_trains_alone_and_why(module):
     np.testing.assert_allclose(together, plain, rtol=0, atol=1e-10)
 
 
+class Alike(Net):
+    def change(self, X):
+        return X
+
+
 class AlwaysDropping(Net):
     def keep(self, setting):
         self.drop = nn.Dropout(0.5)
@@ -269,3 +274,19 @@ def test_autocast_of_the_caller_is_kept(monkeypatch):
             together = scores(MLP, RATES)
     assert run.batches == [1] * 6
     np.testing.assert_array_equal(together, plain)
+
+
+@pytest.mark.filterwarnings("ignore:.*cannot be stacked")
+@pytest.mark.parametrize("module", [MLP, Alike])
+def test_a_loss_that_counts_is_called_in_training_alone(module):
+    def found(block):
+        calls = []
+
+        def loss(outputs, y):
+            calls.append(len(y))
+            return nn.functional.cross_entropy(outputs, y, reduction="none") / len(calls)
+
+        with block():
+            return scores(module, RATES, loss=loss)
+
+    np.testing.assert_array_equal(found(fused), found(contextlib.nullcontext))
