@@ -4,10 +4,8 @@ import contextvars
 import copy
 import sys
 import time
-import warnings
 from contextlib import contextmanager
 
-import torch
 from joblib.parallel import get_active_backend
 from sklearn.base import BaseEstimator
 
@@ -57,24 +55,12 @@ class FusingBackend(ParallelBackendBase):
             task.check()
         asking = asking_estimator()
         is_ours = asking is None or holds_foreign(asking)
-        if is_ours and self.scheduler.can_wait() and not under_autocast():
+        if is_ours and self.scheduler.can_wait():
             raise FallbackToBackend(TaskBackend(self))
         raise FallbackToBackend(copy.copy(self.outside[require or prefer]))
 
     def nested(self):
         return FusingBackend(self.scheduler, self.nesting_level + 1, self.outside)
-
-
-def under_autocast():
-    """Tell, with a warning, whether `torch.autocast` holds: it holds for one thread only."""
-    if not any(map(torch.is_autocast_enabled, ("cpu", "cuda"))):
-        return False
-    warnings.warn(
-        "fused: torch.autocast holds for the thread that entered it, and each task has a thread "
-        "of its own. The fits of this call run one by one, as without fused.",
-        stacklevel=2,
-    )
-    return True
 
 
 class TaskBackend(ParallelBackendBase):

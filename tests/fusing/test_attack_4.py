@@ -266,16 +266,6 @@ def test_functions_that_read_what_stays_are_stacked():
     np.testing.assert_allclose(together, plain, rtol=0, atol=1e-10)
 
 
-def test_autocast_of_the_caller_is_kept(monkeypatch):
-    monkeypatch.setitem(globals(), "X", X.astype(np.float32))
-    with torch.autocast("cpu", dtype=torch.bfloat16):
-        plain = scores(MLP, RATES)
-        with fused() as run, pytest.warns(UserWarning, match="torch.autocast holds for the thread"):
-            together = scores(MLP, RATES)
-    assert run.batches == [1] * 6
-    np.testing.assert_array_equal(together, plain)
-
-
 @pytest.mark.filterwarnings("ignore:.*cannot be stacked")
 @pytest.mark.parametrize("module", [MLP, Alike])
 def test_a_loss_that_counts_is_called_in_training_alone(module):
