@@ -30,7 +30,7 @@ CLEAN_ENV = env -u MPLBACKEND OMP_NUM_THREADS=1 JUPYTER_CONFIG_DIR="$(CURDIR)/.v
 
 help:
 	@echo "make lab      open the course in JupyterLab"
-	@echo "make check    after you change a line, two minutes: lint and the quick tests of helpers"
+	@echo "make check    after you change a line, under two minutes: lint and the quick tests of helpers"
 	@echo "make test     some 20 minutes: all that is promised is checked: code, notebooks, browser"
 	@echo "make lowest   the tests of helpers with the oldest libraries that pyproject.toml allows"
 	@echo "make portable  compare the outputs under other kernels of the processor: SETS=Haswell/avx2/1"
