@@ -49,7 +49,12 @@ def fit_seeded(estimator, X, y, seed, groups=None):
 
 
 def own_copy(values):
-    """Return a copy, for an estimator that changes in place what it is given."""
+    """Return a copy, for an estimator that changes in place what it is given.
+
+    What is read-only, as a file mapped by `np.memmap` may be, is returned as it is.
+    """
+    if isinstance(values, np.ndarray) and not values.flags.writeable:
+        return values
     if isinstance(values, list | tuple):
         return copy.deepcopy(values)
     if hasattr(values, "detach"):  # a tensor

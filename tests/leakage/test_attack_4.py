@@ -19,6 +19,7 @@ from helpers import (
     time_order,
 )
 from helpers.data import coin_flips
+from helpers.leakage.probes import own_copy
 
 SHUFFLED = StratifiedKFold(3, shuffle=True, random_state=0)
 
@@ -54,6 +55,14 @@ def test_rows_and_labels_stay_as_they_were(what):
     audit(Odd(what), X, y, cv=SHUFFLED)
     np.testing.assert_array_equal(X, before[0])
     np.testing.assert_array_equal(y, before[1])
+
+
+def test_a_file_that_is_only_read_is_not_copied_into_memory(tmp_path):
+    np.ones((4, 2)).tofile(tmp_path / "rows")
+    X = np.memmap(tmp_path / "rows", mode="r", shape=(4, 2))
+    assert own_copy(X) is X
+    writable = np.memmap(tmp_path / "rows", mode="r+", shape=(4, 2))
+    assert not np.shares_memory(own_copy(writable), writable)
 
 
 @pytest.mark.parametrize("what, said", [("nan", "gives nan or inf"), ("fewer", "of the 60 rows")])
