@@ -10,8 +10,9 @@ PY = .venv/bin/python
 # The first of these that is Python 3.11 or newer; `make PYTHON=/path/to/python` names one.
 PYTHON = python3.11 python3 python3.12 python3.13 python3.14 python
 
-# Tests run in so many processes; a file of tests stays in one.
-WORKERS = 2
+# Tests run in so many processes; a file of tests stays in one. They are more than two cores, since
+# a third of the time a test only waits: for a kernel, a browser, another process.
+WORKERS = 3
 PYTEST = $(CLEAN_ENV) $(PY) -m pytest -n $(WORKERS) --dist loadfile --no-loadscope-reorder
 # Seconds after which a cell or the start of a kernel counts as hanging, whatever else runs.
 HANGS = 1200

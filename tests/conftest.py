@@ -1,5 +1,6 @@
 """What tests of several files need: which are run, in which order, and what is no mere warning."""
 
+import gc
 import os
 import random
 import signal
@@ -26,10 +27,11 @@ COURSE = {
     "test_honest_estimates",
     "test_intake",
     "test_lesson_checks",
+    "test_lesson_checks_03c",
     "test_lesson_checks_06",
     "test_lesson_checks_07",
-    "test_lesson_checks_leaks",
     "test_lesson_checks_08",
+    "test_lesson_checks_leaks",
     "test_limits",
     "test_minutes",
     "test_nbval_pictures",
@@ -74,6 +76,16 @@ LONGEST_FIRST = [
     "test_rows",
     "test_check_estimator",
 ]
+
+
+# The libraries make millions of objects that stay: nobody need look for rubbish among them, neither
+# while all tests are imported, of which it takes a quarter of the time, nor later.
+gc.disable()
+
+
+def pytest_collection_finish():
+    gc.freeze()
+    gc.enable()
 
 
 def pytest_addoption(parser):
