@@ -62,6 +62,11 @@ def main(arguments):
     app.shell._tee = lambda channel: contextlib.nullcontext()
     # exit() ends a kernel a moment later: too late for a quick notebook, in the midst of others.
     app.shell.ask_exit = lambda: None
+    # A module that a cell has written can be imported, but stands in for no package.
+    sys.path.append("")
+    # Figures in a window, or with buttons, need what is not here: they become pictures.
+    enable = app.shell.enable_matplotlib
+    app.shell.enable_matplotlib = lambda gui=None: enable("inline")
     app.start()
 
 
