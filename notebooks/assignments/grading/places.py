@@ -104,23 +104,21 @@ def in_their_places(cells, originals, remarks):
 
     Answers and the student's own cells keep the order in which the student has left them.
     """
-    ranks = {mark: rank for rank, mark in enumerate(originals)}
-    moved = []
-    for mark, original in originals.items():
-        ranked = [(ranks.get(mark_of(cell)), i) for i, cell in enumerate(cells) if is_code(cell)]
-        here = [i for rank, i in ranked if rank == ranks[mark]]
-        before = [i for rank, i in ranked if rank is not None and rank < ranks[mark]]
-        behind = [i for rank, i in ranked if rank is not None and rank > ranks[mark]]
-        if not here or is_answer(original):
+    kinds = {mark: kind_of(original) for mark, original in originals.items()}
+    ranks, moved = {mark: rank for rank, mark in enumerate(originals)}, []
+    for mark in sorted(originals, key=lambda mark: kinds[mark] != "test"):  # tests before the rest
+        rank, kind = ranks[mark], kinds[mark]
+        marked = [(i, mark_of(each)) for i, each in enumerate(cells) if each.cell_type == "code"]
+        here = [i for i, name in marked if name == mark]
+        if kind == "answer" or not here:
             continue
-        last, first = max(before, default=-1), min(behind, default=len(cells))
-        if original.metadata.nbgrader.grade and here[0] < last:
-            cells.insert(last, cells.pop(here[0]))
-        elif not original.metadata.nbgrader.grade and max(first, last + 1) < here[0]:
-            cells.insert(max(first, last + 1), cells.pop(here[0]))
-        else:
-            continue
-        moved.append(mark)
+        marked = [(i, ranks[name], kinds[name]) for i, name in marked if name in ranks]
+        last = max([i for i, r, k in marked if r < rank and k in ("answer", kind)], default=-1)
+        first = min([i for i, r, _ in marked if r > rank], default=len(cells))
+        place = last if kind == "test" else max(first, last + 1)
+        if kind == "test" and here[0] < place or kind == "given" and place < here[0]:
+            cells.insert(place, cells.pop(here[0]))
+            moved.append(mark)
     if moved:
         remarks.append(
             f"Its cells are not in their order: moved were {', '.join(moved)}, so that each test "
@@ -129,5 +127,7 @@ def in_their_places(cells, originals, remarks):
     return cells
 
 
-def is_code(cell):
-    return cell.cell_type == "code"
+def kind_of(original):
+    if is_answer(original):
+        return "answer"
+    return "test" if original.metadata.nbgrader.grade else "given"

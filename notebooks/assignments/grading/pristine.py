@@ -186,11 +186,10 @@ class Snapshot:
 
 
 def hides(owner, name):
-    """Return whether a function in a class stands before that of another class, and is new."""
+    """Return whether a class has a function, and not of a library, before that of another class."""
     value = vars(owner)[name]
     inherited = any(name in vars(base) for base in owner.__mro__[1:])
-    own = str(getattr(value, "__module__", "")).split(".")[0] == owner.__module__.split(".")[0]
-    return inherited and callable(value) and not own
+    return inherited and callable(value) and not of_a_library(value)
 
 
 def functions_in(part):
@@ -204,9 +203,14 @@ def wraps(now, value):
     torch does so for the steps of its optimizers and, once it is imported, for `inspect.getfile`,
     in whose place it puts a `_patched_getfile`.
     """
-    code = getattr(now, "__code__", None) if type(now) is FUNCTION else None
-    if not code or not code.co_filename.startswith((sys.prefix, sys.base_prefix)):
+    if not of_a_library(now):
         return False
     name = getattr(value, "__name__", "")
     named = bool(name) and now.__name__ != name and now.__name__.endswith(f"_{name}")
     return vars(now).get("__wrapped__") is value or named
+
+
+def of_a_library(value):
+    """Return whether a function was written in a file of Python's or of its packages."""
+    code = value.__code__ if type(value) is FUNCTION else None
+    return bool(code) and code.co_filename.startswith((sys.prefix, sys.base_prefix))
