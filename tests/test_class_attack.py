@@ -3,6 +3,8 @@
 import json
 import os
 import random
+import subprocess
+import sys
 import zipfile
 from types import SimpleNamespace
 from unittest import mock
@@ -18,7 +20,7 @@ from tests.classroom import answered, cell, grader, marked, right, write
 from tests.test_points import run_in_a_kernel
 
 # isort: split
-from grading import clean, files, gradebook, intake, one, run, unpack, walls
+from grading import clean, files, gradebook, intake, launch, one, run, unpack, walls
 from grading.digs import digs
 from grading.records import Task
 from grading.watch import Limits
@@ -327,6 +329,7 @@ def test_what_answers_need_is_not_named():
     harmless = [
         "import torch\nmodel.eval()\ntorch.backends.cudnn.deterministic = True",
         "import matplotlib.pyplot as plt\nplt.rcParams['font.size'] = 9\nself.scores = [1]",
+        "import sys\nsys.stdout = log",
         "import os\nos.environ['OMP_NUM_THREADS'] = '1'\nreference = signal = evaluation = 1",
         "class A:\n    def __init__(self):\n        self.np.x = []\nsetattr(A(), 'x', 1)",
     ]
@@ -397,6 +400,12 @@ def test_a_damaged_record_is_as_good_as_none(course):
         (folder / f"{name}.json").write_text(text)
     (folder / "d.json").write_text('{"student": "d", "digest": ""}')
     assert list(grader.records(course, "double")) == ["d"]
+
+
+def test_a_kernel_that_nobody_waits_for_any_more_says_nothing(tmp_path):
+    line = [sys.executable, "-I", "-S", launch.__file__, str(tmp_path / "cleared away.json")]
+    done = subprocess.run(line, capture_output=True, text=True, cwd=tmp_path)
+    assert done.returncode == 0 and done.stderr == ""
 
 
 # One notebook, in a kernel

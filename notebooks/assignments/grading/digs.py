@@ -18,6 +18,7 @@ input_transformers_post displayhook display_trap history_manager last_execution_
 input_hist_parsed
 """
 WORD = re.compile(rf"(?<!\w)(?:{'|'.join(WORDS.split())})(?!\w)")
+HARMLESS = {"sys.stdout", "sys.stderr", "sys.stdin", "sys.excepthook", "warnings.showwarning"}
 CALL = re.compile(r"(?<![\w.])(?:eval|exec)(?= *\()")
 
 
@@ -62,7 +63,8 @@ def replaced(node, modules):
     elif isinstance(node, ast.Call) and getattr(node.func, "id", "") in ("setattr", "delattr"):
         owner, name, *_ = [*node.args, ast.Constant("")] if node.args else [None, None]
         targets = [ast.Attribute(owner, str(getattr(name, "value", "...")))] if owner else []
-    return [ast.unparse(each) for each in targets if belongs_to(each, modules)]
+    found = [ast.unparse(each) for each in targets if belongs_to(each, modules)]
+    return [name for name in found if name not in HARMLESS]
 
 
 def belongs_to(target, modules):

@@ -193,8 +193,9 @@ def hides(owner, name):
 
 
 def functions_in(part):
-    """Return what can be called in a part of the shell, but for what it sets in each run."""
-    return {n: v for n, v in vars(part).items() if callable(v) and n != "sys_excepthook"}
+    """Return what can be called in a part of the shell, but for what it sets by itself."""
+    its_own = ("sys_excepthook", "pycolorize")
+    return {n: v for n, v in vars(part).items() if callable(v) and n not in its_own}
 
 
 def wraps(now, value):
