@@ -146,7 +146,9 @@ def refuse_nonsense(submissions, assignment, course, jobs, seconds):
     if jobs < 1:
         raise Refused(f"--jobs {jobs}: at least one process is needed.")
     if seconds is not None and not 1 <= seconds <= MOST:
-        raise Refused(f"--seconds {seconds}: a cell may have from 1 to {MOST:,} seconds.")
+        raise Refused(
+            f"--seconds {seconds}: a cell needs at least one second, and has at most {MOST:,}."
+        )
     if not os.access(course, os.W_OK):
         raise Refused(f"nothing can be written into {course}. Copy it to where you may write.")
     if (course / ".graded").exists() and not (course / "gradebook.db").exists():

@@ -10,7 +10,7 @@ import re
 WORDS = """
 _getframe _current_frames currentframe f_back f_builtins f_globals f_lineno f_locals f_trace
 tb_frame getouterframes get_objects get_referrers get_referents settrace setprofile
-settrace_all_threads addaudithook meta_path path_hooks setitimer pythonapi memmove memset CDLL
+settrace_all_threads addaudithook meta_path path_hooks setitimer pythonapi memmove memset PyDLL
 from_address monitoring __closure__ __globals__ __code__ __builtins__ __subclasses__ cell_contents
 co_consts co_code builtins mock marshal do_execute execute_request iopub_socket shell_stream
 user_ns user_module run_code set_custom_exc ast_transformers input_transformers_cleanup
