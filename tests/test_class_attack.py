@@ -318,6 +318,8 @@ def test_what_hides_a_function_without_replacing_it_is_put_back(snapshot):
         ("import numpy as np\nvars(np)['abs'] = f", "vars(np)['abs']"),
         ("import numpy as np\nnp.__dict__['abs'] = f", "np.__dict__['abs']"),
         ("import numpy as np\nsetattr(np, 'abs', f)", "np.abs"),
+        ("import numpy as np\nfor np.abs in [f]:\n    pass", "np.abs"),
+        ("import numpy as np\n(np.abs, y) = f, 1", "np.abs"),
         ("def f(:\n    sys.settrace(f)", "settrace"),
     ],
 )
@@ -334,6 +336,13 @@ def test_what_answers_need_is_not_named():
         "class A:\n    def __init__(self):\n        self.np.x = []\nsetattr(A(), 'x', 1)",
     ]
     assert digs(harmless) == []
+
+
+@pytest.mark.parametrize("depth", [300, 3000, 40_000])
+def test_no_depth_of_a_line_leaves_its_guard(depth):
+    lines = ["x" + ".a" * depth + " = f", f"x.a = {'-' * depth}1", f"del {'(' * depth}x.a"]
+    for line in lines:
+        assert digs([f"import x\n{line}"]) in ([], ["x.a"], ["a function of a module"])
 
 
 # The command

@@ -19,6 +19,7 @@ input_hist_parsed
 """
 WORD = re.compile(rf"(?<!\w)(?:{'|'.join(WORDS.split())})(?!\w)")
 HARMLESS = {"sys.stdout", "sys.stderr", "sys.stdin", "sys.excepthook", "warnings.showwarning"}
+LONG = 100_000  # characters; of a longer cell, only the words are looked at
 CALL = re.compile(r"(?<![\w.])(?:eval|exec)(?= *\()")
 
 
@@ -34,14 +35,14 @@ def digs(sources):
     nodes = [node for tree in trees for node in ast.walk(tree)]
     modules = {name for node in nodes for name in imported_as(node)}
     found = [word for text in sources for word in WORD.findall(text) + CALL.findall(text)]
-    found += [said for node in nodes for said in replaced(node, modules)]
+    found += replaced(nodes, modules)
     return list(dict.fromkeys(found))
 
 
 def parsed(source):
     lines = [line for line in source.splitlines() if line.lstrip()[:1] not in ("%", "!")]
     try:
-        return ast.parse("\n".join(lines))
+        return ast.parse("\n".join(lines) if len(source) <= LONG else "")
     except (SyntaxError, ValueError, RecursionError, MemoryError):
         return ast.Module([], [])
 
@@ -53,18 +54,30 @@ def imported_as(node):
     return []
 
 
-def replaced(node, modules):
-    """Return which attributes of modules a line sets; a setting such as `x.y = True` is none."""
-    targets = []
-    if isinstance(node, ast.Assign) and not isinstance(node.value, ast.Constant):
-        targets = node.targets
-    elif isinstance(node, ast.Delete):
-        targets = node.targets
-    elif isinstance(node, ast.Call) and getattr(node.func, "id", "") in ("setattr", "delattr"):
-        owner, name, *_ = [*node.args, ast.Constant("")] if node.args else [None, None]
-        targets = [ast.Attribute(owner, str(getattr(name, "value", "...")))] if owner else []
-    found = [ast.unparse(each) for each in targets if belongs_to(each, modules)]
+def replaced(nodes, modules):
+    """Return which attributes of modules are set; a setting such as `x.y = True` is none."""
+    settings = [node.targets for node in nodes if is_setting(node)]
+    settings = {id(target) for targets in settings for target in targets}
+    found = [node for node in nodes if isinstance(getattr(node, "ctx", None), (ast.Store, ast.Del))]
+    found = [node for node in found if id(node) not in settings]
+    for node in nodes:
+        function = node.func if isinstance(node, ast.Call) and node.args else None
+        if getattr(function, "id", "") in ("setattr", "delattr"):
+            owner, name, *_ = [*node.args, ast.Constant("")]
+            found.append(ast.Attribute(owner, str(getattr(name, "value", "..."))))
+    found = [in_words(each) for each in found if belongs_to(each, modules)]
     return [name for name in found if name not in HARMLESS]
+
+
+def is_setting(node):
+    return isinstance(node, ast.Assign) and isinstance(node.value, ast.Constant)
+
+
+def in_words(target):
+    try:
+        return ast.unparse(target)
+    except RecursionError:
+        return "a function of a module"
 
 
 def belongs_to(target, modules):

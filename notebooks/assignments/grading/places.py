@@ -5,6 +5,7 @@ import copy
 
 # What Python says of a text that is none of its own, or nested too deep.
 UNREADABLE = (SyntaxError, ValueError, RecursionError, MemoryError)
+LONG = 100_000  # characters; nobody writes a longer answer, and it would fill the memory
 
 
 def mark_of(cell):
@@ -70,7 +71,7 @@ def is_own(cell, originals):
 def defined_in(source):
     """Return the names of the functions and classes that a cell defines."""
     try:
-        lines = ast.parse(without_magics(source)).body
+        lines = ast.parse(without_magics(source) if len(source) <= LONG else "").body
     except UNREADABLE:
         return set()
     kinds = (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef)
