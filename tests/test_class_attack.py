@@ -342,7 +342,8 @@ def test_what_answers_need_is_not_named():
 def test_no_depth_of_a_line_leaves_its_guard(depth):
     lines = ["x" + ".a" * depth + " = f", f"x.a = {'-' * depth}1", f"del {'(' * depth}x.a"]
     for line in lines:
-        assert digs([f"import x\n{line}"]) in ([], ["x.a"], ["a function of a module"])
+        found = digs([f"import x\n{line}"])
+        assert found == [] or found[0].startswith(("x.a", "a function of a module"))
 
 
 # The command
