@@ -371,6 +371,14 @@ def test_seconds_have_an_end(course, seconds):
     assert done.returncode == 2 and "at least one second, and has at most 20,000" in done.stderr
 
 
+def test_only_folders_are_assignments(course):
+    (course / "source" / ".DS_Store").touch()
+    (course / "source" / "notes.txt").touch()
+    for name in ("Double", "double/", ".DS_Store"):
+        done = classroom.grade_here(course, name, course)
+        assert done.returncode == 2 and f"{name!r}; there are: double.\n" in done.stderr
+
+
 def test_where_nothing_can_be_written_nothing_is_begun(course, monkeypatch):
     monkeypatch.setattr(os, "access", lambda *args: False)
     done = graded_by(course)

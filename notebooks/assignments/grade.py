@@ -127,7 +127,7 @@ def hidden(*folders):
 
 
 def refuse_nonsense(submissions, assignment, course, jobs, seconds):
-    known = sorted(path.name for path in (course / "source").glob("*"))
+    known = sorted(path.name for path in (course / "source").glob("[!._]*") if path.is_dir())
     if sandbox.refusal():
         raise Refused(sandbox.refusal())
     if assignment not in known:
