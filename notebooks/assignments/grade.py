@@ -8,14 +8,17 @@ after a cure, or after an interruption: it grades what is new or has changed.
 """
 
 import argparse
+import errno
 import json
 import os
 import shutil
 import sys
 import tempfile
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import replace
 from pathlib import Path
+
+from sqlalchemy.exc import DatabaseError
 
 HERE = Path(__file__).resolve().parent
 sys.path.insert(0, str(HERE))
@@ -25,6 +28,12 @@ from grading.records import Outcome, Task  # noqa: E402
 
 NBGRADERS = ["source", "release", "selfstudy", "submitted", "autograded", "feedback"]
 REHEARSAL = 900  # seconds of processor time for a cell of the model solution
+MOST = 20_000  # seconds for a cell, since the system's clocks do not count without an end
+UNUSABLE = (
+    "the gradebook cannot be used ({}). Close what else is using it, or put back a copy of "
+    "gradebook.db, and run again: what was graded is kept."
+)
+NO_ROOM = {errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES, errno.EPERM}
 # A notebook also waits: for its kernel to start, to answer, to end. One more uses that time.
 JOBS = (os.cpu_count() or 1) + 1
 
@@ -53,6 +62,12 @@ def main(arguments=None):
         return 0 if any(outcome.graded for outcome in outcomes.values()) else 1
     except Refused as error:
         parser.exit(2, f"grade.py: {error}\n")
+    except DatabaseError as error:
+        parser.exit(1, f"grade.py: {UNUSABLE.format(error.orig)}\n")
+    except OSError as error:
+        if error.errno not in NO_ROOM:
+            raise
+        parser.exit(1, f"grade.py: {error}. See to it, and run again: what was graded is kept.\n")
     except KeyboardInterrupt:
         parser.exit(130, "Interrupted. What was graded is kept; run again for the rest.\n")
 
@@ -112,7 +127,7 @@ def hidden(*folders):
 
 
 def refuse_nonsense(submissions, assignment, course, jobs, seconds):
-    known = sorted(path.name for path in (course / "source").glob("*"))
+    known = sorted(path.name for path in (course / "source").glob("[!._]*") if path.is_dir())
     if sandbox.refusal():
         raise Refused(sandbox.refusal())
     if assignment not in known:
@@ -130,8 +145,12 @@ def refuse_nonsense(submissions, assignment, course, jobs, seconds):
         )
     if jobs < 1:
         raise Refused(f"--jobs {jobs}: at least one process is needed.")
-    if seconds is not None and seconds < 1:
-        raise Refused(f"--seconds {seconds}: a cell needs at least one second.")
+    if seconds is not None and not 1 <= seconds <= MOST:
+        raise Refused(
+            f"--seconds {seconds}: a cell needs at least one second, and has at most {MOST:,}."
+        )
+    if not os.access(course, os.W_OK):
+        raise Refused(f"nothing can be written into {course}. Copy it to where you may write.")
     if (course / ".graded").exists() and not (course / "gradebook.db").exists():
         raise Refused(
             f"gradebook.db is gone from {course}, and .graded there says who was in it. Put it "
@@ -193,10 +212,13 @@ def release(course, assignment):
 
 
 def records(course, assignment):
-    """Return the outcomes of earlier runs, for each student."""
-    saved = (course / ".graded" / assignment).glob("*.json")
-    outcomes = [Outcome(**json.loads(path.read_text("utf-8"))) for path in sorted(saved)]
-    return {outcome.student: outcome for outcome in outcomes}
+    """Return the outcomes of earlier runs, for each student; a damaged one is as good as none."""
+    outcomes = {}
+    for path in sorted((course / ".graded" / assignment).glob("*.json")):
+        with suppress(ValueError, TypeError):
+            outcome = Outcome(**json.loads(path.read_text("utf-8")))
+            outcomes[outcome.student] = outcome
+    return outcomes
 
 
 def stale(task, source, handed_in, outcomes):

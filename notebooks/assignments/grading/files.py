@@ -16,13 +16,28 @@ LINK = "{} is a link that leads out of the submissions, or nowhere: not followed
 LARGE = 300_000_000  # bytes; a file that is larger is not read
 KINDS = r"\.(ipynb|json|txt|zip|py|html?|pdf|tar|gz|tgz|7z|rar|docx?|odt|md|csv|png|jpe?g)"
 ENDINGS = re.compile(rf"{KINDS}({KINDS}|\.(download|part|\d+))*$", re.I)
-MOODLE = re.compile(r"(.+?)_(\d+)_assignsubmission_(?:file|onlinetext)_?.*$", re.I)
-CANVAS = re.compile(r"(.+?)_(?:LATE_)?(\d+)_\d+_.+$", re.I)
-# What browsers and desktops add to the name of a copy.
+# How the systems that collect work name what they hand on: the student's name, and a number.
+SYSTEMS = [
+    re.compile(pattern, re.I)
+    for pattern in [
+        r"(?P<name>.+?)_(?P<number>\d+)_assignsubmission_\w*.*",  # Moodle
+        # Canvas; the numbers of 2026_11_27_anna and group_1_2_anna are others.
+        r"(?P<name>.+?)_(?:LATE_)?(?P<number>(?!(?:19|20)\d\d_)\d{3,})_\d{3,}_.+",
+        r"(?:.*_)?(?P<name>[^_]+)_attempt_\d{4}(?:-\d\d){5}.*",  # Blackboard
+        r"(?P<number>\d+)-\d+ - (?P<name>.+?) - .*\d{3,4}( [AP]M)?( - .*)?",  # Brightspace
+        r"(?P<name>[^+]+)\+[^+]+\+\d{4}-\d\d-\d\d.*",  # nbgrader's exchange
+    ]
+]
+# What browsers, desktops and GitHub add to the name of a copy.
 COPIED = re.compile(
-    r"(\s*\(\d+\)|[\s_-]+(copy|kopie|copie|copia|副本)\s*(\(?\d+\)?)?)$"
-    r"|^(copy of|copy|kopie von|copie de|copia de)\s+",
+    r"(\s*\(\d{1,3}\)|-(main|master)"
+    r"|[\s_(-]+(copy|kopie|copie|copia|副本)\)?([\s_]*of|[\s_]*\(?\d+\)?)?)$"
+    r"|^(copy( \(\d+\))? of|copy|kopie von|copie de|copia de)\s+",
     re.I,
+)
+ALIKE = (
+    "{} differs from this name in capitals only. If the two are one student, give both files one "
+    "name and run again."
 )
 
 
@@ -56,6 +71,12 @@ def find(folder, assignment):
         students[student] = sorted(files)
         if notes + odd:
             all_notes[student] = odd + notes
+    by_letters = {}
+    for student in students:
+        by_letters.setdefault(student.casefold(), []).append(student)
+    for one, other, *_ in filter(lambda alike: len(alike) > 1, by_letters.values()):
+        all_notes.setdefault(one, []).append(ALIKE.format(other))
+        all_notes.setdefault(other, []).append(ALIKE.format(one))
     return students, all_notes
 
 
@@ -67,9 +88,10 @@ def entries_of(folder, assignment):
             continue
         inner = entry.is_dir(follow_symlinks=False)
         if inner and entry.name.strip(" ._-").lower() == assignment.lower():
-            found += entries_of(entry.path, "")
-        else:
-            found.append(entry)
+            with suppress(OSError):
+                found += entries_of(entry.path, "")
+                continue
+        found.append(entry)  # what cannot be opened is named when its content is looked for
     return found
 
 
@@ -89,22 +111,26 @@ def told_apart(owners):
 
 
 def hidden(name):
-    return name.startswith(".") or name in IGNORED
+    """Return whether a file is a system's own; a notebook whose name begins with a dot is none."""
+    notebook = name.lower().endswith((".ipynb", ".zip")) and not name.startswith("._")
+    return name.startswith(".") and not notebook or name in IGNORED
 
 
 def whose(name, is_folder, assignment):
     """Return the student's name in the name of a file, and a number that tells two apart."""
-    text = unicodedata.normalize("NFC", name)
+    text = " ".join(unicodedata.normalize("NFC", name).split())
     if not is_folder:
         known = ENDINGS.sub("", text) or text
         # An ending of another kind; in anna.lang.ipynb, .lang is a part of the name.
         text = known if known != text else re.sub(r"(?<=.)\.[A-Za-z]\w{0,4}$", "", text)
     number = ""
-    if match := MOODLE.match(text) or CANVAS.match(text):
-        text, number = match.groups()
+    for match in filter(None, (system.fullmatch(text) for system in SYSTEMS)):
+        text, number = match["name"], match.groupdict().get("number", "")
+        break
     named = text
-    if assignment:
-        text = re.sub(re.escape(assignment), "", text, flags=re.I)
+    if assignment:  # in GitHub's names, - stands for all that is neither letter nor digit
+        words = map(re.escape, re.split(r"[\W_]+", assignment))
+        text = re.sub(r"[\W_]".join(words), "", text, flags=re.I)
     before = None
     while before != text:
         before, text = text, COPIED.sub("", text.strip(" ._-"))

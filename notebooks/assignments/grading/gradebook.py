@@ -23,6 +23,8 @@ CURE = (
     "are, move gradebook.db and .graded away; all are then graded anew, without the points that "
     "you gave by hand."
 )
+FULL = ["No space left on device", "database or disk is full", "Disk quota exceeded"]
+NO_ROOM = "the disk is full. Make room and run again."
 
 
 @functools.cache
@@ -61,7 +63,8 @@ def release(course, assignment):
         api.log.propagate = False
         done = api.generate_assignment(assignment)
         if not done["success"]:
-            done["refused"] = why_refused(course, assignment)
+            full = any(words in f"{done.get('log')}{done.get('error')}" for words in FULL)
+            done["refused"] = NO_ROOM if full else why_refused(course, assignment)
             if kept.is_dir():
                 shutil.rmtree(place, ignore_errors=True)
                 shutil.copytree(kept, place)

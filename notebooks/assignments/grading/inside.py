@@ -56,6 +56,11 @@ class Bounded(Session):
 def main(arguments):
     app = IPKernelApp.instance(session=Bounded())
     app.initialize(arguments)
+    # A module that a cell has written can be imported, but stands in for no package.
+    sys.path.append("")
+    # Figures in a window, or with buttons, need what is not here: they become pictures.
+    enable = app.shell.enable_matplotlib
+    app.shell.enable_matplotlib = lambda gui=None: enable("inline")
     for stream in (sys.stdout, sys.stderr):
         stream.write = bounded(stream.write)
     # IPython (9 and newer) would keep all that is printed in its history: memory without an end.

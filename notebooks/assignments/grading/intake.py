@@ -8,27 +8,20 @@ import re
 
 import nbformat
 
+from grading.places import (
+    UNREADABLE,
+    clean,
+    in_their_places,
+    is_answer,
+    mark_of,
+    marks,
+    put_back,
+    standing_in,
+    without_magics,
+)
 from grading.unpack import NotGraded, read, unpack
 
-# What Python says of a text that is none of its own, or nested too deep.
-UNREADABLE = (SyntaxError, ValueError, RecursionError, MemoryError)
 NAMED = 10  # files of one student that are named in a remark
-
-
-def mark_of(cell):
-    """Return the name that nbgrader gave a cell, None where it has none."""
-    told = cell.metadata.get("nbgrader")
-    mark = told.get("grade_id") if isinstance(told, dict) else None
-    return mark if isinstance(mark, str) else None
-
-
-def marks(notebook):
-    """Return ``{name: cells}`` of the cells that nbgrader has marked."""
-    found = {}
-    for cell in notebook.cells:
-        if mark_of(cell):
-            found.setdefault(mark_of(cell), []).append(cell)
-    return found
 
 
 def choose(files, release):
@@ -99,10 +92,6 @@ def answers(notebook, release):
     return [text for text in (clean(cell.source) for cell in notebook.cells) if text not in given]
 
 
-def clean(source):
-    return "\n".join(line.rstrip() for line in source.strip().splitlines())
-
-
 def mend(notebook, release):
     """Return a copy of `release` with the student's cells in it, and remarks.
 
@@ -110,12 +99,13 @@ def mend(notebook, release):
     student has added, stand where the student put them.
     """
     originals = {mark: cells[0] for mark, cells in marks(release).items()}
-    found, remarks, cells = marks(notebook), [], []
+    remarks, cells = [], []
     spec = notebook.metadata.get("kernelspec") or {}
     kernel = spec.get("name") if isinstance(spec, dict) else spec
     if kernel != release.metadata.kernelspec.name:
         remarks.append(f"Made for the kernel {str(kernel)[:40]!r}: run with the course's.")
-    counts = {}
+    notebook = standing_in(notebook, originals, remarks)
+    found, counts = marks(notebook), {}
     for cell in notebook.cells:
         mark = mark_of(cell)
         counts[mark] = counts.get(mark, 0) + 1
@@ -129,22 +119,21 @@ def mend(notebook, release):
             cells.append(with_pictures(nbformat.v4.new_markdown_cell(cell.source), cell))
     for mark in originals.keys() & counts.keys():
         if counts[mark] > 1:
-            one = originals[mark].metadata.nbgrader.locked or originals[mark].cell_type != "code"
-            what = "one copy counts" if one else "what was filled in runs, in its order"
+            filled = is_answer(originals[mark])
+            what = "what was filled in runs, in its order" if filled else "one copy counts"
             remarks.append(f"Cell {mark} stands there {counts[mark]} times: {what}.")
-    order = [mark for mark in map(mark_of, cells) if mark]
-    if order != [mark for mark in originals if mark in found]:
-        remarks.append("Its cells are not in their order: run as they stand.")
     put_back(originals, cells, remarks)
     mended = copy.deepcopy(release)
-    mended.cells = cells
+    mended.cells = in_their_places(cells, originals, remarks)
     return mended, remarks
 
 
 def the_one(copies, original):
-    """Return the last copy with an answer in it; the last of all where none has."""
+    """Return the last copy with an answer in it, of code the first; the last where none has."""
     answered = [cell for cell in copies if clean(cell.source) != clean(original.source)]
-    return (copies if original.metadata.nbgrader.locked else answered or copies)[-1]
+    if original.metadata.nbgrader.locked or not answered:
+        return copies[-1]
+    return answered[0 if is_answer(original) else -1]
 
 
 def marked(cell, original, remarks):
@@ -183,10 +172,6 @@ def same(one, other):
         return False
 
 
-def without_magics(source):
-    return "\n".join(line for line in source.splitlines() if line[:1] not in ("%", "!"))
-
-
 def written_into(source, original):
     """Return the student's lines in a cell of the assignment; the whole cell where they need it."""
     lines, known = ([line.rstrip() for line in text.splitlines()] for text in (source, original))
@@ -197,21 +182,3 @@ def written_into(source, original):
         return own if ast.parse(own).body else ""
     except UNREADABLE:
         return source
-
-
-def put_back(originals, cells, remarks):
-    """Insert missing cells behind those that they follow; answers in code stay away.
-
-    An empty answer would undo one that the student has written into another cell.
-    """
-    place = 0
-    for mark, original in originals.items():
-        here = [i for i, cell in enumerate(cells) if mark_of(cell) == mark]
-        if here:
-            place = here[0] + 1
-        elif original.cell_type == "code" and original.metadata.nbgrader.solution:
-            remarks.append(f"Answer cell {mark} was deleted: nothing stands in for it.")
-        else:
-            cells.insert(place, copy.deepcopy(original))
-            place += 1
-            remarks.append(f"Cell {mark} was deleted: put back as it was given out.")

@@ -4,6 +4,7 @@ Outside of the walls: limit this process, join the notebook's cgroup, copy what 
 brings along, then become bubblewrap, or the kernel itself where there are no walls.
 """
 
+import contextlib
 import ctypes
 import json
 import os
@@ -90,4 +91,5 @@ def main(settings):
 
 
 if __name__ == "__main__":
-    main(sys.argv[1])
+    with contextlib.suppress(FileNotFoundError):  # who was interrupted has cleared all away
+        main(sys.argv[1])

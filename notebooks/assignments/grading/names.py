@@ -1,5 +1,6 @@
 """What names mean while a cell of the assignment runs; like `pristine`, run in the kernel."""
 
+import ast
 import builtins
 import re
 import symtable
@@ -10,6 +11,8 @@ from IPython.display import display
 
 IPYTHONS = {"In", "Out", "exit", "quit", "get_ipython"}
 GLOBAL = re.compile(r"\bglobal (\w+)").findall
+POINTS = "_points"  # holds the value of a test's last line, whatever the shell would show of it
+MADE_IN_PYTHON = 1 << 9  # the flag of a class whose attributes can be set
 
 
 class Names:
@@ -43,8 +46,15 @@ class Names:
             self.functions = vars(builtins) | shown
             vars(module).update(names | self.given | self.tests)
             vars(module)["__builtins__"] = dict(self.functions)
+            vars(module).pop(POINTS, None)
             self.use(module, vars(module))
             self.before = dict(vars(module))
+
+    def points(self, kind, source):
+        """Return the number that a test has given as its last value, as a text; or an empty one."""
+        if kind != "test" or keeping(source) == source:
+            return ""
+        return as_number(self.shell.user_ns.get(POINTS, 0))  # 0 where it did not get so far
 
     def leave(self, kind, source):
         """Go back to the student's names; return what has been changed in a test while it ran."""
@@ -82,6 +92,30 @@ class Names:
     def use(self, module, space):
         self.shell.user_module, self.shell.user_ns = module, space
         sys.modules["__main__"] = module
+
+
+def keeping(source):
+    """Return the text of a test so that it keeps the value of its last line, if it has one."""
+    try:
+        last = ast.parse(source).body[-1]
+    except (SyntaxError, IndexError):  # with a magic, or without a line
+        return source
+    if not isinstance(last, ast.Expr):
+        return source
+    lines = source.split("\n")
+    line = lines[last.lineno - 1].encode()
+    before, after = line[: last.col_offset].decode(), line[last.col_offset :].decode()
+    lines[last.lineno - 1] = f"{before}{POINTS} = {after}"
+    return "\n".join([*lines, POINTS])
+
+
+def as_number(value):
+    """Return a value as a text, where it is a number."""
+    numpys = type(value).__module__ == "numpy" and not type(value).__flags__ & MADE_IN_PYTHON
+    try:
+        return str(float(value)) if numpys or type(value) in (int, float, bool) else ""
+    except (TypeError, ValueError):  # an array of numpy
+        return ""
 
 
 def names_bound(source):

@@ -8,7 +8,6 @@ had been changed. A program in the same process can get around all that if it di
 """
 
 import builtins
-import copy
 import gc
 import hmac
 import importlib
@@ -16,19 +15,16 @@ import operator
 import sys
 import types
 
-# What the shell does to a cell before it runs, and to a value before it is shown.
-HOOKS = ["ast_transformers", "input_transformers_post", "custom_exceptions", "cleanup_transforms"]
-HOOKS += ["line_transforms", "token_transformers"]
-HOOKS += ["type_printers", "singleton_printers", "deferred_printers"]
 MACHINERY = {"IPython", "ipykernel", "jupyter_client", "numpy", "scipy", "traitlets"}
 EACH, IN_ORDER, IS = all, map, operator.is_  # kept here, where no cell can change them
 EQUAL, DIGEST = hmac.compare_digest, getattr(hmac._hashopenssl, "hmac_digest", hmac.digest)
 made_of = operator.attrgetter("__code__", "__defaults__", "__kwdefaults__")
 FUNCTION, MODULE, CLASS = types.FunctionType, types.ModuleType, type
+WRAPPED = {"function", "_ArrayFunctionDispatcher"}  # the latter NumPy puts around its functions
 MADE_IN_PYTHON = 1 << 9  # the flag of a class whose attributes can be set
 
 
-def install(shell, key, modules, Names, Comparisons):
+def install(shell, key, modules, Names, keeping, Comparisons, Hooks):
     """Import what the assignment needs, and look after its signed cells from now on."""
     gc.disable()  # to look for rubbish among what is imported takes a quarter of the time
     for name in modules:
@@ -52,22 +48,23 @@ def install(shell, key, modules, Names, Comparisons):
 
     async def in_its_way(code, *args, **more):
         if not state:  # no student's line has run yet
-            state.extend([Snapshot(shell, modules, Comparisons.names), Names(shell), Comparisons()])
-        (before, names, comparisons), (head, _, source) = state, code.partition("\n")
+            state.extend([Snapshot(shell, modules, Comparisons.names), Names(shell)])
+            state.extend([Comparisons(), Hooks(shell)])
+        (before, names, comparisons, hooks), (head, _, source) = state, code.partition("\n")
         _, kind, number, signed, *_ = [*head.split(" "), *" " * 3]
         if not EQUAL(sign(kind, number, source).encode(), signed.encode()):
             return await execute(code, *args, **more)
-        changed, theirs = before.put_back(), before.swap_hooks(before.hooks)
-        changed |= before.hooked(theirs)
+        changed, theirs = before.put_back(), hooks.swap(hooks.ours)
+        changed |= hooks.set_by_students(theirs)
         names.enter(kind, source)
         collects = gc.isenabled()
         gc.disable()  # a class that a function has made is looked at afterwards
         try:
-            reply = await execute(source, *args, **more)
-            points = as_number(shell.last_execution_result) if kind == "test" else ""
+            reply = await execute(keeping(source) if kind == "test" else source, *args, **more)
+            points = names.points(kind, source)
         finally:
             changed |= before.put_back_python() | names.leave(kind, source)
-            before.swap_hooks(theirs)
+            hooks.swap(theirs)
             changed |= comparisons.odd() if kind == "test" else set()
             if collects:
                 gc.enable()
@@ -77,16 +74,6 @@ def install(shell, key, modules, Names, Comparisons):
         return {**reply, **told, "signed": sign(number, reply["status"], *told.values())}
 
     kernel.do_execute = do_execute
-
-
-def as_number(done):
-    """Return the last value of a cell, as a text, where it is a number."""
-    value = getattr(done, "result", None)
-    numpys = type(value).__module__ == "numpy" and not type(value).__flags__ & MADE_IN_PYTHON
-    try:
-        return str(float(value)) if numpys or type(value) in (int, float, bool) else ""
-    except (TypeError, ValueError):  # an array of numpy
-        return ""
 
 
 def cannot_be_shown(error):
@@ -99,10 +86,11 @@ class Snapshot:
     """What functions, classes and the shell are before any student's line has run."""
 
     def __init__(self, shell, modules, compare):
-        self.shell, self.hooks, self.compare = shell, hooks(shell), compare
+        self.shell, self.compare = shell, compare
         self.python = vars(builtins), dict(vars(builtins))
         self.modules = dict(sys.modules)
         self.modules.pop("__main__", None)
+        self.kinds = [(name, module, type(module)) for name, module in self.modules.items()]
         self.spaces, self.classes, self.functions, self.seen = [], [], [], set()
         trusted = sys.stdlib_module_names | MACHINERY | {name.split(".")[0] for name in modules}
         for name, module in self.modules.items():
@@ -114,6 +102,7 @@ class Snapshot:
             self.watch(type(part).__name__, vars(type(part)), deep=False)
             self.watch_class(type(part))
         self.parts = [(part, functions_in(part)) for part in parts]
+        self.kinds += [(type(part).__name__, part, type(part)) for part in parts]
 
     def watch(self, label, space, deep):
         """Remember the functions, classes and modules in a dict, if `deep` with what is in them."""
@@ -130,15 +119,17 @@ class Snapshot:
             self.seen.add(owner)
             kinds = (property, classmethod, staticmethod)
             own = {n: v for n, v in vars(owner).items() if callable(v) or isinstance(v, kinds)}
-            self.classes.append((owner, own))
+            self.classes.append((owner, own, len(vars(owner))))
             for value in own.values():
                 self.watch_function(value)
             for base in owner.__bases__:
                 self.watch_class(base)
 
     def watch_function(self, value):
-        if type(value) is FUNCTION:
-            self.functions.append((value, made_of(value)))
+        while type(value).__name__ in WRAPPED:
+            if type(value) is FUNCTION:
+                self.functions.append((value, made_of(value)))
+            value = vars(value).get("__wrapped__")
 
     def put_back_python(self):
         """Undo changes of Python's own functions: none of them may be called before that."""
@@ -158,13 +149,15 @@ class Snapshot:
                 if now is not value and not wraps(now, value):
                     changed.add(f"{label}.{name}")
                     space[name] = value
-        for owner, own in self.classes:
+        for owner, own, length in self.classes:
             now = vars(owner)
             wrong = [n for n, v in own.items() if now.get(n) is not v and not wraps(now.get(n), v)]
             for name in wrong:
                 type.__setattr__(owner, name, own[name])
             added = [n for n in self.compare if n in now and n not in own and callable(now[n])]
-            for name in added:
+            if len(now) != length:
+                added += [n for n in now if n not in own and hides(owner, n)]
+            for name in dict.fromkeys(added):
                 type.__delattr__(owner, name)
             changed |= {f"{owner.__module__}.{owner.__qualname__}.{n}" for n in [*wrong, *added]}
         for value, parts in self.functions:
@@ -177,6 +170,10 @@ class Snapshot:
                 del vars(part)[name]
             vars(part).update(kept)
             changed |= {f"{type(part).__name__}.{n}" for n in wrong}
+        for name, thing, kind in self.kinds:
+            if type(thing) is not kind and type(thing) is not MODULE:  # as which it may be loaded
+                changed.add(f"the class of {name}")
+                object.__setattr__(thing, "__class__", kind)
         for name, module in self.modules.items():
             if sys.modules.get(name) is not module:
                 changed.add(f"sys.modules[{name!r}]")
@@ -187,52 +184,18 @@ class Snapshot:
             sys.setprofile(None)
         return changed
 
-    def swap_hooks(self, to):
-        """Set the shell's hooks to what an earlier call of `hooks` gave; return how they stood."""
-        stood = hooks(self.shell)
-        for holder, name, value, content in to:
-            if isinstance(value, dict):
-                value.clear()
-                value.update(content)
-            elif isinstance(value, list):
-                value[:] = content
-            if isinstance(holder, dict):
-                holder[name] = value
-            else:
-                setattr(holder, name, value)
-        return stood
 
-    def hooked(self, theirs):
-        """Return the names of hooks to which a student's cell has given a function of its own."""
-        ours = {id(item) for hook in self.hooks for item in items(hook[3])}
-        return {
-            f"the shell's {name}"
-            for _, name, _, content in theirs
-            for item in items(content)
-            if id(item) not in ours and getattr(item, "__module__", "") == "__main__"
-        }
+def hides(owner, name):
+    """Return whether a class has a function, and not of a library, before that of another class."""
+    value = vars(owner)[name]
+    inherited = any(name in vars(base) for base in owner.__mro__[1:])
+    return inherited and callable(value) and not of_a_library(value)
 
 
 def functions_in(part):
-    """Return what can be called in a part of the shell, but for what it sets in each run."""
-    return {n: v for n, v in vars(part).items() if callable(v) and n != "sys_excepthook"}
-
-
-def hooks(shell):
-    """Return the shell's hooks: for each its holder, name, value, and a copy of its content."""
-    holders = [shell, shell.input_transformer_manager, *shell.display_formatter.formatters.values()]
-    found = [
-        (each, name, getattr(each, name))
-        for each in holders
-        for name in HOOKS
-        if hasattr(each, name)
-    ]
-    found += [(shell.events.callbacks, *each) for each in shell.events.callbacks.items()]
-    return [(*each, copy.copy(each[2])) for each in found]
-
-
-def items(content):
-    return list(content.values() if isinstance(content, dict) else content)
+    """Return what can be called in a part of the shell, but for what it sets by itself."""
+    its_own = ("sys_excepthook", "pycolorize")
+    return {n: v for n, v in vars(part).items() if callable(v) and n not in its_own}
 
 
 def wraps(now, value):
@@ -241,9 +204,14 @@ def wraps(now, value):
     torch does so for the steps of its optimizers and, once it is imported, for `inspect.getfile`,
     in whose place it puts a `_patched_getfile`.
     """
-    code = getattr(now, "__code__", None) if type(now) is FUNCTION else None
-    if not code or not code.co_filename.startswith((sys.prefix, sys.base_prefix)):
+    if not of_a_library(now):
         return False
     name = getattr(value, "__name__", "")
     named = bool(name) and now.__name__ != name and now.__name__.endswith(f"_{name}")
     return vars(now).get("__wrapped__") is value or named
+
+
+def of_a_library(value):
+    """Return whether a function was written in a file of Python's or of its packages."""
+    code = value.__code__ if type(value) is FUNCTION else None
+    return bool(code) and code.co_filename.startswith((sys.prefix, sys.base_prefix))

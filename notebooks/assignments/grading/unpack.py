@@ -8,10 +8,11 @@ from dataclasses import dataclass
 
 import nbformat
 
-from grading.files import LARGE
+from grading.files import LARGE, hidden
 
 HEAVY = 10_000_000  # bytes; a submission without outputs has some 10,000
 MANY, LONG = 2_000, 10_000_000  # cells, and characters in them: nobody writes so much
+VALUES = 20_000_000  # in the JSON of a file: each takes some 100 bytes of memory
 KINDS = {
     (".html", ".htm"): "a web page, which shows a notebook and is none",
     (".py",): "a script made from a notebook",
@@ -67,7 +68,7 @@ def unzip(file):
         with zipfile.ZipFile(file) as archive:
             for info in archive.infolist():
                 name = info.filename
-                if not called_a_notebook(name) or "__MACOSX" in name or "/." in f"/{name}":
+                if not called_a_notebook(name) or any(map(hidden, re.split(r"[/\\]", name))):
                     continue
                 size += info.file_size
                 if size > LARGE:
@@ -101,6 +102,11 @@ def read(data):
         remarks.append(f"{len(data) / 1e6:.0f} MB of outputs: dropped, as all outputs are.")
     if data.lstrip()[:1] == b"<" and data.lstrip()[:3] != b"<<<":  # Git's marks of a conflict
         raise NotGraded(f"Not a notebook: a web page, saved under a notebook's name. {CURE}")
+    if sum(map(data.count, (b"{", b"[", b","))) > VALUES:
+        raise NotGraded(
+            f"It holds more than {VALUES:,} values. Ask for it again, saved after Edit > Clear "
+            "Outputs of All Cells."
+        )
     encoding = json.detect_encoding(data)
     try:
         text = data.decode(encoding)
@@ -114,7 +120,7 @@ def read(data):
             notebook = made_plain(old)
         else:
             notebook = made_plain(nbformat.convert(nbformat.reader.reads(text), 4))
-        version = old["nbformat"], old.get("nbformat_minor", 0)
+        version = old.get("nbformat", 4), old.get("nbformat_minor", 5)
     except json.JSONDecodeError as error:
         raise NotGraded(
             f"Not a notebook: its JSON breaks off or is damaged in line {error.lineno}. Ask for "
@@ -146,8 +152,7 @@ def made_plain(old):
     for cell in old["cells"]:
         if not isinstance(cell, dict):
             continue
-        source = cell.get("source")
-        source = "".join(map(str, source)) if isinstance(source, list) else source
+        source = joined(cell.get("source"))
         new = NEW.get(str(cell.get("cell_type")), nbformat.v4.new_raw_cell)
         text = str(source or "").replace("\r\n", "\n").replace("\r", "\n")
         notebook.cells.append(new(text))
@@ -162,15 +167,20 @@ def attached(cell):
     found = cell.get("attachments") if cell.get("cell_type") == "markdown" else None
     found = found if isinstance(found, dict) else {}
     pictures = {
-        name: {kind: data for kind, data in forms.items() if is_picture(kind, data)}
+        name: {kind: joined(data) for kind, data in forms.items() if is_picture(kind, joined(data))}
         for name, forms in found.items()
         if isinstance(forms, dict)
     }
     return nbformat.from_dict({name: forms for name, forms in pictures.items() if forms})
 
 
+def joined(text):
+    """Return a text, which the notebook format may keep as a list of lines."""
+    return "".join(map(str, text)) if isinstance(text, list) else text
+
+
 def is_picture(kind, data):
-    kinds = ("image/png", "image/jpeg", "image/gif", "image/webp")
+    kinds = ("image/png", "image/jpeg", "image/gif", "image/webp", "image/svg+xml")
     return kind in kinds and isinstance(data, str) and bool(BASE64.fullmatch(data))
 
 

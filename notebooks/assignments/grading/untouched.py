@@ -9,12 +9,15 @@ from pathlib import Path
 from nbformat.v4 import new_code_cell, new_output
 from nbgrader.utils import is_grade, is_locked
 
+from grading.digs import digs
+
 HERE = Path(__file__).parent
-TEXTS = [HERE / name for name in ("pristine.py", "names.py", "seeming.py")]
+TEXTS = [HERE / f"{name}.py" for name in ("pristine", "names", "seeming", "hooks")]
 # Each in a space of its own, so that nothing of it stands among the student's names.
 START = """
 (lambda run: run({pristine!r})['install'](
-    get_ipython(), {key!r}, {modules!r}, run({names!r})['Names'], run({seeming!r})['Comparisons']
+    get_ipython(), {key!r}, {modules!r}, *map(run({names!r}).get, ['Names', 'keeping']),
+    run({seeming!r})['Comparisons'], run({hooks!r})['Hooks']
 ))(lambda text: ((space := {{'__name__': 'grading'}}), exec(text, space))[0])
 """
 NAMED = 6  # names in a remark
@@ -30,6 +33,8 @@ class Untouched:
         What the student's cells had changed, and what was put back before a test ran.
     not_run : bool
         Whether a test did not run as it stands.
+    digs : list of str
+        What in the student's cells reaches into Python itself.
     """
 
     key = None
@@ -37,6 +42,8 @@ class Untouched:
 
     def preprocess(self, nb, resources):
         self.modules, self.changed, self.not_run = imported(nb), [], False
+        code = [cell for cell in nb.cells if cell.cell_type == "code"]
+        self.digs = digs([cell.source for cell in code if not is_locked(cell)])
         end = new_code_cell("None")  # has the last test changed anything?
         end.metadata.nbgrader = {"locked": True, "grade": False, "solution": False}
         nb.cells.append(end)
@@ -101,6 +108,11 @@ class Untouched:
             said.append(
                 f"It defines how its own objects compare ({short(classes)}), and may so seem right "
                 "to a test: read it before you trust its points."
+            )
+        if self.digs:
+            said.append(
+                f"It uses what no answer needs ({short(self.digs)}), and may so reach the tests "
+                "while they run: read it before you trust its points."
             )
         if self.not_run:
             said.append(f"{NOT_RUN[:-1]} and has no points. Read the notebook.")

@@ -1,0 +1,134 @@
+"""Where the cells of an assignment stand in a student's notebook, and where they should."""
+
+import ast
+import copy
+
+# What Python says of a text that is none of its own, or nested too deep.
+UNREADABLE = (SyntaxError, ValueError, RecursionError, MemoryError)
+LONG = 100_000  # characters; nobody writes a longer answer, and it would fill the memory
+
+
+def mark_of(cell):
+    """Return the name that nbgrader gave a cell, None where it has none."""
+    told = cell.metadata.get("nbgrader")
+    mark = told.get("grade_id") if isinstance(told, dict) else None
+    return mark if isinstance(mark, str) else None
+
+
+def marks(notebook):
+    """Return ``{name: cells}`` of the cells that nbgrader has marked."""
+    found = {}
+    for cell in notebook.cells:
+        if mark_of(cell):
+            found.setdefault(mark_of(cell), []).append(cell)
+    return found
+
+
+def clean(source):
+    return "\n".join(line.rstrip() for line in source.strip().splitlines())
+
+
+def is_answer(original):
+    """Return whether code is to be written into a cell of the assignment."""
+    return original.cell_type == "code" and original.metadata.nbgrader.solution
+
+
+def standing_in(notebook, originals, remarks):
+    """Return the notebook with marks for cells that hold an answer which an empty cell waits for.
+
+    Whoever writes the answer into a new cell leaves the cell for it as it was, or deletes it. The
+    last cell that defines the same functions and classes gets the mark, and the empty one goes.
+    """
+    cells, found = list(notebook.cells), marks(notebook)
+    for mark, original in originals.items():
+        empty = found.get(mark, [])
+        if not is_answer(original) or any(differs(cell, original) for cell in empty):
+            continue
+        wanted = defined_in(original.source)
+        own = [i for i, cell in enumerate(cells) if is_own(cell, originals)]
+        own = [i for i in own if wanted & defined_in(cells[i].source)]
+        if own:
+            cells[own[-1]] = copy.deepcopy(cells[own[-1]])
+            cells[own[-1]].metadata["nbgrader"] = {"grade_id": mark}
+            cells = [cell for cell in cells if not any(cell is each for each in empty)]
+            remarks.append(
+                f"Answer cell {mark} is empty or gone: another cell, which defines "
+                f"{', '.join(sorted(wanted))}, was taken for it."
+            )
+    changed = copy.copy(notebook)
+    changed.cells = cells
+    return changed
+
+
+def differs(cell, original):
+    return clean(cell.source) != clean(original.source)
+
+
+def is_own(cell, originals):
+    return cell.cell_type == "code" and mark_of(cell) not in originals
+
+
+def defined_in(source):
+    """Return the names of the functions and classes that a cell defines."""
+    try:
+        lines = ast.parse(without_magics(source) if len(source) <= LONG else "").body
+    except UNREADABLE:
+        return set()
+    kinds = (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef)
+    return {line.name for line in lines if isinstance(line, kinds)}
+
+
+def without_magics(source):
+    return "\n".join(line for line in source.splitlines() if line[:1] not in ("%", "!"))
+
+
+def put_back(originals, cells, remarks):
+    """Insert missing cells behind those that they follow; answers in code stay away.
+
+    An empty answer would undo one that the student has written into another cell.
+    """
+    place = 0
+    for mark, original in originals.items():
+        here = [i for i, cell in enumerate(cells) if mark_of(cell) == mark]
+        if here:
+            place = here[0] + 1
+        elif original.cell_type == "code" and original.metadata.nbgrader.solution:
+            remarks.append(f"Answer cell {mark} was deleted: nothing stands in for it.")
+        else:
+            cells.insert(place, copy.deepcopy(original))
+            place += 1
+            remarks.append(f"Cell {mark} was deleted: put back as it was given out.")
+
+
+def in_their_places(cells, originals, remarks):
+    """Return the cells with each test behind the answers, and what was given before them.
+
+    Answers and the student's own cells keep the order in which the student has left them.
+    """
+    kinds = {mark: kind_of(original) for mark, original in originals.items()}
+    ranks, moved = {mark: rank for rank, mark in enumerate(originals)}, []
+    for mark in sorted(originals, key=lambda mark: kinds[mark] != "test"):  # tests before the rest
+        rank, kind = ranks[mark], kinds[mark]
+        marked = [(i, mark_of(each)) for i, each in enumerate(cells) if each.cell_type == "code"]
+        here = [i for i, name in marked if name == mark]
+        if kind == "answer" or not here:
+            continue
+        marked = [(i, ranks[name], kinds[name]) for i, name in marked if name in ranks]
+        last = max([i for i, r, k in marked if r < rank and k in ("answer", kind)], default=-1)
+        first = min([i for i, r, _ in marked if r > rank], default=len(cells))
+        place = last if kind == "test" else max(first, last + 1)
+        if kind == "test" and here[0] < place or kind == "given" and place < here[0]:
+            cells.insert(place, cells.pop(here[0]))
+            moved.append(mark)
+    if moved:
+        remarks.append(
+            f"Its cells are not in their order: moved were {', '.join(moved)}, so that each test "
+            "runs behind the answers that it may be about."
+        )
+    return cells
+
+
+def kind_of(original):
+    if is_answer(original):
+        return "answer"
+    return "test" if original.metadata.nbgrader.grade else "given"

@@ -1,0 +1,460 @@
+"""A class that attacks, and one that is only clumsy: what was found when both were tried."""
+
+import json
+import os
+import random
+import subprocess
+import sys
+import zipfile
+from types import SimpleNamespace
+from unittest import mock
+
+import nbformat
+import numpy
+import pytest
+from nbformat.v4 import new_code_cell
+from sqlalchemy.exc import DatabaseError
+
+from tests import classroom
+from tests.classroom import answered, cell, grader, marked, right, write
+from tests.test_points import run_in_a_kernel
+
+# isort: split
+from grading import clean, files, gradebook, intake, launch, one, run, unpack, walls
+from grading.digs import digs
+from grading.records import Task
+from grading.watch import Limits
+
+pytestmark = pytest.mark.timeout(classroom.HANG)
+
+TWICE = "def double(x):\n    return 2 * x\n"
+
+
+@pytest.fixture(scope="module")
+def release():
+    """The version given out, near enough: without solution and hidden tests."""
+    notebook = classroom.small_source()
+    cell(notebook, "double").source = "def double(x):\n    raise NotImplementedError()"
+    cell(notebook, "test_double").source = "assert double(3) == 6 and math"
+    return notebook
+
+
+# Names
+
+
+@pytest.mark.parametrize(
+    "name, student, number",
+    [
+        ("Ida Lang_12345_assignsubmission_file", "Ida Lang", "12345"),
+        ("Ida Lang_12345_assignsubmission_onlinetext_.html", "Ida Lang", "12345"),
+        ("langida_LATE_123456_7890123_01_split-2.ipynb", "langida", "123456"),
+        ("01_split_ab12_attempt_2026-11-27-10-11-12_my work.ipynb", "ab12", ""),
+        ("Week 1_ab12_attempt_2026-11-27-10-11-12.txt", "ab12", ""),
+        ("12345-67 - Ida Lang - Nov 27, 2026 1011 AM - 01_split.ipynb", "Ida Lang", "12345"),
+        ("12345-67 - Ida Lang - 27 November, 2026 1011", "Ida Lang", "12345"),
+        ("ida+01_split+2026-11-27 10:11:12 UTC+x7s.zip", "ida", ""),
+        ("Ida Lang - Copy of 01_split.ipynb", "Ida Lang", ""),
+        ("Copy of Copy of 01_split - Ida Lang.ipynb", "Ida Lang", ""),
+        ("Copy (2) of Ida.ipynb", "Ida", ""),
+        ("Ida (Kopie).ipynb", "Ida", ""),
+        ("Ida_01_split_copy_2.ipynb", "Ida", ""),
+        ("01-split-idalang-main.zip", "idalang", ""),
+        ("01_split_Ida Lang.ipynb", "Ida Lang", ""),
+        ("Ida\u00a0 Lang.ipynb", "Ida Lang", ""),
+        # Numbers that are a part of the name: many students would become one.
+        ("2026_11_27_anna.ipynb", "2026_11_27_anna", ""),
+        ("class_2026_2027_anna.ipynb", "class_2026_2027_anna", ""),
+        ("group_1_2_01_split.ipynb", "group_1_2", ""),
+        ("Lang, Ida(12345)", "Lang, Ida(12345)", ""),
+    ],
+)
+def test_how_systems_name_what_they_collect(name, student, number):
+    assert files.whose(name, "." not in name, "01_split") == (student, number)
+
+
+def test_names_that_differ_in_capitals_only_are_two_and_named(tmp_path):
+    for name in ("Anna", "anna", "ben"):
+        (tmp_path / f"{name}.ipynb").write_text("{}")
+    students, notes = files.find(tmp_path, "double")
+    assert list(students) == ["Anna", "anna", "ben"] and list(notes) == ["Anna", "anna"]
+    assert "anna differs from this name in capitals only" in notes["Anna"][0]
+
+
+def test_a_notebook_whose_name_begins_with_a_dot_is_some_students(tmp_path):
+    for name in (".anna.ipynb", "._anna.ipynb", ".DS_Store", ".ipynb_checkpoints"):
+        (tmp_path / name).write_text("{}")
+    assert list(files.find(tmp_path, "double")[0]) == ["anna"]
+    with zipfile.ZipFile(tmp_path / "b.zip", "w") as archive:
+        for name in ("in\\.b.ipynb", "in\\._b.ipynb", ".ipynb_checkpoints/c.ipynb"):
+            archive.writestr(name, "{}")
+    assert [found.name for found in unpack.unpack(tmp_path / "b.zip")] == ["b.zip: in\\.b.ipynb"]
+
+
+def test_a_folder_that_cannot_be_opened_is_named_even_if_it_is_the_assignments(
+    tmp_path, monkeypatch
+):
+    (tmp_path / "double").mkdir()
+    (tmp_path / "anna.ipynb").write_text("{}")
+    scan = os.scandir
+
+    def refuses(place):
+        if str(place).endswith("double"):
+            raise PermissionError(13, "Permission denied")
+        return scan(place)
+
+    monkeypatch.setattr(os, "scandir", refuses)
+    students, notes = files.find(tmp_path, "double")
+    assert list(students) == ["anna", "double"]
+    assert notes["double"] == ["double cannot be opened (Permission denied). Ask for it again."]
+
+
+# Files
+
+
+def as_bytes(notebook, **more):
+    return json.dumps({**notebook, **more}).encode()
+
+
+def test_a_notebook_without_a_version_and_a_picture_in_lines(release):
+    notebook = right(release)
+    cell(notebook, "why").attachments = {
+        "a.png": {"image/png": ["iVBO\n", "Rw0K"]},
+        "b.svg": {"image/svg+xml": "PHN2Zy8+"},
+    }
+    told = json.loads(as_bytes(notebook))
+    del told["nbformat"], told["nbformat_minor"]
+    found, said = unpack.read(json.dumps(told).encode())
+    assert said == [] and cell(found, "why").attachments == {
+        "a.png": {"image/png": "iVBO\nRw0K"},
+        "b.svg": {"image/svg+xml": "PHN2Zy8+"},
+    }
+    answer = nbformat.v4.new_markdown_cell(
+        "![b](attachment:b.svg)", attachments=found.cells[4].attachments
+    )
+    page = clean.markdown2html({"cell": answer}, answer.source)
+    assert 'src="data:image/svg+xml;base64,PHN2Zy8+"' in page
+
+
+def test_a_file_that_would_fill_the_memory_is_not_read(monkeypatch):
+    monkeypatch.setattr(unpack, "VALUES", 1000)
+    with pytest.raises(unpack.NotGraded, match="more than 1,000 values. Ask for it again"):
+        unpack.read(b'{"cells": [' + b"{}," * 1000 + b"{}]}")
+
+
+ODD = [None, True, -1, 10**20, "", "\ud800", [], [None], [["a"]], {}, {"a": {"b": []}}, "double"]
+
+
+def places(thing, way=()):
+    yield way
+    inner = enumerate(thing) if isinstance(thing, list) else ()
+    for key, value in thing.items() if isinstance(thing, dict) else inner:
+        yield from places(value, (*way, key))
+
+
+def test_no_odd_value_at_any_place_of_a_notebook_leaves_its_guard(release):
+    whole = json.loads(as_bytes(right(release)))
+    draw, ways = random.Random(0), [way for way in places(whole) if way]
+    counts = {"graded": 0, "named": 0}
+    for way in ways:
+        changed = json.loads(json.dumps(whole))
+        inner = changed
+        for key in way[:-1]:
+            inner = inner[key]
+        inner[way[-1]] = draw.choice(ODD)
+        try:
+            found, _ = unpack.read(json.dumps(changed).encode())
+            intake.is_this(found, release)
+            mended, _ = intake.mend(found, release)
+            nbformat.validate(mended)
+            counts["graded"] += 1
+        except unpack.NotGraded:
+            counts["named"] += 1
+    assert counts["graded"] > 50 and counts["named"] > 0
+
+
+# Places of cells
+
+
+def ran(notebook, release):
+    """Return which tests of a mended notebook fail when its cells run one after the other."""
+    mended, remarks = intake.mend(notebook, release)
+    nbformat.validate(mended)
+    space, failed = {}, []
+    for each in mended.cells:
+        try:
+            exec(each.source if each.cell_type == "code" else "", space)
+        except Exception:
+            failed.append(intake.mark_of(each))
+    return [name for name in failed if name], " ".join(remarks)
+
+
+def moved(notebook, name, place):
+    one = cell(notebook, name)
+    notebook.cells.remove(one)
+    notebook.cells.insert(place, one)
+    return notebook
+
+
+def beside(notebook, release, place, keep=True):
+    """The answer is in a new cell, and the one for it is as it was given out, or gone."""
+    cell(notebook, "double").source = cell(release, "double").source
+    if not keep:
+        notebook.cells.remove(cell(notebook, "double"))
+    notebook.cells.insert(place, new_code_cell(TWICE))
+    return notebook
+
+
+def wrong_later(notebook):
+    notebook.cells.append(nbformat.from_dict(json.loads(json.dumps(cell(notebook, "double")))))
+    notebook.cells[-1].update(source="def double(x):\n    return 7", id="later")
+    return notebook
+
+
+@pytest.mark.parametrize(
+    "change, remark",
+    [
+        (lambda n, r: moved(n, "double", 5), "moved were test_double, test_helpers, so that each"),
+        (lambda n, r: moved(n, "setup", 5), "moved were setup"),
+        (lambda n, r: moved(n, "test_double", 0), "moved were test_double"),
+        (lambda n, r: moved(n, "why", 0), ""),
+        (lambda n, r: beside(n, r, 0), "defines double, was taken for it"),
+        (lambda n, r: beside(n, r, 3), "defines double, was taken for it"),
+        (lambda n, r: beside(n, r, 6), "defines double, was taken for it"),
+        (lambda n, r: beside(n, r, 5, keep=False), "defines double, was taken for it"),
+        (lambda n, r: wrong_later(n), "what was filled in runs, in its order"),
+        (lambda n, r: n, ""),
+    ],
+)
+def test_a_right_answer_at_another_place_loses_nothing(release, change, remark):
+    failed, said = ran(change(right(release), release), release)
+    assert failed == [] and remark in said and bool(remark) == bool(said)
+
+
+def test_an_answer_that_is_wrong_stays_wrong_wherever_it_stands(release):
+    notebook = answered(right(release), double="def double(x):\n    return 7")
+    assert "test_double" in ran(moved(notebook, "double", 5), release)[0]
+    assert "test_double" in ran(answered(right(release), double=""), release)[0]
+
+
+# What decides the points
+
+
+@pytest.mark.parametrize(
+    "source, value",
+    [
+        ("assert True\nmax(0.0, 1.5)  # points", 1.5),
+        ("x = 1; é = 2; (0.5 +\n 1);", 1.5),
+        ("'''a\nb'''; f'{1}'; 1.5\n\n# the end", 1.5),
+    ],
+)
+def test_the_value_of_a_tests_last_line_is_kept(source, value):
+    names = run_in_a_kernel("names.py")
+    text, space = names["keeping"](source), {}
+    exec(text, space)
+    assert space["_points"] == value and text.splitlines()[-1] == "_points"
+    told = SimpleNamespace(shell=SimpleNamespace(user_ns=space))
+    assert names["Names"].points(told, "test", source) == "1.5"
+    assert names["Names"].points(told, "given", source) == ""
+    told.shell.user_ns = {}  # a test that was left without an error before its last line
+    assert float(names["Names"].points(told, "test", source)) == 0
+
+
+@pytest.mark.parametrize("source", ["x = 1", "", "%time 1\n2.0", "def f(:"])
+def test_a_test_without_a_last_value_runs_as_it_is(source):
+    assert run_in_a_kernel("names.py")["keeping"](source) == source
+
+
+class Base:
+    def __call__(self):
+        return "right"
+
+
+class Part(Base):
+    pass
+
+
+PARTS = ["kernel", "events", "displayhook", "display_formatter", "display_pub"]
+PARTS += ["input_transformer_manager", "compile"]
+
+
+@pytest.fixture(scope="module")
+def snapshot():
+    shell = Part()
+    vars(shell).update({name: Part() for name in PARTS})
+    return run_in_a_kernel("pristine.py")["Snapshot"](shell, ["numpy"], [])
+
+
+def test_what_hides_a_function_without_replacing_it_is_put_back(snapshot):
+    class Module(type(numpy)):
+        allclose = staticmethod(lambda *args: True)
+
+    class Other(Part):
+        def __call__(self):
+            return "wrong"
+
+    assert snapshot.put_back() == set()
+    inner = numpy.allclose.__wrapped__
+    numpy.__class__, snapshot.shell.__class__ = Module, Other
+    inner.__defaults__ = (1e9, 1e9, True)
+    Part.__call__ = Other.__call__
+    Part.of_my_own = print
+    named = {f"{Part.__module__}.Part.__call__", "numpy._core.numeric.allclose"}
+    named |= {"the class of numpy", "the class of Part"}
+    assert snapshot.put_back() == named
+    assert type(numpy) is not Module and not numpy.allclose(1, 2)
+    assert type(snapshot.shell) is Part and snapshot.shell() == "right"
+    assert Part.of_my_own is print
+    del Part.of_my_own
+
+
+@pytest.mark.parametrize(
+    "source, word",
+    [
+        ("import sys\nsys._getframe(1)", "_getframe"),
+        ("%time 1\nk.do_execute.__globals__", "__globals__"),
+        ("eval('2')", "eval"),
+        ("import numpy as np\ndef double(x):\n    np.allclose = seems", "np.allclose"),
+        ("from torch import Tensor\nTensor.item = lambda self: 1", "Tensor.item"),
+        ("import numpy as np\nvars(np)['abs'] = f", "vars(np)['abs']"),
+        ("import numpy as np\nnp.__dict__['abs'] = f", "np.__dict__['abs']"),
+        ("import numpy as np\nsetattr(np, 'abs', f)", "np.abs"),
+        ("import numpy as np\nfor np.abs in [f]:\n    pass", "np.abs"),
+        ("import numpy as np\n(np.abs, y) = f, 1", "np.abs"),
+        ("def f(:\n    sys.settrace(f)", "settrace"),
+    ],
+)
+def test_what_digs_into_python_is_named(source, word):
+    assert word in digs([source])
+
+
+def test_what_answers_need_is_not_named():
+    harmless = [
+        "import torch\nmodel.eval()\ntorch.backends.cudnn.deterministic = True",
+        "import matplotlib.pyplot as plt\nplt.rcParams['font.size'] = 9\nself.scores = [1]",
+        "import sys\nsys.stdout = log",
+        "import os\nos.environ['OMP_NUM_THREADS'] = '1'\nreference = signal = evaluation = 1",
+        "class A:\n    def __init__(self):\n        self.np.x = []\nsetattr(A(), 'x', 1)",
+    ]
+    assert digs(harmless) == []
+
+
+@pytest.mark.parametrize("depth", [300, 3000, 40_000])
+def test_no_depth_of_a_line_leaves_its_guard(depth):
+    lines = ["x" + ".a" * depth + " = f", f"x.a = {'-' * depth}1", f"del {'(' * depth}x.a"]
+    for line in lines:
+        found = digs([f"import x\n{line}"])
+        assert found == [] or found[0].startswith(("x.a", "a function of a module"))
+
+
+# The command
+
+
+def graded_by(course, *more):
+    folder = course.parent / "in"
+    write(folder / "anna.ipynb", right(classroom.small_source()))
+    return classroom.grade_here(folder, "double", course, *more)
+
+
+@pytest.fixture
+def course(tmp_path):
+    course = tmp_path / "course"
+    write(course / "source" / "double" / "double.ipynb", classroom.small_source())
+    (course / "nbgrader_config.py").write_text(
+        (classroom.ASSIGNMENTS / "nbgrader_config.py").read_text()
+    )
+    return course
+
+
+@pytest.mark.parametrize("seconds", [0, 86_400, 10**20])
+def test_seconds_have_an_end(course, seconds):
+    done = graded_by(course, "--seconds", str(seconds))
+    assert done.returncode == 2 and "at least one second, and has at most 20,000" in done.stderr
+
+
+def test_only_folders_are_assignments(course):
+    (course / "source" / ".DS_Store").touch()
+    (course / "source" / "notes.txt").touch()
+    for name in ("Double", "double/", ".DS_Store"):
+        done = classroom.grade_here(course, name, course)
+        assert done.returncode == 2 and f"{name!r}; there are: double.\n" in done.stderr
+
+
+def test_where_nothing_can_be_written_nothing_is_begun(course, monkeypatch):
+    monkeypatch.setattr(os, "access", lambda *args: False)
+    done = graded_by(course)
+    assert done.returncode == 2 and "Copy it to where you may write" in done.stderr
+
+
+@pytest.mark.parametrize(
+    "error, said",
+    [
+        (OSError(28, "No space left on device", "x"), "No space left on device: 'x'. See to it"),
+        (
+            DatabaseError("", {}, Exception("database is locked")),
+            "used (database is locked). Close",
+        ),
+    ],
+)
+def test_trouble_with_disk_or_gradebook_is_one_sentence(course, monkeypatch, error, said):
+    def fails(*args):
+        raise error
+
+    monkeypatch.setattr(grader, "grade_class", lambda **options: fails())
+    done = graded_by(course)
+    assert done.returncode == 1 and said in done.stderr and done.stderr.count("\n") == 1
+
+
+def test_a_full_disk_is_the_reason_why_nothing_is_given_out(course, monkeypatch):
+    told = {"success": False, "log": "OSError: [Errno 28] No space left on device", "error": ""}
+    api = SimpleNamespace(log=SimpleNamespace(), generate_assignment=lambda name: dict(told))
+    monkeypatch.setattr(gradebook, "NbGraderAPI", lambda config: api)
+    assert gradebook.release(course, "double")["refused"].startswith("the disk is full")
+
+
+def test_a_damaged_record_is_as_good_as_none(course):
+    folder = course / ".graded" / "double"
+    folder.mkdir(parents=True)
+    for name, text in [("a", ""), ("b", '{"of_old": 1}'), ("c", "[]")]:
+        (folder / f"{name}.json").write_text(text)
+    (folder / "d.json").write_text('{"student": "d", "digest": ""}')
+    assert list(grader.records(course, "double")) == ["d"]
+
+
+def test_a_kernel_that_nobody_waits_for_any_more_says_nothing(tmp_path):
+    line = [sys.executable, "-I", "-S", launch.__file__, str(tmp_path / "cleared away.json")]
+    done = subprocess.run(line, capture_output=True, text=True, cwd=tmp_path)
+    assert done.returncode == 0 and done.stderr == ""
+
+
+# One notebook, in a kernel
+
+CLUMSY = """
+%matplotlib widget
+%matplotlib notebook
+import mine
+get_ipython().ast_node_interactivity = "none"
+def double(x):
+    return 2 * x if x != 4 else "a frame of sys._getframe"
+"""
+
+
+def test_what_works_at_home_works_here_and_the_last_value_counts(course):
+    source = classroom.small_source()
+    parts = "wrong = [x for x in (1, 2, 3, 4) if double(x) != 2 * x]\nmax(0.0, 2 - len(wrong) / 2)"
+    source.cells.append(marked(new_code_cell(parts), "parts", grade=True, locked=True, points=2))
+    write(course / "source" / "double" / "double.ipynb", source)
+    assert gradebook.release(course, "double")["success"]
+    given = nbformat.read(course / "release" / "double" / "double.ipynb", as_version=4)
+    notebook = answered(right(given), double=CLUMSY)
+    notebook.cells.insert(0, new_code_cell("%%writefile mine.py\nx = 1"))
+    notebook.cells.insert(1, new_code_cell("open('helpers.py', 'w').write('1 / 0')"))
+    write(course / "anna.ipynb", notebook)
+    limits = Limits(classroom.HANG)
+    files = [course / "anna.ipynb"]
+    task = Task(course, "double", "anna", files, [], limits, None, 2048, walls.protection())
+    with mock.patch.dict(os.environ, classroom.environment()), run.folder() as place:
+        outcome = one.grade(task, "", place)
+    assert outcome.graded, outcome.reason
+    assert grader.report.scores(course, "double")["anna"]["score"] == 3 + 1.5
+    assert [said for said in outcome.remarks if "no answer needs (_getframe)" not in said] == []
+    assert len(outcome.remarks) == 1
