@@ -321,6 +321,9 @@ def test_what_hides_a_function_without_replacing_it_is_put_back(snapshot):
         ("import numpy as np\nfor np.abs in [f]:\n    pass", "np.abs"),
         ("import numpy as np\n(np.abs, y) = f, 1", "np.abs"),
         ("def f(:\n    sys.settrace(f)", "settrace"),
+        ("from unittest import mock", "mock"),
+        ("getattr(sys, 'settrace')(f)", "settrace"),
+        ("run('import sys; sys._getframe()')", "_getframe"),
     ],
 )
 def test_what_digs_into_python_is_named(source, word):
@@ -332,6 +335,7 @@ def test_what_answers_need_is_not_named():
         "import torch\nmodel.eval()\ntorch.backends.cudnn.deterministic = True",
         "import matplotlib.pyplot as plt\nplt.rcParams['font.size'] = 9\nself.scores = [1]",
         "import sys\nsys.stdout = log",
+        "# monitoring the builtins\ndef mock():\n    plt.title('After monitoring the marshal')",
         "import os\nos.environ['OMP_NUM_THREADS'] = '1'\nreference = signal = evaluation = 1",
         "class A:\n    def __init__(self):\n        self.np.x = []\nsetattr(A(), 'x', 1)",
     ]

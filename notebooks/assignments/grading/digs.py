@@ -1,7 +1,8 @@
 """Which words of a student's cells reach into Python, its libraries or the shell.
 
 No answer needs them, but a program that sets out to fool the tests while they run needs some. What
-a cell says is looked at, not what it does: somebody who hides the words is not seen.
+a cell says is looked at, comments apart, and not what it does: somebody who hides the words is not
+seen.
 """
 
 import ast
@@ -17,10 +18,9 @@ user_ns user_module run_code set_custom_exc ast_transformers input_transformers_
 input_transformers_post displayhook display_trap history_manager last_execution_result
 input_hist_parsed
 """
-WORD = re.compile(rf"(?<!\w)(?:{'|'.join(WORDS.split())})(?!\w)")
+WORDS = set(WORDS.split())
 HARMLESS = {"sys.stdout", "sys.stderr", "sys.stdin", "sys.excepthook", "warnings.showwarning"}
 LONG = 100_000  # characters; of a longer cell, only the words are looked at
-CALL = re.compile(r"(?<![\w.])(?:eval|exec)(?= *\()")
 
 
 def digs(sources):
@@ -34,7 +34,11 @@ def digs(sources):
     trees = list(map(parsed, sources))
     nodes = [node for tree in trees for node in ast.walk(tree)]
     modules = {name for node in nodes for name in imported_as(node)}
-    found = [word for text in sources for word in WORD.findall(text) + CALL.findall(text)]
+    found = [word for node in nodes for word in words_of(node) if word in WORDS]
+    found += [node.func.id for node in nodes if is_call(node) and node.func.id in ("eval", "exec")]
+    for source, tree in zip(sources, trees, strict=True):
+        if not tree.body:  # too long, or no Python
+            found += [word for word in re.findall(r"\w+", source) if word in WORDS]
     found += replaced(nodes, modules)
     return list(dict.fromkeys(found))
 
@@ -45,6 +49,22 @@ def parsed(source):
         return ast.parse("\n".join(lines) if len(source) <= LONG else "")
     except (SyntaxError, ValueError, RecursionError, MemoryError):
         return ast.Module([], [])
+
+
+def is_call(node):
+    return isinstance(node, ast.Call) and isinstance(node.func, ast.Name)
+
+
+def words_of(node):
+    """Return the names that a part of a program uses."""
+    if isinstance(node, ast.Constant):  # a text may be code; "monitoring" in a title is none
+        text = node.value if isinstance(node.value, str) else ""
+        return [word for word in re.findall(r"\w+", text) if "_" in word or word == text]
+    if isinstance(node, ast.Import):
+        return [word for each in node.names for word in each.name.split(".")]
+    if isinstance(node, ast.ImportFrom):
+        return [*(node.module or "").split("."), *(each.name for each in node.names)]
+    return [getattr(node, "id", None) or getattr(node, "attr", None)]
 
 
 def imported_as(node):
@@ -61,8 +81,7 @@ def replaced(nodes, modules):
     found = [node for node in nodes if isinstance(getattr(node, "ctx", None), (ast.Store, ast.Del))]
     found = [node for node in found if id(node) not in settings]
     for node in nodes:
-        function = node.func if isinstance(node, ast.Call) and node.args else None
-        if getattr(function, "id", "") in ("setattr", "delattr"):
+        if is_call(node) and node.args and node.func.id in ("setattr", "delattr"):
             owner, name, *_ = [*node.args, ast.Constant("")]
             found.append(ast.Attribute(owner, str(getattr(name, "value", "..."))))
     found = [in_words(each) for each in found if belongs_to(each, modules)]
