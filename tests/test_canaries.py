@@ -58,7 +58,7 @@ def test_null_labels_is_quiet_on_a_signal_and_on_a_regression():
     assert not null_labels(cross_validated, *iris, n_permutations=10).leaked
 
     def r2(X, y):
-        return cross_val_score(Ridge(), X, y, cv=KFold(3, shuffle=True, random_state=0)).mean()
+        return cross_val_score(Ridge(), X, y, cv=SHUFFLED).mean()
 
     assert not null_labels(r2, *diabetes, n_permutations=10).leaked
 
