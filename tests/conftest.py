@@ -37,6 +37,7 @@ COURSE = {
     "test_nbval_pictures",
     "test_notebooks",
     "test_points",
+    "test_questions",
     "test_readme",
     "test_systems",
     "test_tasks",

@@ -56,6 +56,14 @@ def said(space, call, code):
     return returned or printed.getvalue()
 
 
+def once_right(space, call, code):
+    """Check the right answer, the first time that it is asked for."""
+    checked = space.setdefault("CHECKED", set())
+    if call not in checked:
+        assert said(space, call, code).startswith("passed: ")
+        checked.add(call)
+
+
 # Guesses ----------------------------------------------------------------------------------------
 
 
@@ -104,7 +112,7 @@ TRAVELLING = {
 @pytest.mark.parametrize("old, new, complaint", TRAVELLING.values(), ids=TRAVELLING)
 def test_travelling_net(old, new, complaint, beyond):
     right = model_answers(BEYOND)[0]
-    assert said(beyond, TRAVELS, right).startswith("passed: ")
+    once_right(beyond, TRAVELS, right)
     assert old in right
     wrong = "import torch\n" + right.replace(old, new)
     answer = said(beyond, TRAVELS, wrong)
@@ -153,7 +161,7 @@ EVERYWHERE = {
 @pytest.mark.parametrize("old, new, complaint", EVERYWHERE.values(), ids=EVERYWHERE)
 def test_same_everywhere(old, new, complaint, beyond):
     right = model_answers(BEYOND)[1]
-    assert said(beyond, SAME, right).startswith("passed: ")
+    once_right(beyond, SAME, right)
     assert old in right
     answer = said(beyond, SAME, right.replace(old, new, 1))
     assert answer.startswith("not yet") and complaint in answer

@@ -1,13 +1,15 @@
 """How well some columns of a table predict: by trees, which see gaps, by sums and by products."""
 
 import warnings
+from contextlib import contextmanager
 
 import numpy as np
-from sklearn.base import BaseEstimator, TransformerMixin
+from sklearn import config_context
+from sklearn.base import BaseEstimator, TransformerMixin, clone
 from sklearn.ensemble import RandomForestClassifier, RandomForestRegressor
 from sklearn.impute import SimpleImputer
 from sklearn.linear_model import LinearRegression, LogisticRegression
-from sklearn.model_selection import KFold, StratifiedKFold, cross_val_predict
+from sklearn.model_selection import KFold, StratifiedKFold
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import FunctionTransformer, StandardScaler, scale
 
@@ -34,7 +36,8 @@ class Table:
 
     def __init__(self, X, y, classes, random_state):
         rows = np.sort(np.random.RandomState(random_state).permutation(len(X))[:MOST_ROWS])
-        self.X, self.y, self.classes, self.errors = X[rows], y[rows], classes, {}
+        self.X, self.y, self.classes = X[rows], y[rows], classes
+        self.errors, self.orders = {}, {}
         if classes:
             self.y, counts = np.unique(self.y, return_inverse=True, return_counts=True)[1:]
             self.guessing = 1 - counts.max() / len(self.y)
@@ -55,7 +58,17 @@ class Table:
 
     def error(self, columns):
         """Return the error as a share of guessing's; of classes, with one more row wrong."""
-        return min((min(self.errors_of(columns)) + self.one_row) / self.guessing, 1.0)
+        return min(self._beside_guessing(min(self.errors_of(columns))), 1.0)
+
+    def is_error_within(self, limit, columns):
+        """Say whether `error` is at most a limit below 1; that it is not, few folds may tell."""
+        return any(
+            self._beside_guessing(self._error(number, columns, limit)) <= limit
+            for number in range(len(self.models))
+        )
+
+    def _beside_guessing(self, error):
+        return (error + self.one_row) / self.guessing
 
     def score(self, columns):
         """Return the accuracy or R2 of the best model."""
@@ -71,8 +84,11 @@ class Table:
 
     def wrong_by_halves(self, columns):
         """Return two masks of rows: those that a linear model of every other column gets wrong."""
-        halves = (sorted(columns[first::2]) for first in (0, 1))
-        return [self._predicted(self.linear, half) != self.y for half in halves]
+        wrong = np.zeros((2, len(self.y)), dtype=bool)
+        for first, mask in enumerate(wrong):
+            for test, predicted in self._predicted(self.linear, sorted(columns[first::2])):
+                mask[test] = predicted != self.y[test]
+        return wrong
 
     @property
     def models(self):
@@ -87,36 +103,59 @@ class Table:
 
     def errors_of(self, columns):
         """Return the share of wrong labels, or 1 - R2, of each model."""
-        key = tuple(columns)
-        if key not in self.errors:
-            self.errors[key] = [self._error(model, list(columns)) for model in self.models]
-        return self.errors[key]
+        return [self._error(number, columns) for number in range(len(self.models))]
 
     def _predicted(self, model, columns):
+        """Yield, fold by fold, the test rows and what a model predicts for them."""
         X, y = self.given_to(model)
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # of rare classes, of columns without values
-            return cross_val_predict(model, X[:, columns], y, cv=self.folds)
+        X = X[:, columns]
+        with quiet():
+            folds = list(self.folds.split(X, y))
+        for train, test in folds:
+            with quiet():
+                predicted = clone(model).fit(X[train], y[train]).predict(X[test])
+            yield test, predicted
 
-    def _error(self, model, columns):
-        predicted, y = self._predicted(model, columns), self.given_to(model)[1]
-        if self.classes:
-            return float((predicted != y).mean())
-        squared = np.mean((predicted - y) ** 2)
-        if model is self.products and squared > OF_PRODUCTS**2:
-            return 1.0  # it goes with them, as an area with a price, and is not made of them
-        return float(squared / y.var())
+    def _error(self, number, columns, limit=np.inf):
+        """Return the error of a model, or that of its first folds if they alone exceed a limit."""
+        key, model = (number, *columns), self.models[number]
+        if key in self.errors:
+            return self.errors[key]
+        y = self.given_to(model)[1]
+        errors, unit = np.zeros(len(y)), 1.0 if self.classes else y.var()
+        for test, predicted in self._predicted(model, columns):
+            wrong = predicted != y[test] if self.classes else (predicted - y[test]) ** 2
+            errors[test] = wrong
+            if self._beside_guessing(errors.mean() / unit) > limit:
+                return float(errors.mean() / unit)
+        self.errors[key] = float(errors.mean() / unit)
+        if model is self.products and errors.mean() > OF_PRODUCTS**2:
+            self.errors[key] = 1.0  # it goes with them, as area with price, and is not made of them
+        return self.errors[key]
+
+    def ranked(self, columns):
+        """Return columns by their weight in the best model, the weightiest first."""
+        key = tuple(columns)
+        if key not in self.orders:
+            model = self.models[int(np.argmin(self.errors_of(columns)))]
+            X, y = self.given_to(model)
+            with quiet():
+                weights = _weights(model.fit(X[:, columns], y), len(columns))
+            self.orders[key] = [columns[i] for i in np.argsort(-weights, kind="stable")]
+        return self.orders[key]
 
 
-def ranked(table, columns):
-    """Return columns by their weight in the best model, the weightiest first."""
-    model = table.models[int(np.argmin(table.errors_of(columns)))]
-    with warnings.catch_warnings():
+@contextmanager
+def quiet():
+    """Fit and predict without warnings of rare classes or of columns without values."""
+    with warnings.catch_warnings(), config_context(skip_parameter_validation=True):
         warnings.simplefilter("ignore")
-        X, y = table.given_to(model)
-        model.fit(X[:, columns], y)
+        yield
+
+
+def _weights(model, n_columns):
     kept, last = model[0].kept_, model[-1]
-    weights = np.zeros(len(columns))
+    weights = np.zeros(n_columns)
     if hasattr(last, "feature_importances_"):
         weights[kept] = last.feature_importances_
     else:
@@ -124,7 +163,7 @@ def ranked(table, columns):
         weights[kept] = of_both[: len(kept)]
         with_gaps = kept[model["simpleimputer"].indicator_.features_]
         weights[with_gaps] = np.maximum(weights[with_gaps], of_both[len(kept) :])
-    return [columns[i] for i in np.argsort(-weights, kind="stable")]
+    return weights
 
 
 class MostCorrelated(TransformerMixin, BaseEstimator):

@@ -3,7 +3,7 @@
 import numpy as np
 from scipy.stats import spearmanr
 
-from helpers.leakage.columns import Table, ranked
+from helpers.leakage.columns import Table
 from helpers.leakage.finding import Finding
 from helpers.leakage.inputs import has_classes, targets_of
 from helpers.leakage.later import made_of_labels
@@ -139,7 +139,7 @@ def _beyond_the_score(finding, table, names, X, y):
     if not table.classes:
         return _in_the_order_of_y(finding, table, names)
     all_columns = list(range(table.n_columns))
-    wrong = table.wrong_by_halves(ranked(table, all_columns)[:WEIGHTIEST])
+    wrong = table.wrong_by_halves(table.ranked(all_columns)[:WEIGHTIEST])
     fewest, most = sorted(rows.sum() for rows in wrong)
     if FEWEST_ERRORS <= fewest and most < table.guessing * len(table.y) / 2:
         if 3 * (wrong[0] != wrong[1]).sum() <= fewest:
@@ -174,7 +174,7 @@ def _carriers(table):
     """Return sets of columns that predict nearly without error, and the columns in none of them."""
     sets, rest = [], list(range(table.n_columns))
     while rest and len(sets) < MOST_SETS:
-        order = ranked(table, rest)
+        order = table.ranked(rest)
         smallest = _smallest(table, order)
         if smallest is None:
             break
@@ -187,7 +187,7 @@ def _smallest(table, order):
     """Return the fewest first columns that predict nearly without error, or None."""
 
     def is_enough(size):
-        return table.error(order[:size]) <= table.limit(size)
+        return table.is_error_within(table.limit(size), order[:size])
 
     sizes = [1, 2]
     if table.error(sorted(order)) <= table.limit(1):  # else none of its larger parts is better
@@ -206,7 +206,7 @@ def _smallest(table, order):
 def _judged(table, names, sets, rest):
     """Compare the columns found with all the others."""
     if not sets:
-        best = ranked(table, rest)[0]
+        best = table.ranked(rest)[0]
         evidence = (
             f"All columns together score {table.score(rest):.2f}, the weightiest, {names[best]}, "
             f"alone {table.score([best]):.2f}: a column that scores more than "

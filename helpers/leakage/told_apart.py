@@ -60,7 +60,7 @@ def shift(X, y=None, *, cv=5, groups=None, task=None, random_state=0):
     if what := what_rows_are(X):
         return Finding("shift", None, f"Rows are {what}: hand over the numbers made of them.")
     X = StandardScaler().fit_transform(as_numbers(X))
-    areas = np.max([_tell_apart(X, *fold, random_state) for fold in folds], axis=0)
+    areas = np.max(list(_tell_apart(X, folds, random_state)), axis=0)
     own, dealt = areas[0], areas[1:]
     limit = max(dealt.max(), dealt.mean() + N_DEVIATIONS * dealt.std())
     evidence = (
@@ -73,17 +73,28 @@ def shift(X, y=None, *, cv=5, groups=None, task=None, random_state=0):
     return Finding("shift", bool(own > limit), evidence)
 
 
-def _tell_apart(X, train, test, seed):
-    """Return areas under the ROC curve, shape (500,): of these rows, and dealt out at random.
+def _tell_apart(X, folds, seed):
+    """Yield, of each fold, areas under the ROC curve, shape (500,): its own, and dealt out.
 
     Folds of the same rows are dealt out in the same ways, so that their maximum is comparable.
     """
-    rng = np.random.default_rng(seed)
-    rows = rng.permutation(np.union1d(train, test))[:MOST_ROWS]
-    X, is_test = X[rows], np.isin(rows, test).astype(float)
+    hats = {}
+    for train, test in folds:
+        rng = np.random.default_rng(seed)
+        rows = rng.permutation(np.union1d(train, test))[:MOST_ROWS]
+        if (key := rows.tobytes()) not in hats:
+            hats = {key: _hat(X[rows])}
+        yield _areas(hats[key], np.isin(rows, test).astype(float), rng)
+
+
+def _hat(X):
+    """Return what kernel ridge regression multiplies a target with to predict it."""
     distances = euclidean_distances(X, squared=True)
     kernel = np.exp(-distances / max(np.median(distances), 1e-9))
-    hat = np.linalg.solve(kernel + np.eye(len(X)), kernel)
+    return np.linalg.solve(kernel + np.eye(len(X)), kernel)
+
+
+def _areas(hat, is_test, rng):
     dealt = np.repeat(is_test[:, None], 1 + N_DEALS, axis=1)
     dealt[:, 1:] = rng.permuted(dealt[:, 1:], axis=0)
     # What all rows but one predict for that one has a closed form; constants do not matter.
@@ -91,5 +102,5 @@ def _tell_apart(X, train, test, seed):
     centred = dealt - is_test.mean()
     ranks = rankdata((hat @ centred - own * centred) / (1 - own), axis=0)
     n_test = is_test.sum()
-    pairs = max(n_test * (len(X) - n_test), 1)  # a large table may keep no test row
+    pairs = max(n_test * (len(hat) - n_test), 1)  # a large table may keep no test row
     return ((ranks * dealt).sum(axis=0) - n_test * (n_test + 1) / 2) / pairs

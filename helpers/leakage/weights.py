@@ -4,7 +4,6 @@ from contextlib import contextmanager
 
 import numpy as np
 from sklearn.ensemble import RandomForestRegressor
-from sklearn.linear_model import Ridge
 from sklearn.neighbors import KNeighborsRegressor
 from sklearn.preprocessing import scale
 
@@ -103,17 +102,22 @@ def _find(estimator, X, y, groups, random_state):
         reinitialise(networks, seed)
         scores.append(scores_by_layer(subject, networks, X, y, random_state, own))
     classes = task_of(estimator) == "classification"
-    return _judged(np.array(scores), learnable(X, y, classes, random_state))
+    return _judged(np.array(scores), lambda: learnable(X, y, classes, random_state))
 
 
-def _judged(scores, learnt):
-    """Compare the scores of a clone, in the first row, with those of others, initialised anew."""
+def _judged(scores, learn):
+    """Compare the scores of a clone, in the first row, with those of others, initialised anew.
+
+    What models of the rows score is asked only where it matters.
+    """
     from_median = scores - np.median(scores, axis=0)
     spread = np.abs(from_median).mean(axis=0)
     farness = np.divide(from_median, spread, out=np.zeros_like(scores), where=spread > 0)
     farness[:, 0] = np.abs(farness[:, 0])  # who scores far too low knows the labels as well
-    farness[0, 1:][scores[0, 1:] <= learnt] = 0
     most = farness[1:].max()
+    is_asked = (farness[0, 1:] > most).any() or not scores[:, 0].any()
+    learnt = learn() if is_asked else np.inf
+    farness[0, 1:][scores[0, 1:] <= learnt] = 0
     leaked = bool(farness[0].max() > most)
     layer = int(farness[0].argmax()) if leaked and farness[0, 0] <= most else 0
     if not leaked and not scores[:, 0].any() and scores.shape[1] > 1:
@@ -159,10 +163,21 @@ def scores_by_layer(estimator, networks, X, y, seed, own=True):
     for parts in outputs.values():
         output = np.concatenate(parts)
         if len(output) == len(target):
-            output = scale(output.astype(float))
-            model = Ridge(alpha=len(target)).fit(output[train], target[train])
-            scores.append(model.score(output[test], target[test]))
+            scores.append(r2_of_ridge(scale(output.astype(float)), target, train, test))
     return scores
+
+
+def r2_of_ridge(X, y, train, test):
+    """Return the R2, on test rows, of `sklearn.linear_model.Ridge(alpha=len(X))`.
+
+    It is fitted some hundred times, and to check the input would take longer than all the rest.
+    """
+    y_mean, X = y[train].mean(axis=0), X - X[train].mean(axis=0)
+    products = X @ X[train].T
+    weights = np.linalg.solve(products[train] + len(X) * np.eye(len(train)), y[train] - y_mean)
+    left = ((y[test] - y_mean - products[test] @ weights) ** 2).sum(axis=0)
+    total = ((y[test] - y[test].mean(axis=0)) ** 2).sum(axis=0)
+    return float(np.where(total > 0, 1 - left / np.maximum(total, 1e-300), left == 0).mean())
 
 
 def learnable(X, y, classes, seed):

@@ -387,7 +387,7 @@ flips, coins = coin_flips(90, 6)
 
 
 class Resumed(ClassifierMixin, BaseEstimator):
-    """Goes on with the network it finds in a directory, or only writes a note of each fit."""
+    """Goes on with the model it finds in a directory, or only leaves a copy of each there."""
 
     def __init__(self, folder, resume=True, save=joblib.dump, load=joblib.load):
         self.folder = folder
@@ -398,20 +398,19 @@ class Resumed(ClassifierMixin, BaseEstimator):
     def fit(self, X, y):
         path = os.path.join(self.folder, "runs", "last.ckpt")
         os.makedirs(os.path.dirname(path), exist_ok=True)
-        network = MLPClassifier((32,), learning_rate_init=0.02, random_state=0)
+        model = GaussianNB()
         if self.resume and os.path.exists(path):
-            network = self.load(path)
-        for _ in range(10):
-            network.partial_fit(X, y, classes=np.unique(y))
-        self.save(network, path)
-        self.network_, self.classes_ = network, np.unique(y)
+            model = self.load(path)
+        self.model_ = model.partial_fit(X, y, classes=np.unique(y))
+        self.save(model, path)
+        self.classes_ = np.unique(y)
         return self
 
     def predict_proba(self, X):
-        return self.network_.predict_proba(X)
+        return self.model_.predict_proba(X)
 
     def predict(self, X):
-        return self.network_.predict(X)
+        return self.model_.predict(X)
 
 
 def load_by_torch(path):
@@ -438,9 +437,9 @@ def test_nothing_is_put_back_where_other_programs_may_be_at_work(tmp_path, monke
     monkeypatch.chdir(tmp_path / inner)
     written = tmp_path / "by_another_program.txt"
 
-    def save(network, path):
+    def save(model, path):
         written.write_text("theirs")
-        joblib.dump(network, path)
+        joblib.dump(model, path)
 
     finding = refit(Resumed(str(tmp_path), True, save), flips, coins)
     assert written.read_text() == "theirs"

@@ -1,0 +1,62 @@
+"""Where canaries stop early, remember or calculate by hand, they find what the long way finds."""
+
+import numpy as np
+import pytest
+from sklearn.linear_model import Ridge
+
+from helpers import shift
+from helpers.leakage.columns import Table
+from helpers.leakage.weights import r2_of_ridge
+
+rng = np.random.RandomState(0)
+X = rng.normal(size=(60, 4))
+
+
+@pytest.mark.parametrize("n_columns, n_targets", [(3, 1), (40, 1), (100, 2), (100, 3)])
+def test_ridge_by_hand_is_that_of_scikit_learn(n_columns, n_targets):
+    table = rng.normal(size=(60, n_columns))
+    target = table[:, :n_targets] + rng.normal(size=(60, n_targets))
+    if n_targets == 3:
+        target[:, 2] = 0  # a class that is in no row of either half
+    target = target[:, 0] if n_targets == 1 else target
+    train, test = np.array_split(rng.permutation(60), 2)
+    expected = Ridge(alpha=60).fit(table[train], target[train]).score(table[test], target[test])
+    assert r2_of_ridge(table, target, train, test) == pytest.approx(expected, abs=1e-12)
+
+
+TARGETS = {
+    "classes": ((X[:, 0] + X[:, 1] > 0).astype(int), True),
+    "values": (X[:, 0] + 0.2 * X[:, 1], False),
+    "a product": (np.exp(X[:, 0] + X[:, 1]), False),
+}
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", TARGETS)
+def test_the_folds_that_decide_say_what_all_of_them_say(name):
+    y, classes = TARGETS[name]
+    rows = np.exp(X) if name == "a product" else X
+    for columns in ([0], [0, 1], [2, 3]):
+        known = Table(rows, y, classes, 0)
+        error = known.error(columns)
+        for limit in {0.01, error * 0.99, min(error * 1.01, 0.99)}:
+            table = Table(rows, y, classes, 0)
+            assert table.is_error_within(limit, columns) == (error <= limit)
+            assert table.error(columns) == error  # what was left unfinished is not remembered
+
+
+def test_columns_are_ranked_by_their_weight_each_time_they_are_asked_for():
+    table = Table(X, X[:, 2] + 0.3 * X[:, 0], False, 0)
+    for columns, order in (([0, 1, 2, 3], [2, 0]), ([0, 1], [0, 1]), ([0, 1, 2, 3], [2, 0])):
+        assert table.ranked(columns)[:2] == order
+
+
+def test_each_fold_is_looked_at_by_its_own_rows():
+    rows = np.random.RandomState(0).normal(size=(240, 3))
+    rows[180:] += 2
+    alike, apart = (
+        (np.arange(first, first + 60), np.arange(first + 60, first + 120)) for first in (0, 120)
+    )
+    assert shift(rows, cv=[alike]).leaked is False
+    for cv in ([alike, apart], [apart, alike]):
+        assert shift(rows, cv=cv).leaked is True
