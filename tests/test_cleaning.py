@@ -223,6 +223,7 @@ def test_what_is_harmless_still_shows(view, page, server, course):
     assert link.get_attribute("href") == "https://example.org/"
     widths = page.locator("img").evaluate_all("all => all.map(image => image.naturalWidth)")
     assert len(widths) >= 3 and all(widths)  # two dots and a figure
+    assert all(page.locator("img").evaluate_all("all => all.map(image => image.alt)"))
 
 
 def test_the_graded_notebook_itself_is_clean(course):

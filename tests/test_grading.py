@@ -7,6 +7,7 @@ import os
 import shutil
 import signal
 import subprocess
+import sys
 import time
 import zipfile
 
@@ -391,3 +392,46 @@ def test_what_cells_print_is_bounded():
     for _ in range(1000):
         write("x" * 10_000)
     assert 4_900_000 < sum(map(len, written)) < 5_100_000
+
+
+TRAINS = """
+import os, sys
+sys.path.insert(0, {folder!r})
+import inside
+sys.meta_path.insert(0, inside.Lazily)
+import torch
+
+def trained():
+    torch.manual_seed(0)
+    network = torch.nn.Linear(3, 2)
+    optimizer = torch.optim.Adam(network.parameters())
+    for _ in range(3):
+        optimizer.zero_grad()
+        network(torch.ones(1, 3)).sum().backward()
+        optimizer.step()
+    return network.weight.sum().item()
+
+before, module = trained(), sys.modules["torch._dynamo"]
+assert "sympy" not in sys.modules
+for use in {uses!r}:
+    if os.fork():
+        assert os.wait()[1] == 0, use
+    else:
+        exec(use)
+        assert "sympy" in sys.modules and type(module) is type(sys)
+        assert callable(module.utils.counters.clear) and module.__file__.endswith(".py")
+        assert trained() == before
+        os._exit(0)
+"""
+USES = [
+    "import torch._dynamo.utils",
+    "assert torch.compile(lambda x: 2 * x, backend='eager')(torch.ones(1)) == 2",
+    "assert torch.compiler.disable(trained) is not trained",
+]
+
+
+@pytest.mark.slow
+def test_what_compiles_is_imported_once_it_is_used():
+    code = TRAINS.format(folder=str(classroom.ASSIGNMENTS / "grading"), uses=USES)
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+    assert not done.stderr and done.returncode == 0, done.stderr

@@ -94,6 +94,7 @@ def size(limit):
     return ["--size", str(limit)] if bounded() else []
 
 
+@functools.cache
 def python():
     """Return the files and folders of Python, its packages and helpers."""
     prefixes = {sys.prefix, sys.exec_prefix, sys.base_prefix, sys.base_exec_prefix}
@@ -123,12 +124,10 @@ def libraries():
     return sorted(file for file in files if ".so" in os.path.basename(file))
 
 
-def show(paths, hidden=()):
-    """Return bubblewrap's options that show these, read-only, and nothing that lies beside them.
-
-    A symbolic link on the way is one inside as well, and what it leads to is shown.
-    """
-    places, links, waiting = set(), {}, [os.path.abspath(path) for path in paths]
+@functools.cache
+def looked_up(paths):
+    """Return the places that these paths lead to, and the symbolic links on the way to them."""
+    places, links, waiting = set(), {}, list(paths)
     while waiting:
         path = Path(waiting.pop())
         for place in [*reversed(path.parents), path]:
@@ -140,8 +139,17 @@ def show(paths, hidden=()):
                 break
         else:
             places |= {str(path)} if path.exists() else set()
+    return sorted(places), links
+
+
+def show(paths, hidden=()):
+    """Return bubblewrap's options that show these, read-only, and nothing that lies beside them.
+
+    A symbolic link on the way is one inside as well, and what it leads to is shown.
+    """
+    places, links = looked_up(tuple(os.path.abspath(path) for path in paths))
     options, shown = [], []
-    for place in sorted(places):
+    for place in places:
         if not any(Path(place).is_relative_to(folder) for folder in shown):
             shown.append(place)
             options += ["--ro-bind", place, place]
