@@ -94,7 +94,6 @@ def size(limit):
     return ["--size", str(limit)] if bounded() else []
 
 
-@functools.cache
 def python():
     """Return the files and folders of Python, its packages and helpers."""
     prefixes = {sys.prefix, sys.exec_prefix, sys.base_prefix, sys.base_exec_prefix}
@@ -125,9 +124,9 @@ def libraries():
 
 
 @functools.cache
-def looked_up(paths):
-    """Return the places that these paths lead to, and the symbolic links on the way to them."""
-    places, links, waiting = set(), {}, list(paths)
+def looked_up(path):
+    """Return the places that a path leads to, and the symbolic links on the way to them."""
+    places, links, waiting = set(), {}, [path]
     while waiting:
         path = Path(waiting.pop())
         for place in [*reversed(path.parents), path]:
@@ -139,7 +138,7 @@ def looked_up(paths):
                 break
         else:
             places |= {str(path)} if path.exists() else set()
-    return sorted(places), links
+    return places, links
 
 
 def show(paths, hidden=()):
@@ -147,9 +146,12 @@ def show(paths, hidden=()):
 
     A symbolic link on the way is one inside as well, and what it leads to is shown.
     """
-    places, links = looked_up(tuple(os.path.abspath(path) for path in paths))
+    places, links = set(), {}
+    for path in paths:
+        found = looked_up(os.path.abspath(path))
+        places, links = places | found[0], links | found[1]
     options, shown = [], []
-    for place in places:
+    for place in sorted(places):
         if not any(Path(place).is_relative_to(folder) for folder in shown):
             shown.append(place)
             options += ["--ro-bind", place, place]
