@@ -19,6 +19,7 @@ HANG = 3600  # seconds for a test: only what hangs takes so long, on however bus
 
 sys.path.insert(0, str(ASSIGNMENTS))
 import grade as grader  # noqa: E402
+from grading import files  # noqa: E402
 
 
 def marked(cell, name, **more):
@@ -107,17 +108,11 @@ def as_a_command():
         yield out, err
 
 
-@contextmanager
-def busy_loops(count):
-    """Have so many processes compute while the block runs; a dead test does not leave them."""
-    code = "import os\nos.nice(5)\nparent = os.getppid()\nwhile os.getppid() == parent: pass"
-    loops = [subprocess.Popen([sys.executable, "-c", code]) for _ in range(count)]
-    try:
-        yield
-    finally:
-        for loop in loops:
-            loop.kill()
-            loop.wait()
+def already_tried(course, name):
+    """Let the grader believe that it has tried the solution of this course, so that it does not."""
+    stamp = course / ".graded" / f"{name}.source"
+    stamp.parent.mkdir(exist_ok=True)
+    stamp.write_text(files.digest(files.inside(course / "source" / name)))
 
 
 def environment():

@@ -166,6 +166,6 @@ ALL = {
     "python_changed": (WRONG + BUILT_IN, 0, "builtins.abs"),
     "traced": (WRONG + "import sys\nsys.settrace(lambda *args: None)", 0, "sys.settrace"),
 }
-TYPICAL = ["noisy", "trees_cut", "functions_changed", "equal_within", "points_shown"]
+TYPICAL = ["trees_cut", "functions_changed", "equal_within", "points_shown"]
 TYPICAL += ["names_of_its_own", "runner_replaced", "error_not_shown", "frame_changed"]
 CHOSEN = ALL if os.environ.get("ALL_ANSWERS") else {name: ALL[name] for name in TYPICAL}

@@ -2,7 +2,8 @@
 
 `files` finds out whose files are whose, `unpack` reads notebooks from them, `intake` chooses and
 mends one, `one` grades one student with nbgrader, whose part is in `gradebook`, `run` grades many
-at a time, `records` is what is remembered of them, and `report` writes what the teacher reads.
+at a time, `records` is what is remembered of them, and `report` writes what the teacher reads;
+what a student reads is made by `feedback`. `warm` is what many processes begin with.
 `untouched`, `pristine` and `names` run the tests as they stand.
 
 A notebook runs in a `sandbox`: `launch` starts its kernel within `walls` and a `cgroup`, `inside`

@@ -5,11 +5,14 @@ import shutil
 import tempfile
 import warnings
 from pathlib import Path
+from types import SimpleNamespace
 
 import nbformat
 import nbgrader.api
 import nbgrader.dbutil
+import nbgrader.nbgraderformat.common
 from alembic.script import ScriptDirectory
+from jsonschema.validators import validator_for
 from nbgrader.api import Gradebook, MissingEntry
 from nbgrader.apps import NbGraderAPI
 from nbgrader.converters.base import NbGraderException
@@ -37,7 +40,14 @@ def gradebook_version():
     return ScriptDirectory(nbgrader.dbutil.ALEMBIC_DIR).get_current_head()
 
 
+def validate(content, schema):
+    """Do as jsonschema, which looks each time whether the schema itself is one."""
+    validator_for(schema)(schema).validate(content)
+
+
 nbgrader.api.get_alembic_version = gradebook_version
+nbgrader.api.create_engine = functools.cache(nbgrader.api.create_engine)
+nbgrader.nbgraderformat.common.jsonschema = SimpleNamespace(validate=validate)
 
 
 def config(course):

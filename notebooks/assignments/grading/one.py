@@ -12,12 +12,12 @@ from nbclient.exceptions import DeadKernelError
 from nbformat.v4 import new_output
 from nbformat.validator import ValidationError
 from nbgrader.apps import NbGraderAPI
-from nbgrader.converters import Autograde, GenerateFeedback
+from nbgrader.converters import Autograde
 from nbgrader.converters.base import NbGraderException
 from nbgrader.preprocessors import Execute
 from nbgrader.utils import is_grade, temp_attrs
 
-from grading import clean, files, gradebook, intake, room, sandbox
+from grading import clean, feedback, files, gradebook, intake, room, sandbox
 from grading.records import Outcome, Task
 from grading.unpack import NotGraded
 from grading.untouched import Untouched
@@ -158,7 +158,7 @@ def run_nbgrader(task, guarded):
                 raise NotGraded(guarded.ended) from None
             raise
         gradebook.keep_judged(task, judged)
-        gradebook.run(GenerateFeedback(coursedir=api.coursedir, parent=api, force=True))
+        gradebook.run(feedback.generator(coursedir=api.coursedir, parent=api, force=True))
     return gradebook.autograded(task)
 
 

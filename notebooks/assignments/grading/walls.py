@@ -123,12 +123,10 @@ def libraries():
     return sorted(file for file in files if ".so" in os.path.basename(file))
 
 
-def show(paths, hidden=()):
-    """Return bubblewrap's options that show these, read-only, and nothing that lies beside them.
-
-    A symbolic link on the way is one inside as well, and what it leads to is shown.
-    """
-    places, links, waiting = set(), {}, [os.path.abspath(path) for path in paths]
+@functools.cache
+def looked_up(path):
+    """Return the places that a path leads to, and the symbolic links on the way to them."""
+    places, links, waiting = set(), {}, [path]
     while waiting:
         path = Path(waiting.pop())
         for place in [*reversed(path.parents), path]:
@@ -140,6 +138,18 @@ def show(paths, hidden=()):
                 break
         else:
             places |= {str(path)} if path.exists() else set()
+    return places, links
+
+
+def show(paths, hidden=()):
+    """Return bubblewrap's options that show these, read-only, and nothing that lies beside them.
+
+    A symbolic link on the way is one inside as well, and what it leads to is shown.
+    """
+    places, links = set(), {}
+    for path in paths:
+        found = looked_up(os.path.abspath(path))
+        places, links = places | found[0], links | found[1]
     options, shown = [], []
     for place in sorted(places):
         if not any(Path(place).is_relative_to(folder) for folder in shown):
