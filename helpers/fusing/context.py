@@ -2,7 +2,7 @@
 
 import time
 import warnings
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from numbers import Integral
 
 from joblib import parallel_config
@@ -130,4 +130,5 @@ def fused(max_models=512, max_bytes=50_000_000):
             yield run
     finally:
         run._stop = time.perf_counter()
-        trainer.reset(token)
+        with suppress(ValueError):  # closed in another context, where nothing is set
+            trainer.reset(token)

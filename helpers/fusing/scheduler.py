@@ -18,6 +18,7 @@ import torch
 
 from helpers.datasets import Rows
 from helpers.fusing.grouping import train_together, warn
+from helpers.fusing.modes import active_mode
 from helpers.fusing.settings import Settings
 from helpers.fusing.tasks import Task
 from helpers.tensors import holds_private_rng
@@ -67,7 +68,17 @@ class Scheduler:
     def can_wait(self):
         """Tell whether this thread may wait for other tasks, which must not need it to go on."""
         drives = self._driver == threading.get_ident()
-        return not (drives or self.is_forked() or holds_private_rng())
+        if drives or self.is_forked() or holds_private_rng():
+            return False
+        mode = active_mode()
+        if mode is not None and mode not in self.told:
+            self.told.add(mode)
+            warnings.warn(
+                f"fused: {mode}, a mode of torch, is active and sees one network at a time. All "
+                f"fits within it are trained one by one.",
+                stacklevel=2,
+            )
+        return mode is None
 
     def train(self, job):
         """Train a job: in a task, with those of the other tasks; else at once."""

@@ -1,0 +1,177 @@
+"""What acts from outside the network, or on it by the rows it sees: a fifth attack."""
+
+import contextlib
+import contextvars
+import warnings
+
+import numpy as np
+import pytest
+import torch
+from joblib import Parallel, delayed
+from sklearn.base import clone
+from sklearn.model_selection import GridSearchCV, KFold, cross_validate
+from torch import nn
+from torch.nn import functional as F
+from torch.overrides import TorchFunctionMode
+from torch.utils._python_dispatch import TorchDispatchMode
+
+from helpers import MLP, TorchClassifier, fused
+
+DRAW = np.random.default_rng(0)
+N = 41  # 3 folds of it are not equally large
+y = np.arange(N) % 3
+X = DRAW.normal(size=(N, 4)) + y[:, None]
+CODES = (DRAW.integers(0, 4, (N, 3)) + 2 * y[:, None]).astype(float)
+CLASSIFIER = TorchClassifier(epochs=3, lr=0.05, batch_size=8, random_state=0, module__hidden=4)
+
+
+def scores(clf=CLASSIFIER):
+    search = GridSearchCV(clf, {"lr": [0.1, 0.01]}, cv=2, scoring="neg_log_loss", refit=False)
+    return search.set_params(error_score="raise").fit(X, y).cv_results_["mean_test_score"]
+
+
+# Modes of torch ----------------------------------------------------------------------------------
+
+
+class Halving(TorchFunctionMode):
+    def __torch_function__(self, function, types, args=(), kwargs=None):
+        result = function(*args, **(kwargs or {}))
+        return result / 2 if function in (F.relu, torch.relu) else result
+
+
+class HalvingBelow(TorchDispatchMode):
+    def __torch_dispatch__(self, function, types, args=(), kwargs=None):
+        result = function(*args, **(kwargs or {}))
+        return result / 2 if function is torch.ops.aten.relu.default else result
+
+
+class OfTheUser(nn.Module):
+    def __init__(self, n_features, n_outputs):
+        super().__init__()
+        self.one, self.two = nn.Linear(n_features, 4), nn.Linear(4, n_outputs)
+
+    def forward(self, X):
+        return self.two(torch.relu(self.one(X)))
+
+
+@pytest.mark.parametrize("module", [MLP, OfTheUser])
+@pytest.mark.parametrize("mode", [Halving, HalvingBelow])
+def test_what_a_mode_does_is_done_under_fused(mode, module):
+    clf = TorchClassifier(module, epochs=2, random_state=0)
+    with mode():
+        plain = scores(clf)
+    assert np.abs(plain - scores(clf)).min() > 1e-3
+    with fused() as run, pytest.warns(UserWarning, match=f"fused: {mode.__name__}, a mode of"):
+        with mode():
+            found = scores(clf)
+    np.testing.assert_array_equal(found, plain)
+    assert set(run.batches) == {1}
+
+
+def test_a_mode_within_a_task():
+    def fit(lr):
+        with Halving():
+            return clone(CLASSIFIER).set_params(lr=lr).fit(X, y).predict_proba(X)
+
+    plain = [fit(0.1), fit(0.01)]
+    with fused(), pytest.warns(UserWarning, match="fused: Halving, a mode of torch"):
+        found = Parallel()(delayed(fit)(lr) for lr in (0.1, 0.01))
+    np.testing.assert_array_equal(found, plain)
+
+
+def test_the_default_device_is_no_such_mode():
+    plain = scores()
+    with warnings.catch_warnings(), fused() as run, torch.device("cpu"):
+        warnings.simplefilter("error")
+        np.testing.assert_allclose(scores(), plain, rtol=0, atol=1e-10)
+    assert run.batches == [4]
+
+
+# What a forward pass writes ----------------------------------------------------------------------
+
+
+class Shortened(nn.Module):
+    """An embedding whose vectors, 0 at first, are shortened as they are looked up."""
+
+    def __init__(self, n_features, n_outputs):
+        super().__init__()
+        self.last = nn.Linear(4 * n_features, n_outputs)
+        self.embed()
+
+    def embed(self):
+        self.embedding = nn.Embedding(10, 4, max_norm=0.1)
+        nn.init.zeros_(self.embedding.weight)
+
+    def look_up(self, codes):
+        return self.embedding(codes)
+
+    def forward(self, X):
+        return self.last(self.look_up(X.long()).flatten(1))
+
+
+class ShortenedByAFunction(Shortened):
+    def embed(self):
+        self.vectors = nn.Parameter(torch.zeros(10, 4))
+
+    def look_up(self, codes):
+        return F.embedding(codes, self.vectors, max_norm=0.1)
+
+
+class NotingCodes(Shortened):
+    """Marks in a buffer which codes it has been trained on."""
+
+    def embed(self):
+        self.embedding = nn.Embedding(10, 4)
+        self.register_buffer("seen", torch.zeros(10, dtype=torch.bool))
+
+    def look_up(self, codes):
+        if self.training:
+            self.seen.scatter_(0, codes.flatten(), True)
+        return self.embedding(codes) * self.seen[codes].unsqueeze(-1)
+
+
+class CountingSteps(Shortened):
+    def embed(self):
+        self.embedding = nn.Embedding(10, 4)
+        self.register_buffer("steps", torch.zeros(()))
+
+    def look_up(self, codes):
+        self.steps += self.training
+        return self.embedding(codes) / (1 + self.steps)
+
+
+def folds(module, **settings):
+    clf = TorchClassifier(module, **{"epochs": 4, "lr": 0.05, "random_state": 0} | settings)
+    options = {"cv": KFold(3, shuffle=True, random_state=0), "return_estimator": True}
+    return cross_validate(clf, CODES, y, **options, error_score="raise")["estimator"]
+
+
+@pytest.mark.parametrize("patience", [None, 2])
+@pytest.mark.parametrize(
+    "module, alone",
+    [(Shortened, 1), (ShortenedByAFunction, 1), (NotingCodes, 1), (CountingSteps, 0)],
+)
+def test_padding_makes_no_network_write(module, alone, patience):
+    settings = {"batch_size": 10, "patience": patience}  # 3 steps in each fold
+    plain = folds(module, **settings)
+    said = pytest.warns(UserWarning, match="its rows depend on each other")
+    with said if alone else contextlib.nullcontext(), fused() as run:
+        found = folds(module, **settings)
+    assert run.batches == ([2, 1] if alone else [3])
+    for one, other in zip(plain, found, strict=True):
+        for name, tensor in one.module_.state_dict().items():
+            torch.testing.assert_close(
+                other.module_.state_dict()[name], tensor, rtol=0, atol=1e-10, msg=name
+            )
+
+
+# Where a block ends ------------------------------------------------------------------------------
+
+
+def test_a_block_may_be_closed_in_another_context():
+    """As that of a coroutine's fixture is: pytest ends it in a context of its own."""
+    plain, block = scores(), fused()
+    run = contextvars.copy_context().run(block.__enter__)
+    block.__exit__(None, None, None)
+    np.testing.assert_array_equal(scores(), plain)
+    assert run.batches == []
