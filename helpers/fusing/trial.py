@@ -31,7 +31,7 @@ from helpers.fusing.comparison import (
 )
 from helpers.fusing.content import Incomparable, contents, memory_within
 from helpers.fusing.outside import Outside
-from helpers.fusing.writes import writes_by_row
+from helpers.fusing.writes import writes_by_row, written_by
 from helpers.tensors import flushed_denormals, private_rng, seed_generators
 
 NOTHING = 0.0
@@ -144,8 +144,7 @@ def why_impure(job, network, outside):
         loss.backward()
     drawn = states_of_generators(job.y.device) != generators
     network.eval()
-    with torch.no_grad():
-        network(X)
+    written = written_by(network, X)
     if not loss.isfinite():
         return NOT_FINITE
     if not torch.equal(X, given):
@@ -154,6 +153,8 @@ def why_impure(job, network, outside):
         return f"it keeps `{name}` between batches"
     if name := next((name for name in dropouts if dropouts[name].p is not NOTHING), None):
         return f"it keeps `{name}.p` between batches"
+    if written and job.valid_rows is not None:  # a stack may look at them in smaller parts
+        return f"it changes `{written}` while it is asked for its validation rows"
     if name := outside.changed():
         return f"it keeps `{name}`, {OUTSIDE[0]}"
     if outside.iterator:

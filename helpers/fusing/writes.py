@@ -15,6 +15,20 @@ from helpers.fusing.norms import BATCH_NORMS
 from helpers.tensors import seed_generators
 
 
+@torch.no_grad()
+def written_by(network, X):
+    """Return the name of a weight or buffer that a pass over some rows changes, or None."""
+    before = numbers_by_name(network)
+    network(X)
+    after = numbers_by_name(network)
+    return next((name for name in after if after[name] != before.get(name)), None)
+
+
+def numbers_by_name(network):
+    named = *network.named_parameters(), *network.named_buffers()
+    return {name: numbers_of(tensor) for name, tensor in named}
+
+
 def writes_by_row(job):
     """Tell whether a forward pass writes to the network of a job what depends on its rows.
 

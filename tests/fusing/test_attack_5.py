@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 import torch
 from joblib import Parallel, delayed
+from scipy import sparse
 from sklearn.base import clone
 from sklearn.model_selection import GridSearchCV, KFold, cross_validate
 from torch import nn
@@ -163,6 +164,61 @@ def test_padding_makes_no_network_write(module, alone, patience):
             torch.testing.assert_close(
                 other.module_.state_dict()[name], tensor, rtol=0, atol=1e-10, msg=name
             )
+
+
+class CountingPasses(nn.Module):
+    """Counts how often it was called, also for validation rows."""
+
+    def __init__(self, n_features, n_outputs):
+        super().__init__()
+        self.last = nn.Linear(n_features, n_outputs)
+        self.register_buffer("passes", torch.zeros(()))
+
+    def forward(self, X):
+        self.passes += 1
+        return self.last(X) / (1 + self.passes)
+
+
+@pytest.mark.parametrize("patience", [None, 1])
+def test_validation_rows_are_passed_once(patience, monkeypatch):
+    # As for thousands of validation rows, or hundreds of networks.
+    monkeypatch.setattr("helpers.fusing.parts.MOST_ROWS", 4)
+    settings = {"epochs": 2, "patience": patience, "validation_fraction": 0.4, "random_state": 0}
+    clf = TorchClassifier(CountingPasses, **settings)
+    plain = scores(clf)
+    said = pytest.warns(UserWarning, match="it changes `passes` while it is asked for its valid")
+    with said if patience else contextlib.nullcontext(), fused() as run:
+        np.testing.assert_allclose(scores(clf), plain, rtol=0, atol=1e-10)
+    assert run.batches == ([1] * 4 if patience else [4])
+
+
+# Rows that change while a fit waits --------------------------------------------------------------
+
+
+def with_other_rows(factor, X, weight):
+    X *= factor
+    return clone(CLASSIFIER).fit(X, y).predict_proba(X)
+
+
+def with_other_weights(factor, X, weight):
+    weight *= factor
+    return clone(CLASSIFIER).partial_fit(X, y, sample_weight=weight).predict_proba(X)
+
+
+@pytest.mark.parametrize("fit", [with_other_rows, with_other_weights])
+def test_rows_that_another_task_changes(fit):
+    """Tasks that write to one array, as steps with ``copy=False`` do when they get the same."""
+    given = X.copy(), np.ones(N)
+    with fused(), pytest.raises(ValueError, match="rows .* were changed while it waited"):
+        Parallel()(delayed(fit)(factor, *given) for factor in (1.0, 2.0, 3.0))
+
+
+def test_rows_that_stay_are_not_said_to_change():
+    sparse_rows = sparse.csr_array(X * (X > 0))
+    with fused(), warnings.catch_warnings():
+        warnings.filterwarnings("ignore", message=".*its input is sparse")
+        for rows in (X, X.astype(np.float32), sparse_rows, X[:, ::-1], torch.tensor(X)):
+            Parallel()(delayed(clone(CLASSIFIER).fit)(rows, y) for _ in range(2))
 
 
 # Where a block ends ------------------------------------------------------------------------------
