@@ -76,8 +76,8 @@ def fused(max_models=512, max_bytes=50_000_000):
         by one, as without `fused`: sparse input, optimizers of your own, hooks, random numbers
         drawn outside torch's dropout layers, functions that keep their results
         (`functools.lru_cache`), what `torch.func.vmap` refuses, networks that were seen to
-        answer otherwise when stacked, and all within a mode of torch. Once, where `max_bytes` keeps all but a few
-        fits from waiting.
+        answer otherwise when stacked, and all within a mode of torch. Once, where `max_bytes`
+        keeps all but a few fits from waiting.
 
     Notes
     -----

@@ -192,6 +192,17 @@ def test_validation_rows_are_passed_once(patience, monkeypatch):
     assert run.batches == ([1] * 4 if patience else [4])
 
 
+def pooled_rows(n_features, n_outputs):
+    return nn.Sequential(nn.Linear(n_features, 6), nn.MaxPool1d(2), nn.Linear(3, n_outputs))
+
+
+def test_a_pooling_layer_that_takes_rows_for_channels_is_named():
+    clf = TorchClassifier(pooled_rows, epochs=2, random_state=0)
+    plain = scores(clf)
+    with fused(), pytest.warns(UserWarning, match="it has MaxPool1d for inputs of 2 axes"):
+        np.testing.assert_array_equal(scores(clf), plain)
+
+
 # Rows that change while a fit waits --------------------------------------------------------------
 
 
