@@ -105,8 +105,8 @@ def check_parameters(estimator, numbers):
     for name in numbers:
         value = parameters[name]
         value = plain(value.item() if isinstance(value, torch.Tensor) and not value.ndim else value)
-        if isinstance(value, bool):
-            raise ValueError(f"The {name!r} parameter of {owner} must be a number. Got {value}.")
+        if isinstance(value, (bool, np.timedelta64)):  # which numpy has for an integer
+            raise ValueError(f"The {name!r} parameter of {owner} must be a number. Got {value!r}.")
         if isinstance(value, Real) and not isinstance(value, Integral):
             value = float(value)  # of a fraction, say
         parameters[name] = value

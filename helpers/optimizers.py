@@ -94,7 +94,8 @@ def check_optimizer(optimizer, arguments, *, owner):
             arguments[key] = bool(value)
         is_number = key in known and type(parameters[key].default) in (int, float, tuple)
         for one in value if isinstance(value, (tuple, list)) else [value]:
-            no_number = is_number and (isinstance(one, bool) or not isinstance(one, Real))
+            is_other = isinstance(one, (bool, np.timedelta64)) or not isinstance(one, Real)
+            no_number = is_number and is_other
             if no_number or isinstance(one, float) and not np.isfinite(one):
                 raise ValueError(f"optimizer__{key} must be a finite number; got {value!r}.")
     return arguments

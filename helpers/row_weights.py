@@ -29,7 +29,8 @@ def _refuse_no_numbers(weights):
     if isinstance(weights, Real) and not isinstance(weights, bool):
         return
     is_list = isinstance(weights, Sequence) and not isinstance(weights, (str, bytes))
-    if not is_list and not hasattr(weights, "shape"):
+    is_array = hasattr(weights, "__array__") or hasattr(weights, "shape")
+    if not is_list and not is_array:
         raise ValueError(
             f"sample_weight must be an array or a list with a number for each row; got "
             f"{weights!r:.60}, of type {type(weights).__name__}."
@@ -90,7 +91,8 @@ def class_weights(class_weight, y, classes, sample_weight, partial):
             )
         return weight[number]
     for label, weight in class_weight.items():
-        is_number = isinstance(weight, Real) and not isinstance(weight, (bool, np.bool_))
+        no_number = bool, np.bool_, np.timedelta64
+        is_number = isinstance(weight, Real) and not isinstance(weight, no_number)
         if not is_number or not 0 <= weight < np.inf:
             raise ValueError(
                 f"class_weight gives the label {label!r} the weight {weight!r}; a weight must be a "

@@ -9,7 +9,7 @@ import torch
 from scipy import sparse
 from torch import nn
 
-from helpers import MLP, TorchClassifier
+from helpers import MLP, TorchClassifier, TorchRegressor
 
 X, y = np.random.default_rng(0).normal(size=(12, 3)), np.arange(12) % 2
 DATES = pd.date_range("2026-01-01", periods=12)
@@ -189,3 +189,63 @@ def test_a_class_that_makes_no_optimizer(optimizer):
 def test_a_function_that_makes_an_optimizer_is_told_how_it_is_called():
     with pytest.raises(ValueError, match=r"called as optimizer\(parameters, lr=..., weight_decay"):
         classifier(optimizer=lambda parameters: SGD).fit(X, y)
+
+
+DAY = np.timedelta64(1, "D")  # which numpy has for an integer
+
+
+@pytest.mark.parametrize(
+    "settings, said",
+    [
+        ({"epochs": DAY}, "The 'epochs' parameter of TorchClassifier must be a number"),
+        ({"lr": DAY}, "The 'lr' parameter"),
+        ({"random_state": DAY}, "The 'random_state' parameter"),
+        (
+            {"class_weight": {0: DAY, 1: 1}},
+            "class_weight gives the label 0 the weight np.timedelta",
+        ),
+        ({"optimizer": "sgd", "optimizer__momentum": DAY}, "optimizer__momentum must be a finite"),
+        ({"module__hidden": DAY}, "hidden must be a positive integer"),
+        ({"module__dropout": DAY}, "dropout must be a number between 0 and 1"),
+    ],
+)
+def test_a_time_is_no_number(settings, said):
+    with pytest.raises(ValueError, match=said):
+        classifier(**settings).fit(X, y)
+
+
+@pytest.mark.parametrize(
+    "rows, said",
+    [
+        ([[date] for date in DATES], "X must hold numbers: .*'Timestamp'"),
+        (np.zeros(12, dtype=[("a", float)]), "got a structured array"),
+        (dict(enumerate(X)).values(), "got dict_values"),
+    ],
+)
+def test_rows_that_are_no_numbers(rows, said):
+    with pytest.raises((TypeError, ValueError), match=said):
+        classifier().fit(rows, y)
+
+
+@pytest.mark.parametrize(
+    "target, said",
+    [
+        ([DAY] * 12, "got .*timedelta"),
+        (np.full((12, 2), DAY), "got values of dtype timedelta64"),
+        (np.full((12, 2), "1"), "got values of dtype <U1"),
+    ],
+)
+def test_targets_that_are_no_numbers(target, said):
+    with pytest.raises(ValueError, match=f"TorchRegressor needs numbers in y; {said}"):
+        TorchRegressor(epochs=1).fit(X, target)
+
+
+def test_labels_that_are_no_list():
+    with pytest.raises(ValueError, match="y must be an array or a list; got dict_values"):
+        classifier().fit(X, dict(enumerate(y)).values())
+
+
+@pytest.mark.parametrize("groups", [{1: 2}, (i for i in y), [1, 2]])
+def test_groups_that_are_not_one_for_each_row(groups):
+    with pytest.raises(ValueError, match="groups must be an array or a list with a label for each"):
+        classifier(patience=1).fit(X, y, groups=groups)
