@@ -31,11 +31,18 @@ from sklearn.utils.validation import _check_sample_weight, _num_samples
 # layers is refused as one that returns the same weights twice.
 from torch.nn.parameter import is_lazy
 
-# Sees each operation of a recipe: without it first weights differ between processors in a digit.
-from torch.utils._python_dispatch import TorchDispatchMode
+# Which modes are active in this thread: without them networks are built and asked without the mode
+# that was to see them, and `fused` gives other scores. The default device is one, of no effect.
+from torch.overrides import _get_current_function_mode_stack
+from torch.utils._device import DeviceContext
+
+# TorchDispatchMode sees each operation of a recipe: without it first weights differ between
+# processors in a digit.
+from torch.utils._python_dispatch import TorchDispatchMode, _get_current_dispatch_mode_stack
 
 __all__ = [
     "ATTRIBUTES",
+    "DeviceContext",
     "FallbackToBackend",
     "HasMethods",
     "Interval",
@@ -44,6 +51,8 @@ __all__ = [
     "TorchDispatchMode",
     "_TracebackCapturingWrapper",
     "_check_sample_weight",
+    "_get_current_dispatch_mode_stack",
+    "_get_current_function_mode_stack",
     "_num_samples",
     "_safe_indexing",
     "is_lazy",

@@ -4,6 +4,7 @@ import inspect
 from fractions import Fraction
 from functools import cache
 from numbers import Integral, Real
+from types import FunctionType
 
 import numpy as np
 import torch
@@ -104,8 +105,8 @@ def check_parameters(estimator, numbers):
     for name in numbers:
         value = parameters[name]
         value = plain(value.item() if isinstance(value, torch.Tensor) and not value.ndim else value)
-        if isinstance(value, bool):
-            raise ValueError(f"The {name!r} parameter of {owner} must be a number. Got {value}.")
+        if isinstance(value, (bool, np.timedelta64)):  # which numpy has for an integer
+            raise ValueError(f"The {name!r} parameter of {owner} must be a number. Got {value!r}.")
         if isinstance(value, Real) and not isinstance(value, Integral):
             value = float(value)  # of a fraction, say
         parameters[name] = value
@@ -117,6 +118,39 @@ def name_of(function):
     """Return the name by which a user knows a class, a function, a partial or an object."""
     function = getattr(function, "func", function)  # of a functools.partial
     return getattr(function, "__name__", None) or type(function).__name__
+
+
+def makes_another_kind(function, kind):
+    """Tell whether a function is a class, or a partial of one, that makes no objects of a kind."""
+    cls = getattr(function, "func", function)
+    own_new = isinstance(getattr(cls, "__new__", None), FunctionType)  # may return what it likes
+    return isinstance(cls, type) and not issubclass(cls, kind) and not own_new
+
+
+def check_call(what, function, given, cure=""):
+    """Raise a TypeError unless a function of the user's takes some arguments by position.
+
+    Parameters
+    ----------
+    what : str
+        The parameter that the function was given as.
+    function : callable
+    given : tuple of str
+        Names for the arguments.
+    cure : str
+        What to do, for the message.
+    """
+    try:
+        signature = inspect.signature(function)
+    except (TypeError, ValueError):  # one of C, which does not say what it takes
+        return
+    try:
+        signature.bind(*given)
+    except TypeError as error:
+        raise TypeError(
+            f"{what} is called as {what}({', '.join(given)}), and {name_of(function)}{signature} "
+            f"cannot be called so: {error}. {cure}".rstrip()
+        ) from error
 
 
 def same(one, other):

@@ -17,7 +17,7 @@ from helpers.losses import OwnLoss, in_precision
 from helpers.modules import MLP
 from helpers.networks import NetworkMixin
 from helpers.optimizers import check_optimizer
-from helpers.parameters import CONSTRAINTS, NUMBERS, refuse_instances
+from helpers.parameters import CONSTRAINTS, NUMBERS, check_functions
 from helpers.row_weights import check_weights, sample_weights
 from helpers.rows import check_rows
 from helpers.schedules import lr_factors
@@ -115,7 +115,7 @@ class TorchEstimator(ArgumentsMixin, NetworkMixin, CopyMixin, CallbackSupportMix
 
     @torch.inference_mode(False)  # whatever the caller has switched off, gradients are needed
     def _learn(self, X, y, sample_weight, groups=None, classes=None, partial=False):
-        refuse_instances(self)
+        check_functions(self)
         settings = check_parameters(self, NUMBERS)
         epochs = 1 if partial else settings["epochs"]
         context = self._init_callback_context(max_subtasks=epochs)

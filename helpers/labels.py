@@ -1,5 +1,6 @@
 """The target at the door: labels and values."""
 
+from collections.abc import MappingView
 from numbers import Integral, Real
 
 import numpy as np
@@ -73,6 +74,8 @@ def plain_values(y, owner):
     """
     y = _column(as_numpy(y), "y")
     values = _array(y)
+    if values is not None and values.ndim == 2 and values.dtype.kind not in "biufcO":
+        raise ValueError(f"{owner} needs numbers in y; got values of dtype {values.dtype}.")
     if values is None or values.ndim != 1 or values.dtype.kind in "biufc":
         return y
     if values.dtype.kind in "OT":
@@ -126,7 +129,7 @@ def find_classes(y, classes, known, owner):
 def _column(y, what):
     """Return the one column of a table, or `y` as it is; refuse what has no rows."""
     has_rows = any(hasattr(y, name) for name in ("__len__", "__array__", "shape"))
-    no_rows = isinstance(y, (str, bytes, dict, set)) or getattr(y, "shape", None) == ()
+    no_rows = isinstance(y, (str, bytes, dict, set, MappingView)) or getattr(y, "shape", None) == ()
     if y is not None and (no_rows or not has_rows):
         raise ValueError(f"{what} must be an array or a list; got {y!r:.80}.")
     is_table = hasattr(y, "iloc") and getattr(y, "ndim", 1) == 2 and y.shape[1] == 1
@@ -146,6 +149,8 @@ def _kind(kind):
     """Return the name of a type, one for those that may be mixed."""
     if issubclass(kind, (list, tuple, np.ndarray)):
         return "list"
+    if issubclass(kind, np.timedelta64):  # which numpy has for an integer
+        return kind.__name__
     for name, types in {
         "str": str,
         "bool": (bool, np.bool_),

@@ -94,7 +94,8 @@ def check_optimizer(optimizer, arguments, *, owner):
             arguments[key] = bool(value)
         is_number = key in known and type(parameters[key].default) in (int, float, tuple)
         for one in value if isinstance(value, (tuple, list)) else [value]:
-            no_number = is_number and (isinstance(one, bool) or not isinstance(one, Real))
+            is_other = isinstance(one, (bool, np.timedelta64)) or not isinstance(one, Real)
+            no_number = is_number and is_other
             if no_number or isinstance(one, float) and not np.isfinite(one):
                 raise ValueError(f"optimizer__{key} must be a finite number; got {value!r}.")
     return arguments
@@ -120,8 +121,10 @@ def make_optimizer(job):
     except (TypeError, ValueError, RuntimeError) as error:
         own = ("lr", "weight_decay")
         said = ", ".join(f"{k if k in own else 'optimizer__' + k}={v!r}" for k, v in given.items())
+        called = " It is called as optimizer(parameters, lr=..., weight_decay=...)."
         raise ValueError(
-            f"The optimizer {_name(job.optimizer)} does not take {said}: {error}"
+            f"The optimizer {_name(job.optimizer)} does not take {said}: {error}."
+            f"{called if isinstance(error, TypeError) else ''}"
         ) from error
     begun = []
     if not isinstance(job.optimizer, str):

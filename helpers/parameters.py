@@ -1,12 +1,13 @@
 """What the parameters of `TorchClassifier` and `TorchRegressor` may be."""
 
-from functools import partial
 from numbers import Integral, Real
 
 import torch
+from torch.optim import Optimizer
 from torch.optim.lr_scheduler import LRScheduler
 
 from helpers._compat import HasMethods, Interval, StrOptions
+from helpers.arguments import check_call, makes_another_kind, name_of
 from helpers.optimizers import OPTIMIZERS
 
 CONSTRAINTS = {
@@ -36,21 +37,59 @@ NUMBERS = (
 )
 
 
-def refuse_instances(estimator):
-    """Raise a ValueError if a parameter belongs to one network, as an optimizer of torch does."""
+# How functions of the user's are called, and what to do where they cannot be.
+CALLS = {
+    "schedule": (
+        ("done",),
+        "done is the share of training that is done, from 0 to below 1. Write, for instance, "
+        "schedule=lambda done: 1 - done.",
+    ),
+    "loss": (("outputs", "y"), ""),
+    "augment": (("X",), ""),
+}
+
+
+def check_functions(estimator):
+    """Raise an error if a parameter is no function that can be called as it has to be."""
     schedule, optimizer = estimator.schedule, estimator.optimizer
-    kind = schedule.func if isinstance(schedule, partial) else schedule
-    kind = kind if isinstance(kind, type) else type(kind)
-    if issubclass(kind, LRScheduler):
+    if _is_scheduler(schedule):
         raise ValueError(
-            f"schedule must be a function of the share of training that is done. {kind.__name__} "
-            f"of torch changes the learning rate of one optimizer, and each fit has its own. "
-            f"Write, for instance, schedule=lambda done: 1 - done, or 0.1 ** int(3 * done)."
+            f"schedule must be a function of the share of training that is done. "
+            f"{_kind_of(schedule)} of torch changes the learning rate of one optimizer, and each "
+            f"fit has its own. Write, for instance, schedule=lambda done: 1 - done, or "
+            f"0.1 ** int(3 * done)."
         )
-    if isinstance(optimizer, torch.optim.Optimizer):
+    if _is_scheduler(optimizer):
+        raise ValueError(
+            f"optimizer must be a name or a class, such as torch.optim.SGD; "
+            f"{_kind_of(optimizer)} of torch changes the learning rate of an optimizer. Give it "
+            f"as schedule, a function of the share of training that is done, for instance "
+            f"schedule=lambda done: 0.1 ** int(3 * done)."
+        )
+    if isinstance(optimizer, Optimizer):
         name = type(optimizer).__name__
         raise ValueError(
             f"optimizer must be a name or a class; got an object of {name}, which belongs to the "
             f"weights of one network, and each fit builds a new one. Give "
             f"optimizer=torch.optim.{name}, and its arguments as lr=... and optimizer__<name>=...."
         )
+    if optimizer is Optimizer or makes_another_kind(optimizer, Optimizer):
+        raise ValueError(
+            f"optimizer must be a name, or a class such as torch.optim.SGD; got the class "
+            f"{name_of(optimizer)}, which makes no optimizer."
+        )
+    for name, (given, cure) in CALLS.items():
+        function = getattr(estimator, name)
+        if callable(function) and not (name == "loss" and isinstance(function, type)):
+            check_call(name, function, given, cure)
+
+
+def _kind_of(value):
+    """Return the name of a class, that of a partial, or that of an object."""
+    value = getattr(value, "func", value)
+    return value.__name__ if isinstance(value, type) else type(value).__name__
+
+
+def _is_scheduler(value):
+    value = getattr(value, "func", value)
+    return issubclass(value if isinstance(value, type) else type(value), LRScheduler)

@@ -1,6 +1,7 @@
 """Weights of rows at the door: `sample_weight` and `class_weight`."""
 
-from numbers import Real
+from collections.abc import Sequence
+from numbers import Number, Real
 
 import numpy as np
 from sklearn.utils import compute_class_weight
@@ -14,12 +15,40 @@ def sample_weights(sample_weight, y, dtype):
     if sample_weight is None:
         return None
     sample_weight = as_numpy(sample_weight)
+    _refuse_no_numbers(sample_weight)
     try:
         return _check_sample_weight(sample_weight, y, dtype=dtype, ensure_non_negative=True)
     except (TypeError, ValueError) as error:
         if "weight" in str(error):
             raise
         raise ValueError(f"sample_weight must hold a number for each row: {error}") from error
+
+
+def _refuse_no_numbers(weights):
+    """Raise a ValueError unless weights are one number, or an array or a list of numbers."""
+    if isinstance(weights, Real) and not isinstance(weights, bool):
+        return
+    is_list = isinstance(weights, Sequence) and not isinstance(weights, (str, bytes))
+    is_array = hasattr(weights, "__array__") or hasattr(weights, "shape")
+    if not is_list and not is_array:
+        raise ValueError(
+            f"sample_weight must be an array or a list with a number for each row; got "
+            f"{weights!r:.60}, of type {type(weights).__name__}."
+        )
+    if np.ma.is_masked(weights):
+        raise ValueError("sample_weight is a masked array, some numbers of which are missing.")
+    if not is_list and not hasattr(weights, "__array__"):  # sparse
+        return
+    array = np.fromiter(weights, object, len(weights)) if is_list else np.asarray(weights)
+    if array.ndim != 1 or array.dtype.kind in "biuf":
+        return
+    for row, weight in enumerate(array):
+        no_number = np.timedelta64, np.datetime64, complex
+        if not isinstance(weight, (Number, np.bool_)) or isinstance(weight, no_number):
+            raise ValueError(
+                f"sample_weight must hold a number for each row; got {weight!r:.60}, of type "
+                f"{type(weight).__name__}, in row {row}."
+            )
 
 
 def class_weights(class_weight, y, classes, sample_weight, partial):
@@ -62,7 +91,8 @@ def class_weights(class_weight, y, classes, sample_weight, partial):
             )
         return weight[number]
     for label, weight in class_weight.items():
-        is_number = isinstance(weight, Real) and not isinstance(weight, (bool, np.bool_))
+        no_number = bool, np.bool_, np.timedelta64
+        is_number = isinstance(weight, Real) and not isinstance(weight, no_number)
         if not is_number or not 0 <= weight < np.inf:
             raise ValueError(
                 f"class_weight gives the label {label!r} the weight {weight!r}; a weight must be a "

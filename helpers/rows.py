@@ -1,7 +1,7 @@
 """The rows of `X` at the door: their shape, their precision, and sentences for what has none."""
 
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, MappingView
 
 import numpy as np
 import torch
@@ -49,6 +49,10 @@ def check_rows(estimator, X, y="no_validation", *, reset, **checks):
     # uint8 stays as it is until a batch is taken: images in a file may be larger than the memory.
     try:
         found, target = validated(*dtypes, np.uint8)
+    except TypeError as error:
+        if "float() argument" not in str(error):
+            raise
+        raise TypeError(f"X must hold numbers: {error}.") from error
     except ValueError as error:
         if "array element with a sequence" in str(error):
             refuse_unequal(X, error)
@@ -159,7 +163,7 @@ def refuse_datasets(X, owner):
 def refuse_no_numbers(X):
     """Raise a ValueError if `X` has no rows, or rows of what are no numbers that can be taken."""
     wrong = cure = None
-    if X is None or isinstance(X, (str, bytes, dict, set, Iterator)):
+    if X is None or isinstance(X, (str, bytes, dict, set, Iterator, MappingView)):
         wrong, cure = f"{X!r:.60}", "Give an array, a table, or a list of rows."
         if isinstance(X, str):
             cure = "Read the file first, for instance with pandas.read_csv or np.load."
@@ -172,6 +176,9 @@ def refuse_no_numbers(X):
     elif np.ma.is_masked(X):
         wrong = "a masked array, some numbers of which are missing"
         cure = "Fill them in, for instance with X.filled(np.nan) and SimpleImputer()."
+    elif getattr(getattr(X, "dtype", None), "kind", None) == "V":
+        wrong = "a structured array"
+        cure = "Give np.lib.recfunctions.structured_to_unstructured(X), or a DataFrame."
     elif any(getattr(dtype, "kind", None) in ("m", "M") for dtype in _dtypes_of(X)):
         wrong = "dates or times"
         cure = "Say what counts, for instance days: (X - start) / np.timedelta64(1, 'D')."

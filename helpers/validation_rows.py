@@ -29,7 +29,12 @@ def split_rows(job, how, data, *, stratify):
     """
     *_, groups = data
     if groups is not None:
-        check_consistent_length(job.y, groups)
+        try:
+            check_consistent_length(job.y, groups)
+        except (TypeError, ValueError) as error:
+            raise ValueError(
+                f"groups must be an array or a list with a label for each row: {error}"
+            ) from error
         try:
             np.unique(np.asarray(groups))
         except TypeError as error:

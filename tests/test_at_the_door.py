@@ -108,9 +108,9 @@ def test_a_list_of_labels_that_numpy_has_no_type_for():
 def test_text_in_X_and_in_weights():
     with pytest.raises(ValueError, match="^X must hold numbers: .*'red'"):
         classifier().fit([["red", 1.0]] * 20, y)
-    with pytest.raises(ValueError, match="^sample_weight must hold a number for each row: .*'a'"):
+    with pytest.raises(ValueError, match="^sample_weight .* for each row; got 'a'"):
         classifier().fit(X, y, sample_weight=["a"] * 20)
-    with pytest.raises(ValueError, match="^sample_weight must hold a number for each row: "):
+    with pytest.raises(ValueError, match="^sample_weight must be an array"):
         classifier().fit(X, y, sample_weight={0: 1})
 
 

@@ -7,8 +7,8 @@ How one fit goes from `GridSearchCV` to its trained weights:
    scheduler.
 2. `GridSearchCV` hands joblib one call for each candidate and fold: clone, fit, score. joblib asks
    the backend (`backend`) who shall run them. Calls of scikit-learn's own estimators, such as the
-   trees of a forest, are run as joblib would run them without `fused`. All others become tasks,
-   one `Task` for each call.
+   trees of a forest, are run as joblib would run them without `fused`, and so are all calls while
+   a mode of torch is active (`modes`). The others become tasks, one `Task` for each call.
 3. The scheduler (`scheduler`) gives the tasks their turns, one at a time. A task (`tasks`) has a
    thread of its own, but only to have a place to wait. In its turn it runs ordinary code of
    scikit-learn and of `TorchClassifier.fit`, which validates the data, builds a network and puts
@@ -23,8 +23,8 @@ How one fit goes from `GridSearchCV` to its trained weights:
    reads elsewhere and what a network answers, and sees whether another fit has changed it; what
    changes such things itself was trained at once, in its turn. Then `grouping` trains copies of
    three of them for two epochs, in a stack and alone (`trial`, `comparison`; `outside` looks at
-   variables that the code of a network uses). Where the two differ, every job is trained alone,
-   with a warning that says why.
+   variables that the code of a network uses, `writes` at what a forward pass writes to weights).
+   Where the two differ, every job is trained alone, with a warning that says why.
 6. Jobs that differ in `epochs` alone share one place, a slot (`slots`). A group of slots becomes a
    `Stack` (`stack`): each parameter and buffer of all its networks is one tensor with the network
    as its first axis. `parts` cuts it in two where that is faster on two cores. `layers` computes

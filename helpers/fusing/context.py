@@ -2,7 +2,7 @@
 
 import time
 import warnings
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from numbers import Integral
 
 from joblib import parallel_config
@@ -65,8 +65,9 @@ def fused(max_models=512, max_bytes=50_000_000):
     Raises
     ------
     ValueError
-        If `max_models` or `max_bytes` is not a positive integer. In a fit: if its network reads
-        something outside of it that a later fit has changed before this one was trained.
+        If `max_models` or `max_bytes` is not a positive integer. In a fit: if its rows, or
+        something that its network reads outside of it, were changed by a later fit before this
+        one was trained.
 
     Warns
     -----
@@ -74,9 +75,9 @@ def fused(max_models=512, max_bytes=50_000_000):
         Where networks cannot be trained together; the message says why. They are trained one
         by one, as without `fused`: sparse input, optimizers of your own, hooks, random numbers
         drawn outside torch's dropout layers, functions that keep their results
-        (`functools.lru_cache`), what `torch.func.vmap` refuses, and networks that were seen to
-        answer otherwise when stacked. Once, where `max_bytes` keeps all but a few
-        fits from waiting.
+        (`functools.lru_cache`), what `torch.func.vmap` refuses, networks that were seen to
+        answer otherwise when stacked, and all within a mode of torch. Once, where `max_bytes`
+        keeps all but a few fits from waiting.
 
     Notes
     -----
@@ -88,6 +89,10 @@ def fused(max_models=512, max_bytes=50_000_000):
     What scikit-learn's own estimators do (a forest, a `GridSearchCV` over them, a step of a
     Pipeline) runs as it would without `fused`, with its own `n_jobs`. For all other calls `n_jobs`
     has no meaning, since one thread trains all networks.
+
+    A thread that is started inside the block is not in it: what it trains is trained as without
+    `fused`. A callback that compares fits sees them side by side, epoch by epoch, where the plain
+    loop shows it one after the other.
 
     Ctrl-C ends a search at once. A fit without torch that is running then cannot be stopped; it
     goes on in the background until its end, and its result is dropped.
@@ -130,4 +135,5 @@ def fused(max_models=512, max_bytes=50_000_000):
             yield run
     finally:
         run._stop = time.perf_counter()
-        trainer.reset(token)
+        with suppress(ValueError):  # closed in another context, where nothing is set
+            trainer.reset(token)

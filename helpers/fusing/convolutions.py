@@ -86,8 +86,12 @@ class BatchedPool(nn.Module):
     def __init__(self, layer, tensors, chance):
         super().__init__()
         self.layer = layer
+        self.n_axes = int(type(layer).__name__[-2])  # of MaxPool2d, 2: height and width
 
     def forward(self, X):
+        if X.ndim != self.n_axes + 3:  # torch takes rows for channels
+            kind = type(self.layer).__name__
+            raise RuntimeError(f"it has {kind} for inputs of {X.ndim - 1} axes")
         # Rows in the place of channels: torch knows this layout as channels_last.
         outputs = self.layer(X.flatten(0, 1).movedim(-1, 1)).movedim(1, -1)
         return outputs.reshape(*X.shape[:2], *outputs.shape[1:])

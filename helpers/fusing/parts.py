@@ -17,6 +17,8 @@ from helpers.tensors import chunk_size, flushed_denormals
 # numbers, and torch takes two at a time) then never spans two parts, and no part but the last has
 # numbers left over, which are rounded in another way. So parts give the digits of the whole.
 WHOLE_VECTORS = 32
+# Validation rows of all networks in one forward pass, and numbers in them.
+MOST_ROWS, MOST_NUMBERS = 2**16, 2**22
 # Seconds of an epoch below which a cut is not worth its trouble, and the least gain.
 SHORTEST, GAIN = 0.01, 0.9
 
@@ -158,7 +160,7 @@ class Part:
         shape = stack.X.shape[1:]
         size = chunk_size(shape)
         if not mixes_rows(self.network) and not isinstance(self.loss, OwnLoss):
-            size = max(1, min(2**16, 2**22 // math.prod(shape)) // len(stack.jobs))
+            size = max(1, min(MOST_ROWS, MOST_NUMBERS // math.prod(shape)) // len(stack.jobs))
         for columns in torch.arange(rows.shape[1], device=rows.device).split(size):
             own = (n_rows[:, 0] - columns[0]).clamp(0, len(columns))
             self.chance.begin_step(own, len(columns))

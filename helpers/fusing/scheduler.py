@@ -18,7 +18,9 @@ import torch
 
 from helpers.datasets import Rows
 from helpers.fusing.grouping import train_together, warn
+from helpers.fusing.modes import active_mode
 from helpers.fusing.settings import Settings
+from helpers.fusing.slots import checksums
 from helpers.fusing.tasks import Task
 from helpers.tensors import holds_private_rng
 from helpers.training import train_alone
@@ -67,7 +69,17 @@ class Scheduler:
     def can_wait(self):
         """Tell whether this thread may wait for other tasks, which must not need it to go on."""
         drives = self._driver == threading.get_ident()
-        return not (drives or self.is_forked() or holds_private_rng())
+        if drives or self.is_forked() or holds_private_rng():
+            return False
+        mode = active_mode()
+        if mode is not None and mode not in self.told:
+            self.told.add(mode)
+            warnings.warn(
+                f"fused: {mode}, a mode of torch, is active and sees one network at a time. All "
+                f"fits within it are trained one by one.",
+                stacklevel=2,
+            )
+        return mode is None
 
     def train(self, job):
         """Train a job: in a task, with those of the other tasks; else at once."""
@@ -78,7 +90,7 @@ class Scheduler:
         task.check()
         if reason := self.settings.note(job):
             return self._train_at_once(job, reason)
-        task.job = job
+        task.job, task.checksums = job, checksums(job)
         self.waiting.append(task)
         self.bytes_waiting += bytes_of(job)
         task.pause()
@@ -164,8 +176,8 @@ class Scheduler:
             raise RuntimeError("fused: every task waits for another; please report this.")
         jobs = [task.job for task in tasks]
         try:
-            for job in jobs:
-                job.error = self.settings.error_of(job)
+            for task in tasks:
+                task.job.error = self.settings.error_of(task.job) or changed_rows(task)
             self.settings.forget()
             usable = [job for job in jobs if job.error is None]
             train_together(usable, self.batches, self.told)
@@ -191,6 +203,17 @@ class Scheduler:
             f"it takes some three times as much in all.",
             stacklevel=2,
         )
+
+
+def changed_rows(task):
+    """Return an error if the rows of a task's job are others than when it paused, or None."""
+    if checksums(task.job) == task.checksums:
+        return None
+    return ValueError(
+        "The rows of a fit (X, y or sample_weight) were changed while it waited for others: fused "
+        "begins all fits before one is trained, and another has written to the same array, as a "
+        "step with copy=False does. Have it copy, or fit without fused."
+    )
 
 
 def bytes_of(job):

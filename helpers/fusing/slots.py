@@ -3,7 +3,9 @@
 import zlib
 from dataclasses import dataclass
 
+import numpy as np
 import torch
+from scipy import sparse
 
 from helpers.datasets import Rows
 from helpers.training import Progress
@@ -45,8 +47,8 @@ class TensorIndex:
             return None
         if isinstance(tensor, Rows):
             return self._number_of_rows(tensor)
-        checksum = zlib.crc32(tensor.detach().cpu().contiguous().numpy())
-        alike = self._numbers.setdefault((tensor.dtype, tensor.shape, checksum), [])
+        key = tensor.dtype, tensor.shape, checksum(tensor)
+        alike = self._numbers.setdefault(key, [])
         for number in alike:
             if torch.equal(self.tensors[number], tensor):
                 return number
@@ -61,6 +63,18 @@ class TensorIndex:
             self._numbers[key] = len(self.tensors)
             self.tensors.append(rows)
         return self._numbers[key]
+
+
+def checksum(tensor):
+    """Return a number that is another where a tensor holds other numbers."""
+    return zlib.crc32(tensor.detach().cpu().contiguous().numpy())
+
+
+def checksums(job):
+    """Return a checksum of each tensor that a job may share with the arrays of the user."""
+    X = getattr(job.X, "data", None) if sparse.issparse(job.X) else job.X
+    tensors = [torch.from_numpy(X) if isinstance(X, np.ndarray) else X, job.y, job.weight]
+    return [checksum(tensor) for tensor in tensors if isinstance(tensor, torch.Tensor)]
 
 
 def assign_slots(jobs, index):

@@ -23,12 +23,15 @@ from helpers.frozen import training_mode
 from helpers.fusing.chance import DROPOUTS
 from helpers.fusing.comparison import (
     NOT_FINITE,
+    ROWS_DEPEND,
     failure_of,
     moderate_rate,
+    n_of,
     why_different,
 )
 from helpers.fusing.content import Incomparable, contents, memory_within
 from helpers.fusing.outside import Outside
+from helpers.fusing.writes import writes_by_row, written_by
 from helpers.tensors import flushed_denormals, private_rng, seed_generators
 
 NOTHING = 0.0
@@ -54,6 +57,7 @@ def trial_step(jobs):
     """
     first = jobs[0]
     unequal = len({len(job.rows) for job in jobs}) > 1
+    padded = unequal or len({n_of(job.valid_rows) for job in jobs}) > 1
     with nothing_changed(first) as outside:
         try:
             network = copy.deepcopy(first.network)
@@ -65,7 +69,7 @@ def trial_step(jobs):
                 return reason
             if any(map(copy_differs, some)):
                 return "a copy of it gives other outputs, as if its settings were kept elsewhere"
-            return None
+            return ROWS_DEPEND if padded and writes_by_row(first) else None
         except Exception as error:
             return failure_of(error)
 
@@ -140,8 +144,7 @@ def why_impure(job, network, outside):
         loss.backward()
     drawn = states_of_generators(job.y.device) != generators
     network.eval()
-    with torch.no_grad():
-        network(X)
+    written = written_by(network, X)
     if not loss.isfinite():
         return NOT_FINITE
     if not torch.equal(X, given):
@@ -150,6 +153,8 @@ def why_impure(job, network, outside):
         return f"it keeps `{name}` between batches"
     if name := next((name for name in dropouts if dropouts[name].p is not NOTHING), None):
         return f"it keeps `{name}.p` between batches"
+    if written and job.valid_rows is not None:  # a stack may look at them in smaller parts
+        return f"it changes `{written}` while it is asked for its validation rows"
     if name := outside.changed():
         return f"it keeps `{name}`, {OUTSIDE[0]}"
     if outside.iterator:

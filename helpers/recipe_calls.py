@@ -1,0 +1,146 @@
+"""What a recipe may be: it is called with the widths of input and output, and its own arguments."""
+
+import inspect
+import re
+
+from torch import nn
+
+from helpers.arguments import makes_another_kind, name_of
+
+# Words in the names of arguments: what stands for the width of the input, for that of the output,
+# and what for neither.
+INPUT = {"in", "input", "inputs", "feature", "features", "nin", "din", "indim", "cols"} | {
+    *("columns", "shape")
+}
+OUTPUT = {"out", "output", "outputs", "class", "classes", "nout", "dout", "outdim", "target"} | {
+    *("targets", "label", "labels", "logits", "nclasses", "noutputs")
+}
+SETTING = {"unit", "units", "layer", "layers", "neuron", "neurons", "nodes", "depth"} | {
+    *("dropout", "rate", "activation", "nonlin", "nonlinearity", "act", "kernel", "filters"),
+    *("heads", "blocks", "embedding", "bias", "lr", "seed", "device", "momentum", "norm"),
+}
+
+
+def check_recipe(recipe, arguments, owner):
+    """Raise a TypeError unless a recipe can be called with two widths and its arguments."""
+    if isinstance(recipe, nn.Module):
+        raise TypeError(_about_instance(recipe, owner))
+    if not callable(recipe) or makes_another_kind(recipe, nn.Module):
+        got = f"the class {name_of(recipe)}, which makes none" if callable(recipe) else repr(recipe)
+        raise TypeError(
+            f"module must be a recipe, a class or function called as module(n_features, "
+            f"n_outputs) that returns a new torch.nn.Module; got {got}."
+        )
+    try:
+        parameters = list(inspect.signature(recipe).parameters.values())
+    except (TypeError, ValueError):
+        return  # one of C, which does not say what it takes
+    if getattr(recipe, "__init__", None) is nn.Module.__init__:
+        parameters = []  # a class without an __init__ of its own
+    by_place = [p for p in parameters if p.kind in (p.POSITIONAL_ONLY, p.POSITIONAL_OR_KEYWORD)]
+    widths = by_place[:2]
+    if not _stand_for_widths(widths, any_name=False) or len(widths) < 2:
+        home = getattr(getattr(recipe, "func", recipe), "__module__", None) or ""
+        if home.startswith("torch.nn."):
+            raise TypeError(_about_layer(name_of(recipe), owner))
+    if len(widths) < 2 and all(p.kind is not p.VAR_POSITIONAL for p in parameters):
+        takes = widths[0].name if widths else "nothing"
+        raise TypeError(_how_to_write(recipe, parameters, owner, f"takes {takes} by position"))
+    if not _stand_for_widths(widths, name_of(recipe) == "<lambda>"):
+        names = " and ".join(str(p).split(":")[0] for p in widths)
+        raise TypeError(_how_to_write(recipe, parameters, owner, f"begins with {names}"))
+    _check_arguments(recipe, parameters, widths, arguments, owner)
+
+
+def _about_instance(network, owner):
+    """Return what to say of a network where a recipe is due."""
+    name = type(network).__name__
+    mend = (
+        f"Write {owner}({name}) instead of {owner}({name}(...)), and give the arguments of "
+        f"{name} as module__<name>=<value>."
+    )
+    if type(network).__module__.startswith("torch."):  # a layer, with widths of its own
+        mend = (
+            f"Make it in a function, def recipe(n_features, n_outputs): return {name}(...), "
+            f"and write {owner}(recipe)."
+        )
+    return (
+        f"module must be a recipe, a class or function that returns a new network; got an "
+        f"instance of {name}. An instance would carry its weights into every fold. {mend}"
+    )
+
+
+def _about_layer(name, owner):
+    """Return what to say of a class of torch that makes a part of a network."""
+    return (
+        f"module must be a recipe, which is called as module(n_features, n_outputs) with the "
+        f"widths of input and output; {name} of torch does not take them. Write a recipe that "
+        f"makes a network of layers, for instance\n"
+        f"    def recipe(n_features, n_outputs):\n"
+        f"        return nn.Sequential(\n"
+        f"            nn.Linear(n_features, 32), nn.ReLU(), nn.Linear(32, n_outputs)\n"
+        f"        )\n"
+        f"and {owner}(recipe)."
+    )
+
+
+def _words(parameter):
+    """Return the words in the name of an argument."""
+    snake = re.sub(r"(?<=[a-z])(?=[A-Z])", "_", parameter.name).lower()
+    return set(re.findall("[a-z]+", snake))
+
+
+def _stand_for_widths(parameters, any_name):
+    """Whether the first two arguments can be the widths of input and output, by their names."""
+    for parameter, own, other in zip(parameters, (INPUT, OUTPUT), (OUTPUT, INPUT), strict=False):
+        words = _words(parameter)
+        if parameter.default is not parameter.empty:
+            if not words & own or "hidden" in words:
+                return False
+        elif not any_name:
+            setting = "hidden" in words or words & SETTING and not words & (own | other)
+            if setting or (words & other and not words & own):
+                return False
+    return True
+
+
+def _how_to_write(recipe, parameters, owner, problem):
+    """Return what to say of a recipe that does not take the two widths."""
+    name = name_of(recipe)
+    name = "YourNetwork" if name == "<lambda>" else name
+    given = []
+    for words, value in ((INPUT, "n_features"), (OUTPUT, "n_outputs")):
+        named = [p for p in parameters if _words(p) & words and "hidden" not in _words(p)]
+        names = [p.name for p in named if words is OUTPUT or not _words(p) & OUTPUT]
+        given += [f"{names[0]}={value}"] if names else []
+    taken = {one.split("=")[0] for one in given}
+    if any(p.name not in taken for p in parameters) or not parameters:
+        given += ["**arguments"]
+    return (
+        f"A recipe is called as module(n_features, n_outputs, **arguments) with the widths of "
+        f"input and output, but {name_of(recipe)} {problem}. Write a recipe that takes the widths\n"
+        f"    def recipe(n_features, n_outputs, **arguments):\n"
+        f"        return {name}({', '.join(given)})\n"
+        f"and {owner}(recipe); module__<name>=<value> sets the other arguments."
+    )
+
+
+def _check_arguments(recipe, parameters, widths, arguments, owner):
+    """Raise a TypeError for an argument that the recipe does not have, or lacks."""
+    name = name_of(recipe)
+    for twice in [p.name for p in widths if p.name in arguments]:
+        found = f"{owner} finds {twice} from the data and gives it to {name} by itself"
+        raise TypeError(f"{found}; leave module__{twice} out.")
+    kinds = (inspect.Parameter.POSITIONAL_OR_KEYWORD, inspect.Parameter.KEYWORD_ONLY)
+    own = [p for p in parameters if p not in widths and p.kind in kinds]
+    known = [p.name for p in own]
+    takes_any = any(p.kind is p.VAR_KEYWORD for p in parameters)
+    for argument in arguments:
+        if argument not in known and not takes_any:
+            raise TypeError(
+                f"{name!r} has no argument {argument!r} (given as module__{argument}); its "
+                f"arguments are: {', '.join(known) or 'none'}."
+            )
+    for p in own:
+        if p.default is p.empty and p.name not in arguments:
+            raise TypeError(f"{name} needs a value for {p.name}: give it as module__{p.name}=....")
