@@ -10,9 +10,8 @@ PY = .venv/bin/python
 # The first of these that is Python 3.11 or newer; `make PYTHON=/path/to/python` names one.
 PYTHON = python3.11 python3 python3.12 python3.13 python3.14 python
 
-# Tests run in so many processes; a file of tests stays in one. They are more than two cores, since
-# a third of the time a test only waits: for a kernel, a browser, another process.
-WORKERS = 3
+# Tests run in so many processes; a file of tests stays in one.
+WORKERS = 2
 PYTEST = $(CLEAN_ENV) $(PY) -m pytest -n $(WORKERS) --dist loadfile --no-loadscope-reorder
 # Seconds after which a cell or the start of a kernel counts as hanging, whatever else runs.
 HANGS = 1200
@@ -54,6 +53,8 @@ lab: $(WRITTEN)
 check: lint
 	$(PYTEST) --dist worksteal -p no:nbval --helpers-only -m "not slow" --durations 8 --durations-min 1
 
+# More processes than two cores: a third of the time a test only waits, for a kernel or a browser.
+test: WORKERS = 3
 test: lint $(WRITTEN)
 	$(PYTEST) tests helpers README.md $(NOTEBOOKS) \
 	    -p tests.nbval_pictures --nbval --nbval-current-env --nbval-cell-timeout $(HANGS) \

@@ -45,7 +45,7 @@ CALLS = {
         "schedule=lambda done: 1 - done.",
     ),
     "loss": (("outputs", "y"), ""),
-    "augment": (("X",), ""),
+    "augment": (("X",), "X holds all rows of a training step; return them, changed."),
 }
 
 

@@ -17,6 +17,7 @@ COURSE = {
     "test_assignments",
     "test_book",
     "test_browser",
+    "test_class_attack",
     "test_cleaning",
     "test_environment",
     "test_field_guide",

@@ -187,6 +187,7 @@ def test_too_good_feature_takes_values_gaps_categories_and_constant_columns():
 CANARIES = [name for name in leakage.__all__ if name not in ("Finding", "Report", "audit")]
 
 
+@pytest.mark.slow
 def test_audit_lists_every_canary_and_says_which_did_not_look():
     clf = LogisticRegression()
     report = audit(clf, X, y)

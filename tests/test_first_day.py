@@ -211,9 +211,8 @@ def test_they_are_told(name):
 
 
 def test_augment_is_told_that_it_gets_all_rows_of_a_step():
-    with pytest.raises(TypeError) as caught:
+    with pytest.raises(TypeError, match=r"called as augment\(X\).*all rows of a training step"):
         classifier(augment=lambda X, y: (X, y)).fit(TABLE, LABEL)
-    assert f"X of shape ({N}, 4)" in caught.value.__notes__[0]
 
 
 def test_features_of_tensors():

@@ -59,6 +59,7 @@ def _interrupt(stack):
     raise KeyboardInterrupt
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("nested", [False, True])
 def test_keyboard_interrupt_ends_everything(monkeypatch, nested):
     monkeypatch.setattr(Stack, "train_epoch", _interrupt)

@@ -71,6 +71,7 @@ SEVERAL = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", SEVERAL)
 def test_several_targets_are_looked_at(name):
     model, targets, task = SEVERAL[name]
@@ -274,6 +275,7 @@ def test_what_a_procedure_keeps_from_run_to_run_is_mentioned():
 # Columns ----------------------------------------------------------------------------------------
 
 
+@pytest.mark.slow
 def test_all_dummies_of_an_outcome_are_named():
     three = rng.randint(3, size=300)
     rows = rng.normal(size=(300, 5))
@@ -291,6 +293,7 @@ ORDERED = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ORDERED)
 def test_a_column_in_the_order_of_the_target_is_asked_about(name):
     rows = rng.normal(size=(300, 4))

@@ -142,6 +142,7 @@ def test_columns_made_of_later_labels_are_named(name, persistence):
         assert (named in finding.evidence) == (name not in BEFORE), finding
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", [*AHEAD, *TODAY, *BEFORE])
 def test_without_time_the_order_of_the_table_is_taken_for_a_question(name):
     values = series(0.9)
@@ -158,6 +159,7 @@ def test_a_table_with_the_newest_row_first_is_not_accused():
     assert finding.leaked is None and "hand over time, to time_order" in finding.evidence
 
 
+@pytest.mark.slow
 def test_an_audit_sees_tomorrow_if_time_is_handed_over():
     values = series(0.9)
     table = lags(values).assign(next=values.shift(-1))[4:-1]

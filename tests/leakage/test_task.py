@@ -73,6 +73,7 @@ def test_blind_test_takes_whole_numbers_and_rare_classes():
     assert refit(LogisticRegression(), measured, y).leaked is False
 
 
+@pytest.mark.slow
 def test_without_an_estimator_whole_numbers_are_asked_about():
     X, y = load_iris(return_X_y=True)
     finding = too_good_feature(X, y)
