@@ -2,7 +2,7 @@
 
 import inspect
 from fractions import Fraction
-from functools import cache
+from functools import cache, partial
 from numbers import Integral, Real
 from types import FunctionType
 
@@ -116,13 +116,18 @@ def check_parameters(estimator, numbers):
 
 def name_of(function):
     """Return the name by which a user knows a class, a function, a partial or an object."""
-    function = getattr(function, "func", function)  # of a functools.partial
+    function = unwrapped(function)
     return getattr(function, "__name__", None) or type(function).__name__
+
+
+def unwrapped(function):
+    """Return what a `functools.partial` calls, or the function itself."""
+    return function.func if isinstance(function, partial) else function
 
 
 def makes_another_kind(function, kind):
     """Tell whether a function is a class, or a partial of one, that makes no objects of a kind."""
-    cls = getattr(function, "func", function)
+    cls = unwrapped(function)
     own_new = isinstance(getattr(cls, "__new__", None), FunctionType)  # may return what it likes
     return isinstance(cls, type) and not issubclass(cls, kind) and not own_new
 
@@ -141,8 +146,9 @@ def check_call(what, function, given, cure=""):
         What to do, for the message.
     """
     try:
-        signature = inspect.signature(function)
-    except (TypeError, ValueError):  # one of C, which does not say what it takes
+        # A decorator may take other arguments than the function inside, which it supplies.
+        signature = inspect.signature(function, follow_wrapped=False)
+    except Exception:  # one of C does not say what it takes, and an annotation may fail
         return
     try:
         signature.bind(*given)

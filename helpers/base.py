@@ -106,7 +106,8 @@ class TorchEstimator(ArgumentsMixin, NetworkMixin, CopyMixin, CallbackSupportMix
         Raises
         ------
         TypeError
-            If `module` is an instance, or hands out the same weights twice.
+            If `module` is an instance, or hands out the same weights twice, or if `schedule`,
+            `loss` or `augment` cannot be called as it has to be.
         ValueError
             If data or parameters cannot be used, or training diverges. The estimator then
             stays as it was.

@@ -121,10 +121,11 @@ def make_optimizer(job):
     except (TypeError, ValueError, RuntimeError) as error:
         own = ("lr", "weight_decay")
         said = ", ".join(f"{k if k in own else 'optimizer__' + k}={v!r}" for k, v in given.items())
-        called = " It is called as optimizer(parameters, lr=..., weight_decay=...)."
+        own_call = isinstance(error, TypeError) and not isinstance(job.optimizer, str)
+        called = " It is called as optimizer(parameters, lr=..., and what optimizer__<name> gives)."
         raise ValueError(
-            f"The optimizer {_name(job.optimizer)} does not take {said}: {error}."
-            f"{called if isinstance(error, TypeError) else ''}"
+            f"The optimizer {_name(job.optimizer)} does not take {said}: "
+            f"{str(error).rstrip('.')}.{called if own_call else ''}"
         ) from error
     begun = []
     if not isinstance(job.optimizer, str):

@@ -7,7 +7,7 @@ from torch.optim import Optimizer
 from torch.optim.lr_scheduler import LRScheduler
 
 from helpers._compat import HasMethods, Interval, StrOptions
-from helpers.arguments import check_call, makes_another_kind, name_of
+from helpers.arguments import check_call, makes_another_kind, name_of, unwrapped
 from helpers.optimizers import OPTIMIZERS
 
 CONSTRAINTS = {
@@ -44,13 +44,13 @@ CALLS = {
         "done is the share of training that is done, from 0 to below 1. Write, for instance, "
         "schedule=lambda done: 1 - done.",
     ),
-    "loss": (("outputs", "y"), ""),
+    "loss": (("outputs", "y"), "Take both by position, and return one number for each row."),
     "augment": (("X",), "X holds all rows of a training step; return them, changed."),
 }
 
 
 def check_functions(estimator):
-    """Raise an error if a parameter is no function that can be called as it has to be."""
+    """Raise an error if a function, or the optimizer's class, is none that each fit can call."""
     schedule, optimizer = estimator.schedule, estimator.optimizer
     if _is_scheduler(schedule):
         raise ValueError(
@@ -80,16 +80,16 @@ def check_functions(estimator):
         )
     for name, (given, cure) in CALLS.items():
         function = getattr(estimator, name)
-        if callable(function) and not (name == "loss" and isinstance(function, type)):
+        if callable(function) and not isinstance(function, type):  # a class has its own sentence
             check_call(name, function, given, cure)
 
 
 def _kind_of(value):
     """Return the name of a class, that of a partial, or that of an object."""
-    value = getattr(value, "func", value)
+    value = unwrapped(value)
     return value.__name__ if isinstance(value, type) else type(value).__name__
 
 
 def _is_scheduler(value):
-    value = getattr(value, "func", value)
+    value = unwrapped(value)
     return issubclass(value if isinstance(value, type) else type(value), LRScheduler)

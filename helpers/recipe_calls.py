@@ -5,7 +5,7 @@ import re
 
 from torch import nn
 
-from helpers.arguments import makes_another_kind, name_of
+from helpers.arguments import makes_another_kind, name_of, unwrapped
 
 # Words in the names of arguments: what stands for the width of the input, for that of the output,
 # and what for neither.
@@ -40,8 +40,8 @@ def check_recipe(recipe, arguments, owner):
     by_place = [p for p in parameters if p.kind in (p.POSITIONAL_ONLY, p.POSITIONAL_OR_KEYWORD)]
     widths = by_place[:2]
     if not _stand_for_widths(widths, any_name=False) or len(widths) < 2:
-        home = getattr(getattr(recipe, "func", recipe), "__module__", None) or ""
-        if home.startswith("torch.nn."):
+        layer = unwrapped(recipe)
+        if isinstance(layer, type) and layer.__module__.startswith("torch.nn."):
             raise TypeError(_about_layer(name_of(recipe), owner))
     if len(widths) < 2 and all(p.kind is not p.VAR_POSITIONAL for p in parameters):
         takes = widths[0].name if widths else "nothing"

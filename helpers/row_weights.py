@@ -4,10 +4,14 @@ from collections.abc import Sequence
 from numbers import Number, Real
 
 import numpy as np
+import torch
 from sklearn.utils import compute_class_weight
 
 from helpers._compat import _check_sample_weight
 from helpers.tensors import as_numpy
+
+# Python and numpy have these for numbers, and none of them can be a weight.
+NO_NUMBERS = complex, np.complexfloating, np.timedelta64, np.datetime64
 
 
 def sample_weights(sample_weight, y, dtype):
@@ -15,8 +19,8 @@ def sample_weights(sample_weight, y, dtype):
     if sample_weight is None:
         return None
     sample_weight = as_numpy(sample_weight)
-    _refuse_no_numbers(sample_weight)
     try:
+        _refuse_no_numbers(sample_weight)
         return _check_sample_weight(sample_weight, y, dtype=dtype, ensure_non_negative=True)
     except (TypeError, ValueError) as error:
         if "weight" in str(error):
@@ -26,7 +30,7 @@ def sample_weights(sample_weight, y, dtype):
 
 def _refuse_no_numbers(weights):
     """Raise a ValueError unless weights are one number, or an array or a list of numbers."""
-    if isinstance(weights, Real) and not isinstance(weights, bool):
+    if isinstance(weights, Number) and not isinstance(weights, (bool, *NO_NUMBERS)):
         return
     is_list = isinstance(weights, Sequence) and not isinstance(weights, (str, bytes))
     is_array = hasattr(weights, "__array__") or hasattr(weights, "shape")
@@ -36,15 +40,20 @@ def _refuse_no_numbers(weights):
             f"{weights!r:.60}, of type {type(weights).__name__}."
         )
     if np.ma.is_masked(weights):
-        raise ValueError("sample_weight is a masked array, some numbers of which are missing.")
+        raise ValueError(
+            "sample_weight is a masked array, some numbers of which are missing. Fill "
+            "them in: sample_weight.filled(0) leaves those rows out."
+        )
     if not is_list and not hasattr(weights, "__array__"):  # sparse
         return
     array = np.fromiter(weights, object, len(weights)) if is_list else np.asarray(weights)
+    array = np.atleast_1d(array)
     if array.ndim != 1 or array.dtype.kind in "biuf":
         return
     for row, weight in enumerate(array):
-        no_number = np.timedelta64, np.datetime64, complex
-        if not isinstance(weight, (Number, np.bool_)) or isinstance(weight, no_number):
+        if isinstance(weight, (np.ndarray, torch.Tensor)) and not weight.ndim:
+            weight = as_numpy(weight)[()]
+        if not isinstance(weight, (Number, np.bool_)) or isinstance(weight, NO_NUMBERS):
             raise ValueError(
                 f"sample_weight must hold a number for each row; got {weight!r:.60}, of type "
                 f"{type(weight).__name__}, in row {row}."

@@ -52,7 +52,8 @@ def check_rows(estimator, X, y="no_validation", *, reset, **checks):
     except TypeError as error:
         if "float() argument" not in str(error):
             raise
-        raise TypeError(f"X must hold numbers: {error}.") from error
+        what = "y" if _holds_numbers(X) else "X"
+        raise TypeError(f"{what} must hold numbers: {error}.") from error
     except ValueError as error:
         if "array element with a sequence" in str(error):
             refuse_unequal(X, error)
@@ -176,7 +177,7 @@ def refuse_no_numbers(X):
     elif np.ma.is_masked(X):
         wrong = "a masked array, some numbers of which are missing"
         cure = "Fill them in, for instance with X.filled(np.nan) and SimpleImputer()."
-    elif getattr(getattr(X, "dtype", None), "kind", None) == "V":
+    elif getattr(getattr(X, "dtype", None), "names", None):
         wrong = "a structured array"
         cure = "Give np.lib.recfunctions.structured_to_unstructured(X), or a DataFrame."
     elif any(getattr(dtype, "kind", None) in ("m", "M") for dtype in _dtypes_of(X)):

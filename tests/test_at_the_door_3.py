@@ -1,6 +1,9 @@
 """What the estimator says at its door: weights that are no numbers, and what is called."""
 
 import functools
+from array import array
+from decimal import Decimal
+from fractions import Fraction
 
 import numpy as np
 import pandas as pd
@@ -88,13 +91,56 @@ def test_what_scikit_learn_says_of_weights(weight, said):
         torch.ones(12),
         3,
         [2**70] * 12,
+        Decimal(2),
+        [Fraction(1, 2)] * 12,
+        array("d", range(12)),
+        [np.array(1.0)] * 12,
+        [torch.tensor(1.0), 2.0] * 6,
     ],
 )
 def test_weights_that_are_numbers(weight):
-    plain = np.asarray(weight, dtype=float) * np.ones(12)
+    several = weight if hasattr(weight, "__len__") else [weight]
+    plain = np.array([float(one) for one in several]) * np.ones(12)
     expected = classifier().fit(X, y, sample_weight=plain).predict_proba(X)
     found = classifier().fit(X, y, sample_weight=weight).predict_proba(X)
     np.testing.assert_array_equal(found, expected)
+
+
+@pytest.mark.parametrize("weight", [np.timedelta64(1, "D"), np.complex64(1), True])
+def test_one_weight_that_is_no_number(weight):
+    with pytest.raises(ValueError, match="^sample_weight must .* got"):
+        classifier().fit(X, y, sample_weight=weight)
+
+
+def test_missing_targets_are_not_called_rows():
+    with pytest.raises((TypeError, ValueError), match="^(?!X must hold)"):
+        TorchRegressor(epochs=1).fit(X, np.array([[1.0, None]] * 12, dtype=object))
+
+
+def scaled(function):
+    @functools.wraps(function)
+    def with_scale(X):
+        return function(X, 2.0)
+
+    return with_scale
+
+
+@scaled
+def larger(X, scale):
+    return X * scale
+
+
+def test_a_decorator_may_give_an_argument():
+    classifier(augment=larger).fit(X, y)
+
+
+def test_a_class_is_told_from_its_objects():
+    class Noise:
+        def __call__(self, X):
+            return X
+
+    with pytest.raises(ValueError, match=r"Noise is a class. .* augment=Noise\(...\)"):
+        classifier(augment=Noise).fit(X, y)
 
 
 def two(step, total):
@@ -113,7 +159,6 @@ class Calling:
         ("schedule", lambda: 1.0, "too many positional"),
         ("schedule", lambda *, done: 1.0, "too many positional"),
         ("schedule", Calling(), r"Calling\(one, other\)"),
-        ("schedule", Calling, "too many positional"),
         ("loss", lambda outputs: outputs.sum(1), r"loss\(outputs, y\).*too many positional"),
         ("loss", lambda outputs, y, X: outputs.sum(1), "missing a required argument: 'X'"),
         ("augment", lambda X, y: X, r"augment\(X\).*missing a required argument: 'y'"),
@@ -187,7 +232,7 @@ def test_a_class_that_makes_no_optimizer(optimizer):
 
 
 def test_a_function_that_makes_an_optimizer_is_told_how_it_is_called():
-    with pytest.raises(ValueError, match=r"called as optimizer\(parameters, lr=..., weight_decay"):
+    with pytest.raises(ValueError, match=r"called as optimizer\(parameters, lr=\.\.\., and what"):
         classifier(optimizer=lambda parameters: SGD).fit(X, y)
 
 

@@ -45,7 +45,8 @@ class FusingBackend(ParallelBackendBase):
         Many parts are good where each may train a network, and a loss elsewhere.
         """
         asking = asking_estimator()
-        if n_jobs != 0 and asking is not None and holds_foreign(asking.get_params(deep=False)):
+        ours = asking is not None and holds_foreign(asking.get_params(deep=False))
+        if n_jobs != 0 and ours and self.scheduler.can_wait():
             return self.scheduler.max_models
         return self.outside[None].effective_n_jobs(n_jobs)
 

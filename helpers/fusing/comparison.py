@@ -14,7 +14,9 @@ from helpers.fusing.stack import Stack
 from helpers.losses import OwnLoss
 from helpers.training import train_alone
 
-ROWS_DEPEND = "its rows depend on each other in training, and its fits have unequal numbers of rows"
+ROWS_DEPEND = (
+    "its rows depend on each other in training, or change weights, and its fits have unequal numbers"
+)
 NOT_FINITE = "its loss is not a finite number in a trial step"
 _N_EPOCHS = 2
 # Largest difference of two changes of a tensor, in parts of the larger one.

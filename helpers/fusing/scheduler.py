@@ -67,7 +67,10 @@ class Scheduler:
         return os.getpid() != self._process
 
     def can_wait(self):
-        """Tell whether this thread may wait for other tasks, which must not need it to go on."""
+        """Tell whether this thread may wait for other tasks, which must not need it to go on.
+
+        It warns of a mode of torch, once, that keeps it from waiting.
+        """
         drives = self._driver == threading.get_ident()
         if drives or self.is_forked() or holds_private_rng():
             return False

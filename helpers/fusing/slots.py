@@ -8,6 +8,7 @@ import torch
 from scipy import sparse
 
 from helpers.datasets import Rows
+from helpers.tensors import as_tensor
 from helpers.training import Progress
 
 
@@ -66,14 +67,14 @@ class TensorIndex:
 
 
 def checksum(tensor):
-    """Return a number that is another where a tensor holds other numbers."""
+    """Return a number that is nearly always another where a tensor holds other numbers."""
     return zlib.crc32(tensor.detach().cpu().contiguous().numpy())
 
 
 def checksums(job):
     """Return a checksum of each tensor that a job may share with the arrays of the user."""
     X = getattr(job.X, "data", None) if sparse.issparse(job.X) else job.X
-    tensors = [torch.from_numpy(X) if isinstance(X, np.ndarray) else X, job.y, job.weight]
+    tensors = [as_tensor(X) if isinstance(X, np.ndarray) else X, job.y, job.weight]
     return [checksum(tensor) for tensor in tensors if isinstance(tensor, torch.Tensor)]
 
 

@@ -10,6 +10,7 @@ import torch
 from joblib import Parallel, delayed
 from scipy import sparse
 from sklearn.base import clone
+from sklearn.ensemble import BaggingClassifier
 from sklearn.model_selection import GridSearchCV, KFold, cross_validate
 from torch import nn
 from torch.nn import functional as F
@@ -67,6 +68,18 @@ def test_what_a_mode_does_is_done_under_fused(mode, module):
             found = scores(clf)
     np.testing.assert_array_equal(found, plain)
     assert set(run.batches) == {1}
+
+
+def test_an_ensemble_stays_within_its_mode():
+    def proba():
+        return BaggingClassifier(CLASSIFIER, 3, random_state=0).fit(X, y).predict_proba(X)
+
+    with Halving():
+        plain = proba()
+        with fused(), pytest.warns(UserWarning, match="fused: Halving, a mode of torch"):
+            found = proba()
+    assert np.abs(plain - proba()).max() > 1e-3
+    np.testing.assert_array_equal(found, plain)
 
 
 def test_a_mode_within_a_task():
