@@ -15,7 +15,7 @@ from helpers.losses import OwnLoss
 from helpers.training import train_alone
 
 ROWS_DEPEND = (
-    "its rows depend on each other in training, or change weights, and its fits have unequal numbers"
+    "its rows depend on each other in training, or change weights, and fits have unequal numbers"
 )
 NOT_FINITE = "its loss is not a finite number in a trial step"
 _N_EPOCHS = 2
