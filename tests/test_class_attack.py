@@ -455,6 +455,8 @@ def test_pages_are_completed_by_nbconvert():
         ("import numpy as np\ntype(np).__setattr__(np, 'abs', f)", "np.abs"),
         ("import numpy as np\nnp.__delattr__('abs')", "np.abs"),
         ("import numpy as np\nif x:\n    %time 1\n    np.abs = f", "np.abs"),
+        ("import numpy as np\nx = !ls\nnp.abs = f", "np.abs"),
+        ("import numpy as np\nsetattr(np, *x)", "np...."),
         ("x = 1\n%time sys.settrace(f)", "settrace"),
         ("__import__('builtins')", "builtins"),
         ("getattr(sys, 'monitoring')", "monitoring"),

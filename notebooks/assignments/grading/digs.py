@@ -67,8 +67,8 @@ def parsed(source):
     text = without_magics(source) if len(source) <= LONG else ""
     with suppress(*UNREADABLE):
         return ast.parse(text)
-    with suppress(*UNREADABLE):  # a magic stands within a block
-        return ast.parse(re.sub(r"(?m)^([ \t]+)[%!].*", r"\1pass", text))
+    with suppress(*UNREADABLE):  # a magic stands within a block, or gives a value
+        return ast.parse(re.sub(r"(?m)^([ \t]*(?:\w+ *= *)?)[%!].*", r"\g<1>0", text))
     return ast.Module([], [])
 
 
@@ -150,7 +150,8 @@ def changed_by(call):
     owner, named, *value = values
     if value and is_literal(value[0]):
         return []
-    return [ast.Attribute(owner, str(getattr(named, "value", "...")))]
+    named = named.value if isinstance(named, ast.Constant) else "..."
+    return [ast.Attribute(owner, str(named))]
 
 
 def is_harmless(target, modules):
