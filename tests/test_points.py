@@ -46,7 +46,9 @@ SAID = new_output("stream", name="stderr", text="100 %")
         ("assert True\nmax(0, 1.5)", [SAID], "1.5", 1.5),
         ("assert True\nx = 1", [value("0.5")], "0.5", 2),
         ("assert True\nshown", [value("3.5")], "3.5", 2),
-        ("assert True\nshown", [value("nan")], "nan", 2),
+        ("assert True\nshown", [value("inf")], "inf", 2),
+        ("assert True\nshown", [value("nan")], "nan", 0),
+        ("assert True\nshown", [value("-0.5")], "-0.5", 0),
         ("assert True\nshown", [value("a table")], "", 2),
     ],
 )

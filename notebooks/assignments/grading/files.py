@@ -1,6 +1,7 @@
 """Whose files are whose: from a folder of what came back to students, their files and notes."""
 
 import hashlib
+import itertools
 import os
 import re
 import stat
@@ -16,25 +17,28 @@ LINK = "{} is a link that leads out of the submissions, or nowhere: not followed
 LARGE = 300_000_000  # bytes; a file that is larger is not read
 KINDS = r"\.(ipynb|json|txt|zip|py|html?|pdf|tar|gz|tgz|7z|rar|docx?|odt|md|csv|png|jpe?g)"
 ENDINGS = re.compile(rf"{KINDS}({KINDS}|\.(download|part|\d+))*$", re.I)
+NO_DATE = r"(?!(?:19|20)\d\d(?:(?:0[1-9]|1[0-2])[0-3]\d)?_)"
 # How the systems that collect work name what they hand on: the student's name, and a number.
 SYSTEMS = [
     re.compile(pattern, re.I)
     for pattern in [
         r"(?P<name>.+?)_(?P<number>\d+)_assignsubmission_\w*.*",  # Moodle
-        # Canvas; the numbers of 2026_11_27_anna and group_1_2_anna are others.
-        r"(?P<name>.+?)_(?:LATE_)?(?P<number>(?!(?:19|20)\d\d_)\d{3,})_\d{3,}_.+",
-        r"(?:.*_)?(?P<name>[^_]+)_attempt_\d{4}(?:-\d\d){5}.*",  # Blackboard
+        # Canvas; the numbers of 2026_11_27_anna, ML_101_2026_anna and group_1_2_anna are others.
+        rf"(?P<name>.+?)_(?:LATE_)?(?P<number>{NO_DATE}\d{{3,}})_{NO_DATE}\d{{3,}}_.+",
+        # Blackboard; of a name with a _ in it, what stands before the last tells two apart.
+        r"(?P<number>(?:.*_)?)(?P<name>[^_]+)_attempt_\d{4}(?:-\d\d){5}.*",
         r"(?P<number>\d+)-\d+ - (?P<name>.+?) - .*\d{3,4}( [AP]M)?( - .*)?",  # Brightspace
         r"(?P<name>[^+]+)\+[^+]+\+\d{4}-\d\d-\d\d.*",  # nbgrader's exchange
     ]
 ]
-# What browsers, desktops and GitHub add to the name of a copy.
+# What browsers and desktops add to the name of a copy.
 COPIED = re.compile(
-    r"(\s*\(\d{1,3}\)|-(main|master)"
+    r"(\s*\(\d{1,3}\)"
     r"|[\s_(-]+(copy|kopie|copie|copia|副本)\)?([\s_]*of|[\s_]*\(?\d+\)?)?)$"
     r"|^(copy( \(\d+\))? of|copy|kopie von|copie de|copia de)\s+",
     re.I,
 )
+BRANCH = re.compile(r"-(main|master)$", re.I)  # GitHub adds it to a repository's name
 ALIKE = (
     "{} differs from this name in capitals only. If the two are one student, give both files one "
     "name and run again."
@@ -74,9 +78,9 @@ def find(folder, assignment):
     by_letters = {}
     for student in students:
         by_letters.setdefault(student.casefold(), []).append(student)
-    for one, other, *_ in filter(lambda alike: len(alike) > 1, by_letters.values()):
-        all_notes.setdefault(one, []).append(ALIKE.format(other))
-        all_notes.setdefault(other, []).append(ALIKE.format(one))
+    for alike in by_letters.values():
+        for one, other in itertools.permutations(alike, 2):
+            all_notes.setdefault(one, []).append(ALIKE.format(other))
     return students, all_notes
 
 
@@ -119,21 +123,23 @@ def hidden(name):
 def whose(name, is_folder, assignment):
     """Return the student's name in the name of a file, and a number that tells two apart."""
     text = " ".join(unicodedata.normalize("NFC", name).split())
+    of_github = is_folder or re.search(r"\.zip\b", text, re.I)
     if not is_folder:
         known = ENDINGS.sub("", text) or text
         # An ending of another kind; in anna.lang.ipynb, .lang is a part of the name.
         text = known if known != text else re.sub(r"(?<=.)\.[A-Za-z]\w{0,4}$", "", text)
     number = ""
     for match in filter(None, (system.fullmatch(text) for system in SYSTEMS)):
-        text, number = match["name"], match.groupdict().get("number", "")
+        text, number = match["name"], match.groupdict().get("number", "").strip(" _")
         break
     named = text
     if assignment:  # in GitHub's names, - stands for all that is neither letter nor digit
         words = map(re.escape, re.split(r"[\W_]+", assignment))
-        text = re.sub(r"[\W_]".join(words), "", text, flags=re.I)
+        text = re.sub(r"(?<!\d)" + r"[\W_]".join(words), "", text, flags=re.I)
     before = None
     while before != text:
         before, text = text, COPIED.sub("", text.strip(" ._-"))
+        text = BRANCH.sub("", text) if of_github else text
     return text or named.strip(" ._-"), number
 
 

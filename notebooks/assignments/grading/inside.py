@@ -78,8 +78,9 @@ class Unused(types.ModuleType):
         def as_it_is(*args, **named):
             if type(self) is Unused:
                 return fn(*args, **named)
-            fn.__dynamo_disable = self.disable(fn, recursive, **more)
-            return fn.__dynamo_disable(*args, **named)
+            made = self.disable(fn, recursive, **more)
+            setattr(fn, "__dynamo_disable", made)  # in a class, Python would read another name
+            return made(*args, **named)
 
         return as_it_is
 

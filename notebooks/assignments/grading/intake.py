@@ -104,7 +104,7 @@ def mend(notebook, release):
     kernel = spec.get("name") if isinstance(spec, dict) else spec
     if kernel != release.metadata.kernelspec.name:
         remarks.append(f"Made for the kernel {str(kernel)[:40]!r}: run with the course's.")
-    notebook = standing_in(notebook, originals, remarks)
+    notebook, within = standing_in(notebook, originals, remarks)
     found, counts = marks(notebook), {}
     for cell in notebook.cells:
         mark = mark_of(cell)
@@ -122,7 +122,7 @@ def mend(notebook, release):
             filled = is_answer(originals[mark])
             what = "what was filled in runs, in its order" if filled else "one copy counts"
             remarks.append(f"Cell {mark} stands there {counts[mark]} times: {what}.")
-    put_back(originals, cells, remarks)
+    put_back(originals, cells, within, remarks)
     mended = copy.deepcopy(release)
     mended.cells = in_their_places(cells, originals, remarks)
     return mended, remarks

@@ -37,19 +37,26 @@ def standing_in(notebook, originals, remarks):
     """Return the notebook with marks for cells that hold an answer which an empty cell waits for.
 
     Whoever writes the answer into a new cell leaves the cell for it as it was, or deletes it. The
-    last cell that defines the same functions and classes gets the mark, and the empty one goes.
+    last cell that defines the same functions and classes, and stands before what comes later in
+    the assignment, gets the mark, and the empty one goes. The set returned holds the marks of
+    answers that stand in the cell of an earlier one.
     """
-    cells, found = list(notebook.cells), marks(notebook)
+    cells, found, earlier, within = list(notebook.cells), marks(notebook), set(), set()
     for mark, original in originals.items():
         empty = found.get(mark, [])
-        if not is_answer(original) or any(differs(cell, original) for cell in empty):
+        if not is_answer(original):
             continue
         wanted = defined_in(original.source)
-        own = [i for i, cell in enumerate(cells) if is_own(cell, originals)]
-        own = [i for i in own if wanted & defined_in(cells[i].source)]
-        if own:
-            cells[own[-1]] = copy.deepcopy(cells[own[-1]])
-            cells[own[-1]].metadata["nbgrader"] = {"grade_id": mark}
+        own = [i for i, cell in enumerate(cells) if holds(cell, wanted, originals, earlier)]
+        earlier.add(mark)
+        if own and not any(differs(cell, original) for cell in empty):
+            first = first_of_a_later_part(cells, originals, mark)
+            chosen = max([i for i in own if i < first], default=own[-1])
+            if is_own(cells[chosen], originals):
+                cells[chosen] = copy.deepcopy(cells[chosen])
+                cells[chosen].metadata["nbgrader"] = {"grade_id": mark}
+            else:
+                within.add(mark)
             cells = [cell for cell in cells if not any(cell is each for each in empty)]
             remarks.append(
                 f"Answer cell {mark} is empty or gone: another cell, which defines "
@@ -57,7 +64,24 @@ def standing_in(notebook, originals, remarks):
             )
     changed = copy.copy(notebook)
     changed.cells = cells
-    return changed
+    return changed, within
+
+
+def holds(cell, wanted, originals, earlier):
+    """Return whether a new cell defines an answer, or that of an earlier one all of it."""
+    defined = defined_in(cell.source) if cell.cell_type == "code" else set()
+    if mark_of(cell) in earlier and differs(cell, originals[mark_of(cell)]):
+        return bool(wanted) and wanted <= defined
+    return is_own(cell, originals) and bool(wanted & defined)
+
+
+def first_of_a_later_part(cells, originals, mark):
+    """Return where what follows the next question begins."""
+    names = list(originals)
+    later = names[names.index(mark) + 1 :]
+    while later and not originals[later[0]].metadata.nbgrader.solution:
+        later.pop(0)
+    return min([i for i, cell in enumerate(cells) if mark_of(cell) in later], default=len(cells))
 
 
 def differs(cell, original):
@@ -82,18 +106,20 @@ def without_magics(source):
     return "\n".join(line for line in source.splitlines() if line[:1] not in ("%", "!"))
 
 
-def put_back(originals, cells, remarks):
+def put_back(originals, cells, within, remarks):
     """Insert missing cells behind those that they follow; answers in code stay away.
 
-    An empty answer would undo one that the student has written into another cell.
+    An empty answer would undo one that the student has written into another cell; `within` are the
+    marks of those that stand in the cell of another answer.
     """
     place = 0
     for mark, original in originals.items():
         here = [i for i, cell in enumerate(cells) if mark_of(cell) == mark]
         if here:
             place = here[0] + 1
-        elif original.cell_type == "code" and original.metadata.nbgrader.solution:
-            remarks.append(f"Answer cell {mark} was deleted: nothing stands in for it.")
+        elif is_answer(original):
+            if mark not in within:
+                remarks.append(f"Answer cell {mark} was deleted: nothing stands in for it.")
         else:
             cells.insert(place, copy.deepcopy(original))
             place += 1

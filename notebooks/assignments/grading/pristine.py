@@ -63,7 +63,9 @@ def install(shell, key, modules, Names, keeping, Comparisons, Hooks):
             reply = await execute(keeping(source) if kind == "test" else source, *args, **more)
             points = names.points(kind, source)
         finally:
-            changed |= before.put_back_python() | names.leave(kind, source)
+            # All of it after a test, lest a later cell put it back before it is seen.
+            changed |= before.put_back() if kind == "test" else before.put_back_python()
+            changed |= names.leave(kind, source)
             hooks.swap(theirs)
             changed |= comparisons.odd() if kind == "test" else set()
             if collects:

@@ -43,7 +43,8 @@ class Untouched:
     def preprocess(self, nb, resources):
         self.modules, self.changed, self.not_run = imported(nb), [], False
         code = [cell for cell in nb.cells if cell.cell_type == "code"]
-        self.digs = digs([cell.source for cell in code if not is_locked(cell)])
+        theirs = [cell.source for cell in code if not is_locked(cell)]
+        self.digs = digs(theirs, [cell.source for cell in code if is_locked(cell)])
         end = new_code_cell("None")  # has the last test changed anything?
         end.metadata.nbgrader = {"locked": True, "grade": False, "solution": False}
         nb.cells.append(end)
@@ -111,8 +112,8 @@ class Untouched:
             )
         if self.digs:
             said.append(
-                f"It uses what no answer needs ({short(self.digs)}), and may so reach the tests "
-                "while they run: read it before you trust its points."
+                f"It uses what answers seldom need ({short(self.digs)}). Most of it is harmless, "
+                "but it can reach the tests while they run: read it before you trust its points."
             )
         if self.not_run:
             said.append(f"{NOT_RUN[:-1]} and has no points. Read the notebook.")
@@ -160,10 +161,11 @@ def settle(cell, points=""):
             output.pop("execution_count", None)
     failed = any(output.output_type == "error" for output in cell.outputs)
     if not failed and is_number_of_points(cell, points):
-        cell.outputs.append(new_output("execute_result", {"text/plain": points}))
+        # What is no number, or below 0, is 0 points; and none has more than there are.
+        number = min(float(points), cell.metadata.nbgrader.points) if float(points) >= 0 else 0
+        cell.outputs.append(new_output("execute_result", {"text/plain": str(float(number))}))
 
 
 def is_number_of_points(cell, points):
     last = ast.parse(cell.source).body[-1:]
-    gives = bool(last) and isinstance(last[0], ast.Expr) and points != ""
-    return gives and 0 <= float(points) <= cell.metadata.nbgrader.points
+    return bool(last) and isinstance(last[0], ast.Expr) and points != ""
