@@ -53,8 +53,6 @@ lab: $(WRITTEN)
 check: lint
 	$(PYTEST) --dist worksteal -p no:nbval --helpers-only -m "not slow" --durations 8 --durations-min 1
 
-# More processes than two cores: for a third of the time a test only waits, for a kernel or a page.
-test: WORKERS = 3
 test: lint $(WRITTEN)
 	$(PYTEST) tests helpers README.md $(NOTEBOOKS) \
 	    -p tests.nbval_pictures --nbval --nbval-current-env --nbval-cell-timeout $(HANGS) \
