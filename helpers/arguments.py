@@ -90,6 +90,20 @@ def plain(value):
     return float(value) if isinstance(value, Fraction) else value
 
 
+def is_number(value, kind=Real):
+    """Tell whether a value is a number of a kind.
+
+    Python has its bools for integers, and numpy its lengths of time; they are none here.
+
+    Examples
+    --------
+    >>> from helpers.arguments import is_number
+    >>> is_number(2), is_number(0.5, Integral), is_number(True), is_number(np.timedelta64(1, "D"))
+    (True, False, False, False)
+    """
+    return isinstance(value, kind) and not isinstance(value, (bool, np.timedelta64))
+
+
 def check_parameters(estimator, numbers):
     """Return an estimator's own parameters, a dict, those named in `numbers` as Python's numbers.
 
@@ -105,7 +119,7 @@ def check_parameters(estimator, numbers):
     for name in numbers:
         value = parameters[name]
         value = plain(value.item() if isinstance(value, torch.Tensor) and not value.ndim else value)
-        if isinstance(value, (bool, np.timedelta64)):  # which numpy has for an integer
+        if isinstance(value, Real) and not is_number(value):
             raise ValueError(f"The {name!r} parameter of {owner} must be a number. Got {value!r}.")
         if isinstance(value, Real) and not isinstance(value, Integral):
             value = float(value)  # of a fraction, say

@@ -2,15 +2,12 @@
 
 import math
 from itertools import pairwise
-from numbers import Integral, Real
+from numbers import Integral
 
 import numpy as np
 from torch import nn
 
-from helpers.arguments import plain
-
-# Python and numpy have these for integers.
-_NO_NUMBERS = bool, np.timedelta64
+from helpers.arguments import is_number, plain
 
 
 class MLP(nn.Module):
@@ -47,8 +44,7 @@ class MLP(nn.Module):
         _check_width("n_outputs", n_outputs)
         widths = [math.prod(n_features) if flat else n_features, *_widths(hidden)]
         dropout = plain(dropout)
-        is_number = isinstance(dropout, Real) and not isinstance(dropout, _NO_NUMBERS)
-        if not is_number or not 0 <= dropout <= 1:
+        if not is_number(dropout) or not 0 <= dropout <= 1:
             raise ValueError(f"dropout must be a number between 0 and 1; got {dropout!r}.")
         layers = [nn.Flatten()] if flat else []
         for n_in, n_out in pairwise(widths):
@@ -64,7 +60,7 @@ class MLP(nn.Module):
 
 def _check_width(name, *numbers):
     for number in numbers:
-        if isinstance(number, bool) or not isinstance(plain(number), Integral) or number < 1:
+        if not is_number(plain(number), Integral) or number < 1:
             raise ValueError(f"{name} must be a positive integer; got {number!r}.")
 
 
@@ -73,7 +69,7 @@ def _widths(hidden):
     several = isinstance(hidden, (list, tuple, range)) or np.ndim(hidden) == 1
     widths = [plain(width) for width in hidden] if several else [plain(hidden)]
     for width in widths:
-        if isinstance(width, _NO_NUMBERS) or not isinstance(width, Integral) or width < 1:
+        if not is_number(width, Integral) or width < 1:
             raise ValueError(
                 f"hidden must be a positive integer or a sequence of them, such as (32, 16), and "
                 f"() for no hidden layer; got {hidden!r}."

@@ -4,12 +4,12 @@ import copy
 import functools
 import inspect
 from functools import partial
-from numbers import Number, Real
+from numbers import Number
 
 import numpy as np
 import torch
 
-from helpers.arguments import name_of, plain, same
+from helpers.arguments import is_number, name_of, plain, same
 
 # fused: one call for all parameters. The same rule and half the time of torch's default.
 OPTIMIZERS = {
@@ -92,11 +92,9 @@ def check_optimizer(optimizer, arguments, *, owner):
             if value not in (0, 1):
                 raise ValueError(f"optimizer__{key} must be True or False; got {value!r}.")
             arguments[key] = bool(value)
-        is_number = key in known and type(parameters[key].default) in (int, float, tuple)
+        is_due = key in known and type(parameters[key].default) in (int, float, tuple)
         for one in value if isinstance(value, (tuple, list)) else [value]:
-            is_other = isinstance(one, (bool, np.timedelta64)) or not isinstance(one, Real)
-            no_number = is_number and is_other
-            if no_number or isinstance(one, float) and not np.isfinite(one):
+            if is_due and not is_number(one) or isinstance(one, float) and not np.isfinite(one):
                 raise ValueError(f"optimizer__{key} must be a finite number; got {value!r}.")
     return arguments
 

@@ -1,13 +1,14 @@
 """Weights of rows at the door: `sample_weight` and `class_weight`."""
 
 from collections.abc import Sequence
-from numbers import Number, Real
+from numbers import Number
 
 import numpy as np
 import torch
 from sklearn.utils import compute_class_weight
 
 from helpers._compat import _check_sample_weight
+from helpers.arguments import is_number
 from helpers.tensors import as_numpy
 
 # Python and numpy have these for numbers, and none of them can be a weight.
@@ -100,9 +101,7 @@ def class_weights(class_weight, y, classes, sample_weight, partial):
             )
         return weight[number]
     for label, weight in class_weight.items():
-        no_number = bool, np.bool_, np.timedelta64
-        is_number = isinstance(weight, Real) and not isinstance(weight, no_number)
-        if not is_number or not 0 <= weight < np.inf:
+        if not is_number(weight) or not 0 <= weight < np.inf:
             raise ValueError(
                 f"class_weight gives the label {label!r} the weight {weight!r}; a weight must be a "
                 f"finite number that is not negative."

@@ -1,12 +1,11 @@
 """A schedule: what `lr` is multiplied by in each step of a training."""
 
 import math
-from numbers import Real
 
 import numpy as np
 import torch
 
-from helpers.arguments import name_of, plain
+from helpers.arguments import is_number, name_of, plain
 
 
 def lr_factors(schedule, n_steps):
@@ -50,8 +49,7 @@ def lr_factors(schedule, n_steps):
             raise
         is_tensor = isinstance(factor, torch.Tensor) and not factor.ndim
         number = plain(factor.item() if is_tensor else factor)
-        is_number = isinstance(number, Real) and not isinstance(number, bool)
-        if not is_number or not 0 <= number < math.inf:
+        if not is_number(number) or not 0 <= number < math.inf:
             raise ValueError(
                 f"schedule must return what lr is multiplied by, a finite number that is not "
                 f"negative, for the share of training that is done; {call} returned {factor!r}. "

@@ -57,6 +57,15 @@ def small_source():
     return notebook
 
 
+def small_release():
+    """Return the version of it given out, near enough: without solution and hidden tests."""
+    notebook = small_source()
+    cell(notebook, "double").source = "def double(x):\n    raise NotImplementedError()"
+    cell(notebook, "test_double").source = "assert double(3) == 6, 'double(3) should be 6'"
+    cell(notebook, "why").source = "Why?\n\nYOUR ANSWER HERE"
+    return notebook
+
+
 def cell(notebook, name):
     (found,) = (c for c in notebook.cells if c.metadata.get("nbgrader", {}).get("grade_id") == name)
     return found
@@ -106,6 +115,19 @@ def as_a_command():
         redirect_stderr(io.StringIO()) as err,
     ):
         yield out, err
+
+
+@contextmanager
+def busy_loops(count):
+    """Have so many processes compute while the block runs; a dead test does not leave them."""
+    code = "import os\nos.nice(5)\nparent = os.getppid()\nwhile os.getppid() == parent: pass"
+    loops = [subprocess.Popen([sys.executable, "-c", code]) for _ in range(count)]
+    try:
+        yield
+    finally:
+        for loop in loops:
+            loop.kill()
+            loop.wait()
 
 
 def already_tried(course, name):

@@ -234,14 +234,12 @@ GREED = {
         3,
         "met the limit of files",
     ),
-    # Texts longer than what the grader accepts at once (`sandbox.MESSAGE_BYTES`): the kernel has to
-    # cut them, or the notebook cannot be graded.
-    "a repr": ("class A:\n    def __repr__(self): return 'x' * 30_000_000\nA()", 3, ""),
-    "an error": ("raise ValueError('<' * 30_000_000)", 3, ""),
-    "a line": ("print('x' * 30_000_000)", 3, ""),
+    "a repr": ("class A:\n    def __repr__(self): return 'x' * 300_000_000\nA()", 3, ""),
+    "an error": ("raise ValueError('<' * 100_000_000)", 3, ""),
+    "a line": ("print('x' * 300_000_000)", 3, ""),
     "past Python": (
-        "import os, sys\nfor _ in range(30): os.write(1, b'x' * 1_000_000)\n"
-        "sys.__stdout__.write('x' * 30_000_000)",
+        "import os, sys\nfor _ in range(300): os.write(1, b'x' * 1_000_000)\n"
+        "sys.__stdout__.write('x' * 100_000_000)",
         3,
         "",
     ),

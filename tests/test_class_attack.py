@@ -51,11 +51,7 @@ TWICE = "def double(x):\n    return 2 * x\n"
 
 @pytest.fixture(scope="module")
 def release():
-    """The version given out, near enough: without solution and hidden tests."""
-    notebook = classroom.small_source()
-    cell(notebook, "double").source = "def double(x):\n    raise NotImplementedError()"
-    cell(notebook, "test_double").source = "assert double(3) == 6 and math"
-    return notebook
+    return classroom.small_release()
 
 
 # Names
@@ -554,6 +550,8 @@ def test_no_depth_of_a_line_leaves_its_guard(depth):
     for line in lines:
         found = digs([f"import x\n{line}"])
         assert found == [] or found[0].startswith(("x.a", "a function of a module"))
+    deep = "x" + ".a" * 300
+    assert digs([f"import x\n{deep} = f"]) == [deep]
 
 
 # The command

@@ -318,11 +318,10 @@ def test_a_frozen_part_is_accepted_and_does_not_drift(recipe, settings):
     assert part is not encoder
     for name, tensor in part.state_dict().items():
         assert_array_equal(tensor.to(before[0][name].dtype), before[0][name])
-    told = clf.predict_proba(X)
-    assert_array_equal(clf.fit(X, y).predict_proba(X), told)
-    assert_array_equal(clone(clf).fit(X, y).predict_proba(X), told)
-    if "patience" not in settings:  # which would stop it
-        assert clf.set_params(epochs=60, lr=0.2).fit(X, y).score(X, y) > 0.4  # chance 0.2
+    assert (
+        clf.set_params(epochs=100, lr=0.2, patience=None).fit(X, y).score(X, y) > 0.4
+    )  # chance 0.2
+    assert_array_equal(clf.fit(X, y).predict_proba(X), clone(clf).fit(X, y).predict_proba(X))
 
 
 def test_a_frozen_part_is_trained_on_as_its_features_are():

@@ -21,12 +21,7 @@ NAME = "double"
 
 @pytest.fixture(scope="module")
 def release():
-    """The version given out, near enough: without solution and hidden tests."""
-    notebook = classroom.small_source()
-    cell(notebook, "double").source = "def double(x):\n    raise NotImplementedError()"
-    cell(notebook, "test_double").source = "assert double(3) == 6, 'double(3) should be 6'"
-    cell(notebook, "why").source = "Why?\n\nYOUR ANSWER HERE"
-    return notebook
+    return classroom.small_release()
 
 
 def chosen(release, *handed_in):

@@ -7,6 +7,7 @@ from numbers import Integral
 
 from joblib import parallel_config
 
+from helpers.arguments import is_number
 from helpers.fusing.backend import FusingBackend
 from helpers.fusing.scheduler import Scheduler
 from helpers.training import trainer
@@ -125,7 +126,7 @@ def fused(max_models=512, max_bytes=50_000_000):
     [15, 1]
     """
     for name, value in (("max_models", max_models), ("max_bytes", max_bytes)):
-        if not isinstance(value, Integral) or isinstance(value, bool) or value < 1:
+        if not is_number(value, Integral) or value < 1:
             raise ValueError(f"{name} must be a positive integer; got {value!r}.")
     run = Run()
     scheduler = Scheduler(int(max_models), int(max_bytes), run.batches)

@@ -80,13 +80,17 @@ class Patches(torch.autograd.Function):
         return of_X, None, None
 
 
+# Pooling layers for rows of one axis and the channels; the others have height and width.
+LINES = nn.MaxPool1d, nn.AvgPool1d, nn.AdaptiveAvgPool1d, nn.AdaptiveMaxPool1d
+
+
 class BatchedPool(nn.Module):
     """A pooling layer side by side: the channels of all networks are as many images."""
 
     def __init__(self, layer, tensors, chance):
         super().__init__()
         self.layer = layer
-        self.n_axes = int(type(layer).__name__[-2])  # of MaxPool2d, 2: height and width
+        self.n_axes = 1 if isinstance(layer, LINES) else 2
 
     def forward(self, X):
         if X.ndim != self.n_axes + 3:  # torch takes rows for channels

@@ -18,11 +18,10 @@ with_invoice = np.column_stack([measured, invoice])
 
 @pytest.mark.slow
 def test_a_proxy_of_whole_numbers_is_seen_as_one_of_fractions():
-    leaks = audit(Ridge(), with_invoice, price).leaks
-    assert [finding.name for finding in leaks] == ["too_good_feature"]
-    assert "Column 4 alone scores 1.00" in leaks[0].evidence
-    for y in (price + 0.01, price.astype(float)):
-        assert too_good_feature(with_invoice, y, task="regression") == leaks[0]
+    for y in (price, price + 0.01, price.astype(float)):
+        leaks = audit(Ridge(), with_invoice, y).leaks
+        assert [finding.name for finding in leaks] == ["too_good_feature"]
+        assert "Column 4 alone scores 1.00" in leaks[0].evidence
     assert not audit(Ridge(), measured, price).leaks
 
 
