@@ -14,9 +14,7 @@ from helpers.fusing.stack import Stack
 from helpers.losses import OwnLoss
 from helpers.training import train_alone
 
-ROWS_DEPEND = (
-    "its rows depend on each other in training, or change weights, and fits have unequal numbers"
-)
+ROWS_DEPEND = "its rows depend on each other in training, and its fits have unequal numbers of rows"
 NOT_FINITE = "its loss is not a finite number in a trial step"
 _N_EPOCHS = 2
 # Largest difference of two changes of a tensor, in parts of the larger one.

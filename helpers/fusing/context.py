@@ -92,8 +92,8 @@ def fused(max_models=512, max_bytes=50_000_000):
     has no meaning, since one thread trains all networks.
 
     A thread that is started inside the block is not in it: what it trains is trained as without
-    `fused`. A callback that compares fits sees them side by side, epoch by epoch, where the plain
-    loop shows it one after the other.
+    `fused`. Callbacks are called for all fits in each epoch, where the plain loop ends one fit
+    before it begins the next: that matters to a callback that compares fits.
 
     Ctrl-C ends a search at once. A fit without torch that is running then cannot be stopped; it
     goes on in the background until its end, and its result is dropped.

@@ -17,6 +17,7 @@ from helpers.fusing.norms import BATCH_NORMS
 from helpers.fusing.recovery import train_slots
 from helpers.fusing.slots import TensorIndex, assign_slots
 from helpers.fusing.trial import depends_on_more, trial_step
+from helpers.fusing.writes import WRITES
 from helpers.optimizers import ELEMENTWISE, OPTIMIZERS, known_name
 from helpers.tensors import flushed_denormals, private_rng
 from helpers.training import train_alone
@@ -52,8 +53,8 @@ def train_together(jobs, batches, told=None):
 
     for group in find_groups(jobs, leave_out):
         reason = why_functions_change(group[0]) or trial_step(group)
-        if reason == ROWS_DEPEND:
-            train_by_number_of_rows(group, batches, leave_out)
+        if reason in (ROWS_DEPEND, WRITES):
+            train_by_number_of_rows(group, batches, leave_out, reason)
         elif reason:
             for job in group:
                 leave_out(job, reason)
@@ -173,8 +174,11 @@ def difference(one, other):
     return next(name for name in (*one, *other) if one.get(name) != other.get(name))
 
 
-def train_by_number_of_rows(group, batches, leave_out):
-    """Stack the jobs of a group that have equal numbers of rows, so that none is padded."""
+def train_by_number_of_rows(group, batches, leave_out, reason):
+    """Stack the jobs of a group that have equal numbers of rows, so that none is padded.
+
+    One that has no like is left out, for the reason that keeps it from being padded.
+    """
     by_number = {}
     for job in group:
         n_valid_rows = None if job.valid_rows is None else len(job.valid_rows)
@@ -183,7 +187,7 @@ def train_by_number_of_rows(group, batches, leave_out):
         if len(part) > 1:
             train_group(part, batches, leave_out)
         else:
-            leave_out(part[0], ROWS_DEPEND)
+            leave_out(part[0], reason)
 
 
 def train_group(group, batches, leave_out):

@@ -23,7 +23,6 @@ from helpers.frozen import training_mode
 from helpers.fusing.chance import DROPOUTS
 from helpers.fusing.comparison import (
     NOT_FINITE,
-    ROWS_DEPEND,
     failure_of,
     moderate_rate,
     n_of,
@@ -31,7 +30,7 @@ from helpers.fusing.comparison import (
 )
 from helpers.fusing.content import Incomparable, contents, memory_within
 from helpers.fusing.outside import Outside
-from helpers.fusing.writes import writes_by_row, written_by
+from helpers.fusing.writes import WRITES, writes_by_row, written_by
 from helpers.tensors import flushed_denormals, private_rng, seed_generators
 
 NOTHING = 0.0
@@ -69,7 +68,7 @@ def trial_step(jobs):
                 return reason
             if any(map(copy_differs, some)):
                 return "a copy of it gives other outputs, as if its settings were kept elsewhere"
-            return ROWS_DEPEND if padded and writes_by_row(first) else None
+            return WRITES if padded and writes_by_row(first) else None
         except Exception as error:
             return failure_of(error)
 

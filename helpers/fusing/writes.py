@@ -14,6 +14,8 @@ from helpers.fusing.digests import numbers_of
 from helpers.fusing.norms import BATCH_NORMS
 from helpers.tensors import seed_generators
 
+WRITES = "its rows change its weights or buffers, and its fits have unequal numbers of rows"
+
 
 @torch.no_grad()
 def written_by(network, X):
