@@ -185,6 +185,13 @@ def split(X, y, seed):
         experiment(seeding="torch.manual_seed(0)"),
         {"test_experiment_seed": 1.0},
     ),
+    "weights drawn towards 0": (
+        {
+            key: source.replace("lr=0.01", "lr=0.01, weight_decay=0.2")
+            for key, source in experiment().items()
+        },
+        {"test_experiment_learns": 1.0},
+    ),
     "the same split repeated": (spread(seed="0"), {"test_spread_splits": 1.0}),
     "unseeded splits": (spread(seed="None"), {"test_spread_splits": 1.0}),
     "one object through all splits": (spread(clf="clf"), {"test_spread_splits": 1.0}),

@@ -234,3 +234,12 @@ WRONG = {
     ),
 }
 TYPICAL = list(WRONG)[:4]
+# The hidden tests once gave these all points, and ask for more since then.
+ONCE_PASSED = [
+    "k is ignored",
+    "the first k columns",
+    "a random forest",
+    "the same pair three times",
+    "ten training visits",
+    "ten training rows of the rare disease",
+]

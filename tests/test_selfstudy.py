@@ -1,0 +1,155 @@
+"""The self-study version of each assignment, run as by somebody alone: no grader, no kernel."""
+
+import contextlib
+import copy
+import importlib
+import io
+import os
+import re
+import sys
+import types
+
+import nbformat
+import pytest
+from nbgrader.preprocessors import ClearHiddenTests, ClearSolutions
+
+from tests import classroom
+
+# isort: split
+from grading import intake
+from release import for_selfstudy
+
+pytestmark = pytest.mark.timeout(classroom.HANG)
+
+SOURCES = sorted((classroom.ASSIGNMENTS / "source").glob("*/*.ipynb"))
+SPACE = "a_selfstudy_notebook_of_these_tests"
+
+
+def answers(name):
+    """Return wrong answers, by which each test with a folded cell is lost; all if ALL_ANSWERS is set.
+
+    Among them are the typical ones, and those that once passed. Each is a pair of the cells
+    replaced and the points lost.
+    """
+    module = importlib.import_module(f"tests.answers.answers_{name}")
+    if os.environ.get("ALL_ANSWERS"):
+        return module.WRONG
+    named = module.TYPICAL + getattr(module, "ONCE_PASSED", [])
+    chosen = {who: module.WRONG[who] for who in named}
+    for who, (replaced, lost) in module.WRONG.items():
+        if not lost.keys() <= lost_with(chosen):
+            chosen[who] = replaced, lost
+    return chosen
+
+
+def lost_with(chosen):
+    """Return the tests in which these answers lose something."""
+    return {mark for _, lost in chosen.values() for mark in lost}
+
+
+def selfstudy(source):
+    """Return the self-study version, as `release.write_all` makes it of an assignment."""
+    release = nbformat.from_dict(copy.deepcopy(source))
+    for step in (ClearSolutions(), ClearHiddenTests()):
+        release, _ = step.preprocess(release, {})
+    return for_selfstudy(source, release)
+
+
+def folded_solutions(notebook):
+    """Return the code of the folded solutions, in the order of the cells to fill in."""
+    text = "\n".join(cell.source for cell in notebook.cells if cell.cell_type == "markdown")
+    folded = re.findall(r"<details><summary>A solution.*?</details>", text, re.DOTALL)
+    return re.findall(r"^```python\n(.*?)\n```$", "\n".join(folded), re.DOTALL | re.MULTILINE)
+
+
+def with_folded(notebook):
+    """Return each cell of code, and the folded cell behind it or an empty text."""
+    pairs = []
+    for cell in notebook.cells:
+        if cell.cell_type == "code" and "cellView" in cell.metadata:
+            pairs[-1] = pairs[-1][0], cell.source
+        elif cell.cell_type == "code":
+            pairs.append((cell.source, ""))
+    return pairs
+
+
+class Learner:
+    """Somebody who runs the notebook from top to bottom, with the folded solutions filled in.
+
+    Attributes
+    ----------
+    tests : dict of str to tuple
+        Of each test the visible cell, the folded one, and what the test is worth.
+    before : dict of str to dict
+        What was defined when each test was reached.
+    lost : dict of str to float
+        The points that the solutions lose, by test.
+    error : Exception or None
+        What the last test that failed has raised.
+    """
+
+    def __init__(self, path):
+        source, self.error = nbformat.read(path, as_version=4), None
+        notebook = selfstudy(source)
+        solutions = iter(folded_solutions(notebook))
+        module = sys.modules[SPACE] = types.ModuleType(SPACE)  # else no class of it pickles
+        self.space, self.tests, self.before, self.lost = module.__dict__, {}, {}, {}
+        originals = [cell for cell in source.cells if cell.cell_type == "code"]
+        for original, (cell, folded) in zip(originals, with_folded(notebook), strict=True):
+            mark, kind = intake.mark_of(original), original.metadata.nbgrader
+            if kind.grade:
+                self.tests[mark] = cell, folded, kind.points
+                self.before[mark] = dict(self.space)
+                self.lost |= self.lost_in(mark)
+            else:
+                self.run(next(solutions) if kind.solution else cell)
+        assert not list(solutions)
+
+    def run(self, cell):
+        """Run a cell and return what it prints."""
+        with contextlib.redirect_stdout(io.StringIO()) as printed:
+            exec(cell, self.space)
+        return printed.getvalue()
+
+    def lost_in(self, mark):
+        """Run a test, visible and folded, and return the points lost in it; nothing if none are."""
+        visible, folded, worth = self.tests[mark]
+        try:
+            self.run(visible)
+            said = self.run(folded)
+        except Exception as error:
+            self.error = error
+            return {mark: worth}
+        found = re.search(rf"([\d.]+) of {worth:g} points\.$", said)
+        assert found or not folded or said.endswith("Right on other data as well.\n"), said
+        return {mark: worth - float(found[1])} if found and float(found[1]) < worth else {}
+
+    def lost_by(self, answer, marks):
+        """Return what somebody with this answer loses in these tests."""
+        lost = {}
+        for mark in marks:
+            self.space.clear()
+            self.space.update(self.before[mark])
+            for cell in answer.values():
+                self.run(cell)
+            lost |= self.lost_in(mark)
+        return lost
+
+
+@pytest.fixture(scope="module", params=SOURCES, ids=lambda path: path.stem)
+def learner(request):
+    yield request.param.stem, Learner(request.param)
+    del sys.modules[SPACE]
+
+
+def test_the_folded_solutions_are_right_in_every_cell(learner):
+    _, somebody = learner
+    assert somebody.lost == {}, repr(somebody.error)
+
+
+def test_each_wrong_answer_is_found_by_a_cell_that_somebody_alone_sees(learner):
+    name, somebody = learner
+    wrong = answers(name)
+    found = {who: somebody.lost_by(replaced, lost) for who, (replaced, lost) in wrong.items()}
+    assert found == {who: pytest.approx(lost) for who, (_, lost) in wrong.items()}
+    assert {mark for mark, (_, folded, _) in somebody.tests.items() if folded} <= lost_with(wrong)
