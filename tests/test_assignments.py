@@ -2,6 +2,7 @@
 
 import copy
 import importlib
+import itertools
 import json
 import math
 import os
@@ -19,13 +20,16 @@ from tests.classroom import answered, cell, grader, write
 # isort: split
 from grading import gradebook, intake, sandbox, watch
 from grading.records import Task
-from release import ALONE, for_selfstudy
+from grading.unpack import NotGraded
+from release import ALONE, ALONE_IN, for_selfstudy
 
 pytestmark = pytest.mark.timeout(classroom.HANG)
 
 SOURCES = sorted((classroom.ASSIGNMENTS / "source").glob("*/*.ipynb"))
 LESSONS = sorted(path.stem for path in (classroom.ROOT / "notebooks").glob("??_*.ipynb"))
 SCREEN = 40  # lines
+OF_A_CLASS = ["hand in", "your work is graded", "by machine", "teacher", "see only", "the points"]
+NUMBERS = {"five": 5, "six": 6, "seven": 7, "eight": 8}
 COLOURS = re.compile(r"\x1b\[[\d;]*m")
 
 
@@ -226,10 +230,26 @@ def test_selfstudy_asks_behind_each_check_what_the_hidden_test_asks(path):
     for original, *_ in intake.marks(source).values():
         for part in parts(original, "SOLUTION"):
             assert part.rstrip() in folded
-    for words in ("hand in", "your work is graded", "by machine", "teacher"):
+    for words in OF_A_CLASS:
         assert words not in text, f"somebody alone reads of {words!r}"
-    for _, alone in ALONE:
-        assert alone.lstrip("\\1")[:40] in text
+
+
+@pytest.mark.parametrize("path", SOURCES, ids=lambda path: path.stem)
+def test_selfstudy_replaces_what_is_said_to_a_class(path):
+    source = nbformat.read(path, as_version=4)
+    notebook = for_selfstudy(source, nbformat.from_dict(copy.deepcopy(source)))
+    said, text = (
+        "\n".join(c.source for c in each.cells if c.cell_type == "markdown")
+        for each in (source, notebook)
+    )
+    for to_a_class, alone in ALONE + ALONE_IN.get(path.stem, []):
+        found = list(re.finditer(to_a_class, said))
+        assert len(found) == 1, f"{to_a_class!r} stands there {len(found)} times"
+        assert found[0][0] not in text and found[0].expand(alone) in text
+
+
+def test_what_only_one_assignment_says_is_that_of_an_assignment():
+    assert ALONE_IN.keys() <= {path.stem for path in SOURCES}
 
 
 def test_selfstudy_finds_what_the_visible_check_lets_pass(capsys):
@@ -274,3 +294,27 @@ def test_sources_are_stored_without_outputs_and_say_how_long_they_take(path):
             by_hand += mark.points
     assert f"{by_machine:g} points" in first and by_hand >= 2
     assert re.search(rf"\b{by_hand:g} ", first)
+
+
+@pytest.mark.parametrize("path", SOURCES, ids=lambda path: path.stem)
+def test_sources_state_the_limit_of_processor_time_that_the_grader_sets(path):
+    first = " ".join(nbformat.read(path, as_version=4).cells[0].source.split())
+    seconds, times = re.search(
+        r"each cell may use (\d+) seconds of processor time, or more: (\w+) times what the "
+        r"course's own solution needs for the whole notebook, where that is longer",
+        first,
+    ).groups()
+    assert (int(seconds), NUMBERS[times]) == (watch.AT_LEAST, watch.TIMES)
+    for used in (0.1, 4.9, 5.1, 100):
+        limit = watch.Limits.measured(used).cell
+        assert limit == pytest.approx(max(int(seconds), NUMBERS[times] * used))
+
+
+def test_no_assignment_is_taken_for_another():
+    sources = {path.stem: nbformat.read(path, as_version=4) for path in SOURCES}
+    for (one, notebook), (other, release) in itertools.permutations(sources.items(), 2):
+        shared, wanted = (set(intake.marks(each)) for each in (notebook, release))
+        shared &= wanted
+        assert len(shared) < len(wanted) / 2, f"{one} has {sorted(shared)} of {other}"
+        with pytest.raises(NotGraded, match="another assignment"):
+            intake.is_this(notebook, release)

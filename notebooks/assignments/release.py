@@ -6,6 +6,7 @@ cell that asks what a teacher's hidden tests ask, and each question ends with a 
 """
 
 import ast
+import itertools
 import re
 import sys
 from pathlib import Path
@@ -33,6 +34,16 @@ ALONE = [
     (r"\n\nWhen your work is graded, each cell may use .*", ""),
     (r"Before you hand in: ", "At the end: "),
 ]
+# The same for what only one assignment says.
+ALONE_IN = {
+    "02_estimator": [(r"more than you need for the points\.", "more than the checks above.")],
+    "05_leakage_gallery": [
+        (
+            r"You see only the part that counts them\. The other part checks ",
+            "The visible part only counts them. The folded cell checks ",
+        ),
+    ],
+}
 
 
 def write_all(course=HERE):
@@ -80,7 +91,7 @@ def for_selfstudy(source, release):
 
 
 def to_one_alone(text):
-    for to_a_class, alone in ALONE:
+    for to_a_class, alone in itertools.chain(ALONE, *ALONE_IN.values()):
         text = re.sub(to_a_class, alone, text)
     return text
 
