@@ -26,7 +26,7 @@ SPACE = "a_selfstudy_notebook_of_these_tests"
 
 
 def answers(name):
-    """Return wrong answers, by which each test with a folded cell is lost; all if ALL_ANSWERS is set.
+    """Return wrong answers that lose each test with a folded cell; all if ALL_ANSWERS is set.
 
     Among them are the typical ones, and those that once passed. Each is a pair of the cells
     replaced and the points lost.
