@@ -185,13 +185,17 @@ def split(X, y, seed):
         experiment(seeding="torch.manual_seed(0)"),
         {"test_experiment_seed": 1.0},
     ),
-    "weights drawn towards 0": (
-        {
-            key: source.replace("lr=0.01", "lr=0.01, weight_decay=0.2")
-            for key, source in experiment().items()
-        },
-        {"test_experiment_learns": 1.0},
-    ),
+    **{
+        who: (
+            {key: source.replace(*change) for key, source in experiment().items()},
+            {"test_experiment_learns": 1.0},
+        )
+        for who, change in {
+            "weights drawn towards 0": ("lr=0.01", "lr=0.01, weight_decay=0.2"),
+            "half of the epochs": ("range(100)", "range(50)"),
+            "a tenth of the learning rate": ("lr=0.01", "lr=0.001"),
+        }.items()
+    },
     "the same split repeated": (spread(seed="0"), {"test_spread_splits": 1.0}),
     "unseeded splits": (spread(seed="None"), {"test_spread_splits": 1.0}),
     "one object through all splits": (spread(clf="clf"), {"test_spread_splits": 1.0}),
