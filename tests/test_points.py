@@ -97,7 +97,9 @@ def test_no_name_of_a_file_is_a_picture_in_the_report(tmp_path):
     report.write_report(tmp_path / "report.md", "double", {"anna": outcome}, "")
     page = clean.markdown2html({}, (tmp_path / "report.md").read_text())
     assert page.count("![x](http:example.org).ipynb") == 3
-    assert "&lt;img src=x&gt;" in page and "<img" not in page and page.count("<a ") == 3  # of headings
+    assert (
+        "&lt;img src=x&gt;" in page and "<img" not in page and page.count("<a ") == 3
+    )  # of headings
 
 
 def run_in_a_kernel(name):
