@@ -20,6 +20,7 @@ from tests.processes import running
 
 GUIDE = (classroom.ASSIGNMENTS / "README.md").read_text(encoding="utf-8")
 NAME = "01_split"
+SMILE = "\N{GRINNING FACE}"
 
 
 def test_words_and_minutes_are_counted():
@@ -101,7 +102,8 @@ def test_the_commands_in_order(school):
     run(release, folder)
     given_out = nbformat.read(course / "release" / NAME / f"{NAME}.ipynb", as_version=4)
     assert (course / "selfstudy" / NAME / f"{NAME}.ipynb").exists()
-    write(folder / "handed_in" / "anna" / f"{NAME}.ipynb", right(given_out))
+    why = f"<img src=x onerror='alert(1)'> {SMILE * 490_000}"  # two million bytes
+    write(folder / "handed_in" / "anna" / f"{NAME}.ipynb", answered(right(given_out), why=why))
     write(folder / "handed_in" / "ben.ipynb", answered(given_out, why="Because two."))
     assert "2 of 2 graded" in run(grade, folder)
     look_at_formgrader(by_hand, folder)
@@ -115,7 +117,8 @@ def test_the_commands_in_order(school):
     assert "anna,graded,4.0,4.0" in table and "ben,graded,0.0,4.0,waiting" in table
     run(feedback, folder)
     page = course / "feedback" / "anna" / NAME / f"{NAME}.html"
-    assert "Well put." in page.read_text()
+    assert "Well put." in page.read_text() and SMILE in page.read_text()
+    assert page.stat().st_size < 2_000_000 and "onerror" not in page.read_text()
 
 
 def make(line):
