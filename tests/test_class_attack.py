@@ -1,9 +1,11 @@
 """A class that attacks, and one that is only clumsy: what was found when both were tried."""
 
 import asyncio
+import csv
 import gc
 import hmac
 import importlib
+import io
 import json
 import os
 import random
@@ -41,7 +43,7 @@ from grading import (
     walls,
 )
 from grading.digs import digs
-from grading.records import Task
+from grading.records import Outcome, Task
 from grading.watch import Limits
 
 pytestmark = pytest.mark.timeout(classroom.HANG)
@@ -120,7 +122,7 @@ def test_a_notebook_whose_name_begins_with_a_dot_is_some_students(tmp_path):
     with zipfile.ZipFile(tmp_path / "b.zip", "w") as archive:
         for name in ("in\\.b.ipynb", "in\\._b.ipynb", ".ipynb_checkpoints/c.ipynb"):
             archive.writestr(name, "{}")
-    assert [found.name for found in unpack.unpack(tmp_path / "b.zip")] == ["b.zip: in\\.b.ipynb"]
+    assert [found.inner for found in unpack.unpack(tmp_path / "b.zip")] == ["in\\.b.ipynb"]
 
 
 def test_a_folder_that_cannot_be_opened_is_named_even_if_it_is_the_assignments(
@@ -626,6 +628,121 @@ def test_a_damaged_record_is_as_good_as_none(course):
         (folder / f"{name}.json").write_text(text)
     (folder / "d.json").write_text('{"student": "d", "digest": ""}')
     assert list(grader.records(course, "double")) == ["d"]
+
+
+def stored(course, student, **more):
+    """Write the record of a student who was graded."""
+    Outcome(student, "source bytes", **{"graded": True, **more}).save(
+        run.record(course, "double", student)
+    )
+
+
+def enter(course, student):
+    """Enter a student with a submission in the gradebook."""
+    with gradebook.gradebook(course) as book:
+        book.add_assignment("double")
+        book.add_notebook("double", "double")
+        for name, kind in (("why", "markdown"), ("test_double", "code")):
+            book.add_grade_cell(name, "double", "double", max_score=2, cell_type=kind)
+        book.add_student(student)
+        book.add_submission("double", student)
+
+
+@pytest.mark.filterwarnings("ignore::sqlalchemy.exc.SAWarning")  # of nbgrader's code
+def test_who_is_not_in_the_gradebook_any_more_is_graded_again(course):
+    """As where the teacher has put back an older copy."""
+    stored(course, "anna")
+    assert not gradebook.knows(course, "double")
+    (outcome,) = grader.records(course, "double").values()
+    assert not outcome.graded and not outcome.final
+    grader.write_grades(course)
+    (row,) = csv.DictReader((course / "grades.csv").read_text().splitlines())
+    assert row["status"] == "not graded" and row["score"] == ""
+    assert "Put the file back and run again" in row["remarks"]
+    enter(course, "anna")
+    assert gradebook.knows(course, "double")
+    (outcome,) = grader.records(course, "double").values()
+    assert outcome.graded and outcome.final
+
+
+def test_an_assignment_that_is_not_in_the_gradebook_is_entered_again(course, monkeypatch):
+    given_out = []
+    monkeypatch.setattr(grader, "release", lambda *names: given_out.append(names))
+    write(course / "release" / "double" / "double.ipynb", classroom.small_release())
+    classroom.already_tried(course, "double")
+    source = (course / ".graded" / "double.source").read_text()
+    task = Task(course, "double", "", [], [], Limits(7), 7, 2048, False)
+    grader.prepare(task, source, needed=True)
+    assert given_out == [(course, "double")]
+
+
+def test_who_met_another_limit_is_graded_again_and_no_one_else(course, monkeypatch):
+    monkeypatch.setattr(files, "digest", lambda theirs, *notes: "bytes")
+    task = Task(course, "double", "", [], [], Limits(7), 7, 2048, False)
+    limited = {"same": task.bounds, "other": [9, 2048], "none": []}
+    outcomes = {
+        student: Outcome(student, "source bytes", limited=bounds)
+        for student, bounds in limited.items()
+    }
+    found = grader.stale(task, "source", (dict.fromkeys(limited, []), {}), outcomes)
+    assert [told["student"] for told, _ in found] == ["other"]
+
+
+@pytest.mark.parametrize("graded, code", [([], 1), ([False], 1), ([False, True], 0)])
+def test_an_error_is_only_where_nobody_was_graded(course, monkeypatch, graded, code):
+    outcomes = {number: Outcome("", "", graded=each) for number, each in enumerate(graded)}
+    monkeypatch.setattr(grader, "grade_class", lambda **options: outcomes)
+    assert graded_by(course).returncode == code
+
+
+def test_a_letter_that_the_terminal_lacks_ends_nothing(course, monkeypatch):
+    terminal = io.TextIOWrapper(io.BytesIO(), encoding="latin-1")
+    monkeypatch.setattr(sys, "stdout", terminal)
+    monkeypatch.setattr(grader, "grade_class", lambda **options: print("長") or {})
+    grader.main(["in", "double"])
+    terminal.flush()
+    assert terminal.buffer.getvalue() == b"\\u9577\n"
+
+
+def judge(book, name, points):
+    grade = book.find_grade(name, "double", "double", "anna")
+    grade.manual_score, grade.needs_manual_grade = points, False
+
+
+def graded_anew(course, task, why, machine):
+    """Do with the gradebook what nbgrader does; return which points given by hand wait again."""
+    gradebook.remember_judged(task)
+    path = course / "autograded" / "anna" / "double" / "double.ipynb"
+    write(path, answered(classroom.small_source(), why=why))
+    with gradebook.gradebook(course) as book:
+        for name, points in (("why", None), ("test_double", machine)):
+            grade = book.find_grade(name, "double", "double", "anna")
+            grade.auto_score = points
+            grade.needs_manual_grade = grade.manual_score is not None or points is None
+        book.db.commit()
+    gradebook.keep_judged(task)
+    files.remove(course / "autograded")  # as where a try is interrupted
+    with gradebook.gradebook(course) as book:
+        grades = book.find_submission_notebook("double", "double", "anna").grades
+        return {grade.name for grade in grades if grade.needs_manual_grade}
+
+
+@pytest.mark.filterwarnings("ignore::sqlalchemy.exc.SAWarning")  # of nbgrader's code
+def test_what_was_judged_waits_again_only_if_it_has_changed(course):
+    task = Task(course, "double", "anna", [], [], Limits(7), 7, 2048, False)
+    enter(course, "anna")
+    assert graded_anew(course, task, "So.", 2.0) == {"why"}
+    with gradebook.gradebook(course) as book:
+        judge(book, "why", 1)
+        judge(book, "test_double", 1)
+        book.db.commit()
+    assert graded_anew(course, task, "So.", 2.0) == set()
+    assert graded_anew(course, task, "So!", 2.0) == {"why"}
+    assert graded_anew(course, task, "So.", 0.0) == {"test_double"}
+    with gradebook.gradebook(course) as book:
+        book.find_grade("why", "double", "double", "anna").manual_score = None
+        book.db.commit()
+    assert graded_anew(course, task, "So.", 2.0) == {"why"}
 
 
 def test_a_kernel_that_nobody_waits_for_any_more_says_nothing(tmp_path):

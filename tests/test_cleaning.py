@@ -20,7 +20,7 @@ from tests.processes import running
 from tests.test_browser import HANGS, TOKEN, browser, wait_for  # noqa: F401 - `browser` is a fixture
 
 # isort: split
-from grading import clean, gradebook
+from grading import clean, feedback, gradebook
 
 pytestmark = pytest.mark.timeout(classroom.HANG)
 
@@ -268,9 +268,35 @@ def test_a_picture_pasted_into_a_text_is_shown_if_it_is_small():
 
 
 def test_what_a_cell_takes_on_a_page_is_not_underrated():
-    for text in ("a<b&c" * 100, "x = [1, 'two', f'{x}']\n" * 50, "# a\n" * 100, "word " * 100):
+    for text in (
+        *("a<b&c" * 100, "x = [1, 'two', f'{x}']\n" * 50, "# a\n" * 100, "word " * 100),
+        "\N{GRINNING FACE}" * 100,
+    ):
         for each in (new_code_cell(text), new_markdown_cell(text)):
             assert clean.rendered(each) <= clean.rendered_at_most(each), each
+
+
+SMILE = "\N{GRINNING FACE}"  # four bytes
+SAID = [new_output("stream", text="&" * 200)]
+LARGE = [new_output("display_data", {"text/html": SMILE * 170_000})]
+
+
+@pytest.mark.parametrize(
+    "cells",
+    [
+        [new_markdown_cell(SMILE * 490_000)],
+        [new_code_cell("x = [1]", outputs=out) for out in [LARGE, LARGE] + [SAID] * 1998],
+    ],
+    ids=["four bytes a character", "as many cells as are read"],
+)
+def test_no_page_is_larger_than_2_mb_whatever_its_cells_are(cells):
+    settings = feedback.generator(config=gradebook.config(classroom.ASSIGNMENTS)).config
+    told = {"assignment": "a", "student": "s", "first_name": "", "last_name": "", "notebook": "n"}
+    told |= {"score": 0, "max_score": 0, "late_penalty": 0, "total": 0, "timestamp": ""}
+    notebook = new_notebook(cells=cells)
+    resources = {"metadata": {"name": "n"}, "nbgrader": told}
+    page, _ = feedback.Feedback(config=settings).from_notebook_node(notebook, resources)
+    assert 150_000 < len(page.encode()) < 2_000_000
 
 
 def test_what_needs_a_script_is_shown_as_text():

@@ -18,8 +18,12 @@ from tests import classroom
 from tests.classroom import ROOT, answered, right, write
 from tests.processes import running
 
+# isort: split
+from grading import cgroup, clean, inside, intake, room, sandbox, unpack, walls
+
 GUIDE = (classroom.ASSIGNMENTS / "README.md").read_text(encoding="utf-8")
 NAME = "01_split"
+SMILE = "\N{GRINNING FACE}"
 
 
 def test_words_and_minutes_are_counted():
@@ -66,6 +70,26 @@ def test_the_tests_named_are_tests_of_an_assignment():
     assert named and [name for name in named if f'"{name}"' not in "".join(sources)] == []
 
 
+def test_the_limits_are_those_of_the_grader():
+    table = GUIDE.partition("| of | limit |")[2].partition("\n\n")[0]
+    rows = dict(re.findall(r"^\| ([^|]+) \| ([^|]+) \|$", table, re.MULTILINE))
+    assert rows.pop("memory") == f"{2048 / 1024:.0f} GB"
+    assert f"For a cgroup it names {2048 + cgroup.SLACK:,} MB" in GUIDE
+    assert room.PROCESSES == 64 + 2 * (os.cpu_count() or 1)
+    assert rows.pop("processes") == "64, and 2 more for each core of the machine"
+    files = [sandbox.FILE_BYTES, walls.FILES, walls.SHARED, inside.OUTPUT_BYTES]
+    one, in_all, shared, shown = (f"{each / 1e6:.0f} MB" for each in files)
+    assert rows.pop("one file that a cell writes") == one
+    assert rows.pop("all such files").startswith(f"{in_all}, and with bubblewrap {shared} more")
+    assert rows.pop("text and pictures that the cells show").startswith(f"{shown}; ")
+    assert list(rows) == ["the student's page"] and rows["the student's page"].startswith("2 MB; ")
+    frames = clean.AROUND * unpack.MANY  # where they take more than the sources may
+    assert clean.TEXT + clean.RICH + max(clean.SOURCES, frames) < 1_850_000  # and what is around
+    assert intake.NAMED == 10 and "`grades.csv` names the first ten" in GUIDE
+    assert "/usr" in walls.SYSTEM and "(all of `/usr`, and a few files of `/etc`)" in GUIDE
+    assert "(all of /usr, and a few files of /etc)" in sandbox.PROTECTED
+
+
 def test_twelve_questions_with_folded_answers():
     quiz = GUIDE.partition("## Twelve questions")[2]
     assert len(re.findall(r"^\d+\. .*\?", quiz, re.MULTILINE)) == 12
@@ -101,7 +125,8 @@ def test_the_commands_in_order(school):
     run(release, folder)
     given_out = nbformat.read(course / "release" / NAME / f"{NAME}.ipynb", as_version=4)
     assert (course / "selfstudy" / NAME / f"{NAME}.ipynb").exists()
-    write(folder / "handed_in" / "anna" / f"{NAME}.ipynb", right(given_out))
+    why = f"<img src=x onerror='alert(1)'> {SMILE * 490_000}"  # two million bytes
+    write(folder / "handed_in" / "anna" / f"{NAME}.ipynb", answered(right(given_out), why=why))
     write(folder / "handed_in" / "ben.ipynb", answered(given_out, why="Because two."))
     assert "2 of 2 graded" in run(grade, folder)
     look_at_formgrader(by_hand, folder)
@@ -115,7 +140,8 @@ def test_the_commands_in_order(school):
     assert "anna,graded,4.0,4.0" in table and "ben,graded,0.0,4.0,waiting" in table
     run(feedback, folder)
     page = course / "feedback" / "anna" / NAME / f"{NAME}.html"
-    assert "Well put." in page.read_text()
+    assert "Well put." in page.read_text() and SMILE in page.read_text()
+    assert page.stat().st_size < 2_000_000 and "onerror" not in page.read_text()
 
 
 def make(line):

@@ -25,7 +25,7 @@ def release():
 
 
 def chosen(release, *handed_in):
-    name, notebook, remarks = intake.choose(list(handed_in), release)
+    name, _, notebook, remarks = intake.choose(list(handed_in), release)
     mended, more = intake.mend(notebook, release)
     return name, mended, remarks + more
 
@@ -145,6 +145,9 @@ def test_what_is_no_file_is_named(tmp_path):
     assert {student for student, found in students.items() if found} == {"real", "inner"}
     for student in ("pipe", "socket"):
         assert "not a file: not opened. Ask for the .ipynb" in notes[student][0]
+    (device,) = (entry for entry in os.scandir("/dev") if entry.name == "null")
+    found, said = files.content(device, folder)
+    assert not found and "null is a pipe, a socket or a device, not a file: not opened" in said[0]
     for student in ("loop", "nowhere", "out", "around"):
         assert "not followed. Ask for the file" in notes[student][0]
 
@@ -195,6 +198,28 @@ def test_notebooks_are_found_whatever_holds_them(tmp_path, release):
     with zipfile.ZipFile(tmp_path / "b.zip", "w") as archive:
         archive.writestr(zipfile.ZipInfo("in/double.ipynb.txt", (2107, 12, 31, 23, 59, 58)), text)
     assert chosen(release, tmp_path / "b.zip")[0] == "b.zip: in/double.ipynb.txt"
+
+
+def test_every_other_file_is_named_with_what_tells_it_apart(tmp_path, release):
+    text = dumps(right(release))
+    for name in ("one/double.ipynb", "two/double.ipynb", "two/double"):
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).write_text(text if name.endswith("b") else "notes")
+        os.utime(tmp_path / name, (1, 1 + name.startswith("two")))
+    with zipfile.ZipFile(tmp_path / "z.zip", "w") as archive:
+        archive.writestr("in/data.csv", "1,2")
+    found = sorted(path for path in tmp_path.rglob("*") if path.is_file())
+    name, others, _, remarks = intake.choose(found, release)
+    assert name == "two/double.ipynb"
+    assert others == ["one/double.ipynb", "two/double", "z.zip"]
+    assert "and not one/double.ipynb." in remarks[-1]
+    with zipfile.ZipFile(tmp_path / "z.zip", "a") as archive:
+        archive.writestr("in/a.ipynb", text)
+        archive.writestr("in/.DS_Store", "")
+    assert intake.choose([tmp_path / "z.zip"], release)[:2] == (
+        "z.zip: in/a.ipynb",
+        ["z.zip: in/data.csv"],
+    )
 
 
 def test_what_a_zip_file_would_become_is_bounded(tmp_path, release, monkeypatch):
@@ -283,7 +308,7 @@ def test_another_assignment_is_not_graded_and_the_best_match_is(tmp_path, releas
         os.utime(tmp_path / f"{name}.ipynb", (number, number))
     name, _, remarks = chosen(release, *sorted(tmp_path.glob("*.ipynb")))
     assert name == "new.ipynb"
-    assert "4 submissions: graded was new.ipynb" in " ".join(remarks)
+    assert "4 submissions: graded was new.ipynb (one with answers, of these" in " ".join(remarks)
     assert "Passed over: other.ipynb: Only 1 of the 5" in " ".join(remarks)
 
 

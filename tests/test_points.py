@@ -15,7 +15,7 @@ from tests import classroom
 from tests.classroom import marked
 
 # isort: split
-from grading import report, untouched
+from grading import clean, report, untouched
 from grading.records import Outcome
 
 
@@ -89,6 +89,17 @@ def test_what_a_spreadsheet_or_the_report_shows_is_one_line_of_text():
     assert row["other_files"].endswith("a b, And 20 more.")
     said = report.entry(outcome, ["No: a\n- **ben** (b.ipynb)\n  - graded"])
     assert said.splitlines()[1:] == ["  - No: a - **ben** (b.ipynb) - graded"]
+
+
+def test_no_name_of_a_file_is_a_picture_in_the_report(tmp_path):
+    name = "![x](http:example.org).ipynb"
+    outcome = Outcome("anna", "", file=name, others=[name], reason=f"\\{name} <img src=x>")
+    report.write_report(tmp_path / "report.md", "double", {"anna": outcome}, "")
+    page = clean.markdown2html({}, (tmp_path / "report.md").read_text())
+    assert page.count("![x](http:example.org).ipynb") == 3
+    assert (
+        "&lt;img src=x&gt;" in page and "<img" not in page and page.count("<a ") == 3
+    )  # of headings
 
 
 def run_in_a_kernel(name):

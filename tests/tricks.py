@@ -150,6 +150,8 @@ ALL = {
     "code_changed": (WRONG + CODE, 0, "importlib.util.find_spec"),
     "modules_changed": (RIGHT + MODULES, 3, "sys.modules['importlib.util']"),
     "hook_before_cells": (WRONG + BEFORE, 0, "the shell's pre_run_cell"),
+    # Each of the three would give points by itself.
+    "hooks": (WRONG + TREES + LINES + BEFORE, 0, "cleanup_transforms, the shell's pre_run_cell"),
     "equal_to_all": (ALIKE, None, "class Alike"),
     "equal_within": (MADE_WITHIN, None, "class double.<locals>.Alike"),
     "equal_to_any": (ANY, 0, "should be 6"),
@@ -166,6 +168,6 @@ ALL = {
     "python_changed": (WRONG + BUILT_IN, 0, "builtins.abs"),
     "traced": (WRONG + "import sys\nsys.settrace(lambda *args: None)", 0, "sys.settrace"),
 }
-TYPICAL = ["trees_cut", "functions_changed", "equal_within", "points_shown"]
+TYPICAL = ["hooks", "functions_changed", "equal_within", "points_shown"]
 TYPICAL += ["names_of_its_own", "runner_replaced", "error_not_shown", "frame_changed"]
 CHOSEN = ALL if os.environ.get("ALL_ANSWERS") else {name: ALL[name] for name in TYPICAL}

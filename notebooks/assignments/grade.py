@@ -9,7 +9,6 @@ after a cure, or after an interruption: it grades what is new or has changed.
 
 import argparse
 import errno
-import json
 import os
 import shutil
 import sys
@@ -24,7 +23,7 @@ HERE = Path(__file__).resolve().parent
 sys.path.insert(0, str(HERE))
 
 from grading import files, gradebook, report, run, sandbox, watch  # noqa: E402
-from grading.records import Outcome, Task  # noqa: E402
+from grading.records import Task, records  # noqa: E402
 
 NBGRADERS = ["source", "release", "selfstudy", "submitted", "autograded", "feedback"]
 REHEARSAL = 900  # seconds of processor time for a cell of the model solution
@@ -43,6 +42,9 @@ class Refused(Exception):
 
 
 def main(arguments=None):
+    for stream in (sys.stdout, sys.stderr):  # a terminal may lack letters of a student's name
+        with suppress(AttributeError):
+            stream.reconfigure(errors="backslashreplace")
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("submissions", type=Path, help="a folder or a notebook for each student")
     parser.add_argument("assignment", help="its name, such as 01_split")
@@ -167,7 +169,7 @@ def prepare(task, source, needed):
     stamp = task.course / ".graded" / f"{task.assignment}.source"
     given_out = task.course / "release" / task.assignment / f"{task.assignment}.ipynb"
     new = not given_out.exists() or not stamp.exists() or stamp.read_text("utf-8") != source
-    if new:
+    if new or not gradebook.knows(task.course, task.assignment):
         release(task.course, task.assignment)
     if not (new or needed and task.asked is None):
         return task.limits
@@ -209,16 +211,6 @@ def release(course, assignment):
     if not done["success"]:
         why = done["refused"] or f"{done.get('log')}{done.get('error')}"
         raise Refused(f"{assignment} cannot be given out as it now stands: {why}")
-
-
-def records(course, assignment):
-    """Return the outcomes of earlier runs, for each student; a damaged one is as good as none."""
-    outcomes = {}
-    for path in sorted((course / ".graded" / assignment).glob("*.json")):
-        with suppress(ValueError, TypeError):
-            outcome = Outcome(**json.loads(path.read_text("utf-8")))
-            outcomes[outcome.student] = outcome
-    return outcomes
 
 
 def stale(task, source, handed_in, outcomes):

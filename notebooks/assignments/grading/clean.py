@@ -23,7 +23,7 @@ from traitlets import Bool
 
 # Bytes of one page. What nbgrader puts around a notebook takes 130,000.
 TEXT, TEXT_OF_A_CELL, RICH, SOURCES = 500_000, 60_000, 700_000, 500_000
-AROUND = 300  # bytes around each output
+AROUND = 300  # bytes around each output, and around each cell
 TAGS = {
     *bleach.ALLOWED_TAGS,
     *("p", "br", "hr", "div", "span", "pre", "h1", "h2", "h3", "h4", "h5", "h6", "img", "del", "s"),
@@ -46,6 +46,7 @@ BASE64 = re.compile(r"[A-Za-z0-9+/=\s]+")
 WORD = re.compile(r"\w+|\s+|[^\w\s]")
 PICTURES = "\n\n[pictures of {:.1f} MB: too large for this page, look into the notebook]"
 CUT = "\n\n# [{:,} characters, of which the first {:,} are shown]"
+NO_ROOM = "# [not shown]"
 
 
 def allowed(tag, name, value):
@@ -144,7 +145,11 @@ def cost(output):
     data = output.get("data", {})
     rich = [value for kind, value in data.items() if kind != "text/plain"]
     text += "" if rich else data.get("text/plain", "")
-    return AROUND + len(ansi2html(text).encode(errors="replace")), sum(map(len, rich))
+    return AROUND + bytes_of(ansi2html(text)), sum(map(bytes_of, rich))
+
+
+def bytes_of(text):
+    return len(text.encode(errors="replace"))
 
 
 class Outputs(Preprocessor):
@@ -172,9 +177,10 @@ class Outputs(Preprocessor):
                 text, rich = cost(output) if output else (0, 0)
             room, self.text, self.rich = room - text, self.text - text, self.rich - rich
             kept += [output] if output else []
-        if cut:
+        if cut and self.text > 0:  # in thousands of cells, to say so would itself be too long
             said = f"[{cut} of the {len(outputs)} outputs of this cell were cut or left out here]"
             kept.append(new_output("stream", name="stdout", text=said))
+            self.text -= cost(kept[-1])[0]
         return kept
 
 
@@ -201,13 +207,15 @@ class Page(Outputs):
 
     def preprocess(self, nb, resources):
         nb, resources = super().preprocess(nb, resources)
-        room, short = SOURCES, sum(map(rendered_at_most, nb.cells)) <= SOURCES
+        room = SOURCES - AROUND * len(nb.cells)
+        short = sum(map(rendered_at_most, nb.cells)) <= room
         for cell in nb.cells if not short else ():
             if "attachments" in cell and rendered(cell) > room:
                 cell.source += PICTURES.format(len(str(cell.pop("attachments"))) / 1e6)
             if rendered(cell) > room:
-                beginning = cell.source[: room // 40]
-                cell.source = beginning + CUT.format(len(cell.source), len(beginning))
+                beginning = cell.source[: max(room, 0) // 40]
+                said = CUT.format(len(cell.source), len(beginning))
+                cell.source = beginning + said if room > 0 else NO_ROOM
             room -= rendered(cell)
         return nb, resources
 
@@ -220,14 +228,13 @@ def highlighter():
 def rendered_at_most(cell):
     """Return no less than `rendered`, without making a page: each word in a colour of its own."""
     words = len(WORD.findall(cell.source))
-    return len(cell.source) + 30 * words + len(str(cell.get("attachments", "")))
+    return bytes_of(cell.source) + 30 * words + bytes_of(str(cell.get("attachments", "")))
 
 
 def rendered(cell):
     """Return the bytes that a cell takes on a page; coloured code has twenty times its own."""
-    pictures = len(str(cell.get("attachments", "")))
+    pictures = bytes_of(str(cell.get("attachments", "")))
     if len(cell.source) > SOURCES:
-        return len(cell.source) + pictures
-    if cell.cell_type == "code":
-        return len(highlighter()(cell.source)) + pictures
-    return len(markdown2html({}, cell.source)) + pictures
+        return bytes_of(cell.source) + pictures
+    make = highlighter() if cell.cell_type == "code" else functools.partial(markdown2html, {})
+    return bytes_of(make(cell.source)) + pictures

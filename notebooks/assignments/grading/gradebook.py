@@ -1,9 +1,11 @@
 """nbgrader's part: its settings, the version given out, its gradebook, and points given by hand."""
 
 import functools
+import json
 import shutil
 import tempfile
 import warnings
+from contextlib import suppress
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -57,6 +59,12 @@ def config(course):
 
 def gradebook(course):
     return Gradebook(config(course).CourseDirectory.db_url)
+
+
+def knows(course, assignment):
+    """Return whether the assignment is in the gradebook: not in a copy that was made before."""
+    with gradebook(course) as book:
+        return any(each.name == assignment for each in book.assignments)
 
 
 def release(course, assignment):
@@ -119,28 +127,53 @@ def autograded(task):
     return nbformat.read(place / f"{task.assignment}.ipynb", as_version=4)
 
 
-def judged(task):
-    """Return ``{test: what the teacher has judged}``: the answer, or what the machine gave."""
-    try:
-        cells = {intake.mark_of(cell): cell.source for cell in autograded(task).cells}
-        with gradebook(task.course) as book:
-            (notebook,) = book.find_submission(task.assignment, task.student).notebooks
-            return {
-                grade.name: cells.get(grade.name) if grade.auto_score is None else grade.auto_score
-                for grade in notebook.grades
-                if grade.manual_score is not None and not grade.needs_manual_grade
-            }
-    except (OSError, MissingEntry, ValueError):
-        return {}  # graded for the first time
+def remember_judged(task):
+    """Write down what the teacher has judged: nbgrader's next try may remove what she has seen."""
+    seen, judged = remembered(task)
+    with suppress(MissingEntry), gradebook(task.course) as book:  # or graded for the first time
+        for grade in grades(book, task):
+            if is_judged(grade) and not grade.needs_manual_grade and grade.name in seen:
+                judged[grade.name] = seen[grade.name]
+    remember(task, seen, judged)
 
 
-def keep_judged(task, before):
+def keep_judged(task):
     """Take off the list of what waits for the teacher what she has judged, and has not changed."""
-    now = {intake.mark_of(cell): cell.source for cell in autograded(task).cells}
+    _, judged = remembered(task)
+    cells = {intake.mark_of(cell): cell.source for cell in autograded(task).cells}
+    seen = {}
     with gradebook(task.course) as book:
-        for name, what in before.items():
-            grade = book.find_grade(name, task.assignment, task.assignment, task.student)
-            judged_now = now.get(name) if grade.auto_score is None else grade.auto_score
-            if judged_now == what:
+        for grade in grades(book, task):
+            by_hand = grade.auto_score is None
+            seen[grade.name] = cells.get(grade.name) if by_hand else grade.auto_score
+            if is_judged(grade) and judged.get(grade.name) == seen[grade.name]:
                 grade.needs_manual_grade = False
         book.db.commit()
+    remember(task, seen, judged)
+
+
+def grades(book, task):
+    notebook = book.find_submission_notebook(task.assignment, task.assignment, task.student)
+    return notebook.grades
+
+
+def is_judged(grade):
+    return grade.manual_score is not None
+
+
+def remembered(task):
+    """Return two of ``{test: the answer, or what the machine gave}``: last graded, last judged."""
+    with suppress(OSError, ValueError):
+        return json.loads(memory(task).read_text("utf-8"))
+    return {}, {}
+
+
+def remember(task, seen, judged):
+    memory(task).parent.mkdir(parents=True, exist_ok=True)
+    new = memory(task).with_suffix(".new")
+    new.write_text(json.dumps([seen, judged]), "utf-8")
+    new.replace(memory(task))
+
+
+def memory(task):
+    return task.course / ".graded" / task.assignment / f"{task.student}.judged"

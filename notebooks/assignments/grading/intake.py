@@ -4,6 +4,7 @@ import ast
 import copy
 import difflib
 import itertools
+import os
 import re
 
 import nbformat
@@ -19,46 +20,67 @@ from grading.places import (
     standing_in,
     without_magics,
 )
-from grading.unpack import NotGraded, read, unpack
+from grading.unpack import NotGraded, members, read, unpack
 
 NAMED = 10  # files of one student that are named in a remark
 
 
 def choose(files, release):
-    """Return the name of the file to grade, its notebook and remarks on all; raise `NotGraded`.
+    """Return the name of the file to grade, the others' names, its notebook, and remarks on all.
 
-    A notebook that shares less than half of its marks with the assignment is passed over. Of
-    several, one that has been answered goes before one that has not, then what shares most marks,
-    then what was saved last. Files that are no notebooks are named where nothing else is found.
+    Raise `NotGraded` where there is none. Of several, one that has been answered goes before one
+    that has not, then what shares most marks, then what was saved last. Files that are no notebooks
+    are named where nothing else is found.
     """
-    good, reasons, others = [], [], []
-    for file in files:
-        try:
-            candidates = unpack(file)
-        except NotGraded as error:
-            others.append(f"{file.name}: {error}")
-            continue
-        for found in candidates:
-            try:
-                notebook, said = read(found.data)
-                shared = is_this(notebook, release)
-                rank = bool(answers(notebook, release)), shared, found.when, found.name
-                good.append((rank, found.name, notebook, said))
-            except NotGraded as error:
-                reasons.append(f"{found.name}: {error}")
+    names = within_their_folder(files)
+    good, reasons, unread = candidates(names, release)
     if not good:
         none = ["No notebook was handed in. Ask for the .ipynb file."]
-        raise NotGraded(" ".join(first([*reasons, *others]) or none))
+        raise NotGraded(" ".join(first([*reasons, *unread]) or none))
     good.sort(key=lambda each: each[0])
-    *passed, (_, name, notebook, remarks) = good
+    *passed, (_, name, notebook, remarks, chosen) = good
     remarks = remarks + first([f"Passed over: {reason}" for reason in reasons])
     if passed:
-        names = ", ".join(first([each[1] for each in passed]))
+        passed_over = ", ".join(first([each[1] for each in passed]))
         remarks.append(
-            f"{len(good)} submissions: graded was {name}, the best match and of these the newest, "
-            f"and not {names}. Remove the one that should not count and run again."
+            f"{len(good)} submissions: graded was {name} (one with answers, of these the best "
+            f"match, of these the newest), and not {passed_over}. Remove the one that should not "
+            "count and run again."
         )
-    return name, notebook, remarks
+    inner = members(chosen) if name != names[chosen] else []
+    others = [names[file] for file in files if file != chosen]
+    others += [f"{names[chosen]}: {each}" for each in inner]
+    return name, sorted(set(others) - {name}), notebook, remarks
+
+
+def candidates(names, release):
+    """Return the notebooks in these files with their ranks, why some are none, and other files.
+
+    A notebook that shares less than half of its marks with the assignment is passed over.
+    """
+    good, reasons, unread = [], [], []
+    for file, label in names.items():
+        try:
+            found = unpack(file)
+        except NotGraded as error:
+            unread.append(f"{label}: {error}")
+            continue
+        for each in found:
+            name = f"{label}: {each.inner}" if each.inner else label
+            try:
+                notebook, said = read(each.data)
+                shared = is_this(notebook, release)
+                rank = bool(answers(notebook, release)), shared, each.when, name
+                good.append((rank, name, notebook, said, file))
+            except NotGraded as error:
+                reasons.append(f"{name}: {error}")
+    return good, reasons, unread
+
+
+def within_their_folder(files):
+    """Return ``{file: its name}``, with the folders in which not all of the files lie."""
+    shared = os.path.commonpath([file.parent for file in files]) if files else ""
+    return {file: os.path.relpath(file, shared) for file in files}
 
 
 def first(said):

@@ -105,8 +105,7 @@ def grade(task: Task, digest, folder, groups=()):
         guarded = executor(task, Path(folder).resolve(), groups)
         release_file = task.course / "release" / task.assignment / f"{task.assignment}.ipynb"
         release = nbformat.read(release_file, as_version=4)
-        outcome.file, notebook, said = intake.choose(task.files, release)
-        outcome.others = sorted(f.name for f in task.files if not outcome.file.startswith(f.name))
+        outcome.file, outcome.others, notebook, said = intake.choose(task.files, release)
         own = intake.answers(notebook, release)
         outcome.answers = files.digest([], *own) if own else ""
         mended, remarks = intake.mend(notebook, release)
@@ -150,14 +149,14 @@ def run_nbgrader(task, guarded):
             guarded if step is Execute else step for step in autograde.autograde_preprocessors
         ]
         autograde.autograde_preprocessors += [clean.Outputs]  # in the end: the points are given
-        judged = gradebook.judged(task)
+        gradebook.remember_judged(task)
         try:
             gradebook.run(autograde)
         except NbGraderException:
             if guarded.ended:
                 raise NotGraded(guarded.ended) from None
             raise
-        gradebook.keep_judged(task, judged)
+        gradebook.keep_judged(task)
         gradebook.run(feedback.generator(coursedir=api.coursedir, parent=api, force=True))
     return gradebook.autograded(task)
 

@@ -1,10 +1,14 @@
 """What the grader is told about a submission, and what it remembers of it."""
 
 import json
-from dataclasses import asdict, dataclass, field
+from contextlib import suppress
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 
+from grading import report
 from grading.watch import Limits
+
+LOST = "The gradebook has no points of this student. Put the file back and run again."
 
 
 @dataclass(frozen=True)
@@ -53,3 +57,19 @@ class Outcome:
         new = path.with_name(path.name + ".new")
         new.write_text(json.dumps(asdict(self), indent=1), "utf-8")
         new.replace(path)
+
+
+def records(course, assignment):
+    """Return the outcomes of earlier runs, for each student; a damaged one is as good as none.
+
+    Who was graded, and is not in the gradebook that was put back, is to be graded again.
+    """
+    outcomes = {}
+    for path in sorted((course / ".graded" / assignment).glob("*.json")):
+        with suppress(ValueError, TypeError):
+            outcome = Outcome(**json.loads(path.read_text("utf-8")))
+            outcomes[outcome.student] = outcome
+    graded = {student for student, outcome in outcomes.items() if outcome.graded}
+    for student in graded - (report.scores(course, assignment).keys() if graded else set()):
+        outcomes[student] = replace(outcomes[student], graded=False, final=False, reason=LOST)
+    return outcomes

@@ -1,6 +1,7 @@
 """What the teacher reads: grades.csv, and a report that names all that was not as expected."""
 
 import csv
+import re
 from collections import defaultdict
 from dataclasses import replace
 
@@ -77,6 +78,11 @@ def one_line(said):
     return " ".join(said.split())
 
 
+def as_markdown(said):
+    """Return a text in which no picture, link or tag is read: a file may be called ![](http...)."""
+    return re.sub(r"([\\<\[!])", r"\\\1", one_line(said))
+
+
 def as_text(said):
     """Return a text that a spreadsheet takes for no formula; a file may be called =HYPERLINK."""
     line = one_line(said)
@@ -102,7 +108,7 @@ def write_report(path, assignment, outcomes, protected):
         lines += ["", "## Graded, but not as expected", ""]
         lines += [entry(outcome, outcome.remarks) for outcome in odd]
     beside = [
-        f"- {outcome.student}: {one_line(name)}"
+        f"- {outcome.student}: {as_markdown(name)}"
         for outcome in by_name
         for name in first(outcome.others)
     ]
@@ -127,5 +133,6 @@ def of_limits(outcomes):
 
 
 def entry(outcome, sentences):
-    file = f" ({one_line(outcome.file)})" if outcome.file else ""
-    return "\n".join([f"- **{outcome.student}**{file}", *(f"  - {one_line(s)}" for s in sentences)])
+    file = f" ({as_markdown(outcome.file)})" if outcome.file else ""
+    lines = [f"  - {as_markdown(said)}" for said in sentences]
+    return "\n".join([f"- **{outcome.student}**{file}", *lines])

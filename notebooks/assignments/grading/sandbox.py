@@ -21,8 +21,9 @@ OUTPUT_BYTES = inside.OUTPUT_BYTES
 protection = walls.protection
 
 PROTECTED = (
-    "Each notebook ran within bubblewrap, where it saw Python, its packages and the assignment's "
-    "own files, and nothing else: no network, no other process, no other file of this machine."
+    "Each notebook ran within bubblewrap, where it saw Python, its packages, the assignment's own "
+    "files and the system's programs (all of /usr, and a few files of /etc), and nothing else: no "
+    "network, no other process, no other file of this machine."
 )
 UNPROTECTED = (
     "NOT WALLED: {}. The notebooks could read, change and send away all that you can, the "

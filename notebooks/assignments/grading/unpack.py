@@ -4,6 +4,7 @@ import json
 import re
 import time
 import zipfile
+from contextlib import suppress
 from dataclasses import dataclass
 
 import nbformat
@@ -30,9 +31,9 @@ class NotGraded(Exception):
 
 @dataclass
 class Found:
-    """What may be a notebook: its name, its time and its bytes."""
+    """What may be a notebook: its name in a zip file, if it is in one, its time and its bytes."""
 
-    name: str
+    inner: str
     when: float
     data: bytes
 
@@ -50,7 +51,7 @@ def unpack(file):
         if data.startswith(b"PK") and zipfile.is_zipfile(file):
             return unzip(file)
         if called_a_notebook(file.name) or data.lstrip(b"\xef\xbb\xbf \n")[:1] == b"{":
-            return [Found(file.name, file.stat().st_mtime, data)]
+            return [Found("", file.stat().st_mtime, data)]
     except OSError as error:
         raise NotGraded(f"It cannot be opened ({error.strerror}). Ask for it again.") from error
     kinds = [kind for endings, kind in KINDS.items() if file.suffix.lower() in endings]
@@ -66,16 +67,16 @@ def unzip(file):
     found, size = [], 0
     try:
         with zipfile.ZipFile(file) as archive:
-            for info in archive.infolist():
+            for info in visible(archive):
                 name = info.filename
-                if not called_a_notebook(name) or any(map(hidden, re.split(r"[/\\]", name))):
+                if not called_a_notebook(name):
                     continue
                 size += info.file_size
                 if size > LARGE:
                     raise NotGraded(
                         f"What is in it would have {size / 1e6:.0f} MB, with {name}. {CURE}"
                     )
-                found.append(Found(f"{file.name}: {name}", when(info), archive.read(info)))
+                found.append(Found(name, when(info), archive.read(info)))
     except NotGraded:
         raise
     except Exception as error:  # damaged in one of many ways, or with a password
@@ -83,6 +84,22 @@ def unzip(file):
     if not found:
         raise NotGraded(f"It is a zip file without a notebook. {CURE}")
     return found
+
+
+def visible(archive):
+    """Return what is in a zip file, but for folders and a system's own files."""
+    return [
+        info
+        for info in archive.infolist()
+        if not info.is_dir() and not any(map(hidden, re.split(r"[/\\]", info.filename)))
+    ]
+
+
+def members(file):
+    """Return the names of the files in a zip file; none where it is none."""
+    with suppress(OSError, zipfile.BadZipFile), zipfile.ZipFile(file) as archive:
+        return [info.filename for info in visible(archive)]
+    return []
 
 
 def when(info):
