@@ -4,6 +4,8 @@ import copy
 import random
 import warnings
 from contextlib import contextmanager
+from functools import partial
+from types import MethodType, MethodWrapperType
 
 import numpy as np
 from scipy import stats
@@ -138,10 +140,19 @@ def differ(a, b, seen=None):
         a, b = a.ravel().tolist(), b.ravel().tolist()
     if isinstance(a, list | tuple):
         return len(a) != len(b) or any(differ(*pair, seen) for pair in zip(a, b, strict=True))
+    if isinstance(a, MethodType | MethodWrapperType):  # a copy of it belongs to another object
+        return a.__name__ != b.__name__ or differ(a.__self__, b.__self__, seen)
+    if isinstance(a, partial) and any(differ(*pair, seen) for pair in _parts_of(a, b)):
+        return True
     if type(a).__eq__ is object.__eq__:  # compares identities: look inside instead
         return hasattr(a, "__dict__") and differ(vars(a), vars(b), seen)
     both_nan = a != a and b != b  # the default of GridSearchCV's error_score
     return bool(np.any(a != b)) and not both_nan
+
+
+def _parts_of(some, other):
+    """Return what two `functools.partial` hold, in pairs."""
+    return [(getattr(some, n), getattr(other, n)) for n in ("func", "args", "keywords")]
 
 
 def _moved(a, b):
