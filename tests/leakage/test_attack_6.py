@@ -5,12 +5,15 @@ from functools import partial
 import numpy as np
 import pytest
 from scipy import stats
+from sklearn.ensemble import RandomForestClassifier
+from sklearn.feature_selection import SelectKBest
+from sklearn.frozen import FrozenEstimator
 from sklearn.linear_model import LogisticRegression
 from sklearn.model_selection import RandomizedSearchCV
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import FunctionTransformer
 
-from helpers import purity
+from helpers import carried_weights, purity
 from helpers.data import coin_flips
 
 
@@ -52,3 +55,28 @@ def test_a_random_search_over_distributions_is_pure():
     drawn = {"C": stats.loguniform(0.1, 1), "max_iter": stats.randint(50, 90)}
     search = RandomizedSearchCV(LogisticRegression(), drawn, n_iter=1, cv=2)
     assert purity(search, *coin_flips(40, 3)).leaked is False
+
+
+X, Y = coin_flips(40, 30)
+FOREST, BEST = RandomForestClassifier(5, random_state=0).fit(X, Y), SelectKBest(k=5).fit(X, Y)
+
+
+@pytest.mark.parametrize(
+    "estimator, name",
+    [
+        (FrozenEstimator(FOREST), "RandomForestClassifier"),
+        (make_pipeline(FrozenEstimator(BEST), LogisticRegression()), "SelectKBest"),
+        (after(lambda rows: BEST.transform(rows)), "SelectKBest"),
+        (after(FOREST.predict_proba), "RandomForestClassifier"),
+        (after(partial(lambda rows, model: model.transform(rows), model=BEST)), "SelectKBest"),
+    ],
+)
+def test_an_estimator_that_was_fitted_before_is_named(estimator, name):
+    finding = carried_weights(estimator, X, Y)
+    assert finding.leaked is None and f"fitted before: {name}." in finding.evidence
+
+
+def test_an_estimator_that_is_fitted_anew_is_not():
+    fitted = make_pipeline(SelectKBest(k=5), LogisticRegression()).fit(X, Y)
+    for estimator in (fitted, after(lambda rows: rows[:, :5])):
+        assert "fitted before" not in carried_weights(estimator, X, Y).evidence
