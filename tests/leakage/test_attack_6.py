@@ -9,11 +9,11 @@ from sklearn.ensemble import RandomForestClassifier
 from sklearn.feature_selection import SelectKBest
 from sklearn.frozen import FrozenEstimator
 from sklearn.linear_model import LogisticRegression
-from sklearn.model_selection import RandomizedSearchCV
+from sklearn.model_selection import GroupKFold, KFold, RandomizedSearchCV
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import FunctionTransformer
 
-from helpers import carried_weights, purity
+from helpers import carried_weights, purity, shared_groups
 from helpers.data import coin_flips
 
 
@@ -80,3 +80,37 @@ def test_an_estimator_that_is_fitted_anew_is_not():
     fitted = make_pipeline(SelectKBest(k=5), LogisticRegression()).fit(X, Y)
     for estimator in (fitted, after(lambda rows: rows[:, :5])):
         assert "fitted before" not in carried_weights(estimator, X, Y).evidence
+
+
+PERSON = np.repeat(np.arange(20), 2)
+MIXED = KFold(2, shuffle=True, random_state=0)
+
+
+@pytest.mark.parametrize(
+    "other", ["P{} ".format, "p{}".format, "\uff30{}".format, " P{}".format, "P{}\n".format]
+)
+def test_names_that_may_be_one_group_are_refused(other):
+    groups = [other(n) if row % 2 else f"P{n}" for row, n in enumerate(PERSON)]
+    with pytest.raises(ValueError, match="may be one group"):
+        shared_groups(X, groups=groups, cv=MIXED)
+
+
+@pytest.mark.parametrize("other", ["{:03d}", "{}.0", "{}."])
+def test_numbers_written_in_two_ways_are_refused(other):
+    groups = [other.format(n) if row % 2 else str(n) for row, n in enumerate(PERSON)]
+    with pytest.raises(ValueError, match="may be one group"):
+        shared_groups(X, groups=groups, cv=MIXED)
+
+
+@pytest.mark.parametrize("gap", ["", " ", "nan", "None", "NaT"])
+def test_a_text_that_stands_for_nothing_is_no_group(gap):
+    groups = [gap if n < 3 else f"P{n}" for n in PERSON]
+    finding = shared_groups(X, groups=groups, cv=[(np.arange(4, 40), np.arange(4))])
+    assert finding.leaked is None and "6 of 40 rows have no group" in finding.evidence
+
+
+@pytest.mark.parametrize("name", ["P{}", "P.{}", "1.{:02d}1", "{:03d}", "{}-7", "nan{}"])
+def test_names_spelled_in_one_way_are_groups(name):
+    groups = [name.format(n) for n in PERSON]
+    assert shared_groups(X, groups=groups, cv=GroupKFold(5)).leaked is False
+    assert shared_groups(X, groups=groups, cv=MIXED).leaked is True
