@@ -3,17 +3,19 @@
 from functools import partial
 
 import numpy as np
+import pandas as pd
 import pytest
 from scipy import stats
+from sklearn.base import BaseEstimator
 from sklearn.ensemble import RandomForestClassifier
 from sklearn.feature_selection import SelectKBest
 from sklearn.frozen import FrozenEstimator
-from sklearn.linear_model import LogisticRegression
-from sklearn.model_selection import GroupKFold, KFold, RandomizedSearchCV
+from sklearn.linear_model import LogisticRegression, Ridge
+from sklearn.model_selection import GroupKFold, KFold, RandomizedSearchCV, TimeSeriesSplit
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import FunctionTransformer
 
-from helpers import carried_weights, purity, shared_groups
+from helpers import audit, blind_test, carried_weights, purity, shared_groups, shared_rows
 from helpers.data import coin_flips
 
 
@@ -114,3 +116,75 @@ def test_names_spelled_in_one_way_are_groups(name):
     groups = [name.format(n) for n in PERSON]
     assert shared_groups(X, groups=groups, cv=GroupKFold(5)).leaked is False
     assert shared_groups(X, groups=groups, cv=MIXED).leaked is True
+
+
+WALK = pd.Series(np.random.RandomState(0).normal(size=200).cumsum())
+LAGS = pd.DataFrame({f"lag{k}": WALK.shift(k) for k in (1, 2)})[2:]
+
+
+def answers(*args, **kwargs):
+    return {finding.name: finding for finding in audit(*args, **kwargs)}
+
+
+def test_a_split_in_order_of_time_is_not_to_be_shuffled():
+    found = answers(Ridge(), LAGS, WALK[2:], cv=TimeSeriesSplit(3))["shift"]
+    assert found.leaked is None and "hand over time" in found.evidence
+    by_size = np.argsort(LAGS["lag1"].to_numpy())
+    found = answers(Ridge(), LAGS, WALK[2:], cv=[(by_size[:150], by_size[150:])])["shift"]
+    assert found.leaked is True
+    order = np.random.RandomState(0).permutation(len(LAGS))
+    found = answers(Ridge(), LAGS.iloc[order], WALK[2:].iloc[order], cv=TimeSeriesSplit(3))
+    assert found["shift"].leaked is False
+
+
+class Filled:
+    """Fills gaps in a whole table before it takes the rows that it is fitted on."""
+
+    def __init__(self, fill):
+        self.fill = fill
+
+    def fit(self, X, y, rows):
+        self.model = Ridge().fit(self.fill(X).iloc[rows], y[rows])
+        return self
+
+    def predict(self, X):
+        return self.model.predict(self.fill(X))
+
+
+@pytest.mark.parametrize("dtype, size", [("float64", 1), ("float64", 1e-6), ("float32", 1e3)])
+def test_sums_that_are_rounded_otherwise_are_no_leak(dtype, size):
+    gaps = np.random.RandomState(1).uniform(size=LAGS.shape) < 0.15
+    rows, y = size * LAGS.mask(gaps).astype(dtype), size * WALK[2:].to_numpy(dtype)
+
+    def found(fill):
+        def procedure(X, y, train, test):
+            return Filled(fill).fit(X, y, train)
+
+        return blind_test(procedure, rows, y, cv=TimeSeriesSplit(3), task="regression").leaked
+
+    assert found(lambda X: X.fillna(X.expanding().mean()).fillna(0)) is False
+    assert found(lambda X: X.fillna(X.mean())) is True
+    assert found(lambda X: X.fillna(X.mean() * 1e-3)) is True
+
+
+class Untold(BaseEstimator):
+    """Says neither that it is a classifier nor that it is a regressor."""
+
+    def fit(self, X, y):
+        self.model_ = Ridge().fit(X, y)
+        return self
+
+    def predict(self, X):
+        return self.model_.predict(X)
+
+
+@pytest.mark.parametrize("cv", [5, np.int64(5), None])
+def test_a_number_of_folds_in_any_form_asks_what_whole_numbers_are(cv):
+    with pytest.raises(ValueError, match="say task="):
+        shared_rows(np.eye(30), np.repeat([0, 1, 2], 10), cv=cv)
+    assert shared_rows(np.eye(30), np.repeat([0, 1, 2], 10), cv=cv, task="regression").leaked is False
+
+
+def test_an_audit_asks_for_nothing_that_it_does_not_take():
+    found = answers(Untold(), X, np.arange(40), cv=KFold(4))["too_good_feature"]
+    assert found.leaked is None and "too_good_feature(X, y, task=" in found.evidence
