@@ -7,6 +7,7 @@ import pandas as pd
 import pytest
 from scipy import stats
 from sklearn.base import BaseEstimator
+from sklearn.datasets import make_classification
 from sklearn.ensemble import RandomForestClassifier
 from sklearn.feature_selection import SelectKBest
 from sklearn.frozen import FrozenEstimator
@@ -15,7 +16,15 @@ from sklearn.model_selection import GroupKFold, KFold, RandomizedSearchCV, TimeS
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import FunctionTransformer
 
-from helpers import audit, blind_test, carried_weights, purity, shared_groups, shared_rows
+from helpers import (
+    alike_rows,
+    audit,
+    blind_test,
+    carried_weights,
+    purity,
+    shared_groups,
+    shared_rows,
+)
 from helpers.data import coin_flips
 
 
@@ -188,3 +197,32 @@ def test_a_number_of_folds_in_any_form_asks_what_whole_numbers_are(cv):
 def test_an_audit_asks_for_nothing_that_it_does_not_take():
     found = answers(Untold(), X, np.arange(40), cv=KFold(4))["too_good_feature"]
     assert found.leaked is None and "too_good_feature(X, y, task=" in found.evidence
+
+
+def faces(n_persons, n_pictures, n_copies=1):
+    """Return pictures of persons, the persons as texts, and folds that mix them."""
+    rng = np.random.RandomState(0)
+    person = np.repeat(np.arange(n_persons), n_pictures)
+    pictures = rng.normal(size=(n_persons, 30))[person] + 0.6 * rng.normal(size=(len(person), 30))
+    rows = np.tile(rng.permutation(len(person)), n_copies)
+    pictures = pictures[rows] + 0.01 * rng.normal(size=(len(rows), 30))
+    return pictures, np.array([f"P{n}" for n in person[rows]], dtype=object)
+
+
+@pytest.mark.parametrize("size", [(40, 10), (20, 10), (100, 5)])
+def test_persons_to_be_recognised_are_classes(size):
+    found = alike_rows(*faces(*size), cv=MIXED, task="classification")
+    assert found.leaked is False and "may be a class: not looked for" in found.evidence
+    assert alike_rows(*faces(*size, n_copies=2), cv=MIXED, task="classification").leaked is True
+    pictures, person = faces(*size)
+    outcome = np.random.RandomState(1).randint(2, size=len(person))
+    assert alike_rows(pictures, outcome, cv=MIXED).leaked is True
+
+
+@pytest.mark.parametrize("seed", [1, 2])
+def test_clusters_within_classes_are_not_told_from_groups(seed):
+    kind = {"n_classes": 4, "n_clusters_per_class": 3, "class_sep": 3, "flip_y": 0}
+    table, y = make_classification(200, 8, n_informative=6, n_redundant=0, **kind, random_state=seed)
+    mixed = KFold(5, shuffle=True, random_state=0)
+    found = alike_rows(table, y, cv=mixed, task="classification")
+    assert found.leaked is None and "clusters within classes" in found.evidence
