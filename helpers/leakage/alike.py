@@ -8,6 +8,7 @@ from helpers._compat import _num_samples
 from helpers.leakage.finding import Finding
 from helpers.leakage.inputs import folds_of, has_classes, targets_of
 from helpers.leakage.nearness import MOVED_ON, labels_owe, overlapping, told_by_neighbours
+from helpers.leakage.probes import seed_of
 from helpers.leakage.tables import as_numbers, number_of_its_own, spread_out, what_rows_are
 
 MOST_ROWS = 1000  # whose neighbours are looked for
@@ -83,6 +84,7 @@ def alike_rows(X, y=None, *, cv=5, groups=None, task=None, random_state=0):
     >>> alike_rows(rng.permutation(X)).leaked
     True
     """
+    random_state = seed_of(random_state)
     name = "alike_rows"
     folds = folds_of(cv, X, y, groups, task)
     if what := what_rows_are(X):

@@ -10,6 +10,7 @@ from helpers.leakage.finding import Finding, Report
 from helpers.leakage.held import held_rows
 from helpers.leakage.inputs import check_length, folds_of, has_classes, task_of
 from helpers.leakage.mates import batch_mates
+from helpers.leakage.probes import seed_of
 from helpers.leakage.splits import shared_groups, time_order
 from helpers.leakage.told_apart import shift
 from helpers.leakage.twins import shared_rows
@@ -42,7 +43,8 @@ def audit(
     horizon, window : number or timedelta, optional
         How long after a row its label is known, and how far back its features look, for
         `time_order`.
-    random_state : int, default=0
+    random_state : int, generator of numpy or None, default=0
+        Seeds whatever is drawn; None draws another seed each time.
 
     Returns
     -------
@@ -72,6 +74,7 @@ def audit(
     >>> [finding.name for finding in report.not_looked_at]
     ['carried_weights', 'shared_groups', 'time_order', 'null_labels', 'blind_test']
     """
+    random_state = seed_of(random_state)
     task = task_of(estimator)
     folds = folds_of(cv, X, y, groups, task or "regression")  # as cross_val_score would
     check_length("time", time, X)

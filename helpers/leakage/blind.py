@@ -18,6 +18,7 @@ from helpers.leakage.probes import (
     distance,
     global_seed,
     predictions_of,
+    seed_of,
 )
 
 N_DESTRUCTIONS = 3
@@ -90,6 +91,7 @@ def blind_test(procedure, X, y, *, cv=None, groups=None, test_size=0.3, task=Non
     >>> blind_test(honest, *load_iris(return_X_y=True)).leaked
     False
     """
+    random_state = seed_of(random_state)
     check_consistent_length(X, y)
     X, y = (values if _is_frame(values) else _plain(values) for values in (X, y))
     rows = np.arange(len(y))

@@ -5,6 +5,7 @@ import random
 import warnings
 from contextlib import contextmanager
 from functools import partial
+from numbers import Integral
 from types import MethodType, MethodWrapperType
 
 import numpy as np
@@ -12,11 +13,13 @@ from scipy import stats
 from sklearn import config_context
 from sklearn.base import clone
 from sklearn.exceptions import ConvergenceWarning
+from sklearn.utils import check_random_state
 from sklearn.utils.metadata_routing import get_routing_for_object
 
 from helpers._compat import _num_samples
 from helpers.tensors import seeded_globally
 
+N_SEEDS = 2**32  # that numpy and torch both take
 N_REPEATS = 6  # on each side, where chance is to be told from a leak
 N_REFERENCES = 199  # exceeded by all of them by chance: 0.5 %
 P_VALUE = 0.005
@@ -25,9 +28,22 @@ EPOCH_NAMES = ("epochs", "max_epochs", "n_epochs", "max_iter")
 RATE_NAMES = ("lr", "learning_rate", "learning_rate_init")
 
 
+def seed_of(random_state):
+    """Return a seed from 0 to 2**32 - 1: the number given, or one drawn where it is a generator.
+
+    None draws from numpy's global generator, as in scikit-learn.
+    """
+    if isinstance(random_state, Integral):
+        return int(random_state) % N_SEEDS
+    if isinstance(random_state, np.random.Generator):
+        return int(random_state.integers(N_SEEDS))
+    return int(check_random_state(random_state).randint(N_SEEDS, dtype=np.uint32))
+
+
 @contextmanager
 def global_seed(seed):
     """Seed the global generators of Python, numpy and torch; put them back after."""
+    seed = seed_of(seed)
     python_state, numpy_state = random.getstate(), np.random.get_state()
     random.seed(seed)
     np.random.seed(seed)
@@ -72,7 +88,7 @@ def seeded_clone(estimator, seed):
     """Clone, with every `random_state` set: noise that a seed controls is not memory."""
     subject = clone(estimator)
     names = [n for n in subject.get_params() if n.split("__")[-1] == "random_state"]
-    subject.set_params(**dict.fromkeys(names, seed))  # FrozenEstimator's returns nothing
+    subject.set_params(**dict.fromkeys(names, seed_of(seed)))  # FrozenEstimator's returns nothing
     return subject
 
 

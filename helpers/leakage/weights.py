@@ -17,6 +17,7 @@ from helpers.leakage.probes import (
     differ,
     fit_seeded,
     reinitialise,
+    seed_of,
     seeded_clone,
     without_training,
 )
@@ -74,6 +75,7 @@ def carried_weights(estimator, X, y, *, groups=None, random_state=0):
     carries, and an untrained instance with first weights of another kind than `reset_parameters`
     draws can set it off.
     """
+    random_state = seed_of(random_state)
     fitted = list(fitted_in(seeded_clone(estimator, random_state)))
     if not fitted:
         with left_alone(estimator):

@@ -21,11 +21,16 @@ from helpers import (
     audit,
     blind_test,
     carried_weights,
+    carry_over,
+    held_rows,
+    null_labels,
     purity,
+    refit,
     shared_groups,
     shared_rows,
 )
 from helpers.data import coin_flips
+from helpers.leakage.probes import global_seed, seed_of, seeded_clone
 
 
 class Doubles:
@@ -226,3 +231,32 @@ def test_clusters_within_classes_are_not_told_from_groups(seed):
     mixed = KFold(5, shuffle=True, random_state=0)
     found = alike_rows(table, y, cv=mixed, task="classification")
     assert found.leaked is None and "clusters within classes" in found.evidence
+
+
+SEEDS = (None, np.int64(3), 2**32 - 1, np.random.RandomState(0), np.random.default_rng(0))
+
+
+def fitted(X, y, train, test):
+    return LogisticRegression().fit(X[train], y[train])
+
+
+@pytest.mark.parametrize("seed", SEEDS, ids=str)
+def test_every_form_of_a_random_state_is_taken(seed):
+    for finding in audit(LogisticRegression(), X, Y, cv=KFold(4), random_state=seed):
+        assert "stopped with" not in finding.evidence
+    for canary in (purity, refit, carried_weights, carry_over, held_rows):
+        canary(RandomForestClassifier(2), X, Y, random_state=seed)
+    for canary in (shared_rows, alike_rows):
+        canary(np.vstack([X, X]), cv=2, random_state=seed)
+    assert blind_test(fitted, X, Y, random_state=seed).leaked is False
+    found = null_labels(lambda X, y: 0.5, X, Y, n_permutations=2, chance=0.5, random_state=seed)
+    assert found.leaked is False
+
+
+def test_a_seed_stays_what_it_was_and_none_draws():
+    assert seed_of(np.int64(7)) == 7 and type(seed_of(np.int64(7))) is int
+    assert len({seed_of(None) for _ in range(5)}) > 1
+    assert seeded_clone(RandomForestClassifier(), 2**32 + 5).random_state == 5
+    with global_seed(2**32 + 5):
+        drawn = np.random.uniform()
+    assert drawn == np.random.RandomState(5).uniform()
