@@ -14,9 +14,9 @@ from sklearn import config_context
 from sklearn.base import clone
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.utils import check_random_state
-from sklearn.utils.metadata_routing import get_routing_for_object
 
 from helpers._compat import _num_samples
+from helpers.leakage.grouped import takes_groups
 from helpers.tensors import seeded_globally
 
 N_SEEDS = 2**32  # that numpy and torch both take
@@ -56,14 +56,15 @@ def global_seed(seed):
 
 
 def fit_seeded(estimator, X, y, seed, groups=None):
-    """Fit under a seed; a search that splits by groups gets them, wherever it is in a Pipeline."""
+    """Fit under a seed; what splits by groups gets them, wherever it is in a Pipeline."""
     X, y = own_copy(X), own_copy(y)
     with global_seed(seed), warnings.catch_warnings():
         warnings.simplefilter("ignore", ConvergenceWarning)
-        if groups is None or not _takes_groups(estimator):
-            return estimator.fit(X, y)
-        with config_context(enable_metadata_routing=True):
-            return estimator.fit(X, y, groups=groups)
+        if groups is not None:
+            with config_context(enable_metadata_routing=True):
+                if takes_groups(estimator):
+                    return estimator.fit(X, y, groups=groups)
+        return estimator.fit(X, y)
 
 
 def own_copy(values):
@@ -78,10 +79,6 @@ def own_copy(values):
     if hasattr(values, "detach"):  # a tensor
         return values.clone()
     return values.copy() if hasattr(values, "copy") else values
-
-
-def _takes_groups(estimator):
-    return "groups" in get_routing_for_object(estimator).consumes("fit", {"groups"})
 
 
 def seeded_clone(estimator, seed):

@@ -12,11 +12,19 @@ from sklearn.ensemble import RandomForestClassifier
 from sklearn.feature_selection import SelectKBest
 from sklearn.frozen import FrozenEstimator
 from sklearn.linear_model import LogisticRegression, Ridge
-from sklearn.model_selection import GroupKFold, KFold, RandomizedSearchCV, TimeSeriesSplit
+from sklearn.model_selection import (
+    GridSearchCV,
+    GroupKFold,
+    GroupShuffleSplit,
+    KFold,
+    RandomizedSearchCV,
+    TimeSeriesSplit,
+)
 from sklearn.pipeline import make_pipeline
-from sklearn.preprocessing import FunctionTransformer
+from sklearn.preprocessing import FunctionTransformer, StandardScaler
 
 from helpers import (
+    TorchClassifier,
     alike_rows,
     audit,
     blind_test,
@@ -260,3 +268,24 @@ def test_a_seed_stays_what_it_was_and_none_draws():
     with global_seed(2**32 + 5):
         drawn = np.random.uniform()
     assert drawn == np.random.RandomState(5).uniform()
+
+
+WATCHING = TorchClassifier(epochs=2, patience=2, validation_fraction=GroupShuffleSplit(1))
+BY_GROUP = {"cv": GroupKFold(2), "error_score": "raise"}
+GROUPED = {
+    "search": GridSearchCV(TorchClassifier(epochs=2), {"lr": [0.1]}, **BY_GROUP),
+    "search over a Pipeline": GridSearchCV(
+        make_pipeline(StandardScaler(), TorchClassifier(epochs=2)),
+        {"torchclassifier__lr": [0.1]},
+        **BY_GROUP,
+    ),
+    "rows set aside": WATCHING,
+    "rows set aside in a Pipeline": make_pipeline(StandardScaler(), WATCHING),
+}
+
+
+@pytest.mark.parametrize("name", GROUPED)
+def test_whoever_splits_by_groups_in_fit_gets_them(name):
+    found = purity(GROUPED[name], X, np.arange(40) % 2, groups=PERSON)
+    assert found.leaked is False
+    assert WATCHING.get_metadata_routing().fit.requests["groups"] is None  # the user's own
