@@ -5,6 +5,7 @@ from functools import partial
 import numpy as np
 import pandas as pd
 import pytest
+import torch
 from scipy import stats
 from sklearn.base import BaseEstimator
 from sklearn.datasets import make_classification
@@ -22,6 +23,8 @@ from sklearn.model_selection import (
 )
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import FunctionTransformer, StandardScaler
+
+from torch.utils.data import Subset, TensorDataset
 
 from helpers import (
     TorchClassifier,
@@ -204,7 +207,9 @@ class Untold(BaseEstimator):
 def test_a_number_of_folds_in_any_form_asks_what_whole_numbers_are(cv):
     with pytest.raises(ValueError, match="say task="):
         shared_rows(np.eye(30), np.repeat([0, 1, 2], 10), cv=cv)
-    assert shared_rows(np.eye(30), np.repeat([0, 1, 2], 10), cv=cv, task="regression").leaked is False
+    assert (
+        shared_rows(np.eye(30), np.repeat([0, 1, 2], 10), cv=cv, task="regression").leaked is False
+    )
 
 
 def test_an_audit_asks_for_nothing_that_it_does_not_take():
@@ -235,7 +240,9 @@ def test_persons_to_be_recognised_are_classes(size):
 @pytest.mark.parametrize("seed", [1, 2])
 def test_clusters_within_classes_are_not_told_from_groups(seed):
     kind = {"n_classes": 4, "n_clusters_per_class": 3, "class_sep": 3, "flip_y": 0}
-    table, y = make_classification(200, 8, n_informative=6, n_redundant=0, **kind, random_state=seed)
+    table, y = make_classification(
+        200, 8, n_informative=6, n_redundant=0, **kind, random_state=seed
+    )
     mixed = KFold(5, shuffle=True, random_state=0)
     found = alike_rows(table, y, cv=mixed, task="classification")
     assert found.leaked is None and "clusters within classes" in found.evidence
@@ -289,3 +296,54 @@ def test_whoever_splits_by_groups_in_fit_gets_them(name):
     found = purity(GROUPED[name], X, np.arange(40) % 2, groups=PERSON)
     assert found.leaked is False
     assert WATCHING.get_metadata_routing().fit.requests["groups"] is None  # the user's own
+
+
+class Kept(torch.utils.data.Dataset):
+    """Keeps what it is given."""
+
+    def __init__(self, kept, n):
+        self.kept, self.names, self.n = kept, ["cat", "dog"], n
+
+    def __len__(self):
+        return self.n
+
+    def __getitem__(self, row):
+        return self.kept[row]
+
+
+def tensors_of(images, labels):
+    return TensorDataset(torch.tensor(images), torch.tensor(labels))
+
+
+KEEPING = {
+    "arrays": lambda images, labels: Kept(list(images), len(images)),
+    "tensors": lambda images, labels: Kept(list(torch.tensor(images)), len(images)),
+    "pairs": lambda images, labels: Kept(list(zip(images, labels, strict=True)), len(images)),
+    "dicts": lambda images, labels: Kept([{"image": i} for i in images], len(images)),
+    "columns": lambda images, labels: Kept({"images": images, "y": labels}, len(images)),
+    "a data set": lambda images, labels: Kept(tensors_of(images, labels), len(images)),
+    "tensors in one": tensors_of,
+}
+
+
+@pytest.mark.parametrize("shape", [(6,), (4, 4), (1, 4, 4), (3, 4, 4)], ids=str)
+@pytest.mark.parametrize("name", KEEPING)
+def test_test_rows_in_a_data_set_of_any_form_are_seen(name, shape):
+    images = np.random.RandomState(0).normal(size=(40, *shape)).astype("float32")
+    keep, train, test = KEEPING[name], np.arange(30), np.arange(30, 40)
+
+    def found(dataset):
+        holder = FunctionTransformer(kw_args={"valid": dataset})
+        return held_rows(holder, images, cv=[(train, test)])
+
+    def part(*rows):
+        return Subset(Subset(keep(images, Y), range(20, 40)), rows)
+
+    for dataset in (
+        keep(images[test], Y[test]),
+        Subset(keep(images, Y), test),
+        part(*range(10, 20)),
+    ):
+        assert "holds 10 of 10 test rows" in found(dataset).evidence
+    for dataset in (keep(images[train], Y[train]), Subset(keep(images, Y), train), part(0, 1, 2)):
+        assert found(dataset).leaked is False
