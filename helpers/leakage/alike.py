@@ -15,15 +15,15 @@ MOST_ROWS = 1000  # whose neighbours are looked for
 N_NEIGHBOURS = 15
 ONE_UNIT = 10  # times the median spread: columns that spread more are in other units
 LARGEST = 30.0  # that one gap may count, so that a single pair of copies is no pattern
-FEWEST_OF_CLASS = 4  # rows on average; where there are fewer, copies would not be told from them
+FEWEST_OF_CLASS = 4  # rows on average; of fewer, copies could not be told
 NEAR = 7.0  # a gap that one neighbour in 1,000 has by chance
 ADVICE = (
     " Ask whether they are copies, one person's, or neighbours in time; if so, keep them together: "
     "hand over groups, and split with GroupKFold."
 )
 CLUSTERS = (
-    " A class has few more rows, so they may be clusters within classes as well: only groups, whose "
-    "row it is, can tell."
+    " That is a large part of a class, so these may be clusters within classes as well: hand over "
+    "groups, to shared_groups, which alone can tell."
 )
 
 
@@ -51,9 +51,9 @@ def alike_rows(X, y=None, *, cv=5, groups=None, task=None, random_state=0):
         random; or if consecutive rows are windows of one series, mixed by the
         split, whose labels tell more of each other than a linear model of earlier and later
         blocks. Not looked at, if rows are texts; if those that belong together are more than a
-        quarter of what a class has, and may be clusters within classes; or if labels are known from the nearest training
-        row and hardly from a linear model: neighbours in space are like that, and so are honest
-        tables with bent boundaries, and only `groups` can tell.
+        quarter of a class, and may be clusters within it; or if labels are known from the nearest
+        training row and hardly from a linear model: neighbours in space are like that, and so are
+        honest tables with bent boundaries, and only `groups` can tell.
 
     Raises
     ------

@@ -23,7 +23,6 @@ from sklearn.model_selection import (
 )
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import FunctionTransformer, StandardScaler
-
 from torch.utils.data import Subset, TensorDataset
 
 from helpers import (
