@@ -62,8 +62,8 @@ def blind_test(procedure, X, y, *, cv=None, groups=None, test_size=0.3, task=Non
         Leaked if predictions (probabilities, labels or values) or the predictor's own score differ
         by more than rounding and repeated runs explain. Where every test row comes after all
         training rows, it is no leak if what is predicted up to the first test row stays the same:
-        the procedure looks back. Not looked at, if without `cv` predictions differ on rows dealt out at random,
-        and the procedure looks back: only the split tells whether that is honest.
+        the procedure looks back. Not looked at, if without `cv` predictions differ on rows dealt
+        out at random, and the procedure looks back: only the split tells whether that is honest.
 
     Raises
     ------
