@@ -124,7 +124,7 @@ def audit(
 
 def _shift_in_time(finding, folds):
     """Return what `shift` saw; no accusation where the split may be one in order of time."""
-    in_order = all(len(train) and max(train) < min(test) for train, test in folds)
+    in_order = all(np.max(train, initial=-1) < np.min(test) for train, test in folds if len(test))
     if not finding.leaked or not in_order:
         return finding
     evidence = (
