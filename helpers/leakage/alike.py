@@ -4,19 +4,26 @@ import numpy as np
 from sklearn.neighbors import NearestNeighbors
 from sklearn.preprocessing import StandardScaler
 
+from helpers._compat import _num_samples
 from helpers.leakage.finding import Finding
 from helpers.leakage.inputs import folds_of, has_classes, targets_of
 from helpers.leakage.nearness import MOVED_ON, labels_owe, overlapping, told_by_neighbours
+from helpers.leakage.probes import seed_of
 from helpers.leakage.tables import as_numbers, number_of_its_own, spread_out, what_rows_are
 
 MOST_ROWS = 1000  # whose neighbours are looked for
 N_NEIGHBOURS = 15
 ONE_UNIT = 10  # times the median spread: columns that spread more are in other units
 LARGEST = 30.0  # that one gap may count, so that a single pair of copies is no pattern
+FEWEST_OF_CLASS = 4  # rows on average; of fewer, copies could not be told
 NEAR = 7.0  # a gap that one neighbour in 1,000 has by chance
 ADVICE = (
     " Ask whether they are copies, one person's, or neighbours in time; if so, keep them together: "
     "hand over groups, and split with GroupKFold."
+)
+CLUSTERS = (
+    " That is a large part of a class, so these may be clusters within classes as well: hand over "
+    "groups, to shared_groups, which alone can tell."
 )
 
 
@@ -43,9 +50,10 @@ def alike_rows(X, y=None, *, cv=5, groups=None, task=None, random_state=0):
         training, and the split separates such rows at least half as often as rows dealt out at
         random; or if consecutive rows are windows of one series, mixed by the
         split, whose labels tell more of each other than a linear model of earlier and later
-        blocks. Not looked at, if rows are texts; or if labels are known from the nearest training
-        row and hardly from a linear model: neighbours in space are like that, and so are honest
-        tables with bent boundaries, and only `groups` can tell.
+        blocks. Not looked at, if rows are texts; if those that belong together are more than a
+        quarter of a class, and may be clusters within it; or if labels are known from the nearest
+        training row and hardly from a linear model: neighbours in space are like that, and so are
+        honest tables with bent boundaries, and only `groups` can tell.
 
     Raises
     ------
@@ -76,6 +84,7 @@ def alike_rows(X, y=None, *, cv=5, groups=None, task=None, random_state=0):
     >>> alike_rows(rng.permutation(X)).leaked
     True
     """
+    random_state = seed_of(random_state)
     name = "alike_rows"
     folds = folds_of(cv, X, y, groups, task)
     if what := what_rows_are(X):
@@ -104,26 +113,38 @@ def alike_rows(X, y=None, *, cv=5, groups=None, task=None, random_state=0):
     spread = table.std(axis=0)
     if spread.max() <= ONE_UNIT * np.median(spread):  # as pixels, whose edges would else count most
         tables.append(table)
-    most = N_NEIGHBOURS
-    if classes and (n_classes := len(np.unique(y))) <= N_NEIGHBOURS:  # each may be a cluster
-        most = max(2, min(most, len(table) // n_classes // 2))
+    n_of_class = _rows_of_a_class(task, y) if classes else np.inf
+    most = int(max(2, min(N_NEIGHBOURS, n_of_class // 2)))  # each class may be a cluster
     looks = [_look(rows, folds, rng, most) for rows in tables]
     peak, k, limit, near, dealt, is_separated = max(looks, key=lambda look: look[0] / look[2])
     evidence = (
         f"The gap after the nearest {k} of a row's neighbours is {peak:.1f} times as large as "
         f"others; above {limit:.1f} would be a pattern."
     )
+    if n_of_class < len(table) / N_NEIGHBOURS and most < N_NEIGHBOURS:
+        evidence += f" More than {most + 1} that belong together may be a class: not looked for."
     if peak > limit:
         evidence += (
             f" {near:.0%} of test rows have training rows that are clearly nearer than all others; "
             f"if rows were dealt out at random, it would be {dealt:.0%}."
         )
     if peak > limit and near > dealt / 2 and is_separated:
+        if k + 1 > n_of_class / 4 and k > 2:
+            return Finding(name, None, evidence + CLUSTERS)
         return Finding(name, True, evidence + ADVICE)
     for target in targets:
         if told := told_by_neighbours(table, target, folds, classes):
             return Finding(name, None, told)
     return Finding(name, False, evidence)
+
+
+def _rows_of_a_class(task, y):
+    """Return how many rows a class has on average, infinite where `y` may hold no classes."""
+    targets = targets_of(y, _num_samples(y))
+    n_classes = len(np.unique(targets))
+    if n_classes > N_NEIGHBOURS and has_classes(task, y) is None:
+        return np.inf
+    return len(targets) / n_classes if n_classes <= len(targets) / FEWEST_OF_CLASS else np.inf
 
 
 def _look(table, folds, rng, most):

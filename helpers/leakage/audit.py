@@ -8,8 +8,9 @@ from helpers.leakage.estimators import carry_over, purity, refit
 from helpers.leakage.features import too_good_feature
 from helpers.leakage.finding import Finding, Report
 from helpers.leakage.held import held_rows
-from helpers.leakage.inputs import check_length, folds_of, task_of
+from helpers.leakage.inputs import check_length, folds_of, has_classes, task_of
 from helpers.leakage.mates import batch_mates
+from helpers.leakage.probes import seed_of
 from helpers.leakage.splits import shared_groups, time_order
 from helpers.leakage.told_apart import shift
 from helpers.leakage.twins import shared_rows
@@ -37,11 +38,13 @@ def audit(
         estimator that splits by groups.
     time : array-like of shape (n_rows,), optional
         When each row was recorded, for `time_order`. With `groups` or `time` the test rows
-        differ from the training rows on purpose, and `shift` does not look.
+        differ from the training rows on purpose, and `shift` does not look. Without, it does
+        not judge a split whose test rows all come after the training rows.
     horizon, window : number or timedelta, optional
         How long after a row its label is known, and how far back its features look, for
         `time_order`.
-    random_state : int, default=0
+    random_state : int, generator of numpy or None, default=0
+        Seeds whatever is drawn; None draws another seed each time.
 
     Returns
     -------
@@ -71,6 +74,7 @@ def audit(
     >>> [finding.name for finding in report.not_looked_at]
     ['carried_weights', 'shared_groups', 'time_order', 'null_labels', 'blind_test']
     """
+    random_state = seed_of(random_state)
     task = task_of(estimator)
     folds = folds_of(cv, X, y, groups, task or "regression")  # as cross_val_score would
     check_length("time", time, X)
@@ -88,6 +92,11 @@ def audit(
         needs["time_order"] = "Hand over time: when each row was recorded."
     if groups is not None or time is not None:
         needs["shift"] = "With groups or time, test rows look other than training rows on purpose."
+    if task is None and has_classes(None, y) is None:
+        needs["too_good_feature"] = (
+            "y holds whole numbers, and the estimator does not say whether they are classes: ask "
+            "too_good_feature(X, y, task='classification') or task='regression'."
+        )
     for name in ("null_labels", "blind_test"):
         needs[name] = f"Write the whole procedure as a function, for {name}(procedure, X, y)."
     looks = {
@@ -102,7 +111,7 @@ def audit(
         "alike_rows": lambda: alike_rows(X, y, cv=folds, task=task, **seed),
         "shared_groups": lambda: shared_groups(X, y, groups=groups, cv=folds, task=task),
         "time_order": lambda: time_order(X, y, time=time, cv=folds, **spans, task=task),
-        "shift": lambda: shift(X, cv=folds, **seed),
+        "shift": lambda: _shift_in_time(shift(X, cv=folds, **seed), folds),
         "too_good_feature": lambda: too_good_feature(X, y, task=task, **seed),
         "null_labels": None,
         "blind_test": None,
@@ -111,6 +120,18 @@ def audit(
         Finding(name, None, needs[name]) if name in needs else _looked(name, look)
         for name, look in looks.items()
     )
+
+
+def _shift_in_time(finding, folds):
+    """Return what `shift` saw; no accusation where the split may be one in order of time."""
+    in_order = all(np.max(train, initial=-1) < np.min(test) for train, test in folds if len(test))
+    if not finding.leaked or not in_order:
+        return finding
+    evidence = (
+        "Test rows look other than training rows, and all come after them. If rows are in order of "
+        "time, that is on purpose: hand over time. If not, shuffle before you split."
+    )
+    return Finding(finding.name, None, evidence)
 
 
 def _looked(name, look):

@@ -18,9 +18,11 @@ from helpers.leakage.probes import (
     distance,
     global_seed,
     predictions_of,
+    seed_of,
 )
 
 N_DESTRUCTIONS = 3
+ROUNDING = 1e-9  # of the spread: sums that go on through destroyed rows are rounded otherwise
 FIRST_ROWS = 5  # one in so many is left out, where np.roll puts the last rows
 
 
@@ -58,10 +60,10 @@ def blind_test(procedure, X, y, *, cv=None, groups=None, test_size=0.3, task=Non
     -------
     Finding
         Leaked if predictions (probabilities, labels or values) or the predictor's own score differ
-        by more than repeated runs explain. Where every test row comes after all training rows, it
-        is no leak if what is predicted up to the first test row stays the same: the procedure
-        looks back. Not looked at, if without `cv` predictions differ on rows dealt out at random,
-        and the procedure looks back: only the split tells whether that is honest.
+        by more than rounding and repeated runs explain. Where every test row comes after all
+        training rows, it is no leak if what is predicted up to the first test row stays the same:
+        the procedure looks back. Not looked at, if without `cv` predictions differ on rows dealt
+        out at random, and the procedure looks back: only the split tells whether that is honest.
 
     Raises
     ------
@@ -89,6 +91,7 @@ def blind_test(procedure, X, y, *, cv=None, groups=None, test_size=0.3, task=Non
     >>> blind_test(honest, *load_iris(return_X_y=True)).leaked
     False
     """
+    random_state = seed_of(random_state)
     check_consistent_length(X, y)
     X, y = (values if _is_frame(values) else _plain(values) for values in (X, y))
     rows = np.arange(len(y))
@@ -169,13 +172,23 @@ def _compared(procedure, X, y, folds, seed, n_destructions=None, up_to_test=Fals
     rng = check_random_state(seed)
 
     def difference(outputs):
-        return max(map(distance, outputs, alone))
+        return max(map(_beyond_rounding, outputs, alone))
 
     return compare(
         lambda: difference(answers(rng)),
         lambda: difference(answers()),
         n_tries=n_destructions,
     )
+
+
+def _beyond_rounding(output, alone):
+    """Return how far outputs differ; 0 where numbers differ by rounding alone."""
+    difference = distance(output, alone)
+    if alone.dtype.kind != "f":
+        return difference
+    spread = alone.std() if alone.size > 1 else max(1.0, np.abs(alone).max())  # one is a score
+    least = 10 * np.finfo(alone.dtype).eps * np.abs(alone).max()
+    return difference if difference > max(ROUNDING * spread, least) else 0.0
 
 
 def _run(procedure, X, y, train, test):

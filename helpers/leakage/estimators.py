@@ -23,6 +23,7 @@ from helpers.leakage.probes import (
     fit_seeded,
     plain_params,
     predictions_of,
+    seed_of,
     seeded_clone,
 )
 
@@ -39,7 +40,7 @@ def purity(estimator, X, y, *, groups=None, random_state=0):
     y : array-like of shape (n_rows,)
     groups : array-like of shape (n_rows,), optional
         What a search inside the estimator may split by.
-    random_state : int, default=0
+    random_state : int, generator of numpy or None, default=0
         Seeds the clone, and the global generators while it is fitted.
 
     Returns
@@ -58,6 +59,7 @@ def purity(estimator, X, y, *, groups=None, random_state=0):
     >>> print(purity(TorchClassifier(epochs=5), *load_iris(return_X_y=True)))
     purity: none seen. fit left every constructor argument as it was.
     """
+    random_state = seed_of(random_state)
     subject = seeded_clone(estimator, random_state)
     before = {name: copy.deepcopy(value) for name, value in plain_params(subject).items()}
     with left_alone(estimator) as outside:
@@ -113,6 +115,7 @@ def refit(estimator, X, y, *, groups=None, random_state=0):
     >>> refit(SGDClassifier(warm_start=True), X, y).leaked
     True
     """
+    random_state = seed_of(random_state)
     stratify = strata_of(y, has_classes(task_of(estimator), y))
     half_a, half_b = train_test_split(
         np.arange(len(y)), test_size=0.5, stratify=stratify, random_state=random_state
@@ -211,6 +214,7 @@ def carry_over(estimator, X, y, *, cv=5, groups=None, random_state=0):
     >>> carry_over(MLPClassifier(max_iter=50), *load_iris(return_X_y=True)).leaked
     False
     """
+    random_state = seed_of(random_state)
     rng = np.random.RandomState(random_state)
     y = rng.permutation(targets_of(y, _num_samples(X)))
     folds = folds_of(cv, X, y, groups, task_of(estimator) or "regression")

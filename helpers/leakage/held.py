@@ -12,6 +12,7 @@ from helpers.leakage.probes import seeded_clone
 from helpers.leakage.tables import as_codes, what_rows_are
 
 MOST_PARTS = 10_000  # values that are looked into
+MOST_IN_A_ROW = 10  # things that a data set keeps of each row: an image, its label, its name
 SIMPLE = (str, bytes, int, float, complex, type, ModuleType, type(None), np.generic)
 
 
@@ -111,11 +112,10 @@ def arrays_in(value, width, n_rows):
 
 def _as_rows(value, width):
     """Return a value as rows of so many numbers, or None."""
-    if isinstance(value, list) and value and all(_is_row(row, width) for row in value):
-        value = np.array(value)
-    if hasattr(value, "detach"):  # a tensor
-        value = value.detach().cpu().numpy()
-    elif hasattr(value, "iloc") or hasattr(value, "toarray"):
+    if isinstance(value, list | tuple) and value and all(_is_row(row, width) for row in value):
+        value = np.array([np.ravel(_as_array(row)) for row in value])
+    value = _as_array(value)
+    if hasattr(value, "iloc") or hasattr(value, "toarray"):
         try:
             value = as_codes(value)
         except (TypeError, ValueError):
@@ -125,8 +125,15 @@ def _as_rows(value, width):
     return value if np.prod(value.shape[1:], dtype=int) == width else None
 
 
+def _as_array(value):
+    return value.detach().cpu().numpy() if hasattr(value, "detach") else value  # a tensor
+
+
 def _is_row(row, width):
-    return isinstance(row, list | tuple) and len(row) == width and np.ndim(row[0]) == 0
+    """Say whether it is one row of so many numbers: a list, or an image of any shape."""
+    if isinstance(row, list | tuple):
+        return len(row) == width and np.ndim(row[0]) == 0
+    return hasattr(row, "dtype") and np.prod(np.shape(row), dtype=int) == width
 
 
 def _parts_of(value):
@@ -134,7 +141,7 @@ def _parts_of(value):
     if isinstance(value, dict):
         return [(part, False) for part in value.values()]
     if isinstance(value, list | tuple | set):
-        return [(part, False) for part in value]
+        return [(part, False) for part in (*value, *_side_by_side(value))]
     if isinstance(value, np.ndarray):
         return [(part, False) for part in value] if value.dtype == object else []
     if inspect.isfunction(value):
@@ -144,15 +151,45 @@ def _parts_of(value):
     if hasattr(value, "func") and hasattr(value, "keywords"):  # functools.partial
         return [(part, False) for part in (value.func, *value.args, *value.keywords.values())]
     if hasattr(value, "indices") and hasattr(value, "dataset"):  # a part of a data set
-        return [(_chosen(part, value.indices), False) for part in vars(value.dataset).values()]
+        return [(part, False) for part in _of_a_part(value.dataset, np.asarray(value.indices))]
     return [(part, False) for part in getattr(value, "__dict__", {}).values()]
 
 
-def _chosen(values, rows):
-    """Return some rows of what a data set holds; nothing of what has no rows."""
-    if isinstance(values, list | tuple):
-        return [_chosen(part, rows) for part in values]
-    return values[np.asarray(rows)] if getattr(values, "ndim", 0) else None
+def _side_by_side(items):
+    """Return, of a list of pairs (image, label) or dicts, all images and all labels, as lists."""
+    kinds = {type(item) for item in items}
+    if isinstance(items, set) or len(kinds) != 1 or not kinds <= {list, tuple, dict}:
+        return []
+    keys = [[*item] if isinstance(item, dict) else range(len(item)) for item in items]
+    if any(key != keys[0] for key in keys) or len(keys[0]) > MOST_IN_A_ROW:
+        return []
+    return [[item[key] for item in items] for key in keys[0]]
+
+
+def _of_a_part(dataset, rows):
+    """Return what a part of a data set holds, which may be a part of another."""
+    if hasattr(dataset, "indices") and hasattr(dataset, "dataset"):
+        return _of_a_part(dataset.dataset, np.asarray(dataset.indices)[rows])
+    n = max(len(dataset) if hasattr(dataset, "__len__") else 0, rows.max(initial=-1) + 1)
+    return [_chosen(part, rows, n) for part in getattr(dataset, "__dict__", {}).values()]
+
+
+def _chosen(values, rows, n):
+    """Return some of n rows of what a data set holds; nothing of what has no n rows."""
+    if isinstance(values, list | tuple) and len(values) == n:
+        return [values[row] for row in rows]
+    if isinstance(values, list | tuple | dict):
+        parts = values.values() if isinstance(values, dict) else values
+        return [_chosen(part, rows, n) for part in parts]
+    if (
+        hasattr(values, "__getitem__")
+        and hasattr(values, "__dict__")
+        and not hasattr(values, "ndim")
+    ):
+        return _of_a_part(values, rows)  # another data set
+    if hasattr(values, "iloc"):
+        return values.iloc[rows] if len(values) == n else None
+    return values[rows] if getattr(values, "ndim", 0) and len(values) == n else None
 
 
 def _used_by(function):

@@ -1,7 +1,9 @@
 """What callers hand over: the task, one value for each row, and the folds."""
 
 import copy
+import unicodedata
 import warnings
+from numbers import Integral
 
 import numpy as np
 from sklearn.base import is_classifier, is_regressor
@@ -12,6 +14,7 @@ from helpers.leakage.probes import global_seed
 from helpers.leakage.tables import is_gap
 
 TASKS = ("classification", "regression")
+NO_NAMES = ("", "nan", "none", "<na>", "nat", "null", "n/a")  # texts that stand for a gap
 
 
 def task_of(estimator):
@@ -85,7 +88,12 @@ def column_of(name, values, n, required=False):
 def group_numbers(groups, n):
     """Return the number of each row's group, one column for each column of groups; -1 for a gap.
 
-    A name means the same in all columns.
+    A name means the same in all columns. An empty text is a gap, and so is "nan".
+
+    Raises
+    ------
+    ValueError
+        If there is not one group for each row, or if two names may mean one group.
     """
     values = np.asarray(groups, dtype=object) if groups is not None else np.empty(())
     if values.ndim not in (1, 2) or len(values) != n:
@@ -94,15 +102,41 @@ def group_numbers(groups, n):
             f"row is a pair, shape ({n}, 2); got shape {np.shape(groups)}."
         )
     for column in values.reshape(n, -1).T:
-        are_texts = {isinstance(name, str) for name in column if not is_gap(name)}
+        are_texts = {isinstance(name, str) for name in column if not _is_no_name(name)}
         if len(are_texts) > 1:
             raise ValueError(
                 "groups holds texts beside other values, and '7' and 7 may be one group: make all "
                 "texts, or all numbers."
             )
     numbers = {}
-    flat = [-1 if is_gap(g) else numbers.setdefault(g, len(numbers)) for g in values.ravel()]
+    flat = [-1 if _is_no_name(g) else numbers.setdefault(g, len(numbers)) for g in values.ravel()]
+    _check_spelling(numbers)
     return np.reshape(flat, (n, -1))
+
+
+def _is_no_name(value):
+    return is_gap(value) or (isinstance(value, str) and _spelling(value) in NO_NAMES)
+
+
+def _check_spelling(names):
+    """Raise a ValueError if two names differ in capitals, spaces or leading zeros alone."""
+    spelled = {}
+    for name in names:
+        like = spelled.setdefault(_spelling(name), name) if isinstance(name, str) else name
+        if like != name:
+            raise ValueError(
+                f"groups holds {like!r} beside {name!r}, which may be one group: spell each name "
+                "in one way, or if they are two, hand over numbers: pandas.factorize(groups)[0]."
+            )
+
+
+def _spelling(name):
+    """Return a name without what is written now one way and now another."""
+    name = " ".join(unicodedata.normalize("NFKC", name).casefold().split())
+    whole, _, part = name.partition(".")
+    if whole.isdecimal() and (part.isdecimal() or not part):
+        return f"{whole.lstrip('0')}.{part.rstrip('0')}"
+    return name
 
 
 def _for_splitter(groups, n):
@@ -130,7 +164,7 @@ def folds_of(cv, X, y=None, groups=None, task=None):
     y = None if y is None else targets_of(y, n)
     groups = _for_splitter(groups, n)
     classes = y is not None and has_classes(task, y)
-    if classes is None and isinstance(cv, int):
+    if classes is None and (cv is None or isinstance(cv, Integral)):
         raise ValueError(
             f"cv={cv} makes stratified folds of classes and consecutive folds of values, and the "
             "whole numbers in y may be either: say task='classification' or task='regression', "

@@ -1,6 +1,7 @@
-"""What clones share outside themselves: files that parameters name, networks in functions."""
+"""What clones share outside themselves: files that parameters name, what functions hold."""
 
 import copy
+import dis
 import inspect
 import os
 import random
@@ -11,6 +12,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import numpy as np
+from sklearn.base import clone
 
 MOST_BYTES, MOST_FILES = 2**28, 1000  # that are read to put them back
 TICK = 0.01  # seconds by which a file's time may lag behind the clock
@@ -74,24 +76,61 @@ def networks_in(value, seen=None):
     if hasattr(value, "state_dict") and hasattr(value, "modules"):
         yield value
         return
-    parts = ()
-    if isinstance(value, list | tuple):
-        parts = value
-    elif hasattr(value, "get_params"):
-        parts = vars(value).values()
-    elif hasattr(value, "func") and hasattr(value, "keywords"):  # functools.partial
-        parts = (value.func, *value.args, *value.keywords.values())
-    elif inspect.ismethod(value):
-        parts = (value.__self__, value.__func__)
-    elif inspect.isfunction(value):
-        parts = _used_by(value)
-    for part in list(parts):
+    for part in _parts_of(value):
         yield from networks_in(part, seen)
+
+
+def fitted_in(value, seen=None):
+    """Yield the estimators in a clone, and in functions that it holds, that are fitted already.
+
+    Those that hold networks are left out: `networks_in` finds them.
+    """
+    seen = set() if seen is None else seen
+    if isinstance(value, type) or id(value) in seen:
+        return
+    seen.add(id(value))
+    if _is_fitted(value):
+        if not any(True for _ in networks_in(value)):
+            yield value
+        return
+    parts = _parts_of(value)
+    if isinstance(value, dict):
+        parts = value.values()
+    elif inspect.ismethod(value) and not hasattr(value.__self__, "get_params"):
+        parts += getattr(value.__self__, "__dict__", {}).values()
+    for part in list(parts):
+        yield from fitted_in(part, seen)
+
+
+def _is_fitted(value):
+    """Say whether an estimator has what `fit` gives it, and a clone of it has not."""
+    if not hasattr(value, "get_params") or not hasattr(value, "fit"):
+        return False
+    learned = {name for name in vars(value) if name.endswith("_") and not name.startswith("__")}
+    if not learned:
+        return False
+    try:
+        return not learned <= vars(clone(value)).keys()
+    except Exception:  # of one that cannot be cloned
+        return True
+
+
+def _parts_of(value):
+    if isinstance(value, list | tuple):
+        return list(value)
+    if hasattr(value, "get_params"):
+        return list(vars(value).values())
+    if hasattr(value, "func") and hasattr(value, "keywords"):  # functools.partial
+        return [value.func, *value.args, *value.keywords.values()]
+    if inspect.ismethod(value):
+        return [value.__self__, value.__func__]
+    return _used_by(value) if inspect.isfunction(value) else []
 
 
 def _used_by(function):
     """Return the values that a function uses from around it, and the functions of its module."""
-    names = set(function.__code__.co_names) & set(function.__globals__)
+    loaded = {step.argval for step in dis.get_instructions(function) if "GLOBAL" in step.opname}
+    names = loaded & set(function.__globals__)
     values = [function.__globals__[name] for name in sorted(names)]
     values += [*(function.__defaults__ or ()), *(function.__kwdefaults__ or {}).values()]
     for cell in function.__closure__ or ():

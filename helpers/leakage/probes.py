@@ -4,17 +4,22 @@ import copy
 import random
 import warnings
 from contextlib import contextmanager
+from functools import partial
+from numbers import Integral
+from types import MethodType, MethodWrapperType
 
 import numpy as np
 from scipy import stats
 from sklearn import config_context
 from sklearn.base import clone
 from sklearn.exceptions import ConvergenceWarning
-from sklearn.utils.metadata_routing import get_routing_for_object
+from sklearn.utils import check_random_state
 
 from helpers._compat import _num_samples
+from helpers.leakage.grouped import takes_groups
 from helpers.tensors import seeded_globally
 
+N_SEEDS = 2**32  # that numpy and torch both take
 N_REPEATS = 6  # on each side, where chance is to be told from a leak
 N_REFERENCES = 199  # exceeded by all of them by chance: 0.5 %
 P_VALUE = 0.005
@@ -23,9 +28,22 @@ EPOCH_NAMES = ("epochs", "max_epochs", "n_epochs", "max_iter")
 RATE_NAMES = ("lr", "learning_rate", "learning_rate_init")
 
 
+def seed_of(random_state):
+    """Return a seed from 0 to 2**32 - 1: the number given, or one drawn where it is a generator.
+
+    None draws from numpy's global generator, as in scikit-learn.
+    """
+    if isinstance(random_state, Integral):
+        return int(random_state) % N_SEEDS
+    if isinstance(random_state, np.random.Generator):
+        return int(random_state.integers(N_SEEDS))
+    return int(check_random_state(random_state).randint(N_SEEDS, dtype=np.uint32))
+
+
 @contextmanager
 def global_seed(seed):
     """Seed the global generators of Python, numpy and torch; put them back after."""
+    seed = seed_of(seed)
     python_state, numpy_state = random.getstate(), np.random.get_state()
     random.seed(seed)
     np.random.seed(seed)
@@ -38,14 +56,15 @@ def global_seed(seed):
 
 
 def fit_seeded(estimator, X, y, seed, groups=None):
-    """Fit under a seed; a search that splits by groups gets them, wherever it is in a Pipeline."""
+    """Fit under a seed; what splits by groups gets them, wherever it is in a Pipeline."""
     X, y = own_copy(X), own_copy(y)
     with global_seed(seed), warnings.catch_warnings():
         warnings.simplefilter("ignore", ConvergenceWarning)
-        if groups is None or not _takes_groups(estimator):
-            return estimator.fit(X, y)
-        with config_context(enable_metadata_routing=True):
-            return estimator.fit(X, y, groups=groups)
+        if groups is not None:
+            with config_context(enable_metadata_routing=True):
+                if takes_groups(estimator):
+                    return estimator.fit(X, y, groups=groups)
+        return estimator.fit(X, y)
 
 
 def own_copy(values):
@@ -62,15 +81,11 @@ def own_copy(values):
     return values.copy() if hasattr(values, "copy") else values
 
 
-def _takes_groups(estimator):
-    return "groups" in get_routing_for_object(estimator).consumes("fit", {"groups"})
-
-
 def seeded_clone(estimator, seed):
     """Clone, with every `random_state` set: noise that a seed controls is not memory."""
     subject = clone(estimator)
     names = [n for n in subject.get_params() if n.split("__")[-1] == "random_state"]
-    subject.set_params(**dict.fromkeys(names, seed))  # FrozenEstimator's returns nothing
+    subject.set_params(**dict.fromkeys(names, seed_of(seed)))  # FrozenEstimator's returns nothing
     return subject
 
 
@@ -138,10 +153,19 @@ def differ(a, b, seen=None):
         a, b = a.ravel().tolist(), b.ravel().tolist()
     if isinstance(a, list | tuple):
         return len(a) != len(b) or any(differ(*pair, seen) for pair in zip(a, b, strict=True))
+    if isinstance(a, MethodType | MethodWrapperType):  # a copy of it belongs to another object
+        return a.__name__ != b.__name__ or differ(a.__self__, b.__self__, seen)
+    if isinstance(a, partial) and any(differ(*pair, seen) for pair in _parts_of(a, b)):
+        return True
     if type(a).__eq__ is object.__eq__:  # compares identities: look inside instead
         return hasattr(a, "__dict__") and differ(vars(a), vars(b), seen)
     both_nan = a != a and b != b  # the default of GridSearchCV's error_score
     return bool(np.any(a != b)) and not both_nan
+
+
+def _parts_of(some, other):
+    """Return what two `functools.partial` hold, in pairs."""
+    return [(getattr(some, n), getattr(other, n)) for n in ("func", "args", "keywords")]
 
 
 def _moved(a, b):

@@ -6,7 +6,7 @@ from sklearn.utils import check_consistent_length, check_random_state
 
 from helpers.leakage.chance import measure
 from helpers.leakage.finding import Finding
-from helpers.leakage.probes import P_VALUE
+from helpers.leakage.probes import P_VALUE, seed_of
 
 ADVICE = (
     " Look for a step that sees labels before the split, for a best of many, or for rows that know "
@@ -70,6 +70,7 @@ def null_labels(procedure, X, y, *, groups=None, chance=None, n_permutations=20,
     >>> null_labels(leaky, *coin_flips(50, 500)).leaked
     True
     """
+    random_state = seed_of(random_state)
     check_consistent_length(X, y, groups)
     if n_permutations < 2:
         raise ValueError(f"n_permutations must be at least 2; got {n_permutations}.")

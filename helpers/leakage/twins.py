@@ -4,7 +4,7 @@ import numpy as np
 
 from helpers.leakage.finding import Finding
 from helpers.leakage.inputs import folds_of
-from helpers.leakage.probes import N_REFERENCES
+from helpers.leakage.probes import N_REFERENCES, seed_of
 from helpers.leakage.tables import as_codes
 
 MOST_LEFT_OUT = 30  # columns, by turns
@@ -58,6 +58,7 @@ def shared_rows(X, y=None, *, cv=5, groups=None, task=None, random_state=0):
     >>> shared_rows(X).leaked, shared_rows(np.vstack([X, X])).leaked
     (False, True)
     """
+    random_state = seed_of(random_state)
     folds = folds_of(cv, X, y, groups, task)
     n_tested = sum(len(test) for _, test in folds)
     if n_both := sum(len(np.intersect1d(*fold)) for fold in folds):

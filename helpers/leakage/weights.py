@@ -12,11 +12,12 @@ from helpers._compat import _num_samples
 from helpers.leakage.estimators import rows_of
 from helpers.leakage.finding import Finding
 from helpers.leakage.inputs import task_of
-from helpers.leakage.outside import left_alone, networks_in
+from helpers.leakage.outside import fitted_in, left_alone, networks_in
 from helpers.leakage.probes import (
     differ,
     fit_seeded,
     reinitialise,
+    seed_of,
     seeded_clone,
     without_training,
 )
@@ -55,7 +56,9 @@ def carried_weights(estimator, X, y, *, groups=None, random_state=0):
     -------
     Finding
         Not looked at, if it finds no network; or no number of epochs and no learning rate that can
-        be 0, and no network that `fit` leaves alone.
+        be 0, and no network that `fit` leaves alone. Nor where it sees no leak, and the clone or
+        a function of it holds another estimator that is fitted already, such as a forest in a
+        FrozenEstimator: on which rows, it cannot tell.
 
     Notes
     -----
@@ -72,8 +75,25 @@ def carried_weights(estimator, X, y, *, groups=None, random_state=0):
     carries, and an untrained instance with first weights of another kind than `reset_parameters`
     draws can set it off.
     """
-    with left_alone(estimator):
-        return _find(estimator, X, y, groups, random_state)
+    random_state = seed_of(random_state)
+    fitted = list(fitted_in(seeded_clone(estimator, random_state)))
+    if not fitted:
+        with left_alone(estimator):
+            return _find(estimator, X, y, groups, random_state)
+    if any(True for _ in networks_in(estimator)):
+        with left_alone(estimator):
+            finding = _find(estimator, X, y, groups, random_state)
+        if finding.leaked:
+            return finding
+    return Finding("carried_weights", None, _fitted_before(fitted))
+
+
+def _fitted_before(fitted):
+    names = ", ".join(sorted({type(estimator).__name__ for estimator in fitted}))
+    return (
+        f"A clone brings along what was fitted before: {names}. On which rows? If on any of these, "
+        "hand it over not fitted, in a Pipeline, so that each fold fits its own."
+    )
 
 
 def _find(estimator, X, y, groups, random_state):
@@ -82,10 +102,11 @@ def _find(estimator, X, y, groups, random_state):
     rows = np.random.RandomState(random_state).permutation(_num_samples(X))[:n_rows]
     X, y, groups = (rows_of(values, np.sort(rows)) for values in (X, y, groups))
     untrained = without_training(estimator, X, y, random_state, groups)
-    subject, other = (
-        fit_seeded(seeded_clone(estimator, seed).set_params(**untrained or {}), X, y, seed, groups)
-        for seed in (random_state, random_state + 1)
-    )
+    clones = [seeded_clone(estimator, seed) for seed in (random_state, random_state + 1)]
+    for number, subject in enumerate(clones):
+        subject.set_params(**untrained or {})
+        fit_seeded(subject, X, y, random_state + number, groups)
+    subject, other = clones
     networks = list(networks_in(subject))
     if untrained is None:
         given = list(networks_in(seeded_clone(estimator, random_state)))

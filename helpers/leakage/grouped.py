@@ -1,0 +1,34 @@
+"""Groups for what asks for them in `fit`: a search, or an estimator that sets rows aside."""
+
+from sklearn.pipeline import Pipeline
+from sklearn.utils.metadata_routing import MetadataRequest, get_routing_for_object
+
+
+def takes_groups(estimator):
+    """Say whether `fit` hands groups on, to a splitter or to an estimator.
+
+    An estimator that has not been told whether it gets groups is told here, as scikit-learn else
+    refuses to fit it. It gets them where its own `fit` is called; within a search they are for the
+    splitter alone. That is how `fit` hands them on without metadata routing, too.
+    """
+    params = estimator.get_params()
+    parts = {"": estimator} | {n: part for n, part in params.items() if hasattr(part, "get_params")}
+    for name, part in parts.items():
+        if hasattr(part, "set_fit_request") and _is_open(part):
+            part.set_fit_request(groups=all(isinstance(p, Pipeline) for p in _around(name, parts)))
+    return "groups" in get_routing_for_object(estimator).consumes("fit", {"groups"})
+
+
+def _is_open(estimator):
+    """Say whether `fit` takes groups, and nobody has said whether it gets them."""
+    routing = estimator.get_metadata_routing()
+    if not isinstance(routing, MetadataRequest):
+        return False
+    return routing.fit.requests.get("groups", "takes none") is None
+
+
+def _around(name, parts):
+    """Return the estimators that hold the one of this name, which is '' for the outermost."""
+    words = name.split("__") if name else []
+    outer = ["__".join(words[:n]) for n in range(len(words))]
+    return [parts[name] for name in outer if name in parts]
