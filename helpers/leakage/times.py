@@ -1,24 +1,11 @@
 """When rows were recorded, as numbers that can be compared."""
 
-from datetime import UTC, date, datetime, timedelta
+from datetime import date, timedelta
 
 import numpy as np
 
+from helpers.leakage.dates import ADVICE, as_datetime, readings_of, seconds
 from helpers.leakage.tables import is_gap
-
-DAYS = ("%m/%d/%Y", "%d/%m/%Y", "%Y/%m/%d", "%d.%m.%Y", "%m-%d-%Y", "%d-%m-%Y", "%m/%d/%y")
-DAYS += (
-    "%Y-%m",
-    "%d/%m/%y",
-    "%d.%m.%y",
-    "%d %b %Y",
-    "%d %B %Y",
-    "%b %d, %Y",
-    "%B %d, %Y",
-    "%b %d %Y",
-)
-CLOCKS = ("", " %H:%M", " %H:%M:%S", " %H:%M:%S.%f", " %I:%M %p", " %I:%M:%S %p")
-ADVICE = "Hand over numbers, or dates as numpy's datetime64 or pandas' Timestamp."
 
 
 def as_times(values):
@@ -47,7 +34,7 @@ def as_times(values):
     if all(isinstance(value, int | float | np.number) for value in values):
         return np.array(values, dtype=float)
     if all(isinstance(value, date | np.datetime64) for value in values):
-        return _seconds([_as_datetime(value) for value in values])
+        return seconds([as_datetime(value) for value in values])
     kinds = sorted({type(value).__name__ for value in values})
     raise ValueError(f"time must be of one kind; got {', '.join(kinds)}. {ADVICE}")
 
@@ -80,41 +67,15 @@ def _read(texts):
     """Read numbers or dates from texts that are all of one form."""
     if _all_numbers(texts):
         return np.array(texts, dtype=float)
-    readings = {}
-    for form in ("ISO 8601", *(day + clock for clock in CLOCKS for day in DAYS)):
-        try:
-            times = _seconds([_parsed(text.strip(), form) for text in texts])
-        except ValueError:
-            continue
-        readings.setdefault(times.tobytes(), (form, times))
+    readings = readings_of(texts)
     if not readings:
         raise ValueError(
             f"time holds texts that are not all dates of one known form: {texts[0]!r}, "
             f"{texts[-1]!r}. {ADVICE}"
         )
     if len(readings) > 1:
-        forms = " or ".join(form for form, _ in readings.values())
+        forms = " or ".join(form for form, _ in readings)
         raise ValueError(
             f"time holds texts that can be read in several ways, as {forms}: {texts[0]!r}. {ADVICE}"
         )
-    return next(iter(readings.values()))[1]
-
-
-def _parsed(text, form):
-    return datetime.fromisoformat(text) if form == "ISO 8601" else datetime.strptime(text, form)
-
-
-def _as_datetime(value):
-    if isinstance(value, np.datetime64):
-        value = value.astype("datetime64[us]").item()
-    return value if isinstance(value, datetime) else datetime(value.year, value.month, value.day)
-
-
-def _seconds(moments):
-    """Return datetimes in seconds; with a time zone for all of them or for none."""
-    zoned = {moment.tzinfo is not None for moment in moments}
-    if len(zoned) > 1:
-        raise ValueError(f"time has a time zone in some rows only. {ADVICE}")
-    if zoned == {False}:
-        moments = [moment.replace(tzinfo=UTC) for moment in moments]
-    return np.array([moment.timestamp() for moment in moments])
+    return readings[0][1]
