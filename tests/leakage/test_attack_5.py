@@ -9,6 +9,7 @@ import numpy as np
 import pandas as pd
 import pytest
 import torch
+from sklearn.datasets import make_blobs
 
 from helpers import shared_rows, shift, too_good_feature
 from helpers.leakage.codes import codes_of
@@ -97,3 +98,108 @@ def test_no_code_depends_on_the_place_of_a_row(form):
     assert shared_rows(table, cv=5).leaked is False
     twice = pd.concat([table[:100], table[:100]])
     assert shared_rows(twice, cv=2).leaked is True
+
+
+# Small tables, and rare classes ----------------------------------------------------------------
+
+
+def rare(n_rows, n_of_one):
+    """Return noise, and a label that few rows have."""
+    draw = np.random.RandomState(0)
+    return draw.normal(size=(n_rows, 4)), draw.permutation(np.arange(n_rows) < n_of_one).astype(int)
+
+
+@pytest.mark.parametrize("n_rows, n_of_one", [(30, 15), (40, 10), (300, 9), (5000, 50)])
+def test_the_label_itself_is_seen_where_it_is_rare_or_rows_are_few(n_rows, n_of_one):
+    X, y = rare(n_rows, n_of_one)
+    finding = too_good_feature(np.column_stack([X, y]), y)
+    assert finding.leaked is True and "Column 4 alone" in finding.evidence
+    assert too_good_feature(X, y).leaked is False
+
+
+def test_two_copies_of_a_rare_label_are_seen():
+    X, y = rare(40, 10)
+    assert too_good_feature(np.column_stack([X, y, 1 - y]), y).leaked is True
+
+
+def test_columns_that_happen_to_divide_few_rows_are_no_copies():
+    X, y = make_blobs(80, 4, centers=2, random_state=4)
+    assert too_good_feature(X, y).leaked is False
+
+
+@pytest.mark.parametrize("n_rows, n_of_one", [(100, 1), (100, 2), (6, 3), (3, 1)])
+def test_where_too_few_rows_could_tell_it_says_so(n_rows, n_of_one):
+    finding = too_good_feature(*rare(n_rows, n_of_one))
+    assert finding.leaked is None
+    assert f"gets {n_of_one} of {n_rows} rows wrong: too few" in finding.evidence
+
+
+def test_many_columns_of_noise_may_tell_few_rows_by_chance():
+    table = np.random.RandomState(0).normal(size=(12, 150))
+    assert "by chance" in too_good_feature(table, np.arange(12) % 2).evidence
+    four = too_good_feature(table[:4], np.arange(4) + 0.5)
+    assert four.leaked is None and "There are 4 rows" in four.evidence
+
+
+# Dummies of the label ---------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("n_left_out", [0, 1])
+def test_dummies_of_many_classes_are_named(n_left_out):
+    y = np.random.RandomState(0).randint(8, size=200)
+    dummies = np.eye(8)[y][:, n_left_out:]
+    table = np.column_stack([rng.normal(size=(200, 2)), dummies])
+    finding = too_good_feature(table, y, task="classification")
+    assert finding.leaked is True and "Columns 2, 3, 4" in finding.evidence
+    lone = too_good_feature(table[:, :4], y, task="classification")  # may be honest, as feathers
+    assert lone.leaked is None and "Columns 2, 3 are each one value in all rows" in lone.evidence
+    almost = np.where(np.arange(200)[:, None] == 7, 1 - table[:, 2:4], table[:, 2:4])
+    assert too_good_feature(almost, y, task="classification").leaked is False
+
+
+# Columns that are no numbers ---------------------------------------------------------------------
+
+
+def notes(y):
+    words = np.random.RandomState(0).choice(["fever", "cough", "pain", "rash"], size=(len(y), 6))
+    return [
+        " ".join([*row, "deceased" if dead else "home"]) for row, dead in zip(words, y, strict=True)
+    ]
+
+
+UNSEEN = {
+    "note": (notes, "texts of several words"),
+    "vector": (lambda y: list(np.eye(2)[y]), "values of type ndarray"),
+    "codes": (lambda y: [[3, 99] if dead else [3] for dead in y], "values of type list"),
+    "record": (lambda y: [{"died": int(dead)} for dead in y], "values of type dict"),
+}
+
+
+@pytest.mark.parametrize("name", UNSEEN)
+def test_a_column_that_is_no_number_is_named(name):
+    y = np.random.RandomState(0).randint(2, size=100)
+    make, what = UNSEEN[name]
+    table = pd.DataFrame({"a": rng.normal(size=100), name: objects(make(y))})
+    finding = too_good_feature(table, y)
+    assert finding.leaked is None
+    assert finding.evidence.startswith(f"Not looked into: column 1 ('{name}'), {what}.")
+    leaky = too_good_feature(table.assign(died=y), y)
+    assert leaky.leaked is True and "('died') alone" in leaky.evidence and what in leaky.evidence
+    gaps = too_good_feature(table.assign(**{name: table[name].where(y > 0)}), y)
+    assert gaps.leaked is True  # whether there is a note is seen
+
+
+def test_names_of_a_few_kinds_are_looked_into():
+    y = np.random.RandomState(0).randint(2, size=100)
+    town = np.random.RandomState(1).choice(["New York", "Los Angeles", "Santa Fe"], size=100)
+    table = pd.DataFrame({"a": rng.normal(size=100), "town": town})
+    assert too_good_feature(table, y).leaked is False
+    assert too_good_feature(table.assign(end=np.where(y, "died at home", "well again")), y).leaked
+
+
+def test_two_columns_of_texts_are_not_looked_at():
+    y = np.random.RandomState(0).randint(2, size=100)
+    table = pd.DataFrame({"note": notes(y), "title": notes(y)})
+    finding = too_good_feature(table, y)
+    assert finding.leaked is None and "columns 0 ('note')" in finding.evidence
+    assert shift(table, cv=5).leaked is None
