@@ -56,13 +56,13 @@ def too_good_feature(X, y, *, task=None, random_state=0):
     Finding
         Leaked if k columns err at most 6 % / k**1.5 as often as the best guess without columns,
         one more row being counted as wrong, and a tenth / k**1.5 as often as all the others. For
-        values, 1 - R2 is at most 1 % / k**1.5, and a fiftieth / k**1.5 of that of the others. Leaked
-        as well if one column, or its copies, makes no error at all and the others err at least in
-        five rows; or if columns stand for all classes but at most one, as dummies do. Not looked
-        at, if there is one column, or rows are texts; if rows are so few that a column may tell
-        them by chance; if nothing is found and a column holds texts of several words, lists, or
-        other values that are no numbers; if a column tells one class of many exactly, as feathers
-        tell birds; if a column is made of labels of rows
+        values, 1 - R2 is at most 1 % / k**1.5, and a fiftieth / k**1.5 of that of the others.
+        Leaked as well if one column, or its copies, makes no error at all and the others err in at
+        least five rows; or if columns stand for all classes but at most one, as dummies do. Not
+        looked at, if there is one column, or rows are texts; if rows are so few that a column may
+        tell them by chance; if nothing is found and a column holds texts of several words, lists
+        or other values that are no numbers; if a column tells one of many classes exactly, as
+        feathers tell birds; if a column is made of labels of rows
         below it, which are later ones or earlier ones; or if two halves of the columns err in the
         same rows, so that they may know where a row comes from, and not its label.
 

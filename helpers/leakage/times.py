@@ -4,7 +4,7 @@ from datetime import date, timedelta
 
 import numpy as np
 
-from helpers.leakage.dates import ADVICE, as_datetime, readings_of, seconds
+from helpers.leakage.dates import ADVICE, as_datetime, readings_of, readings_of_digits, seconds
 from helpers.leakage.tables import is_gap
 
 
@@ -25,14 +25,14 @@ def as_times(values):
             "than any other: fill it in, or leave those rows out."
         )
     if values.dtype.kind in "fiub":
-        return values.astype(float)
+        return _checked(values.astype(float))
     if values.dtype.kind in "mM":
         return values.astype(f"{values.dtype.str[1]}8[us]").astype("int64") / 1e6
     values = [v.to_timestamp() if hasattr(v, "to_timestamp") else v for v in values.tolist()]
     if all(isinstance(value, str) for value in values):
         return _read(values)
     if all(isinstance(value, int | float | np.number) for value in values):
-        return np.array(values, dtype=float)
+        return _checked(np.array(values, dtype=float))
     if all(isinstance(value, date | np.datetime64) for value in values):
         return seconds([as_datetime(value) for value in values])
     kinds = sorted({type(value).__name__ for value in values})
@@ -47,6 +47,8 @@ def as_span(name, value, column):
     if isinstance(value, np.timedelta64):
         value = value.astype("timedelta64[us]").item()
     are_numbers = column.dtype.kind not in "mM" and _all_numbers(column)
+    if are_numbers and column.dtype.kind in "OUT":
+        are_numbers = not readings_of_digits([str(text) for text in column])
     if are_numbers and is_number and value > 0:
         return float(value)
     if not are_numbers and isinstance(value, timedelta) and value >= timedelta(0):
@@ -63,11 +65,25 @@ def _all_numbers(values):
     return True
 
 
+def _checked(numbers):
+    """Return numbers, unless they can only be days whose digits are not in order of time."""
+    if len(numbers) and (numbers == np.round(numbers)).all() and 1e6 <= numbers.min():
+        if numbers.max() < 1e8:  # a day from 1 to 9 has lost its 0
+            forms = [form for form, _ in readings_of_digits([f"{n:08.0f}" for n in numbers])]
+            if forms and "%Y%m%d" not in forms:
+                raise ValueError(
+                    f"time holds numbers that are days, written as {' or '.join(forms)}: "
+                    f"{numbers[0]:08.0f}. As numbers they are not in order of time. {ADVICE}"
+                )
+    return numbers
+
+
 def _read(texts):
     """Read numbers or dates from texts that are all of one form."""
-    if _all_numbers(texts):
+    readings = readings_of_digits(texts)  # 01112019 is a day before it is a number
+    if not readings and _all_numbers(texts):
         return np.array(texts, dtype=float)
-    readings = readings_of(texts)
+    readings = readings or readings_of(texts)
     if not readings:
         raise ValueError(
             f"time holds texts that are not all dates of one known form: {texts[0]!r}, "

@@ -10,9 +10,11 @@ import pandas as pd
 import pytest
 import torch
 from sklearn.datasets import make_blobs
+from sklearn.model_selection import TimeSeriesSplit
 
-from helpers import shared_rows, shift, too_good_feature
+from helpers import shared_rows, shift, time_order, too_good_feature
 from helpers.leakage.codes import codes_of
+from helpers.leakage.times import as_times
 
 rng = np.random.RandomState(0)
 PRICE = np.round(rng.lognormal(6, 1, size=100), 2)
@@ -203,3 +205,42 @@ def test_two_columns_of_texts_are_not_looked_at():
     finding = too_good_feature(table, y)
     assert finding.leaked is None and "columns 0 ('note')" in finding.evidence
     assert shift(table, cv=5).leaked is None
+
+
+# Times that are digits alone ---------------------------------------------------------------------
+
+DAYS = pd.date_range("2019-11-01", periods=100)
+
+
+@pytest.mark.parametrize("form", ["%d%m%Y", "%m%d%Y", "%Y%m%d", "%d%m%y", "%m%d%y", "%y%m%d"])
+def test_digits_are_read_as_the_day_that_they_can_only_be(form):
+    texts = DAYS.strftime(form)
+    try:
+        assert (np.diff(as_times(texts)) == 86400).all()
+    except ValueError as refused:  # of two digits a year, 200120 may be in 2020 or in 2001
+        assert "can be read in several ways" in str(refused) and "y" in form
+
+
+def test_the_order_of_numbers_that_are_days_is_not_taken_for_time():
+    texts = DAYS.strftime("%d%m%Y")
+    split = list(TimeSeriesSplit(4).split(DAYS))
+    X = np.zeros((100, 2))
+    assert time_order(X, time=texts, cv=split).leaked is False
+    by_number = np.argsort(texts.astype(int))
+    assert time_order(X, time=texts[by_number], cv=split).leaked is True
+    with pytest.raises(ValueError, match="written as %d%m%Y: 01112019. As numbers they are not"):
+        time_order(X, time=texts.astype(int), cv=split)
+    month = dt.timedelta(days=30)
+    assert time_order(X, time=texts, cv=split, horizon=month).leaked is True
+
+
+@pytest.mark.parametrize("first", [0, 1, 99_950, 201_900, 1_234_567, 99_999_900, 1_572_566_400])
+def test_numbers_that_count_stay_numbers(first):
+    numbers = np.arange(first, first + 100)
+    np.testing.assert_array_equal(as_times(numbers), numbers)
+    np.testing.assert_array_equal(as_times([str(number) for number in numbers]), numbers)
+
+
+def test_digits_that_may_be_two_days_are_refused():
+    with pytest.raises(ValueError, match="read in several ways, as %d%m%Y or %m%d%Y: '03042024'"):
+        as_times(["03042024", "05062024"] * 10)
