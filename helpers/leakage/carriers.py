@@ -4,6 +4,11 @@ from helpers.leakage.finding import Finding
 
 MOST_SETS = 4  # of columns that each predict nearly without error
 MOST_NAMES = 10
+SLOW = (
+    " The others do well by themselves, as past values of a slow series do, and so may hide a "
+    "column that holds today's value; or the nearest past value is far nearer than the others."
+)
+OTHERS_MISS = 0.001  # of the error of guessing, in series, where rounding alone makes differences
 ASK = " Ask of each: is it known at the time of prediction, or does it follow from the label?"
 
 
@@ -56,6 +61,20 @@ def judged(table, names, sets, rest):
             f"{1 + table.one_row - table.limit(1) * table.guessing:.3f} would be asked about."
         )
         return Finding("too_good_feature", False, evidence)
+    finding = _beside_others(table, names, sets, rest)
+    if finding.leaked or table.classes:
+        return finding
+    # Columns that all but tell a value, as those of a slow series, would hide one that tells it.
+    for n_sets in range(1, len(sets)):
+        others = rest + [column for some in sets[n_sets:] for column in some]
+        if table.error(sorted(others)) >= OTHERS_MISS:
+            first = _beside_others(table, names, sets[:n_sets], sorted(others))
+            if first.leaked:
+                return Finding(first.name, None, first.evidence + SLOW)
+    return finding
+
+
+def _beside_others(table, names, sets, rest):
     found = sorted(column for some in sets for column in some)
     rest = [column for column in rest if not table.follows(column, found)]
     few = ", ".join(names[column] for column in found[:MOST_NAMES])

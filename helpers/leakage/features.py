@@ -62,9 +62,10 @@ def too_good_feature(X, y, *, task=None, random_state=0):
         looked at, if there is one column, or rows are texts; if rows are so few that a column may
         tell them by chance; if nothing is found and a column holds texts of several words, lists
         or other values that are no numbers; if a column tells one of many classes exactly, as
-        feathers tell birds; if a column is made of labels of rows
-        below it, which are later ones or earlier ones; or if two halves of the columns err in the
-        same rows, so that they may know where a row comes from, and not its label.
+        feathers tell birds; if all columns but the one found do well and far worse, as past values
+        of a slow series; if a column is made of labels of rows below it, which are later ones or
+        earlier ones; or if two halves of the columns err in the same rows, so that they may know
+        where a row comes from, and not its label.
 
     Raises
     ------

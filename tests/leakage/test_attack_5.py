@@ -244,3 +244,18 @@ def test_numbers_that_count_stay_numbers(first):
 def test_digits_that_may_be_two_days_are_refused():
     with pytest.raises(ValueError, match="read in several ways, as %d%m%Y or %m%d%Y: '03042024'"):
         as_times(["03042024", "05062024"] * 10)
+
+
+# Slow series ------------------------------------------------------------------------------------
+
+
+def test_what_includes_today_is_named_beside_honest_lags():
+    draw = np.random.RandomState(0)
+    close = pd.Series(100 * np.exp(np.cumsum(0.03 * draw.normal(size=600))))
+    lags = pd.DataFrame({f"lag{k}": close.shift(k) for k in range(1, 6)})
+    assert too_good_feature(lags[30:], close[30:], task="regression").leaked is False
+    high = close * (1 + 0.001 * np.abs(draw.normal(size=600)))
+    finding = too_good_feature(lags.assign(high=high)[30:], close[30:], task="regression")
+    assert finding.leaked is None
+    assert finding.evidence.startswith("Column 5 ('high') alone scores 1.00, the other 5 0.99")
+    assert "holds today's value" in finding.evidence
