@@ -1,21 +1,24 @@
 """How well some columns of a table predict: by trees, which see gaps, by sums and by products."""
 
-import warnings
-from contextlib import contextmanager
-
 import numpy as np
-from sklearn import config_context
-from sklearn.base import BaseEstimator, TransformerMixin, clone
-from sklearn.ensemble import RandomForestClassifier, RandomForestRegressor
-from sklearn.impute import SimpleImputer
-from sklearn.linear_model import LinearRegression, LogisticRegression
+from scipy.special import gammaln
+from sklearn.base import clone
 from sklearn.model_selection import KFold, StratifiedKFold
-from sklearn.pipeline import make_pipeline
-from sklearn.preprocessing import FunctionTransformer, StandardScaler, scale
 
-MOST_ROWS, MOST_COLUMNS = 1000, 200
-N_TREES = 10
+from helpers.leakage.predicting import (
+    may_be_a_product,
+    model_of_products,
+    models_of,
+    quiet,
+    weights_of,
+)
+
+MOST_ROWS = 1000
 OF_PRODUCTS = 0.05  # the relative error of a product, but for rounding
+FEWEST_OF_CLASS = 20  # rows that are drawn of each class, if there are so many
+FEWEST_TIMES = 5  # that others must err as often as one row does
+FEWEST_ROWS = 10  # of a table in which a column of values can be told from chance
+BY_CHANCE = 0.001  # at most, that a column of noise tells all classes
 MOST_COMBINATIONS = 20  # of values, that tell the value of another column
 # For classes and for values: of the error of guessing, and how many times less than the others.
 NEARLY = {True: (0.06, 10), False: (0.01, 50)}
@@ -35,7 +38,7 @@ class Table:
     """
 
     def __init__(self, X, y, classes, random_state):
-        rows = np.sort(np.random.RandomState(random_state).permutation(len(X))[:MOST_ROWS])
+        rows = _drawn(np.random.RandomState(random_state).permutation(len(X)), y, classes)
         self.X, self.y, self.classes = X[rows], y[rows], classes
         self.errors, self.orders = {}, {}
         if classes:
@@ -48,13 +51,34 @@ class Table:
             self.folds = KFold(5, shuffle=True, random_state=random_state)
         self.n_columns = X.shape[1]
         self.one_row = 1 / len(self.y) if classes else 0.0
-        self.forest, self.linear = _models(classes, random_state)
-        self.products = None if classes or not _may_be_a_product(self.y) else _products()
+        self.forest, self.linear = models_of(classes, random_state)
+        self.products = None if classes or not may_be_a_product(self.y) else model_of_products()
 
-    def limit(self, size, of_others=1.0):
-        """Return the error up to which so many columns are nearly perfect, beside the others."""
+    def limit(self, size, of_others=1.0, alone=False):
+        """Return the error up to which so many columns are nearly perfect, beside the others.
+
+        If each does alone, no error at all is enough, though one row more counts as wrong.
+        """
         least, times = NEARLY[self.classes]
-        return min(least, of_others / times) / size**1.5
+        limit = min(least, of_others / times) / size**1.5
+        is_clear = (alone or size == 1) and of_others >= FEWEST_TIMES * self.no_error
+        return max(limit, self.no_error) if is_clear else limit
+
+    @property
+    def no_error(self):
+        """Return the least error that there is, a bit more for rounding: that of one row."""
+        return 1.001 * self.one_row / self.guessing
+
+    @property
+    def is_large_enough(self):
+        """Say whether a column without error would stand out, and would hardly be chance."""
+        if not self.classes:
+            return len(self.y) >= FEWEST_ROWS
+        # Of all orders of the rows, the share in which classes lie apart; for each column.
+        counts = np.bincount(self.y)
+        by_chance = gammaln(len(counts) + 1) + gammaln(counts + 1).sum() - gammaln(len(self.y) + 1)
+        is_chance = by_chance + np.log(self.n_columns) > np.log(BY_CHANCE)
+        return bool(self.limit(1) >= self.no_error and not is_chance)
 
     def error(self, columns):
         """Return the error as a share of guessing's; of classes, with one more row wrong."""
@@ -140,84 +164,15 @@ class Table:
             model = self.models[int(np.argmin(self.errors_of(columns)))]
             X, y = self.given_to(model)
             with quiet():
-                weights = _weights(model.fit(X[:, columns], y), len(columns))
+                weights = weights_of(model.fit(X[:, columns], y), len(columns))
             self.orders[key] = [columns[i] for i in np.argsort(-weights, kind="stable")]
         return self.orders[key]
 
 
-@contextmanager
-def quiet():
-    """Fit and predict without warnings of rare classes or of columns without values."""
-    with warnings.catch_warnings(), config_context(skip_parameter_validation=True):
-        warnings.simplefilter("ignore")
-        yield
-
-
-def _weights(model, n_columns):
-    kept, last = model[0].kept_, model[-1]
-    weights = np.zeros(n_columns)
-    if hasattr(last, "feature_importances_"):
-        weights[kept] = last.feature_importances_
-    else:
-        of_both = np.abs(np.atleast_2d(last.coef_)).max(axis=0)  # of columns, then of gaps
-        weights[kept] = of_both[: len(kept)]
-        with_gaps = kept[model["simpleimputer"].indicator_.features_]
-        weights[with_gaps] = np.maximum(weights[with_gaps], of_both[len(kept) :])
-    return weights
-
-
-class MostCorrelated(TransformerMixin, BaseEstimator):
-    """Keeps up to 200 columns, by the correlation of their values or gaps with the target."""
-
-    def __init__(self, classes):
-        self.classes = classes
-
-    def fit(self, X, y):
-        self.kept_ = np.arange(X.shape[1])
-        if X.shape[1] > MOST_COLUMNS:
-            targets = scale(np.eye(y.max() + 1)[y] if self.classes else y[:, None])
-            filled = SimpleImputer(keep_empty_features=True).fit_transform(X)
-            parts = filled, np.isnan(X).astype(float)
-            strength = [np.abs(scale(part).T @ targets).max(axis=1) for part in parts]
-            strength = np.max(strength, axis=0)
-            self.kept_ = np.sort(np.argsort(-strength, kind="stable")[:MOST_COLUMNS])
-        return self
-
-    def transform(self, X):
-        return X[:, self.kept_]
-
-
-def _models(classes, seed):
-    forest = RandomForestClassifier if classes else RandomForestRegressor
-    return (
-        # Each tree sees all columns, so that one among many noisy ones is not passed over.
-        make_pipeline(
-            MostCorrelated(classes), forest(N_TREES, max_features=None, random_state=seed)
-        ),
-        _linear(MostCorrelated(classes), LogisticRegression() if classes else LinearRegression()),
-    )
-
-
-def _linear(*steps):
-    gaps = SimpleImputer(strategy="median", keep_empty_features=True, add_indicator=True)
-    *before, last = steps
-    return make_pipeline(*before, gaps, StandardScaler(), last)
-
-
-def _may_be_a_product(y):
-    """Tell whether values have one sign, but for some that are 0, as price times quantity has."""
-    sizes = np.abs(y[y != 0])
-    of_one_sign = abs(np.sign(y).sum()) == len(sizes)
-    return of_one_sign and len(sizes) > max(10, len(y) / 2) and sizes.min() < sizes.max()
-
-
-def _products():
-    """Return a model of products and ratios of columns: it is linear in their logarithms."""
-    logarithms = FunctionTransformer(_logarithms)
-    return _linear(MostCorrelated(False), logarithms, LinearRegression())
-
-
-def _logarithms(X):
-    """Return the logarithm of each size; that of 0 is a gap."""
-    sizes = np.abs(X)
-    return np.log(np.where(sizes > 0, sizes, np.nan))
+def _drawn(order, y, classes):
+    """Return the first rows of an order, and so many of each class that it can be told."""
+    rows = [order[:MOST_ROWS]]
+    labels = np.unique(y) if classes else []
+    if len(labels) <= MOST_ROWS / FEWEST_OF_CLASS:
+        rows += [order[y[order] == label][:FEWEST_OF_CLASS] for label in labels]
+    return np.unique(np.concatenate(rows))

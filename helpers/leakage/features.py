@@ -3,25 +3,30 @@
 import numpy as np
 from scipy.stats import spearmanr
 
+from helpers.leakage.carriers import ASK, MOST_NAMES, carriers, judged, listed
 from helpers.leakage.columns import Table
 from helpers.leakage.finding import Finding
 from helpers.leakage.inputs import has_classes, targets_of
-from helpers.leakage.later import made_of_labels
-from helpers.leakage.tables import as_codes, names_of, number_of_its_own, what_rows_are
+from helpers.leakage.later import indicators_of, made_of_labels
+from helpers.leakage.tables import (
+    as_codes,
+    names_of,
+    number_of_its_own,
+    what_rows_are,
+    without_order,
+)
 
-MOST_SETS = 4  # of columns that each predict nearly without error
-MOST_NAMES = 10
 MOST_TARGETS = 10  # that are looked at, one by one
 GOOD = 0.25  # of the error of guessing, for a score that invites trust
 NUMBERED = 0.05  # of the error of guessing, for a column that numbers the rows
 WEIGHTIEST = 20  # columns, of which two halves may err in the same rows
 FEWEST_ERRORS = 5
+FEWEST_OF_A_CLASS = 6  # rows that a column tells, and hardly by chance
 FEWEST_VALUES, SAME_ORDER = 20, 0.9999  # of a target that has an order; its correlation of ranks
 SOURCE = (
     "A source that is nearly the label, such as a hospital that sent the ill, is like that, and so "
     "are labels with errors. Hand over the source of each row as groups, to shared_groups."
 )
-ASK = " Ask of each: is it known at the time of prediction, or does it follow from the label?"
 
 
 def too_good_feature(X, y, *, task=None, random_state=0):
@@ -51,10 +56,16 @@ def too_good_feature(X, y, *, task=None, random_state=0):
     Finding
         Leaked if k columns err at most 6 % / k**1.5 as often as the best guess without columns,
         one more row being counted as wrong, and a tenth / k**1.5 as often as all the others. For
-        values, 1 - R2 is at most 1 % / k**1.5, and a fiftieth / k**1.5 of that of the others. Not
-        looked at, if there is one column, or rows are texts; if a column is made of labels of rows
-        below it, which are later ones or earlier ones; or if two halves of the columns err in the
-        same rows, so that they may know where a row comes from, and not its label.
+        values, 1 - R2 is at most 1 % / k**1.5, and a fiftieth / k**1.5 of that of the others.
+        Leaked as well if one column, or its copies, makes no error at all and the others err in at
+        least five rows; or if columns stand for all classes but at most one, as dummies do. Not
+        looked at, if there is one column, or rows are texts; if rows are so few that a column may
+        tell them by chance; if nothing is found and a column holds texts of several words, lists
+        or other values that are no numbers; if a column tells one of many classes exactly, as
+        feathers tell birds; if all columns but the one found do well and far worse, as past values
+        of a slow series; if a column is made of labels of rows below it, which are later ones or
+        earlier ones; or if two halves of the columns err in the same rows, so that they may know
+        where a row comes from, and not its label.
 
     Raises
     ------
@@ -91,6 +102,15 @@ def too_good_feature(X, y, *, task=None, random_state=0):
         return _of_several(table, y, task, random_state)
     if X.shape[1] < 2:
         return Finding(name, None, "It compares columns, and there is one.")
+    left_out = without_order(table)
+    for column in left_out:  # but for its gaps
+        X[:, column] *= 0
+    return _with_those_left_out(_asked(X, y, names, task, random_state), left_out, names)
+
+
+def _asked(X, y, names, task, random_state):
+    """Ask about one target, and columns that are numbers."""
+    name = "too_good_feature"
     classes = has_classes(task, y)
     if classes is None:
         evidence = "y holds whole numbers: say task='classification' or task='regression'."
@@ -98,6 +118,8 @@ def too_good_feature(X, y, *, task=None, random_state=0):
     table = Table(X, y, classes, random_state)
     if (table.y == table.y[0]).all():
         return Finding(name, None, "y is the same in all rows.")
+    if not table.is_large_enough:
+        return Finding(name, None, _too_few(table))
     for column in range(table.n_columns) if classes else ():
         if number_of_its_own(X[:, column]) and table.error([column]) < NUMBERED:
             evidence = (
@@ -106,7 +128,7 @@ def too_good_feature(X, y, *, task=None, random_state=0):
                 "out."
             )
             return Finding(name, True, evidence)
-    finding = _judged(table, names, *_carriers(table))
+    finding = judged(table, names, *carriers(table))
     return finding if finding.leaked else _beyond_the_score(finding, table, names, X, y)
 
 
@@ -121,18 +143,67 @@ def _of_several(X, y, task, seed):
     return Finding(worst.name, worst.leaked, f"Of target {number}: {worst.evidence}")
 
 
+def _too_few(table):
+    """Say how many rows there are, or how many guessing gets wrong."""
+    n_rows = len(table.y)
+    if not table.classes:
+        return f"There are {n_rows} rows: too few to tell whether a column knows the target."
+    return (
+        f"Guessing gets {round(table.guessing * n_rows)} of {n_rows} rows wrong: too few to tell "
+        "whether a column knows the label, or tells it by chance."
+    )
+
+
+def _with_those_left_out(finding, left_out, names):
+    """Say which columns hold what means nothing as a number, so that nobody looked at them."""
+    if not left_out:
+        return finding
+    few = "; ".join(
+        f"{names[column]}, {why}" for column, why in list(left_out.items())[:MOST_NAMES]
+    )
+    few += f"; and {len(left_out) - MOST_NAMES} more" if len(left_out) > MOST_NAMES else ""
+    columns = "columns" if len(left_out) > 1 else "column"
+    unseen = f"Not looked into: {columns} {few}. Hand over the numbers made of what is in there."
+    if finding.leaked is False:
+        return Finding(finding.name, None, f"{unseen} Of the others: {finding.evidence}")
+    return Finding(finding.name, finding.leaked, f"{finding.evidence} {unseen}")
+
+
+def _told_by_indicators(X, y, names):
+    """Return what columns tell whole classes, as dummies of the label do; or None."""
+    told = indicators_of(X, y)
+    counts = np.unique(y, return_counts=True)[1]
+    n_classes = len(set(told.values()))
+    if n_classes >= len(counts) - 1:
+        evidence = f"{listed(list(told), names)} made of the label: one value stands for one class."
+        return Finding("too_good_feature", True, evidence + ASK)
+    # A class of a few rows may be told by chance.
+    told = [column for column, number in told.items() if counts[number] >= FEWEST_OF_A_CLASS]
+    if not told:
+        return None
+    evidence = (
+        f"{listed(told, names)} one value in all rows of one class, and another in all other rows."
+    )
+    return Finding("too_good_feature", None, evidence + ASK)
+
+
 def _beyond_the_score(finding, table, names, X, y):
     """Look for columns made of labels, and for columns that know another thing than the label."""
+    told = _told_by_indicators(X, y, names) if table.classes else None
+    if told and told.leaked:
+        return told
     own, later = made_of_labels(X, y)
     if own:
         evidence = (
-            f"{_listed(own, names)} made of its own row's label and of others, as a mean that "
+            f"{listed(own, names)} made of its own row's label and of others, as a mean that "
             "includes today. Leave today out."
         )
         return Finding(finding.name, True, evidence)
+    if told:
+        return told
     if later:
         evidence = (
-            f"{_listed(later, names)} made of labels of rows below. If the oldest row is the "
+            f"{listed(later, names)} made of labels of rows below. If the oldest row is the "
             "first, nobody knows them in time: hand over time, to time_order."
         )
         return Finding(finding.name, None, evidence)
@@ -160,69 +231,5 @@ def _in_the_order_of_y(finding, table, names):
     same = [int(column) for column in np.flatnonzero(order > SAME_ORDER)]
     if not same or (np.delete(order, same) > SAME_ORDER - 0.01).any():
         return finding
-    evidence = f"{_listed(same, names)} in the order of y, row by row, as a logarithm of y is."
+    evidence = f"{listed(same, names)} in the order of y, row by row, as a logarithm of y is."
     return Finding(finding.name, True, evidence + ASK)
-
-
-def _listed(columns, names):
-    few = ", ".join(names[column] for column in columns[:MOST_NAMES])
-    few += f" and {len(columns) - MOST_NAMES} more" if len(columns) > MOST_NAMES else ""
-    return f"Columns {few} are each" if len(columns) > 1 else f"Column {few} is"
-
-
-def _carriers(table):
-    """Return sets of columns that predict nearly without error, and the columns in none of them."""
-    sets, rest = [], list(range(table.n_columns))
-    while rest and len(sets) < MOST_SETS:
-        order = table.ranked(rest)
-        smallest = _smallest(table, order)
-        if smallest is None:
-            break
-        sets.append(smallest)
-        rest = [column for column in rest if column not in smallest]
-    return sets, rest
-
-
-def _smallest(table, order):
-    """Return the fewest first columns that predict nearly without error, or None."""
-
-    def is_enough(size):
-        return table.is_error_within(table.limit(size), order[:size])
-
-    sizes = [1, 2]
-    if table.error(sorted(order)) <= table.limit(1):  # else none of its larger parts is better
-        sizes += [4 * 2**k for k in range(10)]
-    sizes = sorted({min(size, len(order)) for size in sizes})
-    above = next((size for size in sizes if is_enough(size)), None)
-    if above is None:
-        return None
-    below = max((size for size in sizes if size < above), default=0)
-    while above - below > 1:
-        middle = (above + below) // 2
-        above, below = (middle, below) if is_enough(middle) else (above, middle)
-    return sorted(order[:above])
-
-
-def _judged(table, names, sets, rest):
-    """Compare the columns found with all the others."""
-    if not sets:
-        best = table.ranked(rest)[0]
-        evidence = (
-            f"All columns together score {table.score(rest):.2f}, the weightiest, {names[best]}, "
-            f"alone {table.score([best]):.2f}: a column that scores more than "
-            f"{1 + table.one_row - table.limit(1) * table.guessing:.3f} would be asked about."
-        )
-        return Finding("too_good_feature", False, evidence)
-    found = sorted(column for some in sets for column in some)
-    rest = [column for column in rest if not table.follows(column, found)]
-    few = ", ".join(names[column] for column in found[:MOST_NAMES])
-    few += f" and {len(found) - MOST_NAMES} more" if len(found) > MOST_NAMES else ""
-    score = table.score(found)
-    evidence = f"Column {few} alone scores {score:.2f}"
-    if len(found) > 1:
-        evidence = f"Columns {few} together score {score:.2f}"
-    others = f", the other {len(rest)} {table.score(rest):.2f}." if rest else ", and none is left."
-    # Where nothing is left, one set was needed as a whole, or each of several would do.
-    of_rest = table.error(rest) if rest else float(len(sets) == 1)
-    leaked = bool(max(map(table.error, sets)) <= table.limit(len(found), of_rest))
-    return Finding("too_good_feature", leaked, evidence + others + (ASK if leaked else ""))

@@ -1,4 +1,4 @@
-"""Columns that are made of labels: of their own row, or of rows that come after it."""
+"""Columns that are made of labels: of their own row, as dummies are, or of later rows."""
 
 import numpy as np
 
@@ -51,6 +51,26 @@ def made_of_labels(table, y):
             (own if _left_of(inner, others, known) > OTHER else later).append(number)
             break
     return own, later
+
+
+def indicators_of(table, y):
+    """Return a dict: the columns of two values, one of which stands in all rows of one class alone.
+
+    Each with the number of that class; a gap is a value. Of two classes, a column that tells one
+    is the label, which is seen by its score.
+    """
+    numbers, counts = np.unique(y, return_inverse=True, return_counts=True)[1:]
+    found = {}
+    for column, values in enumerate(table.T if len(counts) > 2 else ()):
+        is_first = np.isnan(values) if np.isnan(values[0]) else values == values[0]
+        others = values[~is_first]
+        if not len(others) or not (np.isnan(others).all() or (others == others[0]).all()):
+            continue
+        for rows in (is_first, ~is_first):
+            classes = np.unique(numbers[rows])
+            if len(classes) == 1 and counts[classes[0]] == rows.sum():
+                found[column] = int(classes[0])
+    return found
 
 
 def _is_next(column, y, steps):

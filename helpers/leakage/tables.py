@@ -4,6 +4,8 @@ import numpy as np
 from sklearn.impute import SimpleImputer
 
 from helpers._compat import _num_samples
+from helpers.leakage.codes import codes_of, why_without_order
+from helpers.leakage.codes import is_gap as is_gap  # which others take from here
 
 SEQUENCES = list | tuple | np.ndarray
 
@@ -21,12 +23,13 @@ def as_codes(X):
     """Return rows as floats, equal where the rows are equal; what is missing is nan.
 
     Images and sequences are flattened, shorter ones followed by gaps. A text is a row of words,
-    each a number. Dates, categories and other objects are numbered, column by column.
+    each a number. Of numbers and dates of any type, texts included, the values are kept; all else
+    is numbered, column by column, in an order of its own, never in that of the rows.
     """
     if hasattr(X, "toarray"):
         return X.toarray().astype(float)
-    if hasattr(X, "columns"):  # of pandas, or of polars
-        columns = [X.iloc[:, i] if hasattr(X, "iloc") else X[:, i] for i in range(X.shape[1])]
+    if hasattr(X, "columns"):
+        columns = _columns_of(X)
     else:
         X = _as_array(X)
         if X.ndim == 1 and X.dtype.kind in "fiubc":
@@ -37,7 +40,7 @@ def as_codes(X):
         columns = list(X.T)
     if len(columns) == 1 and len(parts := _parts_of(columns[0])):
         columns = list(parts.T)
-    return np.column_stack([_codes_of(column) for column in columns])
+    return np.column_stack([codes_of(column) for column in columns])
 
 
 def number_of_its_own(column):
@@ -90,6 +93,22 @@ def what_rows_are(X):
     return "objects" if is_object else ""
 
 
+def without_order(X):
+    """Return the columns of `as_codes` whose numbers mean nothing, each with what it holds."""
+    if hasattr(X, "toarray"):
+        return {}
+    columns = _columns_of(X) if hasattr(X, "columns") else _as_array(X)
+    if isinstance(columns, np.ndarray):
+        columns = columns.reshape(len(columns), -1).T if columns.dtype.kind == "O" else []
+    found = {number: why_without_order(column) for number, column in enumerate(columns)}
+    return {number: why for number, why in found.items() if why}
+
+
+def _columns_of(X):
+    """Return the columns of a table of pandas, or of polars."""
+    return [X.iloc[:, i] if hasattr(X, "iloc") else X[:, i] for i in range(X.shape[1])]
+
+
 def _as_array(X):
     if hasattr(X, "detach"):  # a tensor
         X = X.detach().cpu().numpy()
@@ -123,43 +142,3 @@ def _parts_of(column):
     for number, row in enumerate(rows):
         parts[number, : len(row)] = row
     return parts
-
-
-def _codes_of(column):
-    """Return one column as floats: numbers as they are, all else numbered; nan for a gap."""
-    dtype = getattr(column, "dtype", None)
-    if hasattr(column, "to_numpy") and getattr(dtype, "kind", "O") in "fiub":
-        return column.to_numpy(dtype=float, na_value=np.nan)  # pandas' nullable numbers included
-    values = np.asarray(column)
-    if values.dtype.kind in "fiub":
-        return values.astype(float)
-    if values.dtype.kind in "mM":
-        return np.where(np.isnat(values), np.nan, values.astype("int64").astype(float))
-    codes, values = np.empty(len(values)), values.tolist()
-    if all(is_gap(v) or isinstance(v, int | float | np.number) for v in values):
-        return np.array([np.nan if is_gap(v) else float(v) for v in values])
-    # Texts in their own order: in that of the rows, names would number them.
-    texts = sorted({value for value in values if isinstance(value, str)})
-    numbers = {text: number for number, text in enumerate(texts)}
-    for row, value in enumerate(values):
-        key = value if isinstance(value, str) else _key_of(value)
-        codes[row] = np.nan if is_gap(value) else numbers.setdefault(key, len(numbers))
-    return codes
-
-
-def _key_of(value):
-    """Return something to look a value up by, equal for equal values."""
-    if isinstance(value, np.ndarray) or hasattr(value, "detach"):
-        return _as_array(value).tobytes(), np.shape(value)
-    try:
-        hash(value)
-    except TypeError:
-        return repr(value)
-    return value
-
-
-def is_gap(value):
-    """Say whether a value is missing: None, nan, NaT or pandas' NA."""
-    if value is None or type(value).__name__ in ("NAType", "NaTType"):
-        return True
-    return isinstance(value, float | np.floating | np.datetime64) and bool(value != value)

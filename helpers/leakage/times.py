@@ -1,24 +1,11 @@
 """When rows were recorded, as numbers that can be compared."""
 
-from datetime import UTC, date, datetime, timedelta
+from datetime import date, timedelta
 
 import numpy as np
 
+from helpers.leakage.dates import ADVICE, as_datetime, readings_of, readings_of_digits, seconds
 from helpers.leakage.tables import is_gap
-
-DAYS = ("%m/%d/%Y", "%d/%m/%Y", "%Y/%m/%d", "%d.%m.%Y", "%m-%d-%Y", "%d-%m-%Y", "%m/%d/%y")
-DAYS += (
-    "%Y-%m",
-    "%d/%m/%y",
-    "%d.%m.%y",
-    "%d %b %Y",
-    "%d %B %Y",
-    "%b %d, %Y",
-    "%B %d, %Y",
-    "%b %d %Y",
-)
-CLOCKS = ("", " %H:%M", " %H:%M:%S", " %H:%M:%S.%f", " %I:%M %p", " %I:%M:%S %p")
-ADVICE = "Hand over numbers, or dates as numpy's datetime64 or pandas' Timestamp."
 
 
 def as_times(values):
@@ -38,16 +25,16 @@ def as_times(values):
             "than any other: fill it in, or leave those rows out."
         )
     if values.dtype.kind in "fiub":
-        return values.astype(float)
+        return _checked(values.astype(float))
     if values.dtype.kind in "mM":
         return values.astype(f"{values.dtype.str[1]}8[us]").astype("int64") / 1e6
     values = [v.to_timestamp() if hasattr(v, "to_timestamp") else v for v in values.tolist()]
     if all(isinstance(value, str) for value in values):
         return _read(values)
     if all(isinstance(value, int | float | np.number) for value in values):
-        return np.array(values, dtype=float)
+        return _checked(np.array(values, dtype=float))
     if all(isinstance(value, date | np.datetime64) for value in values):
-        return _seconds([_as_datetime(value) for value in values])
+        return seconds([as_datetime(value) for value in values])
     kinds = sorted({type(value).__name__ for value in values})
     raise ValueError(f"time must be of one kind; got {', '.join(kinds)}. {ADVICE}")
 
@@ -60,6 +47,8 @@ def as_span(name, value, column):
     if isinstance(value, np.timedelta64):
         value = value.astype("timedelta64[us]").item()
     are_numbers = column.dtype.kind not in "mM" and _all_numbers(column)
+    if are_numbers and column.dtype.kind in "OUT":
+        are_numbers = not readings_of_digits([str(text) for text in column])
     if are_numbers and is_number and value > 0:
         return float(value)
     if not are_numbers and isinstance(value, timedelta) and value >= timedelta(0):
@@ -76,45 +65,33 @@ def _all_numbers(values):
     return True
 
 
+def _checked(numbers):
+    """Return numbers, unless they can only be days whose digits are not in order of time."""
+    if len(numbers) and (numbers == np.round(numbers)).all() and 1e6 <= numbers.min():
+        if numbers.max() < 1e8:  # a day from 1 to 9 has lost its 0
+            forms = [form for form, _ in readings_of_digits([f"{n:08.0f}" for n in numbers])]
+            if forms and "%Y%m%d" not in forms:
+                raise ValueError(
+                    f"time holds numbers that are days, written as {' or '.join(forms)}: "
+                    f"{numbers[0]:08.0f}. As numbers they are not in order of time. {ADVICE}"
+                )
+    return numbers
+
+
 def _read(texts):
     """Read numbers or dates from texts that are all of one form."""
-    if _all_numbers(texts):
+    readings = readings_of_digits(texts)  # 01112019 is a day before it is a number
+    if not readings and _all_numbers(texts):
         return np.array(texts, dtype=float)
-    readings = {}
-    for form in ("ISO 8601", *(day + clock for clock in CLOCKS for day in DAYS)):
-        try:
-            times = _seconds([_parsed(text.strip(), form) for text in texts])
-        except ValueError:
-            continue
-        readings.setdefault(times.tobytes(), (form, times))
+    readings = readings or readings_of(texts)
     if not readings:
         raise ValueError(
             f"time holds texts that are not all dates of one known form: {texts[0]!r}, "
             f"{texts[-1]!r}. {ADVICE}"
         )
     if len(readings) > 1:
-        forms = " or ".join(form for form, _ in readings.values())
+        forms = " or ".join(form for form, _ in readings)
         raise ValueError(
             f"time holds texts that can be read in several ways, as {forms}: {texts[0]!r}. {ADVICE}"
         )
-    return next(iter(readings.values()))[1]
-
-
-def _parsed(text, form):
-    return datetime.fromisoformat(text) if form == "ISO 8601" else datetime.strptime(text, form)
-
-
-def _as_datetime(value):
-    if isinstance(value, np.datetime64):
-        value = value.astype("datetime64[us]").item()
-    return value if isinstance(value, datetime) else datetime(value.year, value.month, value.day)
-
-
-def _seconds(moments):
-    """Return datetimes in seconds; with a time zone for all of them or for none."""
-    zoned = {moment.tzinfo is not None for moment in moments}
-    if len(zoned) > 1:
-        raise ValueError(f"time has a time zone in some rows only. {ADVICE}")
-    if zoned == {False}:
-        moments = [moment.replace(tzinfo=UTC) for moment in moments]
-    return np.array([moment.timestamp() for moment in moments])
+    return readings[0][1]

@@ -7,7 +7,7 @@ from sklearn.preprocessing import StandardScaler
 
 from helpers.leakage.finding import Finding
 from helpers.leakage.inputs import folds_of
-from helpers.leakage.tables import as_numbers, what_rows_are
+from helpers.leakage.tables import as_numbers, names_of, what_rows_are, without_order
 
 MOST_ROWS = 1000  # that are told apart
 N_DEALS = 499  # exceeded by all of them by chance: 0.2 %
@@ -59,7 +59,11 @@ def shift(X, y=None, *, cv=5, groups=None, task=None, random_state=0):
     folds = folds_of(cv, X, y, groups, task)
     if what := what_rows_are(X):
         return Finding("shift", None, f"Rows are {what}: hand over the numbers made of them.")
-    X = StandardScaler().fit_transform(as_numbers(X))
+    table, left_out = as_numbers(X), without_order(X)
+    if len(left_out) == table.shape[1]:
+        return Finding("shift", None, f"Columns hold {'; '.join(sorted(set(left_out.values())))}.")
+    unseen = ", ".join(names_of(X)[column] for column in left_out)
+    X = StandardScaler().fit_transform(np.delete(table, list(left_out), axis=1))
     areas = np.max(list(_tell_apart(X, folds, random_state)), axis=0)
     own, dealt = areas[0], areas[1:]
     limit = max(dealt.max(), dealt.mean() + N_DEVIATIONS * dealt.std())
@@ -70,6 +74,8 @@ def shift(X, y=None, *, cv=5, groups=None, task=None, random_state=0):
     )
     if own > limit:
         evidence += " Shuffle before you split, or ask how the test rows were chosen."
+    if left_out:
+        evidence += f" Not looked into, as the values are no numbers: column {unseen}."
     return Finding("shift", bool(own > limit), evidence)
 
 

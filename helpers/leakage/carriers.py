@@ -1,0 +1,92 @@
+"""Which columns predict nearly without error, and how far behind them all the others are."""
+
+from helpers.leakage.finding import Finding
+
+MOST_SETS = 4  # of columns that each predict nearly without error
+MOST_NAMES = 10
+SLOW = (
+    " The others do well by themselves, as past values of a slow series do, and so may hide a "
+    "column that holds today's value; or the nearest past value is far nearer than the others."
+)
+OTHERS_MISS = 0.001  # of the error of guessing, in series, where rounding alone makes differences
+ASK = " Ask of each: is it known at the time of prediction, or does it follow from the label?"
+
+
+def listed(columns, names):
+    few = ", ".join(names[column] for column in columns[:MOST_NAMES])
+    few += f" and {len(columns) - MOST_NAMES} more" if len(columns) > MOST_NAMES else ""
+    return f"Columns {few} are each" if len(columns) > 1 else f"Column {few} is"
+
+
+def carriers(table):
+    """Return sets of columns that predict nearly without error, and the columns in none of them."""
+    sets, rest = [], list(range(table.n_columns))
+    while rest and len(sets) < MOST_SETS:
+        order = table.ranked(rest)
+        smallest = _smallest(table, order)
+        if smallest is None:
+            break
+        sets.append(smallest)
+        rest = [column for column in rest if column not in smallest]
+    return sets, rest
+
+
+def _smallest(table, order):
+    """Return the fewest first columns that predict nearly without error, or None."""
+
+    def is_enough(size):
+        return table.is_error_within(table.limit(size), order[:size])
+
+    sizes = [1, 2]
+    if table.error(sorted(order)) <= table.limit(1):  # else none of its larger parts is better
+        sizes += [4 * 2**k for k in range(10)]
+    sizes = sorted({min(size, len(order)) for size in sizes})
+    above = next((size for size in sizes if is_enough(size)), None)
+    if above is None:
+        return None
+    below = max((size for size in sizes if size < above), default=0)
+    while above - below > 1:
+        middle = (above + below) // 2
+        above, below = (middle, below) if is_enough(middle) else (above, middle)
+    return sorted(order[:above])
+
+
+def judged(table, names, sets, rest):
+    """Compare the columns found with all the others."""
+    if not sets:
+        best = table.ranked(rest)[0]
+        evidence = (
+            f"All columns together score {table.score(rest):.2f}, the weightiest, {names[best]}, "
+            f"alone {table.score([best]):.2f}: a column that scores more than "
+            f"{1 + table.one_row - table.limit(1) * table.guessing:.3f} would be asked about."
+        )
+        return Finding("too_good_feature", False, evidence)
+    finding = _beside_others(table, names, sets, rest)
+    if finding.leaked or table.classes:
+        return finding
+    # Columns that all but tell a value, as those of a slow series, would hide one that tells it.
+    for n_sets in range(1, len(sets)):
+        others = rest + [column for some in sets[n_sets:] for column in some]
+        if table.error(sorted(others)) >= OTHERS_MISS:
+            first = _beside_others(table, names, sets[:n_sets], sorted(others))
+            if first.leaked:
+                return Finding(first.name, None, first.evidence + SLOW)
+    return finding
+
+
+def _beside_others(table, names, sets, rest):
+    found = sorted(column for some in sets for column in some)
+    rest = [column for column in rest if not table.follows(column, found)]
+    few = ", ".join(names[column] for column in found[:MOST_NAMES])
+    few += f" and {len(found) - MOST_NAMES} more" if len(found) > MOST_NAMES else ""
+    score = table.score(found)
+    evidence = f"Column {few} alone scores {score:.2f}"
+    if len(found) > 1:
+        evidence = f"Columns {few} together score {score:.2f}"
+    others = f", the other {len(rest)} {table.score(rest):.2f}." if rest else ", and none is left."
+    # Where nothing is left, one set was needed as a whole, or each of several would do.
+    of_rest = table.error(rest) if rest else float(len(sets) == 1)
+    are_copies = all(table.follows(column, found[:1]) for column in found[1:])
+    limit = table.limit(len(found), of_rest, alone=are_copies and len(found) == len(sets))
+    leaked = bool(max(map(table.error, sets)) <= limit)
+    return Finding("too_good_feature", leaked, evidence + others + (ASK if leaked else ""))

@@ -1,0 +1,94 @@
+"""Models that say how well columns predict: trees, which see gaps, sums and products."""
+
+import warnings
+from contextlib import contextmanager
+
+import numpy as np
+from sklearn import config_context
+from sklearn.base import BaseEstimator, TransformerMixin
+from sklearn.ensemble import RandomForestClassifier, RandomForestRegressor
+from sklearn.impute import SimpleImputer
+from sklearn.linear_model import LinearRegression, LogisticRegression
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import FunctionTransformer, StandardScaler, scale
+
+MOST_COLUMNS = 200
+N_TREES = 10
+
+
+@contextmanager
+def quiet():
+    """Fit and predict without warnings of rare classes or of columns without values."""
+    with warnings.catch_warnings(), config_context(skip_parameter_validation=True):
+        warnings.simplefilter("ignore")
+        yield
+
+
+def weights_of(model, n_columns):
+    kept, last = model[0].kept_, model[-1]
+    weights = np.zeros(n_columns)
+    if hasattr(last, "feature_importances_"):
+        weights[kept] = last.feature_importances_
+    else:
+        of_both = np.abs(np.atleast_2d(last.coef_)).max(axis=0)  # of columns, then of gaps
+        weights[kept] = of_both[: len(kept)]
+        with_gaps = kept[model["simpleimputer"].indicator_.features_]
+        weights[with_gaps] = np.maximum(weights[with_gaps], of_both[len(kept) :])
+    return weights
+
+
+class MostCorrelated(TransformerMixin, BaseEstimator):
+    """Keeps up to 200 columns, by the correlation of their values or gaps with the target."""
+
+    def __init__(self, classes):
+        self.classes = classes
+
+    def fit(self, X, y):
+        self.kept_ = np.arange(X.shape[1])
+        if X.shape[1] > MOST_COLUMNS:
+            targets = scale(np.eye(y.max() + 1)[y] if self.classes else y[:, None])
+            filled = SimpleImputer(keep_empty_features=True).fit_transform(X)
+            parts = filled, np.isnan(X).astype(float)
+            strength = [np.abs(scale(part).T @ targets).max(axis=1) for part in parts]
+            strength = np.max(strength, axis=0)
+            self.kept_ = np.sort(np.argsort(-strength, kind="stable")[:MOST_COLUMNS])
+        return self
+
+    def transform(self, X):
+        return X[:, self.kept_]
+
+
+def models_of(classes, seed):
+    forest = RandomForestClassifier if classes else RandomForestRegressor
+    return (
+        # Each tree sees all columns, so that one among many noisy ones is not passed over.
+        make_pipeline(
+            MostCorrelated(classes), forest(N_TREES, max_features=None, random_state=seed)
+        ),
+        _linear(MostCorrelated(classes), LogisticRegression() if classes else LinearRegression()),
+    )
+
+
+def _linear(*steps):
+    gaps = SimpleImputer(strategy="median", keep_empty_features=True, add_indicator=True)
+    *before, last = steps
+    return make_pipeline(*before, gaps, StandardScaler(), last)
+
+
+def may_be_a_product(y):
+    """Tell whether values have one sign, but for some that are 0, as price times quantity has."""
+    sizes = np.abs(y[y != 0])
+    of_one_sign = abs(np.sign(y).sum()) == len(sizes)
+    return of_one_sign and len(sizes) > max(10, len(y) / 2) and sizes.min() < sizes.max()
+
+
+def model_of_products():
+    """Return a model of products and ratios of columns: it is linear in their logarithms."""
+    logarithms = FunctionTransformer(_logarithms)
+    return _linear(MostCorrelated(False), logarithms, LinearRegression())
+
+
+def _logarithms(X):
+    """Return the logarithm of each size; that of 0 is a gap."""
+    sizes = np.abs(X)
+    return np.log(np.where(sizes > 0, sizes, np.nan))
