@@ -6,6 +6,7 @@ import types
 from dataclasses import replace
 
 import torch
+from torch.nn.utils.rnn import pad_sequence
 
 from helpers.fusing.content import first_line
 from helpers.fusing.outside import is_of_a_library
@@ -96,9 +97,9 @@ def copied(job, i, lr, sizes, unequal, unequal_valid):
 
     `i` is its number in the trial: each has weights of its own, so that it shows if a stack
     reaches for those of another. Its first row is the largest or the smallest there can be. It is
-    not trained on, but a stack fills up with it where another network has more rows. A network
-    with code of the user's gets as many as there are, the smallest job's or, where `unequal`, its
-    own, in batches of the same sizes: its code may ask how many there are.
+    not trained on, but a `TrialStack` fills up with it where another network has more rows. A
+    network with code of the user's gets as many as there are, the smallest job's or, where
+    `unequal`, its own, in batches of the same sizes: its code may ask how many there are.
     """
     network = copy.deepcopy(job.network)
     generator = torch.Generator().manual_seed(i)
@@ -190,11 +191,18 @@ def train_copy(job):
     return job.history, states, answers_of(job)
 
 
+class TrialStack(Stack):
+    """A stack of copies whose padding is their first row, so that it shows wherever it counts."""
+
+    def padded(self, rows):
+        return pad_sequence(rows, batch_first=True).to(self.device)
+
+
 def train_stack(jobs):
     """Train copies in a stack; return of each what `train_copy` returns."""
     index = TensorIndex()
     slots = assign_slots(jobs, index)
-    stack = Stack(slots, index.tensors)
+    stack = TrialStack(slots, index.tensors)
     outcomes = [([], []) for _ in jobs]
     for _ in range(_N_EPOCHS):
         losses = {"train_loss": stack._train_epoch()}
