@@ -43,3 +43,69 @@ def test_padding_is_never_a_row_that_is_left_out(n_rows, settings):
         found = cross_validated(regressor, X, y, **scoring)
     np.testing.assert_allclose(found, plain, rtol=0, atol=1e-10)
     assert run.batches == [4]
+
+
+# Codes -------------------------------------------------------------------------------------------
+
+
+class Codes(nn.Module):
+    """Looks up vectors for columns of codes from 0 to 5."""
+
+    def __init__(self, n_features, n_outputs, padding_idx=None):
+        super().__init__()
+        self.codes = nn.Embedding(6, 4, padding_idx)
+        self.last = nn.Linear(4, n_outputs)
+
+    def look_up(self, codes):
+        return self.codes(codes).sum(1)
+
+    def forward(self, X):
+        return self.last(self.look_up(X.long()))
+
+
+class ByFunction(Codes):
+    def look_up(self, codes):
+        return F.embedding(codes, self.codes.weight, self.codes.padding_idx).sum(1)
+
+
+class OneHot(Codes):
+    def look_up(self, codes):
+        return F.one_hot(codes, 6).to(self.codes.weight).sum(1) @ self.codes.weight
+
+
+class OfAllNetworks(Codes):
+    """Looks up the same codes for each row, which only differ in the vectors of each network."""
+
+    def look_up(self, codes):
+        table = self.codes(torch.arange(6)) + F.one_hot(torch.arange(6), 6)[:, :4]
+        return F.embedding(codes, table, padding_idx=-1).sum(1)
+
+
+CODED = DRAW.integers(0, 6, (64, 3)).astype(float)
+CLASSES = (CODED[:, 0] > 2).astype(int)
+CODER = TorchClassifier(Codes, epochs=3, batch_size=8, lr=0.05, random_state=0)
+
+
+@pytest.mark.parametrize("padding_idx", [None, 2, -1])
+@pytest.mark.parametrize("module", [Codes, ByFunction, OneHot, OfAllNetworks])
+def test_each_network_looks_up_in_its_own_table(module, padding_idx):
+    clf = CODER.set_params(module=module, module__padding_idx=padding_idx)
+    plain = cross_validated(clf, CODED, CLASSES, scoring="neg_log_loss")
+    with fused() as run:
+        found = cross_validated(clf, CODED, CLASSES, scoring="neg_log_loss")
+    np.testing.assert_allclose(found, plain, rtol=0, atol=1e-10)
+    assert run.batches == [4]
+
+
+@pytest.mark.parametrize("code", [6, -1])
+@pytest.mark.parametrize("module", [Codes, ByFunction, OneHot])
+def test_a_code_that_no_table_has_is_not_found_in_a_neighbours(module, code):
+    X = CODED.copy()
+    X[40, 1] = code  # in the rows of all folds but the third, none of which the trial looks at
+    clf = CODER.set_params(module=module, module__padding_idx=None)
+    plain = cross_validated(clf, X, CLASSES, scoring="neg_log_loss")
+    assert np.isnan(plain).all()
+    with fused(), pytest.warns(UserWarning, match="out of range|Class values must be"):
+        np.testing.assert_array_equal(
+            cross_validated(clf, X, CLASSES, scoring="neg_log_loss"), plain
+        )
