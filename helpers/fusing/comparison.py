@@ -2,33 +2,24 @@
 
 import copy
 import traceback
-import types
 from dataclasses import replace
 
 import torch
 from torch.nn.utils.rnn import pad_sequence
 
 from helpers.fusing.content import first_line
-from helpers.fusing.outside import is_of_a_library
+from helpers.fusing.own_code import contents_of, copy_of, has_own_code, outside_of
 from helpers.fusing.slots import TensorIndex, assign_slots
 from helpers.fusing.stack import Stack
 from helpers.losses import OwnLoss
 from helpers.training import train_alone
 
 ROWS_DEPEND = "its rows depend on each other in training, and its fits have unequal numbers of rows"
+LOSS_KEEPS = "its loss keeps something between batches"
 NOT_FINITE = "its loss is not a finite number in a trial step"
 _N_EPOCHS = 2
 # Largest difference of two changes of a tensor, in parts of the larger one.
 _TOLERANCE = {torch.float64: 1e-9, torch.float32: 1e-3}
-
-
-def moderate_rate(network):
-    """Return a learning rate at which the largest step is a tenth of the largest weight."""
-    trained = [p for p in network.parameters() if p.grad is not None]
-    largest_weight = max((p.detach().abs().max().item() for p in trained), default=0)
-    largest_gradient = max((p.grad.abs().max().item() for p in trained), default=0)
-    rate = 0.1 * (largest_weight or 1.0) / (largest_gradient or 1.0)
-    return rate if 0 < rate < float("inf") else 1.0
 
 
 def why_different(jobs, lr, unequal):
@@ -56,7 +47,14 @@ def compare(jobs, lr, unequal, unequal_valid):
 
     Where `unequal`, the copies have unequal numbers of rows, so that some are padded.
     """
+    outside = outside_of(jobs[0].loss)
+    try:
+        return _compare(jobs, lr, unequal, unequal_valid, outside)
+    finally:
+        outside.restore()
 
+
+def _compare(jobs, lr, unequal, unequal_valid, outside):
     rows, valid_rows = zip(*((job.rows, job.valid_rows) for job in jobs), strict=True)
     sizes = min(map(n_of, rows)), min(map(n_of, valid_rows))
 
@@ -64,10 +62,14 @@ def compare(jobs, lr, unequal, unequal_valid):
         return [copied(job, i, lr, sizes, unequal, unequal_valid) for i, job in enumerate(jobs)]
 
     before = [state_of(job) for job in copies()]
+    some = copies()
+    losses = contents_of(job.loss for job in some)
     try:
-        alone, again = [train_copy(job) for job in copies()], train_copy(copies()[0])
+        alone, again = [train_copy(job) for job in some], train_copy(copies()[0])
     except Exception as error:
         return failure_of(error)
+    if outside.changed() or contents_of(job.loss for job in some) != losses:
+        return LOSS_KEEPS
     tolerance = _TOLERANCE[jobs[0].dtype]
     if reason := difference(before[0], alone[0], again, tolerance):
         what = "outputs" if "outputs" in reason else "weights"
@@ -126,6 +128,7 @@ def copied(job, i, lr, sizes, unequal, unequal_valid):
     X[0] = X.amin(0) if i % 2 else X.amax(0)
     return replace(
         job,
+        loss=copy_of(job.loss),
         **{"network": network, "X": X, "y": y, "weight": weight, "batch_size": batch_size},
         rows=torch.arange(1, n_rows + 1),
         valid_rows=valid_rows,
@@ -140,21 +143,6 @@ def copied(job, i, lr, sizes, unequal, unequal_valid):
 
 def n_of(rows):
     return 0 if rows is None else len(rows)
-
-
-def has_own_code(network):
-    """Tell whether a network has a module, or a function in one, that is not torch's nor ours."""
-    return bool(held_functions(network)) or any(
-        type(module).__module__.partition(".")[0] not in ("torch", "helpers")
-        for module in network.modules()
-    )
-
-
-def held_functions(network):
-    """Return the functions of the user's that modules hold, such as an `activation`."""
-    held = (value for module in network.modules() for value in vars(module).values())
-    functions = (value for value in held if isinstance(value, types.FunctionType))
-    return [function for function in functions if not is_of_a_library(function.__module__)]
 
 
 def rotated(rows, start, n):

@@ -24,7 +24,6 @@ from helpers.fusing.chance import DROPOUTS
 from helpers.fusing.comparison import (
     NOT_FINITE,
     failure_of,
-    moderate_rate,
     n_of,
     why_different,
 )
@@ -71,6 +70,15 @@ def trial_step(jobs):
             return WRITES if padded and writes_by_row(first) else None
         except Exception as error:
             return failure_of(error)
+
+
+def moderate_rate(network):
+    """Return a learning rate at which the largest step is a tenth of the largest weight."""
+    trained = [p for p in network.parameters() if p.grad is not None and p.numel()]
+    largest_weight = max((p.detach().abs().max().item() for p in trained), default=0)
+    largest_gradient = max((p.grad.abs().max().item() for p in trained), default=0)
+    rate = 0.1 * (largest_weight or 1.0) / (largest_gradient or 1.0)
+    return rate if 0 < rate < float("inf") else 1.0
 
 
 def depends_on_more(job):

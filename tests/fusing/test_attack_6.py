@@ -1,6 +1,7 @@
 """Rows and codes that no network may see, code within torch's layers, and a loss that counts."""
 
 import warnings
+from functools import partial
 
 import numpy as np
 import pytest
@@ -109,3 +110,95 @@ def test_a_code_that_no_table_has_is_not_found_in_a_neighbours(module, code):
         np.testing.assert_array_equal(
             cross_validated(clf, X, CLASSES, scoring="neg_log_loss"), plain
         )
+
+
+# A loss that counts ------------------------------------------------------------------------------
+
+N_CALLS = [0]
+
+
+class WarmUp:
+    """A loss that is small in its first steps; only whole batches count."""
+
+    def __init__(self):
+        self.done = 0
+
+    def count(self, y):
+        self.done += len(y) == 8
+        return self.done
+
+    def __call__(self, outputs, y):
+        factor = 0.1 if self.count(y) < 10 else 1.0
+        return factor * F.cross_entropy(outputs, y, reduction="none")
+
+
+class WarmUpOutside(WarmUp):
+    def count(self, y):
+        N_CALLS[0] += len(y) == 8
+        return N_CALLS[0]
+
+
+@pytest.mark.parametrize("loss", [WarmUp, WarmUpOutside])
+def test_the_trial_does_not_move_a_loss_that_counts_whole_batches(loss):
+    settings = {"loss": loss(), "optimizer": "sgd", "lr": 0.5, "epochs": 4, "batch_size": 8}
+    clf = TorchClassifier(**settings, random_state=0)
+    N_CALLS[0] = 0
+    plain = cross_validated(clf, CODED, CLASSES, scoring="neg_log_loss")
+    N_CALLS[0] = 0
+    with fused() as run, pytest.warns(UserWarning, match="its loss keeps something"):
+        found = cross_validated(clf, CODED, CLASSES, scoring="neg_log_loss")
+    np.testing.assert_array_equal(found, plain)
+    assert run.batches == [1] * 4
+
+
+# Code within torch's layers ----------------------------------------------------------------------
+
+SLOPES = {"in use": 1.0}
+
+
+class Activation:
+    def __call__(self, X):
+        return F.leaky_relu(X, SLOPES["in use"])
+
+    def method(self, X):
+        return self(X)
+
+
+def leaky(X, factor=1.0):
+    return factor * F.leaky_relu(X, SLOPES["in use"])
+
+
+ACTIVATIONS = {
+    "object": Activation(),
+    "method": Activation().method,
+    "partial": partial(leaky, factor=2.0),
+}
+
+
+class Transformer:
+    def __init__(self, activation):
+        self.activation = activation
+
+    def __call__(self, n_features, n_outputs, slope=1.0):
+        SLOPES["in use"] = slope
+        layer = nn.TransformerEncoderLayer(
+            n_features, 1, 4, dropout=0.0, activation=ACTIVATIONS[self.activation]
+        )
+        return nn.Sequential(layer, nn.Linear(n_features, n_outputs))
+
+
+def patched(n_features, n_outputs, slope=0.01):
+    nn.LeakyReLU.forward = lambda self, X: F.leaky_relu(X, slope)
+    return nn.Sequential(nn.Linear(n_features, 4), nn.LeakyReLU(), nn.Linear(4, n_outputs))
+
+
+@pytest.mark.parametrize("recipe", [*map(Transformer, ACTIVATIONS), patched])
+def test_a_setting_that_a_layer_of_torch_reads_is_not_that_of_the_last(recipe, monkeypatch):
+    monkeypatch.setattr(nn.LeakyReLU, "forward", nn.LeakyReLU.forward)
+    clf = TorchClassifier(recipe, epochs=2, random_state=0)
+    search = GridSearchCV(
+        clf, {"module__slope": [0.01, 0.9]}, cv=2, scoring="neg_log_loss", refit=False
+    )
+    search.set_params(error_score="raise").fit(CODED, CLASSES)
+    with fused(), pytest.raises(ValueError, match="outside of it, which another fit has changed"):
+        search.fit(CODED, CLASSES)
