@@ -164,12 +164,17 @@ class OutsideVmap(nn.Module):
         vars(self).update(vars(module))  # what a forward pass may ask for, as in self.conv.weight
         self.batched = layer
 
-    def forward(self, X, state=None):
+    def forward(self, input, hx=None):  # named as torch names them
+        if not isinstance(input, torch.Tensor):
+            raise RuntimeError(f"it gives a layer a {type(input).__name__}, which is no tensor")
         if not isinstance(self.batched, BatchedRecurrent):
-            return _Outside.apply(self._rows_last, X)
-        states = state if isinstance(state, tuple) else () if state is None else (state,)
-        outputs, *states = _Outside.apply(self.batched, X, *states)
+            return _Outside.apply(self._rows_last, input)
+        states = hx if isinstance(hx, tuple) else () if hx is None else (hx,)
+        outputs, *states = _Outside.apply(self.batched, input, *states)
         return outputs, states[0] if len(states) == 1 else tuple(states)
+
+    def flatten_parameters(self):
+        """Do nothing: on a CPU neither does torch."""
 
     def _rows_last(self, X):
         return self.batched(X.movedim(1, -1)).movedim(-1, 1)

@@ -21,12 +21,7 @@ from torch import nn
 
 from helpers.frozen import training_mode
 from helpers.fusing.chance import DROPOUTS
-from helpers.fusing.comparison import (
-    NOT_FINITE,
-    failure_of,
-    n_of,
-    why_different,
-)
+from helpers.fusing.comparison import NOT_FINITE, failure_of, largest, n_of, why_different
 from helpers.fusing.content import Incomparable, contents, memory_within
 from helpers.fusing.outside import Outside
 from helpers.fusing.writes import WRITES, writes_by_row, written_by
@@ -74,9 +69,9 @@ def trial_step(jobs):
 
 def moderate_rate(network):
     """Return a learning rate at which the largest step is a tenth of the largest weight."""
-    trained = [p for p in network.parameters() if p.grad is not None and p.numel()]
-    largest_weight = max((p.detach().abs().max().item() for p in trained), default=0)
-    largest_gradient = max((p.grad.abs().max().item() for p in trained), default=0)
+    trained = [p for p in network.parameters() if p.grad is not None]
+    largest_weight = max((largest(p.detach()) for p in trained), default=0)
+    largest_gradient = max((largest(p.grad) for p in trained), default=0)
     rate = 0.1 * (largest_weight or 1.0) / (largest_gradient or 1.0)
     return rate if 0 < rate < float("inf") else 1.0
 
@@ -133,6 +128,8 @@ def why_impure(job, network, outside):
 
     `network`, a copy of the job's, takes a training step, which leaves its gradients.
     """
+    if {*map(id, network.parameters())} != {id(p) for _, p in network.named_parameters()}:
+        return "its `parameters()` are not those that it has by name"
     if memory_within(job.network) & memory_within(network):
         return "a copy of it has the same weights in memory, and would learn with it"
     if name := first_difference(contents(job.network), network):
@@ -154,6 +151,8 @@ def why_impure(job, network, outside):
     written = written_by(network, X)
     if not loss.isfinite():
         return NOT_FINITE
+    if any(p.grad is not None and p.grad.is_sparse for p in network.parameters()):
+        return "its gradients are sparse, as those of an embedding with sparse=True"
     if not torch.equal(X, given):
         return "it changes its input in place"
     if name := first_difference(attributes, network):

@@ -202,3 +202,83 @@ def test_a_setting_that_a_layer_of_torch_reads_is_not_that_of_the_last(recipe, m
     search.set_params(error_score="raise").fit(CODED, CLASSES)
     with fused(), pytest.raises(ValueError, match="outside of it, which another fit has changed"):
         search.fit(CODED, CLASSES)
+
+
+# Reasons -----------------------------------------------------------------------------------------
+
+
+class Added(nn.Module):
+    def __init__(self, n_features, n_outputs):
+        super().__init__()
+        self.linear = nn.Linear(n_features, n_outputs)
+        self.add(n_features, n_outputs)
+
+    def forward(self, X):
+        return self.linear(X) + self.more(X)
+
+
+class Keywords(Added):
+    def add(self, n_features, n_outputs):
+        self.recurrent = nn.GRU(1, n_outputs, batch_first=True)
+        self.norm = nn.BatchNorm1d(n_outputs)
+
+    def more(self, X):
+        self.recurrent.flatten_parameters()
+        state = X.new_zeros(1, len(X), self.recurrent.hidden_size)
+        return self.norm(input=self.recurrent(input=X.unsqueeze(2), hx=state)[1][0])
+
+
+class NoWidth(Added):
+    def add(self, n_features, n_outputs):
+        self.more = nn.Sequential(nn.Linear(n_features, 0), nn.Linear(0, n_outputs))
+
+
+class Packed(Added):
+    def add(self, n_features, n_outputs):
+        self.recurrent = nn.GRU(1, n_outputs, batch_first=True)
+
+    def more(self, X):
+        lengths = torch.full((len(X),), 2)
+        packed = nn.utils.rnn.pack_padded_sequence(X.unsqueeze(2), lengths, batch_first=True)
+        return self.recurrent(packed)[1][0]
+
+
+class Sparse(Added):
+    def add(self, n_features, n_outputs):
+        self.codes = nn.Embedding(6, n_outputs, sparse=True)
+
+    def more(self, X):
+        return self.codes(X[:, 0].long())
+
+
+class OwnParameters(NoWidth):
+    def parameters(self, recurse=True):
+        return self.linear.parameters()
+
+
+@pytest.mark.parametrize("module", [Keywords, NoWidth])
+@pytest.mark.filterwarnings("ignore:Initializing zero-element tensors")
+def test_calls_and_widths_that_a_stack_takes(module):
+    clf = TorchClassifier(module, epochs=2, random_state=0)
+    plain = cross_validated(clf, CODED, CLASSES, scoring="neg_log_loss")
+    with fused() as run:
+        found = cross_validated(clf, CODED, CLASSES, scoring="neg_log_loss")
+    np.testing.assert_allclose(found, plain, rtol=0, atol=1e-10)
+    assert run.batches == [4]
+
+
+@pytest.mark.parametrize(
+    ("module", "reason"),
+    [
+        (Packed, "stacked: it gives a layer a PackedSequence, which is no tensor"),
+        (Sparse, "stacked: its gradients are sparse"),
+        (OwnParameters, "stacked: its `parameters.*` are not those that it has by name"),
+    ],
+)
+@pytest.mark.filterwarnings("ignore:Initializing zero-element tensors")
+def test_the_reason_is_the_true_one(module, reason):
+    clf = TorchClassifier(module, optimizer=torch.optim.SGD, epochs=2, random_state=0)
+    plain = cross_validated(clf, CODED, CLASSES, scoring="neg_log_loss")
+    with fused(), pytest.warns(UserWarning, match=reason):
+        found = cross_validated(clf, CODED, CLASSES, scoring="neg_log_loss")
+    np.testing.assert_array_equal(found, plain)
