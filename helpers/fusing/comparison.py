@@ -62,8 +62,8 @@ def _compare(jobs, lr, unequal, unequal_valid, outside):
     def copies():
         return [copied(job, i, lr, sizes, unequal, unequal_valid) for i, job in enumerate(jobs)]
 
-    before = [state_of(job) for job in copies()]
     some = copies()
+    before = [state_of(job) for job in some]
     losses = contents_of(job.loss for job in some)
     try:
         alone, again = [train_copy(job) for job in some], train_copy(copies()[0])
