@@ -8,7 +8,9 @@ from os.path import dirname
 import torch
 from torch.nn.utils.rnn import pad_sequence
 
+from helpers.fusing.chance import DROPOUTS
 from helpers.fusing.content import first_line
+from helpers.fusing.differences import N_EPOCHS, TOLERANCE, difference, largest
 from helpers.fusing.own_code import contents_of, copy_of, has_own_code, outside_of
 from helpers.fusing.slots import TensorIndex, assign_slots
 from helpers.fusing.stack import Stack
@@ -17,10 +19,19 @@ from helpers.training import train_alone
 
 ROWS_DEPEND = "its rows depend on each other in training, and its fits have unequal numbers of rows"
 LOSS_KEEPS = "its loss keeps something between batches"
+DRAWS_OTHERWISE = "its dropout draws in another order than a stack does"
+STACKED = "when it is stacked"
+NOTHING = 0.0
 NOT_FINITE = "its loss is not a finite number in a trial step"
-_N_EPOCHS = 2
-# Largest difference of two changes of a tensor, in parts of the larger one.
-_TOLERANCE = {torch.float64: 1e-9, torch.float32: 1e-3}
+
+
+def moderate_rate(network):
+    """Return a learning rate at which the largest step is a tenth of the largest weight."""
+    trained = [p for p in network.parameters() if p.grad is not None]
+    largest_weight = max((largest(p.detach()) for p in trained), default=0)
+    largest_gradient = max((largest(p.grad) for p in trained), default=0)
+    rate = 0.1 * (largest_weight or 1.0) / (largest_gradient or 1.0)
+    return rate if 0 < rate < float("inf") else 1.0
 
 
 def why_different(jobs, lr, unequal):
@@ -40,7 +51,32 @@ def why_different(jobs, lr, unequal):
     if reason and jobs[0].valid_rows is not None:
         if not compare(jobs, lr, unequal=False, unequal_valid=False):
             return "its rows depend on each other"
+    if (
+        reason
+        and reason.endswith(STACKED)
+        and DROPOUTS & {type(module) for module in jobs[0].network.modules()}
+    ):
+        quiet = [replace(job, network=copy.deepcopy(job.network)) for job in jobs]
+        for job in quiet:
+            without_dropout(job.network)
+        if not compare(quiet, lr, unequal, unequal_valid=True):
+            return DRAWS_OTHERWISE
     return reason
+
+
+def without_dropout(network):
+    """Have torch's dropout layers drop nothing: what they draw is each network's own in a stack.
+
+    Returns
+    -------
+    dict of str to nn.Module
+        The layers by name. Their `p` is `NOTHING` itself until something sets it.
+    """
+    named = network.named_modules()
+    layers = {name: module for name, module in named if type(module) in DROPOUTS}
+    for layer in layers.values():
+        layer.p = NOTHING
+    return layers
 
 
 def compare(jobs, lr, unequal, unequal_valid):
@@ -71,7 +107,7 @@ def _compare(jobs, lr, unequal, unequal_valid, outside):
         return failure_of(error)
     if outside.changed() or contents_of(job.loss for job in some) != losses:
         return LOSS_KEEPS
-    tolerance = _TOLERANCE[jobs[0].dtype]
+    tolerance = TOLERANCE[jobs[0].dtype]
     if reason := difference(before[0], alone[0], again, tolerance):
         what = "outputs" if "outputs" in reason else "weights"
         return f"two equal training steps of it give different {what}"
@@ -81,7 +117,7 @@ def _compare(jobs, lr, unequal, unequal_valid, outside):
         return failure_of(error, "a stack of it fails")
     for of_one in zip(before, alone, stacked, strict=True):
         if reason := difference(*of_one, tolerance):
-            return f"{reason} when it is stacked"
+            return f"{reason} {STACKED}"
     return None
 
 
@@ -137,7 +173,7 @@ def copied(job, i, lr, sizes, unequal, unequal_valid):
         valid_rows=valid_rows,
         **{"optimizer": "sgd", "optimizer_arguments": {}, "optimizer_state": {}},
         **{"optimizer_settings": ((), ()), "lr": lr, "weight_decay": 0.0},
-        **{"epochs": _N_EPOCHS, "patience": None, "history": []},
+        **{"epochs": N_EPOCHS, "patience": None, "history": []},
         **{"augment": None, "lr_factors": None, "clip": None},
         before_epoch=lambda: None,
         after_epoch=lambda: False,
@@ -195,7 +231,7 @@ def train_stack(jobs):
     slots = assign_slots(jobs, index)
     stack = TrialStack(slots, index.tensors)
     outcomes = [([], []) for _ in jobs]
-    for _ in range(_N_EPOCHS):
+    for _ in range(N_EPOCHS):
         losses = {"train_loss": stack._train_epoch()}
         if jobs[0].valid_rows is not None:
             losses["valid_loss"] = stack._validation_losses()
@@ -205,46 +241,3 @@ def train_stack(jobs):
             states.append(state_of(job))
     stack.release(lambda member: True)
     return [(*outcome, answers_of(job)) for outcome, job in zip(outcomes, jobs, strict=True)]
-
-
-def difference(before, expected, found, tolerance):
-    """Return how two trainings differ that began with the state `before`, or None."""
-    (losses, states, answers), (other_losses, other_states, other_answers) = expected, found
-    for epoch in range(_N_EPOCHS):
-        state, other = states[epoch], other_states[epoch]
-        different = [name for name in state if not alike(name, before, state, other, tolerance)]
-        for name in different:
-            if name.startswith("parameter") and torch.equal(other[name], before[name]):
-                return f"the {name} gets no gradient"
-        one, another = losses[epoch], other_losses[epoch]
-        if epoch == 0 and not near(one["train_loss"], another["train_loss"], tolerance):
-            return "its outputs in training are others"
-        if different:
-            return f"the {different[0]} is trained to other numbers"
-        if not all(near(one[kind], another[kind], tolerance) for kind in another):
-            return "its outputs in evaluation are others"
-    allowed = 10 * tolerance * max(1.0, answers.abs().max().item())
-    if not torch.allclose(answers, other_answers, rtol=0, atol=allowed, equal_nan=True):
-        return "its outputs after training are others"
-    return None
-
-
-def near(loss, other, tolerance):
-    return abs(loss - other) <= tolerance * max(1.0, abs(loss))
-
-
-def largest(tensor):
-    """Return the largest absolute number in a tensor, 0 if it has none."""
-    return tensor.abs().max().item() if tensor.numel() else 0.0
-
-
-def alike(name, before, state, other, tolerance):
-    """Whether a tensor has changed to the same numbers, but for rounding."""
-    one, another = state[name], other[name]
-    if not one.is_floating_point():
-        return torch.equal(one, another)
-    # Rounding is in proportion to the numbers, and to all that is added up in a gradient.
-    change = max(largest(state[n] - before[n]) for n in state if state[n].is_floating_point())
-    rounding = 100 * torch.finfo(one.dtype).eps * (largest(one) + change)
-    allowed = tolerance * largest(one - before[name]) + rounding
-    return one.shape == another.shape and bool(((one - another).abs() <= allowed).all())

@@ -14,17 +14,18 @@ from helpers.losses import OwnLoss
 def has_own_code(network):
     """Tell whether a network has a module, or a function in one, that is not torch's nor ours."""
     kinds = set(map(type, network.modules()))
+    bases = {cls for kind in kinds for cls in kind.__mro__}
     return (
         any(kind.__module__.partition(".")[0] not in ("torch", "helpers") for kind in kinds)
-        or any(map(is_patched, kinds))
+        or any(map(is_patched, bases))
         or bool(held_functions(network))
     )
 
 
-def is_patched(kind):
-    """Tell whether a class of modules has a method of the user's, as a layer of torch patched."""
-    methods = (method for cls in kind.__mro__ for method in vars(cls).values())
-    return any(isinstance(one, types.FunctionType) and is_the_users(one) for one in methods)
+def is_patched(cls):
+    """Tell whether a class of another's, such as a layer of torch, has a method of the user's."""
+    methods = (value for value in vars(cls).values() if isinstance(value, types.FunctionType))
+    return any(one.__module__ != cls.__module__ and is_the_users(one) for one in methods)
 
 
 def held_functions(network):

@@ -20,14 +20,20 @@ import torch
 from torch import nn
 
 from helpers.frozen import training_mode
-from helpers.fusing.chance import DROPOUTS
-from helpers.fusing.comparison import NOT_FINITE, failure_of, largest, n_of, why_different
+from helpers.fusing.comparison import (
+    NOT_FINITE,
+    NOTHING,
+    failure_of,
+    moderate_rate,
+    n_of,
+    why_different,
+    without_dropout,
+)
 from helpers.fusing.content import Incomparable, contents, memory_within
 from helpers.fusing.outside import Outside
 from helpers.fusing.writes import WRITES, writes_by_row, written_by
 from helpers.tensors import flushed_denormals, private_rng, seed_generators
 
-NOTHING = 0.0
 MODES = (training_mode, nn.Module.eval)
 # What is outside of a network has been changed by it, or may be by others.
 OUTSIDE = (
@@ -67,15 +73,6 @@ def trial_step(jobs):
             return failure_of(error)
 
 
-def moderate_rate(network):
-    """Return a learning rate at which the largest step is a tenth of the largest weight."""
-    trained = [p for p in network.parameters() if p.grad is not None]
-    largest_weight = max((largest(p.detach()) for p in trained), default=0)
-    largest_gradient = max((largest(p.grad) for p in trained), default=0)
-    rate = 0.1 * (largest_weight or 1.0) / (largest_gradient or 1.0)
-    return rate if 0 < rate < float("inf") else 1.0
-
-
 def depends_on_more(job):
     """Return what a network depends on, or changes, beside its weights; None for nothing.
 
@@ -106,21 +103,6 @@ def nothing_changed(job):
         outside.restore()
         random.setstate(generators[0])
         np.random.set_state(generators[1])
-
-
-def without_dropout(network):
-    """Have torch's dropout layers drop nothing: what they draw is each network's own in a stack.
-
-    Returns
-    -------
-    dict of str to nn.Module
-        The layers by name. Their `p` is `NOTHING` itself until something sets it.
-    """
-    named = network.named_modules()
-    layers = {name: module for name, module in named if type(module) in DROPOUTS}
-    for layer in layers.values():
-        layer.p = NOTHING
-    return layers
 
 
 def why_impure(job, network, outside):

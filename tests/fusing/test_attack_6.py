@@ -251,6 +251,14 @@ class Sparse(Added):
         return self.codes(X[:, 0].long())
 
 
+class Transposed(Added):
+    def add(self, n_features, n_outputs):
+        self.drop = nn.Dropout()
+
+    def more(self, X):
+        return self.drop(self.linear(X).T).T
+
+
 class OwnParameters(NoWidth):
     def parameters(self, recurse=True):
         return self.linear.parameters()
@@ -271,6 +279,7 @@ def test_calls_and_widths_that_a_stack_takes(module):
     ("module", "reason"),
     [
         (Packed, "stacked: it gives a layer a PackedSequence, which is no tensor"),
+        (Transposed, "stacked: its dropout draws in another order"),
         (Sparse, "stacked: its gradients are sparse"),
         (OwnParameters, "stacked: its `parameters.*` are not those that it has by name"),
     ],
