@@ -22,8 +22,9 @@ How one fit goes from `GridSearchCV` to its trained weights:
    `loss` and an `augment` of the user's). `settings` has noted, as each job came, what its code
    reads elsewhere and what a network answers, and sees whether another fit has changed it; what
    changes such things itself was trained at once, in its turn. Then `grouping` trains copies of
-   three of them for two epochs, in a stack and alone (`trial`, `comparison`; `outside` looks at
-   variables that the code of a network uses, `writes` at what a forward pass writes to weights).
+   three of them for two epochs, in a stack and alone (`trial`, `comparison`, `differences`;
+   `outside` looks at variables that the code of a network uses, `own_code` tells whether there is
+   such code, `writes` looks at what a forward pass writes to weights).
    Where the two differ, every job is trained alone, with a warning that says why.
 6. Jobs that differ in `epochs` alone share one place, a slot (`slots`). A group of slots becomes a
    `Stack` (`stack`): each parameter and buffer of all its networks is one tensor with the network

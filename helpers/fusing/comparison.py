@@ -2,30 +2,34 @@
 
 import copy
 import traceback
-import types
 from dataclasses import replace
+from os.path import dirname
 
 import torch
+from torch.nn.utils.rnn import pad_sequence
 
+from helpers.fusing.chance import DROPOUTS
 from helpers.fusing.content import first_line
-from helpers.fusing.outside import is_of_a_library
+from helpers.fusing.differences import N_EPOCHS, TOLERANCE, difference, largest
+from helpers.fusing.own_code import contents_of, copy_of, has_own_code, outside_of
 from helpers.fusing.slots import TensorIndex, assign_slots
 from helpers.fusing.stack import Stack
 from helpers.losses import OwnLoss
 from helpers.training import train_alone
 
 ROWS_DEPEND = "its rows depend on each other in training, and its fits have unequal numbers of rows"
+LOSS_KEEPS = "its loss keeps something between batches"
+DRAWS_OTHERWISE = "its dropout draws in another order than a stack does"
+STACKED = "when it is stacked"
+NOTHING = 0.0
 NOT_FINITE = "its loss is not a finite number in a trial step"
-_N_EPOCHS = 2
-# Largest difference of two changes of a tensor, in parts of the larger one.
-_TOLERANCE = {torch.float64: 1e-9, torch.float32: 1e-3}
 
 
 def moderate_rate(network):
     """Return a learning rate at which the largest step is a tenth of the largest weight."""
     trained = [p for p in network.parameters() if p.grad is not None]
-    largest_weight = max((p.detach().abs().max().item() for p in trained), default=0)
-    largest_gradient = max((p.grad.abs().max().item() for p in trained), default=0)
+    largest_weight = max((largest(p.detach()) for p in trained), default=0)
+    largest_gradient = max((largest(p.grad) for p in trained), default=0)
     rate = 0.1 * (largest_weight or 1.0) / (largest_gradient or 1.0)
     return rate if 0 < rate < float("inf") else 1.0
 
@@ -47,7 +51,32 @@ def why_different(jobs, lr, unequal):
     if reason and jobs[0].valid_rows is not None:
         if not compare(jobs, lr, unequal=False, unequal_valid=False):
             return "its rows depend on each other"
+    if (
+        reason
+        and reason.endswith(STACKED)
+        and DROPOUTS & {type(module) for module in jobs[0].network.modules()}
+    ):
+        quiet = [replace(job, network=copy.deepcopy(job.network)) for job in jobs]
+        for job in quiet:
+            without_dropout(job.network)
+        if not compare(quiet, lr, unequal, unequal_valid=True):
+            return DRAWS_OTHERWISE
     return reason
+
+
+def without_dropout(network):
+    """Have torch's dropout layers drop nothing: what they draw is each network's own in a stack.
+
+    Returns
+    -------
+    dict of str to nn.Module
+        The layers by name. Their `p` is `NOTHING` itself until something sets it.
+    """
+    named = network.named_modules()
+    layers = {name: module for name, module in named if type(module) in DROPOUTS}
+    for layer in layers.values():
+        layer.p = NOTHING
+    return layers
 
 
 def compare(jobs, lr, unequal, unequal_valid):
@@ -55,19 +84,30 @@ def compare(jobs, lr, unequal, unequal_valid):
 
     Where `unequal`, the copies have unequal numbers of rows, so that some are padded.
     """
+    outside = outside_of(jobs[0].loss)
+    try:
+        return _compare(jobs, lr, unequal, unequal_valid, outside)
+    finally:
+        outside.restore()
 
+
+def _compare(jobs, lr, unequal, unequal_valid, outside):
     rows, valid_rows = zip(*((job.rows, job.valid_rows) for job in jobs), strict=True)
     sizes = min(map(n_of, rows)), min(map(n_of, valid_rows))
 
     def copies():
         return [copied(job, i, lr, sizes, unequal, unequal_valid) for i, job in enumerate(jobs)]
 
-    before = [state_of(job) for job in copies()]
+    some = copies()
+    before = [state_of(job) for job in some]
+    losses = contents_of(job.loss for job in some)
     try:
-        alone, again = [train_copy(job) for job in copies()], train_copy(copies()[0])
+        alone, again = [train_copy(job) for job in some], train_copy(copies()[0])
     except Exception as error:
         return failure_of(error)
-    tolerance = _TOLERANCE[jobs[0].dtype]
+    if outside.changed() or contents_of(job.loss for job in some) != losses:
+        return LOSS_KEEPS
+    tolerance = TOLERANCE[jobs[0].dtype]
     if reason := difference(before[0], alone[0], again, tolerance):
         what = "outputs" if "outputs" in reason else "weights"
         return f"two equal training steps of it give different {what}"
@@ -77,13 +117,15 @@ def compare(jobs, lr, unequal, unequal_valid):
         return failure_of(error, "a stack of it fails")
     for of_one in zip(before, alone, stacked, strict=True):
         if reason := difference(*of_one, tolerance):
-            return f"{reason} when it is stacked"
+            return f"{reason} {STACKED}"
     return None
 
 
 def failure_of(error, what="a training step of it fails"):
     """Return what an error says, and who says it."""
     frames = traceback.extract_tb(error.__traceback__)
+    if str(error).startswith("it ") and frames[-1].filename.startswith(dirname(__file__)):
+        return str(error)  # a batched layer says itself what it does not take
     if any("_functorch" in frame.filename for frame in frames) or "vmap" in str(error):
         what = "torch.func.vmap refuses it"
     if "Training diverged" in str(error):
@@ -96,9 +138,9 @@ def copied(job, i, lr, sizes, unequal, unequal_valid):
 
     `i` is its number in the trial: each has weights of its own, so that it shows if a stack
     reaches for those of another. Its first row is the largest or the smallest there can be. It is
-    not trained on, but a stack fills up with it where another network has more rows. A network
-    with code of the user's gets as many as there are, the smallest job's or, where `unequal`, its
-    own, in batches of the same sizes: its code may ask how many there are.
+    not trained on, but a `TrialStack` fills up with it where another network has more rows. A
+    network with code of the user's gets as many as there are, the smallest job's or, where
+    `unequal`, its own, in batches of the same sizes: its code may ask how many there are.
     """
     network = copy.deepcopy(job.network)
     generator = torch.Generator().manual_seed(i)
@@ -125,12 +167,13 @@ def copied(job, i, lr, sizes, unequal, unequal_valid):
     X[0] = X.amin(0) if i % 2 else X.amax(0)
     return replace(
         job,
+        loss=copy_of(job.loss),
         **{"network": network, "X": X, "y": y, "weight": weight, "batch_size": batch_size},
         rows=torch.arange(1, n_rows + 1),
         valid_rows=valid_rows,
         **{"optimizer": "sgd", "optimizer_arguments": {}, "optimizer_state": {}},
         **{"optimizer_settings": ((), ()), "lr": lr, "weight_decay": 0.0},
-        **{"epochs": _N_EPOCHS, "patience": None, "history": []},
+        **{"epochs": N_EPOCHS, "patience": None, "history": []},
         **{"augment": None, "lr_factors": None, "clip": None},
         before_epoch=lambda: None,
         after_epoch=lambda: False,
@@ -139,21 +182,6 @@ def copied(job, i, lr, sizes, unequal, unequal_valid):
 
 def n_of(rows):
     return 0 if rows is None else len(rows)
-
-
-def has_own_code(network):
-    """Tell whether a network has a module, or a function in one, that is not torch's nor ours."""
-    return bool(held_functions(network)) or any(
-        type(module).__module__.partition(".")[0] not in ("torch", "helpers")
-        for module in network.modules()
-    )
-
-
-def held_functions(network):
-    """Return the functions of the user's that modules hold, such as an `activation`."""
-    held = (value for module in network.modules() for value in vars(module).values())
-    functions = (value for value in held if isinstance(value, types.FunctionType))
-    return [function for function in functions if not is_of_a_library(function.__module__)]
 
 
 def rotated(rows, start, n):
@@ -190,13 +218,20 @@ def train_copy(job):
     return job.history, states, answers_of(job)
 
 
+class TrialStack(Stack):
+    """A stack of copies whose padding is their first row, so that it shows wherever it counts."""
+
+    def padded(self, rows):
+        return pad_sequence(rows, batch_first=True).to(self.device)
+
+
 def train_stack(jobs):
     """Train copies in a stack; return of each what `train_copy` returns."""
     index = TensorIndex()
     slots = assign_slots(jobs, index)
-    stack = Stack(slots, index.tensors)
+    stack = TrialStack(slots, index.tensors)
     outcomes = [([], []) for _ in jobs]
-    for _ in range(_N_EPOCHS):
+    for _ in range(N_EPOCHS):
         losses = {"train_loss": stack._train_epoch()}
         if jobs[0].valid_rows is not None:
             losses["valid_loss"] = stack._validation_losses()
@@ -206,42 +241,3 @@ def train_stack(jobs):
             states.append(state_of(job))
     stack.release(lambda member: True)
     return [(*outcome, answers_of(job)) for outcome, job in zip(outcomes, jobs, strict=True)]
-
-
-def difference(before, expected, found, tolerance):
-    """Return how two trainings differ that began with the state `before`, or None."""
-    (losses, states, answers), (other_losses, other_states, other_answers) = expected, found
-    for epoch in range(_N_EPOCHS):
-        state, other = states[epoch], other_states[epoch]
-        different = [name for name in state if not alike(name, before, state, other, tolerance)]
-        for name in different:
-            if name.startswith("parameter") and torch.equal(other[name], before[name]):
-                return f"the {name} gets no gradient"
-        one, another = losses[epoch], other_losses[epoch]
-        if epoch == 0 and not near(one["train_loss"], another["train_loss"], tolerance):
-            return "its outputs in training are others"
-        if different:
-            return f"the {different[0]} is trained to other numbers"
-        if not all(near(one[kind], another[kind], tolerance) for kind in another):
-            return "its outputs in evaluation are others"
-    allowed = 10 * tolerance * max(1.0, answers.abs().max().item())
-    if not torch.allclose(answers, other_answers, rtol=0, atol=allowed, equal_nan=True):
-        return "its outputs after training are others"
-    return None
-
-
-def near(loss, other, tolerance):
-    return abs(loss - other) <= tolerance * max(1.0, abs(loss))
-
-
-def alike(name, before, state, other, tolerance):
-    """Whether a tensor has changed to the same numbers, but for rounding."""
-    one, another = state[name], other[name]
-    if not one.is_floating_point():
-        return torch.equal(one, another)
-    # Rounding is in proportion to the numbers, and to all that is added up in a gradient.
-    changes = [state[n] - before[n] for n in state if state[n].is_floating_point()]
-    largest = max((c.abs().max().item() for c in changes if c.numel()), default=0.0)
-    rounding = 100 * torch.finfo(one.dtype).eps * (one.abs().max().item() + largest)
-    allowed = tolerance * (one - before[name]).abs().max().item() + rounding
-    return one.shape == another.shape and bool(((one - another).abs() <= allowed).all())

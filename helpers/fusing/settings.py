@@ -14,10 +14,10 @@ from functools import cached_property
 
 import torch
 
-from helpers.fusing.comparison import has_own_code, held_functions
 from helpers.fusing.content import Incomparable, contents
 from helpers.fusing.digests import digest
 from helpers.fusing.outside import LARGE, is_of_a_library, names_in, reached_from, read, size_of
+from helpers.fusing.own_code import has_own_code, held_functions
 from helpers.fusing.trial import MODES, OUTSIDE, answers, depends_on_more
 from helpers.jobs import Job
 from helpers.tensors import flushed_denormals, private_rng

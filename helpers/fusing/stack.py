@@ -101,10 +101,20 @@ class Stack:
         return torch.tensor(list(numbers), device=self.device)[:, None]
 
     def _draw_orders(self, epoch):
-        """Return the rows of an epoch in each order, shape (n_orders, n), padded with 0."""
+        """Return the rows of an epoch in each order, shape (n_orders, n), padded."""
         jobs = self.owners.values()
-        orders = [row_order(job, epoch) if self.in_batches else job.rows for job in jobs]
-        return pad_sequence(orders, batch_first=True).to(self.device)
+        return self.padded([row_order(job, epoch) if self.in_batches else job.rows for job in jobs])
+
+    def padded(self, rows):
+        """Return numbers of rows, a tensor for each job or order, padded to (n_jobs, n).
+
+        Padding repeats the last row of each. One that a network is not trained on, as a row of
+        weight 0, may have a loss or a gradient of nan, and 0 times nan is nan.
+        """
+        whole = pad_sequence(rows, batch_first=True).to(self.device)
+        last = self._column(len(own) - 1 for own in rows)
+        columns = torch.arange(whole.shape[1], device=self.device)
+        return whole.gather(1, torch.minimum(columns, last))
 
     def _take(self, orders, order=None, step=None):
         """Return `X` of some rows of each order, (n_networks, n, ...), augmented in a step."""
@@ -196,8 +206,7 @@ class Stack:
 
     def _validation_losses(self):
         """Return the mean loss of each network on its validation rows, floats."""
-        rows = pad_sequence([job.valid_rows for job in self.jobs], batch_first=True)
-        rows = rows.to(self.device)
+        rows = self.padded([job.valid_rows for job in self.jobs])
         n_rows = self._column(len(job.valid_rows) for job in self.jobs)
         columns = torch.arange(rows.shape[1], device=self.device)
         y = self._targets(rows)

@@ -20,20 +20,20 @@ import torch
 from torch import nn
 
 from helpers.frozen import training_mode
-from helpers.fusing.chance import DROPOUTS
 from helpers.fusing.comparison import (
     NOT_FINITE,
+    NOTHING,
     failure_of,
     moderate_rate,
     n_of,
     why_different,
+    without_dropout,
 )
 from helpers.fusing.content import Incomparable, contents, memory_within
 from helpers.fusing.outside import Outside
 from helpers.fusing.writes import WRITES, writes_by_row, written_by
 from helpers.tensors import flushed_denormals, private_rng, seed_generators
 
-NOTHING = 0.0
 MODES = (training_mode, nn.Module.eval)
 # What is outside of a network has been changed by it, or may be by others.
 OUTSIDE = (
@@ -105,26 +105,13 @@ def nothing_changed(job):
         np.random.set_state(generators[1])
 
 
-def without_dropout(network):
-    """Have torch's dropout layers drop nothing: what they draw is each network's own in a stack.
-
-    Returns
-    -------
-    dict of str to nn.Module
-        The layers by name. Their `p` is `NOTHING` itself until something sets it.
-    """
-    named = network.named_modules()
-    layers = {name: module for name, module in named if type(module) in DROPOUTS}
-    for layer in layers.values():
-        layer.p = NOTHING
-    return layers
-
-
 def why_impure(job, network, outside):
     """Return what a network depends on, or changes, beside its weights; None for nothing.
 
     `network`, a copy of the job's, takes a training step, which leaves its gradients.
     """
+    if {*map(id, network.parameters())} != {id(p) for _, p in network.named_parameters()}:
+        return "its `parameters()` are not those that it has by name"
     if memory_within(job.network) & memory_within(network):
         return "a copy of it has the same weights in memory, and would learn with it"
     if name := first_difference(contents(job.network), network):
@@ -146,6 +133,8 @@ def why_impure(job, network, outside):
     written = written_by(network, X)
     if not loss.isfinite():
         return NOT_FINITE
+    if any(p.grad is not None and p.grad.is_sparse for p in network.parameters()):
+        return "its gradients are sparse, as those of an embedding with sparse=True"
     if not torch.equal(X, given):
         return "it changes its input in place"
     if name := first_difference(attributes, network):

@@ -1,0 +1,63 @@
+"""Code of the user's: modules of a network, what they hold that can be called, and losses."""
+
+import copy
+import types
+from functools import partial
+
+from torch import nn
+
+from helpers.fusing.digests import digest
+from helpers.fusing.outside import Outside, is_of_a_library
+from helpers.losses import OwnLoss
+
+
+def has_own_code(network):
+    """Tell whether a network has a module, or a function in one, that is not torch's nor ours."""
+    kinds = set(map(type, network.modules()))
+    bases = {cls for kind in kinds for cls in kind.__mro__}
+    return (
+        any(kind.__module__.partition(".")[0] not in ("torch", "helpers") for kind in kinds)
+        or any(map(is_patched, bases))
+        or bool(held_functions(network))
+    )
+
+
+def is_patched(cls):
+    """Tell whether a class of another's, such as a layer of torch, has a method of the user's."""
+    methods = (value for value in vars(cls).values() if isinstance(value, types.FunctionType))
+    return any(one.__module__ != cls.__module__ and is_the_users(one) for one in methods)
+
+
+def held_functions(network):
+    """Return what modules hold of the user's that can be called, such as an `activation`."""
+    held = (value for module in network.modules() for value in vars(module).values())
+    return [value for value in held if callable(value) and is_the_users(value)]
+
+
+def is_the_users(function):
+    """Tell whether what can be called is neither torch's nor of another library."""
+    if isinstance(function, partial):
+        parts = function.func, *function.args, *function.keywords.values()
+        return any(callable(part) and is_the_users(part) for part in parts)
+    home = getattr(function, "__module__", None) or type(function).__module__
+    return not isinstance(function, type) and not is_of_a_library(home)
+
+
+def copy_of(loss):
+    """Return a copy of a loss, which may count its calls, or itself if it cannot be copied."""
+    try:
+        return copy.deepcopy(loss)
+    except Exception:
+        return loss
+
+
+def outside_of(loss):
+    """Return the variables that a loss of the user's may use outside itself."""
+    holder = nn.Module()
+    holder.own = getattr(loss, "function", None)
+    return Outside(holder)
+
+
+def contents_of(losses):
+    """Return a digest of each loss that is the user's."""
+    return [digest(loss) for loss in losses if isinstance(loss, OwnLoss)]
