@@ -7,7 +7,7 @@ from dataclasses import replace
 
 import torch
 
-from helpers.fusing.content import first_line
+from helpers.fusing.content import contents, first_difference, first_line
 from helpers.fusing.outside import is_of_a_library
 from helpers.fusing.slots import TensorIndex, assign_slots
 from helpers.fusing.stack import Stack
@@ -55,19 +55,21 @@ def compare(jobs, lr, unequal, unequal_valid):
 
     Where `unequal`, the copies have unequal numbers of rows, so that some are padded.
     """
-
     rows, valid_rows = zip(*((job.rows, job.valid_rows) for job in jobs), strict=True)
     sizes = min(map(n_of, rows)), min(map(n_of, valid_rows))
 
     def copies():
         return [copied(job, i, lr, sizes, unequal, unequal_valid) for i, job in enumerate(jobs)]
 
-    before = [state_of(job) for job in copies()]
+    before, tolerance = [state_of(job) for job in copies()], _TOLERANCE[jobs[0].dtype]
     try:
-        alone, again = [train_copy(job) for job in copies()], train_copy(copies()[0])
+        held = [contents(job.network) for job in (trained := copies())]
+        alone, again = [train_copy(job) for job in trained], train_copy(copies()[0])
+        names = map(first_difference, held, [job.network for job in trained])
+        if name := next(filter(None, names), None):
+            return f"it keeps `{name}` between batches"
     except Exception as error:
         return failure_of(error)
-    tolerance = _TOLERANCE[jobs[0].dtype]
     if reason := difference(before[0], alone[0], again, tolerance):
         what = "outputs" if "outputs" in reason else "weights"
         return f"two equal training steps of it give different {what}"
