@@ -153,3 +153,55 @@ def test_a_dataset_is_read_by_one_thread(monkeypatch):
         Parallel()(delayed(fit.fit)(rows, y) for fit in fits)
     assert run.batches == [64]
     assert kinds and threading.Thread not in kinds
+
+
+# What acts late ----------------------------------------------------------------------------------
+
+
+class CountsWholeBatches(torch.nn.Linear):
+    done = 0
+
+    def forward(self, X):
+        if self.training and len(X) == 16:
+            self.done += 1
+        return super().forward(X) / max(0.2, 1 - 0.2 * (self.done // 4))
+
+
+def alone_as_plain(clf, reason, before=lambda: None):
+    def scores():
+        before()
+        return in_a_loop(lambda: clf.fit(X, y).predict_proba(X), 2)
+
+    plain = scores()
+    with fused() as run, pytest.warns(UserWarning, match=reason):
+        found = scores()
+    np.testing.assert_array_equal(found, plain)
+    assert set(run.batches) == {1}
+
+
+def test_what_is_kept_for_whole_batches_is_seen():
+    clf = TorchClassifier(CountsWholeBatches, batch_size=16, epochs=8, random_state=0)
+    alone_as_plain(clf, "it keeps `done` between batches")
+
+
+class Counter:
+    def __init__(self):
+        self.lock, self.n = threading.Lock(), 0
+
+
+COUNTER = Counter()
+
+
+class CountsBesideALock(torch.nn.Linear):
+    def forward(self, X):
+        COUNTER.n += self.training
+        return super().forward(X) * (1 + COUNTER.n // 40)
+
+
+def reset():
+    COUNTER.n = 0
+
+
+def test_a_counter_beside_a_lock_is_seen():
+    clf = TorchClassifier(CountsBesideALock, batch_size=16, epochs=8, random_state=0)
+    alone_as_plain(clf, "a variable outside of it, between batches", reset)
