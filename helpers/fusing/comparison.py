@@ -63,9 +63,10 @@ def compare(jobs, lr, unequal, unequal_valid):
 
     before, tolerance = [state_of(job) for job in copies()], _TOLERANCE[jobs[0].dtype]
     try:
-        held = [contents(job.network) for job in (trained := copies())]
+        trained = copies()
+        held = [contents(job.network) for job in trained]
         alone, again = [train_copy(job) for job in trained], train_copy(copies()[0])
-        names = map(first_difference, held, [job.network for job in trained])
+        names = map(first_difference, held, (job.network for job in trained))
         if name := next(filter(None, names), None):
             return f"it keeps `{name}` between batches"
     except Exception as error:
