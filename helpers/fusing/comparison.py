@@ -55,8 +55,7 @@ def compare(jobs, lr, unequal, unequal_valid):
 
     Where `unequal`, the copies have unequal numbers of rows, so that some are padded.
     """
-    rows, valid_rows = zip(*((job.rows, job.valid_rows) for job in jobs), strict=True)
-    sizes = min(map(n_of, rows)), min(map(n_of, valid_rows))
+    sizes = min(len(job.rows) for job in jobs), min(n_of(job.valid_rows) for job in jobs)
 
     def copies():
         return [copied(job, i, lr, sizes, unequal, unequal_valid) for i, job in enumerate(jobs)]
