@@ -1,13 +1,13 @@
 """Datasets of torch as rows that scikit-learn can split, loaded when a batch asks for them."""
 
 import os
-import random
 
 import numpy as np
 import torch
 from scipy import sparse
 from torch.utils.data import DataLoader, IterableDataset
 
+from helpers.generators import generators_put_back
 from helpers.tensors import seeded_globally
 
 LOOKED_AT = 8  # rows that are loaded twice, to see whether they stay what they are
@@ -60,14 +60,9 @@ def rows_of(dataset, load=None):
         raise TypeError(f"load must be a function that makes an array of a row; got {load!r}.")
     if len(dataset) == 0:
         raise ValueError(f"The {type(dataset).__name__} is empty: it has no rows.")
-    generators = random.getstate(), np.random.get_state()
-    try:
-        with seeded_globally(0):
-            rows = Rows(dataset, load, np.arange(len(dataset)))
-            rows._look_twice()
-    finally:
-        random.setstate(generators[0])
-        np.random.set_state(generators[1])
+    with seeded_globally(0), generators_put_back():
+        rows = Rows(dataset, load, np.arange(len(dataset)))
+        rows._look_twice()
     return rows
 
 
@@ -146,6 +141,10 @@ class Rows:
 
     def loaded(self, rows):
         """Load some rows: an array of shape (n, *shape of a row)."""
+        with generators_put_back():  # a Dataset may seed them for each row
+            return self._loaded(rows)
+
+    def _loaded(self, rows):
         loaded = np.empty((len(self.numbers[rows]), *self._first.shape), self.dtype)
         for place, number in zip(loaded, self.numbers[rows], strict=True):
             row = self._row(number)

@@ -5,8 +5,10 @@ import copy
 import sys
 import time
 from contextlib import contextmanager
+from functools import partial
 
 from joblib.parallel import get_active_backend
+from sklearn import config_context, get_config
 from sklearn.base import BaseEstimator
 
 from helpers._compat import FallbackToBackend, ParallelBackendBase
@@ -99,12 +101,14 @@ class TaskBackend(ParallelBackendBase):
     def start_call(self):
         self.parent = self.scheduler.current_task()
         self.context = contextvars.copy_context()
+        self.config = get_config()  # scikit-learn's belongs to a thread
         self.open = set()
         self.held_back = []
 
     def submit(self, func, callback=None):
         if self.parent is not None:
             self.parent.check()
+        func = partial(configured, self.config, func)
         task = Task(func, callback, self.scheduler, self.parent, self.context.copy())
         self.open.add(task)
         if self.held_back is None:
@@ -139,6 +143,12 @@ class TaskBackend(ParallelBackendBase):
 
     def get_nested_backend(self):
         return self.chosen_by.nested(), None
+
+
+def configured(config, function):
+    """Call a function with scikit-learn's settings of whoever called joblib."""
+    with config_context(**config):
+        return function()
 
 
 def backends_outside():

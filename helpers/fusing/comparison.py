@@ -9,7 +9,7 @@ import torch
 from torch.nn.utils.rnn import pad_sequence
 
 from helpers.fusing.chance import DROPOUTS
-from helpers.fusing.content import first_line
+from helpers.fusing.content import contents, first_difference, first_line
 from helpers.fusing.differences import N_EPOCHS, TOLERANCE, difference, largest
 from helpers.fusing.own_code import contents_of, copy_of, has_own_code, outside_of
 from helpers.fusing.slots import TensorIndex, assign_slots
@@ -92,17 +92,19 @@ def compare(jobs, lr, unequal, unequal_valid):
 
 
 def _compare(jobs, lr, unequal, unequal_valid, outside):
-    rows, valid_rows = zip(*((job.rows, job.valid_rows) for job in jobs), strict=True)
-    sizes = min(map(n_of, rows)), min(map(n_of, valid_rows))
+    sizes = min(len(job.rows) for job in jobs), min(n_of(job.valid_rows) for job in jobs)
 
     def copies():
         return [copied(job, i, lr, sizes, unequal, unequal_valid) for i, job in enumerate(jobs)]
 
     some = copies()
-    before = [state_of(job) for job in some]
-    losses = contents_of(job.loss for job in some)
+    before, losses = [state_of(job) for job in some], contents_of(job.loss for job in some)
     try:
+        held = [contents(job.network) for job in some]
         alone, again = [train_copy(job) for job in some], train_copy(copies()[0])
+        names = map(first_difference, held, (job.network for job in some))
+        if name := next(filter(None, names), None):
+            return f"it keeps `{name}` between batches"
     except Exception as error:
         return failure_of(error)
     if outside.changed() or contents_of(job.loss for job in some) != losses:

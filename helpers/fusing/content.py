@@ -71,6 +71,16 @@ def contents(network):
     return found
 
 
+def first_difference(attributes, network):
+    """Return the name of the first attribute that is not as in `attributes`, or None."""
+    try:
+        now = contents(network)
+    except Incomparable as error:
+        return error.name
+    names = [*attributes, *(name for name in now if name not in attributes)]
+    return next((name for name in names if now.get(name) != attributes.get(name)), None)
+
+
 def own_attributes(module):
     """Return the attributes of a module that not every module has, as a dict."""
     theirs = _OF_ALL_MODULES

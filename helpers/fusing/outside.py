@@ -46,13 +46,19 @@ class Outside:
 
     def __init__(self, network):
         self._before, self.iterator = [], None
-        for holder, name in reached_from(network.modules()).variables:
+        waiting, met = deque(reached_from(network.modules()).variables), []
+        while waiting:
+            holder, name = waiting.popleft()
             value = read(holder, name)
             if value is MISSING or isinstance(value, CODE) or size_of(value) > LARGE:
                 continue
             try:
                 state = digest(value), value, copy.deepcopy(value)
-            except Exception:  # a logger or a lock: no result depends on them
+            except Exception:  # a logger, or a counter with a lock: what else it holds may count
+                own = not is_of_a_library(type(value).__module__)
+                if own and hasattr(value, "__dict__") and not any(value is one for one in met):
+                    met.append(value)
+                    waiting += [(vars(value), attribute) for attribute in vars(value)]
                 elements = value if isinstance(value, list | tuple) else [value]
                 if any(isinstance(element, Iterator) for element in elements):
                     self.iterator = name

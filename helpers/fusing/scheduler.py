@@ -19,6 +19,7 @@ import torch
 from helpers.datasets import Rows
 from helpers.fusing.grouping import train_together, warn
 from helpers.fusing.modes import active_mode
+from helpers.fusing.process import Process
 from helpers.fusing.settings import Settings
 from helpers.fusing.slots import checksums
 from helpers.fusing.tasks import Task
@@ -50,6 +51,7 @@ class Scheduler:
         self.running = None
         self.settings = Settings()
         self.told = set()  # why networks are trained alone: each reason is told once
+        self.process = Process(self.told)
         self._numbers = itertools.count()
         self._lock, self._driver = threading.Lock(), None
         self._process = os.getpid()
@@ -111,7 +113,9 @@ class Scheduler:
 
     def add(self, task):
         """Take in a task that has not begun."""
-        heapq.heappush(self.new, (-task.level, next(self._numbers), task))
+        number = next(self._numbers)
+        task.place = *(task.parent.place if task.parent else ()), number
+        heapq.heappush(self.new, (-task.level, number, task))
 
     def run_until_done(self, task, timeout=None):
         """Give tasks their turns, and train what they wait for, until one of them is done.
@@ -141,6 +145,7 @@ class Scheduler:
         self.has_abandoned = False
         if self.running is not None and self.running.abandoned:
             self.running = None
+            self.process.put_back()
         self.new = [entry for entry in self.new if not entry[-1].abandoned]
         heapq.heapify(self.new)
         self.awake = deque(task for task in self.awake if not task.abandoned)
@@ -156,10 +161,12 @@ class Scheduler:
             if task.abandoned:
                 return
             self.running = task
+            self.process.begin(task)
             task.start_turn()
         if not self.running.wait(deadline):
             raise TimeoutError
         task, self.running = self.running, None
+        self.process.end(task)
         if task.ended:
             task.join()
             if not task.abandoned:
@@ -212,6 +219,13 @@ def changed_rows(task):
     """Return an error if the rows of a task's job are others than when it paused, or None."""
     if checksums(task.job) == task.checksums:
         return None
+    if isinstance(task.job.X, Rows):
+        return ValueError(
+            f"The {type(task.job.X.dataset).__name__} that a fit trains on, or its y, was changed "
+            f"while the fit waited for others: fused begins all fits before one is trained, and "
+            f"another has set an attribute of it. Give each fit a Dataset of its own, or fit "
+            f"without fused."
+        )
     return ValueError(
         "The rows of a fit (X, y or sample_weight) were changed while it waited for others: fused "
         "begins all fits before one is trained, and another has written to the same array, as a "

@@ -34,6 +34,7 @@ class Task(threading.Thread):
         self.scheduler, self.parent = scheduler, parent
         self.level = 0 if parent is None else parent.level + 1
         self.result = self.error = self.job = self.checksums = None
+        self.flows = self.place = None  # see `helpers.fusing.process`
         self.waiter = None  # a task that cannot go on until this one is done
         self.ended = self.done = False  # done: joblib was told
         self._abandoned = False

@@ -29,7 +29,7 @@ from helpers.fusing.comparison import (
     why_different,
     without_dropout,
 )
-from helpers.fusing.content import Incomparable, contents, memory_within
+from helpers.fusing.content import contents, first_difference, memory_within
 from helpers.fusing.outside import Outside
 from helpers.fusing.writes import WRITES, writes_by_row, written_by
 from helpers.tensors import flushed_denormals, private_rng, seed_generators
@@ -65,6 +65,9 @@ def trial_step(jobs):
             by_size = sorted(jobs, key=lambda job: -len(job.rows))
             some = [by_size[0], by_size[len(jobs) // 2], by_size[-1]]
             if reason := why_different(some, moderate_rate(network), unequal):
+                return reason
+            # A step of four rows need not show it: some code acts on whole batches only.
+            if reason := why_kept(outside):
                 return reason
             if any(map(copy_differs, some)):
                 return "a copy of it gives other outputs, as if its settings were kept elsewhere"
@@ -143,14 +146,21 @@ def why_impure(job, network, outside):
         return f"it keeps `{name}.p` between batches"
     if written and job.valid_rows is not None:  # a stack may look at them in smaller parts
         return f"it changes `{written}` while it is asked for its validation rows"
-    if name := outside.changed():
-        return f"it keeps `{name}`, {OUTSIDE[0]}"
-    if outside.iterator:
-        return f"it uses `{outside.iterator}`, {OUTSIDE[1]}"
+    if reason := why_kept(outside):
+        return reason
     if opened:
         return f"{OUTSIDE[2]}, such as {sorted(opened)[0]!r}"
     if drawn:
         return "it draws random numbers while training other than by torch's dropout layers"
+    return None
+
+
+def why_kept(outside):
+    """Return what training has changed outside of a network, or None."""
+    if name := outside.changed():
+        return f"it keeps `{name}`, {OUTSIDE[0]}"
+    if outside.iterator:
+        return f"it uses `{outside.iterator}`, {OUTSIDE[1]}"
     return None
 
 
@@ -206,16 +216,6 @@ def _listen():
                 paths.add(path)
 
     sys.addaudithook(hear)
-
-
-def first_difference(attributes, network):
-    """Return the name of the first attribute that is not as in `attributes`, or None."""
-    try:
-        now = contents(network)
-    except Incomparable as error:
-        return error.name
-    names = [*attributes, *(name for name in now if name not in attributes)]
-    return next((name for name in names if now.get(name) != attributes.get(name)), None)
 
 
 def states_of_generators(device):
