@@ -14,6 +14,7 @@ from helpers.first_weights import SameEverywhere
 from helpers.frozen import frozen_parts
 from helpers.recipe_calls import check_recipe
 from helpers.shapes import about_input
+from helpers.tensors import seed_others
 
 _HOW_TO_COPY = """ Weights that were
 trained before must come from rows that no fold is tested on. If they are to stay as they are, put
@@ -79,6 +80,7 @@ def build(recipe, n_features, n_outputs, arguments, *, owner):
 
 def _first_of_two(call, name):
     """Call a recipe twice; return the first network, and references to the second if it may go."""
+    seed_others()
     with SameEverywhere():
         first = call()
     second = call()  # only to be compared

@@ -13,7 +13,13 @@ from helpers.modules import leaves_input
 from helpers.optimizers import make_optimizer, settings_of, state_of
 from helpers.outputs import check_gradients
 from helpers.schedules import take_step
-from helpers.tensors import chunks, flushed_denormals, private_rng, seed_generators
+from helpers.tensors import (
+    chunks,
+    flushed_denormals,
+    private_rng,
+    seed_generators,
+    seed_others,
+)
 
 # Inputs, targets and weights above it are named as the likely cause when training diverges.
 FAR_FROM_ONE = 1000
@@ -125,6 +131,7 @@ def _train_epoch(job, optimizer, whole):
     """Take one step for each batch; return the mean loss of the rows, a float."""
     epoch = len(job.history) + 1
     seed_generators(dropout_seed(job.seed, epoch), job.y.device)
+    seed_others()
     if whole is None:
         orders = row_order(job, epoch).split(job.batch_size)
         batches = map(job.take, orders)

@@ -1,0 +1,86 @@
+"""What the estimator says at its door: chance, losses, weights, schedules and last layers."""
+
+import functools
+import random
+import warnings
+
+import numpy as np
+import pandas as pd
+import pytest
+import torch
+from sklearn.datasets import make_classification
+from sklearn.model_selection import GridSearchCV, cross_val_predict
+from torch import nn
+from torch.nn import functional as F
+
+from helpers import TorchClassifier, TorchRegressor, fused
+
+X, y = np.random.default_rng(0).normal(size=(12, 3)), np.arange(12) % 2
+
+
+def classifier(*args, **settings):
+    return TorchClassifier(*args, **{"epochs": 2, "random_state": 0} | settings)
+
+
+def drawn_weights(n_features, n_outputs):
+    """Make a network whose first weights are drawn from numpy and from Python."""
+    layer = nn.Linear(n_features, n_outputs)
+    with torch.no_grad():
+        layer.weight.copy_(torch.tensor(np.random.normal(size=(n_outputs, n_features))))
+        layer.bias.fill_(random.random())
+    return layer
+
+
+class Noisy(nn.Module):
+    """Adds noise from numpy to its input while it is trained."""
+
+    def __init__(self, n_features, n_outputs):
+        super().__init__()
+        self.layer = nn.Linear(n_features, n_outputs)
+
+    def forward(self, X):
+        if self.training:
+            X = X + random.random() + torch.tensor(np.random.normal(size=X.shape), dtype=X.dtype)
+        return self.layer(X)
+
+
+def drawn_loss(outputs, y):
+    return F.cross_entropy(outputs, y, reduction="none") * np.random.uniform(0.5, 1.5)
+
+
+DRAWING = [{"module": drawn_weights}, {"module": Noisy}, {"loss": drawn_loss}]
+
+
+def states():
+    of_numpy = np.random.get_state()
+    return random.getstate(), of_numpy[1].tolist(), of_numpy[2:]
+
+
+@pytest.mark.parametrize("settings", DRAWING)
+def test_draws_from_numpy_follow_the_seed_and_leave_its_generator_alone(settings):
+    before = states()
+    one, again = (classifier(**settings).fit(X, y).predict_proba(X) for _ in range(2))
+    assert states() == before
+    np.testing.assert_array_equal(one, again)
+    other = classifier(**settings, random_state=1).fit(X, y).predict_proba(X)
+    assert not np.array_equal(one, other)
+
+
+@pytest.mark.parametrize("settings", DRAWING[:2])
+def test_calls_of_partial_fit_draw_as_the_epochs_of_fit(settings):
+    fitted, continued = classifier(**settings, epochs=3), classifier(**settings)
+    for _ in range(3):
+        continued.partial_fit(X, y)
+    np.testing.assert_array_equal(
+        fitted.fit(X, y).predict_proba(X), continued.predict_proba(X)
+    )
+
+
+@pytest.mark.filterwarnings("ignore:.*one by one|.*trained alone")
+@pytest.mark.parametrize("settings", DRAWING)
+def test_draws_from_numpy_under_fused_are_those_of_the_loop(settings):
+    search = GridSearchCV(classifier(**settings), {"lr": [0.01, 0.1]}, cv=2)
+    alone = cross_val_predict(search, X, y, cv=2, method="predict_proba")
+    with fused():
+        together = cross_val_predict(search, X, y, cv=2, method="predict_proba")
+    np.testing.assert_allclose(together, alone, rtol=0, atol=1e-10)
