@@ -84,3 +84,27 @@ def test_draws_from_numpy_under_fused_are_those_of_the_loop(settings):
     with fused():
         together = cross_val_predict(search, X, y, cv=2, method="predict_proba")
     np.testing.assert_allclose(together, alone, rtol=0, atol=1e-10)
+
+
+def test_balanced_weights_do_not_count_rows_in_neither_part():
+    X, y = make_classification(80, 5, weights=[0.7], flip_y=0.1, random_state=0)
+    y[70:] = 1
+    clf = classifier(
+        patience=9, validation_fraction=[(np.arange(40), np.arange(40, 70))], optimizer="sgd",
+        class_weight="balanced",
+    )
+    whole = clf.fit(X, y).predict_proba(X)
+    np.testing.assert_array_equal(whole, clf.fit(X[:70], y[:70]).predict_proba(X))
+
+
+@pytest.mark.parametrize("part", [slice(0, 40), slice(40, 70), slice(70, 80)])
+def test_weights_of_one_part_scale_no_step_and_no_loss(part):
+    X, y = make_classification(80, 5, random_state=0)
+    clf = classifier(
+        patience=9, validation_fraction=[(np.arange(40), np.arange(40, 70))], optimizer="sgd", lr=0.5
+    )
+    weight = np.ones(80)
+    weight[part] = 8
+    history = clf.fit(X, y).history_
+    for row, expected in zip(clf.fit(X, y, weight).history_, history, strict=True):
+        assert row == pytest.approx(expected)
