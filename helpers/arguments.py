@@ -1,6 +1,7 @@
 """Parameters at the door: module__* and optimizer__*, and numbers of any library as Python's."""
 
 import inspect
+import re
 from fractions import Fraction
 from functools import cache, partial
 from numbers import Integral, Real
@@ -171,6 +172,21 @@ def check_call(what, function, given, cure=""):
             f"{what} is called as {what}({', '.join(given)}), and {name_of(function)}{signature} "
             f"cannot be called so: {error}. {cure}".rstrip()
         ) from error
+
+
+def names_by_place(function):
+    """Return the names of the arguments that a function takes by position; none if unknown."""
+    function = function.forward if isinstance(function, torch.nn.Module) else function
+    try:
+        parameters = inspect.signature(function, follow_wrapped=False).parameters.values()
+    except Exception:  # as in `check_call`
+        return []
+    return [p.name for p in parameters if p.kind in (p.POSITIONAL_ONLY, p.POSITIONAL_OR_KEYWORD)]
+
+
+def words_of(name):
+    """Return the words in the name of an argument, in small letters."""
+    return set(re.findall("[a-z]+", re.sub(r"(?<=[a-z])(?=[A-Z])", "_", name).lower()))
 
 
 def same(one, other):

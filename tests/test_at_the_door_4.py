@@ -108,3 +108,65 @@ def test_weights_of_one_part_scale_no_step_and_no_loss(part):
     history = clf.fit(X, y).history_
     for row, expected in zip(clf.fit(X, y, weight).history_, history, strict=True):
         assert row == pytest.approx(expected)
+
+
+def squares(outputs, y):
+    return (outputs - y) ** 2
+
+
+class Reversed(nn.Module):
+    def forward(self, y_true, y_pred):
+        return squares(y_pred, y_true)
+
+
+REVERSED = [
+    lambda y_true, y_pred: squares(y_pred, y_true),
+    lambda y, y_hat: squares(y_hat, y),
+    lambda target, x: squares(x, target),
+    lambda labels, logits: squares(logits, labels),
+    functools.partial(lambda q, yTrue, yPred: squares(yPred, yTrue), 0.5),
+    Reversed(),
+]
+IN_ORDER = [
+    lambda outputs, y: squares(outputs, y),
+    lambda y, t: squares(y, t),  # as Bishop's book has it
+    lambda y, target: squares(y, target),
+    lambda y_pred, y_true: squares(y_pred, y_true),
+    lambda target_hat, target: squares(target_hat, target),
+    lambda a, b: squares(a, b),
+    nn.MSELoss(reduction="none"),
+    functools.partial(F.mse_loss, reduction="none"),
+    lambda *both: squares(*both),
+]
+
+
+@pytest.mark.parametrize("loss", REVERSED)
+def test_a_loss_that_takes_the_truth_first_is_refused(loss):
+    with pytest.raises(ValueError, match=r"loss\(outputs, y\).*the truth first.*Turn them round"):
+        TorchRegressor(loss=loss, epochs=1).fit(X, X[:, 0])
+
+
+@pytest.mark.parametrize("loss", IN_ORDER)
+def test_a_loss_that_takes_the_outputs_first_is_not_refused(loss):
+    TorchRegressor(loss=loss, epochs=1).fit(X, X[:, 0])
+
+
+@pytest.mark.parametrize(
+    "schedule",
+    [
+        lambda epoch: 0.1 ** (epoch // 30),
+        lambda step: min(1, (step + 1) / 500),
+        lambda n_iter, base=0.5: base**n_iter,
+        lambda global_step: 1 / (1 + global_step),
+    ],
+)
+def test_a_schedule_of_the_number_of_epochs_is_refused(schedule):
+    with pytest.raises(ValueError, match="share of training that is done.*LambdaLR"):
+        classifier(schedule=schedule).fit(X, y)
+
+
+@pytest.mark.parametrize(
+    "schedule", [lambda done: 1 - done, lambda t: 1 - t, lambda step: 1 - step, lambda epochs_share: 0.5]
+)
+def test_a_schedule_of_the_share_is_not_refused(schedule):
+    classifier(schedule=schedule).fit(X, y)
