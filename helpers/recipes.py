@@ -12,7 +12,7 @@ from helpers.arguments import name_of
 from helpers.copies import copy_network
 from helpers.first_weights import SameEverywhere
 from helpers.frozen import frozen_parts
-from helpers.recipe_calls import check_recipe
+from helpers.recipe_calls import check_recipe, check_widths
 from helpers.shapes import about_input
 from helpers.tensors import seed_others
 
@@ -73,7 +73,9 @@ def build(recipe, n_features, n_outputs, arguments, *, owner):
     for generation in (1, 2):  # a network that refers to itself, as a lazy one does, goes only now
         if traces and not _gone(traces):
             gc.collect(generation)  # which takes longer than a short fit
-    if traces and _gone(traces):
+    is_new = traces and _gone(traces)
+    check_widths(recipe, network, n_features, n_outputs, arguments, owner)
+    if is_new:
         return network
     return copy_network(network, f"{name} keeps what it returns, so each network is copied")
 

@@ -170,3 +170,57 @@ def test_a_schedule_of_the_number_of_epochs_is_refused(schedule):
 )
 def test_a_schedule_of_the_share_is_not_refused(schedule):
     classifier(schedule=schedule).fit(X, y)
+
+
+class Inner(nn.Module):
+    """A network of its own widths, 3 and 2, that takes the sizes of its inner layers."""
+
+    def __init__(self, h1, h2):
+        super().__init__()
+        self.layers = nn.Sequential(nn.Linear(3, h1), nn.ReLU(), nn.Linear(h1, h2), nn.Linear(h2, 2))
+
+    def forward(self, X):
+        return self.layers(X)
+
+
+def with_rate(width, p):
+    return nn.Sequential(nn.Linear(3, width), nn.Dropout(p / 10), nn.Linear(width, 2))
+
+
+class Plain(nn.Module):
+    """A network whose widths have names that say nothing."""
+
+    def __init__(self, a, b):
+        super().__init__()
+        self.layers = nn.Sequential(nn.Linear(a, 2 * a + b), nn.Linear(2 * a + b, b))
+
+    def forward(self, X):
+        return self.layers(X)
+
+
+SIZES = [
+    Inner,
+    with_rate,
+    lambda d_model, nhead: nn.Sequential(nn.Linear(3, d_model * nhead), nn.Linear(d_model * nhead, 2)),
+    lambda hidden, depth: nn.Sequential(nn.Linear(3, hidden), *[nn.ReLU()] * depth, nn.Linear(hidden, 2)),
+]
+WIDTHS = [
+    Plain,
+    lambda n, k: nn.Linear(n, k),
+    lambda hidden, units: nn.Linear(hidden, units),
+    lambda a, b: nn.Linear(3, 2),
+    lambda a, b: nn.Sequential(nn.LazyLinear(4), nn.Linear(4, b)),
+    lambda a, b: nn.Sequential(nn.BatchNorm1d(a), nn.Linear(a, 2)),
+    lambda *both: nn.Linear(*both),
+]
+
+
+@pytest.mark.parametrize("recipe", SIZES)
+def test_sizes_of_inner_layers_are_no_widths(recipe):
+    with pytest.raises(TypeError, match="begins with (h1 and h2|width and p|d_m|hidden).*sizes of"):
+        classifier(recipe).fit(X, y)
+
+
+@pytest.mark.parametrize("recipe", WIDTHS)
+def test_widths_of_any_name_are_taken(recipe):
+    classifier(recipe).fit(X, y)
