@@ -53,6 +53,7 @@ class ArgumentsMixin:
     def set_params(self, **params):
         """Set parameters, ``module__*`` and ``optimizer__*`` included; build nothing."""
         arguments = {name: params[name] for name in params if name.startswith(PREFIXES)}
+        self._refuse_parts(params)
         try:
             super().set_params(**{name: params[name] for name in params if name not in arguments})
         except ValueError as error:
@@ -62,6 +63,20 @@ class ArgumentsMixin:
             ) from error
         self._arguments = self._arguments | arguments
         return self
+
+    def _refuse_parts(self, params):
+        """Raise a ValueError for a name as loss__weight, where loss has no parameters to set."""
+        for name in params:
+            own, _, part = name.partition("__")
+            if not part or name.startswith(PREFIXES) or own not in self._get_param_names():
+                continue
+            value = params.get(own, getattr(self, own))
+            if not hasattr(value, "set_params"):
+                raise ValueError(
+                    f"{name} cannot be set: {own} of {type(self).__name__}, here {value!r:.60}, "
+                    f"has no parameters of scikit-learn's kind. Set {own} as a whole; in a search "
+                    f"over its values, give several: {{'{own}': [..., ...]}}."
+                )
 
     def _arguments_of(self, prefix):
         """Return the arguments that begin with a prefix, without it, numbers as Python's."""

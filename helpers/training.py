@@ -10,6 +10,7 @@ from helpers.copies import put_back, weights_of
 from helpers.frozen import training_mode
 from helpers.losses import OwnLoss
 from helpers.modules import leaves_input
+from helpers.optimizer_calls import in_own_words
 from helpers.optimizers import make_optimizer, settings_of, state_of
 from helpers.outputs import check_gradients
 from helpers.schedules import take_step
@@ -151,7 +152,12 @@ def _train_epoch(job, optimizer, whole):
             check_gradients(job.network, dense=isinstance(job.optimizer, str) or job.clip)
         if job.clip is not None:
             torch.nn.utils.clip_grad_norm_(job.network.parameters(), job.clip)
-        take_step(optimizer, job.lr_factor(epoch, step))
+        try:
+            take_step(optimizer, job.lr_factor(epoch, step))
+        except (AssertionError, RuntimeError) as error:
+            if step or job.history or isinstance(error, torch.OutOfMemoryError):
+                raise
+            raise in_own_words(error, job) from error
         losses[step] = loss.detach()
     of_rows = zip(losses.tolist(), map(len, orders), strict=True)
     return sum(loss * n_rows for loss, n_rows in of_rows) / len(job.rows)

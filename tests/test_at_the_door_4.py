@@ -14,6 +14,7 @@ from torch import nn
 from torch.nn import functional as F
 
 from helpers import TorchClassifier, TorchRegressor, fused
+from helpers.optimizer_calls import DEFAULTS
 
 X, y = np.random.default_rng(0).normal(size=(12, 3)), np.arange(12) % 2
 
@@ -224,3 +225,106 @@ def test_sizes_of_inner_layers_are_no_widths(recipe):
 @pytest.mark.parametrize("recipe", WIDTHS)
 def test_widths_of_any_name_are_taken(recipe):
     classifier(recipe).fit(X, y)
+
+
+def deaf(parameters, **arguments):
+    return torch.optim.SGD(parameters, lr=0.05)
+
+
+def half_deaf(parameters, lr, weight_decay):
+    return torch.optim.SGD(parameters, lr=lr)
+
+
+def halved(parameters, lr, weight_decay):
+    return torch.optim.SGD(parameters, lr=lr / 2, weight_decay=2 * weight_decay)
+
+
+def warming(parameters, lr, weight_decay):
+    optimizer = torch.optim.AdamW(parameters, lr=lr, weight_decay=weight_decay)
+    scheduler = torch.optim.lr_scheduler.LinearLR(optimizer, 0.1, total_iters=3)
+    optimizer.register_step_post_hook(lambda *_: scheduler.step())
+    return optimizer
+
+
+@pytest.mark.parametrize(
+    "optimizer, settings, said",
+    [
+        (deaf, {"lr": 0.1}, r"deaf.*lr=0\.1 changes nothing"),
+        (deaf, {"lr": 0.0}, r"lr=0\.0 changes nothing"),
+        (half_deaf, {"weight_decay": 0.1}, r"weight_decay=0\.1 changes nothing"),
+    ],
+)
+def test_an_optimizer_that_a_given_number_does_not_change(optimizer, settings, said):
+    with pytest.raises(ValueError, match=said):
+        classifier(optimizer=optimizer, **settings).fit(X, y)
+
+
+@pytest.mark.parametrize(
+    "optimizer, settings",
+    [
+        (deaf, {}),
+        (half_deaf, {"lr": 0.1}),
+        (halved, {"lr": 0.1, "weight_decay": 0.2}),
+        (warming, {"lr": 0.1, "weight_decay": 0.2}),
+    ],
+)
+def test_an_optimizer_of_ones_own_that_uses_what_is_given(optimizer, settings):
+    classifier(optimizer=optimizer, **settings).fit(X, y)
+
+
+def test_the_defaults_that_an_optimizer_may_leave_out_are_those_of_the_estimator():
+    own = TorchClassifier().get_params()
+    assert {name: own[name] for name in DEFAULTS} == DEFAULTS
+
+
+@pytest.mark.parametrize(
+    "settings, said",
+    [
+        ({"optimizer": "rmsprop", "optimizer__capturable": True}, "'rmsprop' .*capturable=True: "),
+        ({"optimizer": torch.optim.SparseAdam}, "SparseAdam cannot take a step here: "),
+        ({"optimizer__differentiable": True}, "'adam' .*differentiable=True: a leaf"),
+    ],
+)
+def test_an_optimizer_that_refuses_its_first_step(settings, said):
+    with pytest.raises(ValueError, match=said):
+        classifier(**settings).fit(X, y)
+
+
+def test_foreach_takes_the_place_of_fused():
+    fitted = classifier(optimizer__foreach=True).fit(X, y)
+    expected = classifier().fit(X, y).predict_proba(X)
+    np.testing.assert_allclose(fitted.predict_proba(X), expected, rtol=1e-6)
+
+
+class Settable:
+    def __init__(self):
+        self.power = 1
+
+    def set_params(self, power):
+        self.power = power
+
+    def get_params(self, deep=True):
+        return {"power": self.power}
+
+    def __call__(self, done):
+        return (1 - done) ** self.power
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        *("loss__label_smoothing", "augment__s", "validation_fraction__test_size", "lr__min"),
+        *("schedule__gamma", "class_weight__0", "device__index", "random_state__seed"),
+    ],
+)
+def test_a_part_of_a_parameter_cannot_be_set(name):
+    clf = classifier(loss=nn.CrossEntropyLoss(reduction="none"))
+    own = name.partition("__")[0]
+    with pytest.raises(ValueError, match=rf"{name}.*{own} .*has no parameters.*\[\.\.\., \.\.\.\]"):
+        clf.set_params(**{name: 1, "epochs": 5})
+    assert clf.epochs == 2
+
+
+def test_a_parameter_with_parameters_of_its_own_can_be_set_in_part():
+    clf = classifier(schedule=Settable()).set_params(schedule__power=2)
+    assert clf.schedule.power == 2
