@@ -139,6 +139,8 @@ def check_parameters(estimator, numbers):
             raise ValueError(f"The {name!r} parameter of {owner} must be a number. Got {value!r}.")
         if isinstance(value, Real) and not isinstance(value, Integral):
             value = float(value)  # of a fraction, say
+        elif is_number(value, Integral):
+            value = int(value)  # of sympy's, say
         parameters[name] = value
     validate_parameter_constraints(estimator._parameter_constraints, parameters, caller_name=owner)
     return parameters

@@ -144,12 +144,23 @@ def _how_to_write(recipe, parameters, owner, problem):
     """Return what to say of a recipe that does not take the two widths."""
     name = name_of(recipe)
     name = "YourNetwork" if name == "<lambda>" else name
-    given = []
+    given, set_before = [], {}
+    if unwrapped(recipe) is not recipe:  # a partial, which the lines do without
+        try:
+            parameters = list(inspect.signature(unwrapped(recipe)).parameters.values())
+        except (TypeError, ValueError):
+            parameters = []
+        set_before = {p.name: value for p, value in zip(parameters, recipe.args, strict=False)}
+        set_before |= recipe.keywords
     for words, value in ((INPUT, "n_features"), (OUTPUT, "n_outputs")):
-        named = [p for p in parameters if words_of(p.name) & words and "hidden" not in words_of(p.name)]
+        named = [
+            p for p in parameters if words_of(p.name) & words and "hidden" not in words_of(p.name)
+        ]
         names = [p.name for p in named if words is OUTPUT or not words_of(p.name) & OUTPUT]
         given += [f"{names[0]}={value}"] if names else []
     taken = {one.split("=")[0] for one in given}
+    given += [f"{n}={value!r}" for n, value in set_before.items() if n not in taken]
+    taken |= set_before.keys()
     if any(p.name not in taken for p in parameters) or not parameters:
         given += ["**arguments"]
     return (

@@ -16,9 +16,12 @@ from helpers.recipe_calls import check_recipe, check_widths
 from helpers.shapes import about_input
 from helpers.tensors import seed_others
 
-_HOW_TO_COPY = """ Weights that were
-trained before must come from rows that no fold is tested on. If they are to stay as they are, put
-the network in front, make_pipeline(FrozenFeatures(encoder), ...), or freeze it in the recipe:
+_HOW_TO_COPY = """ A new
+layer that is handed over, as module__layer=nn.PReLU(), must be copied in the recipe:
+    layer = copy.deepcopy(layer)
+Weights that were trained before must come from rows that no fold is tested on. If they are to stay
+as they are, put the network in front, make_pipeline(FrozenFeatures(encoder), ...), or freeze it in
+the recipe:
     layers = encoder.requires_grad_(False)
 If they are to be trained on, copy them in the recipe:
     layers = copy.deepcopy(encoder)
@@ -65,6 +68,13 @@ def build(recipe, n_features, n_outputs, arguments, *, owner):
         except Exception as error:
             given = [f"{n_features}, {n_outputs}", *(f"{n}={v!r}" for n, v in arguments.items())]
             error.add_note(f"{owner} called the recipe as {name}({', '.join(given)}).")
+            for argument, value in arguments.items():
+                if isinstance(getattr(value, "module_", None), nn.Module):
+                    error.add_note(
+                        f"{argument} is a fitted {type(value).__name__}; its network is "
+                        f"{argument}.module_, of which a recipe takes a copy: "
+                        f"copy.deepcopy({argument}.module_)."
+                    )
             if said := about_input(recipe, n_features, n_outputs, arguments, error):
                 raise TypeError(said) from error
             raise

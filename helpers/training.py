@@ -147,6 +147,8 @@ def _train_epoch(job, optimizer, whole):
             X = job.augment(X, job.seed, epoch, step)
         optimizer.zero_grad()
         loss = _batch_loss(job, X, y, weight)
+        if step == 0 and not job.history and not loss.isfinite():
+            raise _divergence(job, {"epoch": 1, "train_loss": loss.item()}, begun=False)
         loss.backward()
         if step == 0 and not job.history:
             check_gradients(job.network, dense=isinstance(job.optimizer, str) or job.clip)
@@ -195,8 +197,11 @@ def _validation_loss(job):
     return total / len(job.valid_rows)
 
 
-def _divergence(job, row):
-    """Return the error that names the cause of a loss or weight that is not finite."""
+def _divergence(job, row, begun=True):
+    """Return the error that names the cause of a loss or weight that is not finite.
+
+    Where training has not begun, it is of the first weights, so that lr is no cause.
+    """
     batches = chunks(job.rows, job.X.shape[1:])
     largest = {"input": max(abs(job.take(rows)[0]).max() for rows in batches)}
     cures = {"input": "scale X, for instance with make_pipeline(StandardScaler(), ...)"}
@@ -209,11 +214,18 @@ def _divergence(job, row):
     said = [f"the largest {what} is {float(value):.3g}" for what, value in largest.items()]
     # What is far from 1 is the likely cause.
     causes = [cures[what] for what, value in largest.items() if value > FAR_FROM_ONE]
-    causes += ["lower lr"] if job.lr > 1 else []
+    causes += ["lower lr"] if job.lr > 1 and begun else []
     if isinstance(job.loss, OwnLoss):
         causes.append(f"see whether {name_of(job.loss.function)} is finite for all outputs")
     and_schedule = "" if job.lr_factors is None else " and a schedule"
     cure = " and ".join(causes) or f"lower lr, or {cures['input']}"
+    if not begun:
+        finite = f"see whether {type(job.network).__name__} is finite for all rows"
+        cure = " and ".join(causes) or f"{finite}: no logarithm of 0 or less, no division by 0"
+        return ValueError(
+            f"The loss was {row['train_loss']:.3g} before the first step of training; "
+            f"{', '.join(said)}. {cure[0].upper()}{cure[1:]}."
+        )
     return ValueError(
         f"Training diverged: the loss was {row['train_loss']:.3g} in epoch {row['epoch']}, with "
         f"lr={job.lr}{and_schedule}; {', '.join(said)}. {cure[0].upper()}{cure[1:]}."

@@ -2,7 +2,6 @@
 
 import functools
 import random
-import warnings
 
 import numpy as np
 import pandas as pd
@@ -72,9 +71,7 @@ def test_calls_of_partial_fit_draw_as_the_epochs_of_fit(settings):
     fitted, continued = classifier(**settings, epochs=3), classifier(**settings)
     for _ in range(3):
         continued.partial_fit(X, y)
-    np.testing.assert_array_equal(
-        fitted.fit(X, y).predict_proba(X), continued.predict_proba(X)
-    )
+    np.testing.assert_array_equal(fitted.fit(X, y).predict_proba(X), continued.predict_proba(X))
 
 
 @pytest.mark.filterwarnings("ignore:.*one by one|.*trained alone")
@@ -91,7 +88,9 @@ def test_balanced_weights_do_not_count_rows_in_neither_part():
     X, y = make_classification(80, 5, weights=[0.7], flip_y=0.1, random_state=0)
     y[70:] = 1
     clf = classifier(
-        patience=9, validation_fraction=[(np.arange(40), np.arange(40, 70))], optimizer="sgd",
+        patience=9,
+        validation_fraction=[(np.arange(40), np.arange(40, 70))],
+        optimizer="sgd",
         class_weight="balanced",
     )
     whole = clf.fit(X, y).predict_proba(X)
@@ -102,7 +101,10 @@ def test_balanced_weights_do_not_count_rows_in_neither_part():
 def test_weights_of_one_part_scale_no_step_and_no_loss(part):
     X, y = make_classification(80, 5, random_state=0)
     clf = classifier(
-        patience=9, validation_fraction=[(np.arange(40), np.arange(40, 70))], optimizer="sgd", lr=0.5
+        patience=9,
+        validation_fraction=[(np.arange(40), np.arange(40, 70))],
+        optimizer="sgd",
+        lr=0.5,
     )
     weight = np.ones(80)
     weight[part] = 8
@@ -167,7 +169,8 @@ def test_a_schedule_of_the_number_of_epochs_is_refused(schedule):
 
 
 @pytest.mark.parametrize(
-    "schedule", [lambda done: 1 - done, lambda t: 1 - t, lambda step: 1 - step, lambda epochs_share: 0.5]
+    "schedule",
+    [lambda done: 1 - done, lambda t: 1 - t, lambda step: 1 - step, lambda epochs_share: 0.5],
 )
 def test_a_schedule_of_the_share_is_not_refused(schedule):
     classifier(schedule=schedule).fit(X, y)
@@ -178,7 +181,9 @@ class Inner(nn.Module):
 
     def __init__(self, h1, h2):
         super().__init__()
-        self.layers = nn.Sequential(nn.Linear(3, h1), nn.ReLU(), nn.Linear(h1, h2), nn.Linear(h2, 2))
+        self.layers = nn.Sequential(
+            nn.Linear(3, h1), nn.ReLU(), nn.Linear(h1, h2), nn.Linear(h2, 2)
+        )
 
     def forward(self, X):
         return self.layers(X)
@@ -202,8 +207,12 @@ class Plain(nn.Module):
 SIZES = [
     Inner,
     with_rate,
-    lambda d_model, nhead: nn.Sequential(nn.Linear(3, d_model * nhead), nn.Linear(d_model * nhead, 2)),
-    lambda hidden, depth: nn.Sequential(nn.Linear(3, hidden), *[nn.ReLU()] * depth, nn.Linear(hidden, 2)),
+    lambda d_model, nhead: nn.Sequential(
+        nn.Linear(3, d_model * nhead), nn.Linear(d_model * nhead, 2)
+    ),
+    lambda hidden, depth: nn.Sequential(
+        nn.Linear(3, hidden), *[nn.ReLU()] * depth, nn.Linear(hidden, 2)
+    ),
 ]
 WIDTHS = [
     Plain,
@@ -328,3 +337,102 @@ def test_a_part_of_a_parameter_cannot_be_set(name):
 def test_a_parameter_with_parameters_of_its_own_can_be_set_in_part():
     clf = classifier(schedule=Settable()).set_params(schedule__power=2)
     assert clf.schedule.power == 2
+
+
+def test_no_classes_at_all():
+    with pytest.raises(ValueError, match="at least two classes; got none"):
+        classifier().partial_fit(X, y, classes=[])
+
+
+def test_whole_numbers_of_other_libraries():
+    sympy = pytest.importorskip("sympy")
+    fitted = classifier(batch_size=sympy.Integer(4), epochs=sympy.Integer(2)).fit(X, y)
+    expected = classifier(batch_size=4).fit(X, y).predict_proba(X)
+    np.testing.assert_array_equal(fitted.predict_proba(X), expected)
+
+
+def test_patience_counts_rows_before_those_of_single_classes_are_taken_out():
+    clf = classifier(patience=2)
+    with pytest.raises(ValueError, match="each of the 3 rows is the only one.*1 at least in each"):
+        clf.fit(X[:3], [0, 1, 2])
+    with pytest.raises(ValueError, match="here 1 of 4, without 1 that are the only"):
+        clf.fit(X[:5], [0, 0, 1, 1, 2])
+
+
+VECTORS = pd.Series(list(X), name="embedding")
+
+
+@pytest.mark.parametrize(
+    "rows, said",
+    [
+        (VECTORS, r"np\.stack\(X\)\."),
+        (VECTORS.map(torch.tensor), r"np\.stack\(X\)\."),
+        (np.array([*X, None], dtype=object)[:-1], r"np\.stack\(X\)\."),
+        (VECTORS.to_frame(), r"np\.stack\(X\['embedding'\]\)\."),
+        (VECTORS.to_frame().assign(age=1), r"np\.stack\(X\['embedding'\]\), beside the other"),
+    ],
+)
+def test_a_column_of_vectors(rows, said):
+    with pytest.raises(ValueError, match=f"a vector for each row.*{said}"):
+        classifier().fit(rows, y)
+
+
+def test_a_column_of_vectors_that_is_predicted():
+    with pytest.raises(ValueError, match="a vector for each row"):
+        classifier().fit(X, y).predict(VECTORS)
+
+
+@pytest.mark.filterwarnings("ignore:Sparse CSR")
+def test_a_sparse_tensor_of_any_layout():
+    with pytest.raises(ValueError, match="quantized or sparse.*to_dense"):
+        classifier().fit(torch.tensor(X).to_sparse_csr(), y)
+
+
+class Named(nn.Module):
+    def __init__(self, n_in, n_out, hidden=4):
+        super().__init__()
+        self.layers = nn.Sequential(nn.Linear(n_in, hidden), nn.Linear(hidden, n_out))
+
+    def forward(self, X):
+        return self.layers(X)
+
+
+def test_the_lines_told_for_a_partial_can_be_written():
+    with pytest.raises(TypeError) as told:
+        classifier(functools.partial(Named, 3, 2, hidden=5)).fit(X, y)
+    lines = str(told.value).splitlines()[1:3]
+    names = {"Named": Named}
+    exec("\n".join(line.removeprefix("    ") for line in lines), names)
+    fitted = classifier(names["recipe"]).fit(X, y)
+    assert fitted.module_.layers[0].out_features == 5
+
+
+def with_layer(n_features, n_outputs, layer):
+    return nn.Sequential(nn.Linear(n_features, 4), layer, nn.Linear(4, n_outputs))
+
+
+def test_a_new_layer_that_is_handed_over():
+    with pytest.raises(TypeError, match=r"new\nlayer that is handed over.*nn\.PReLU\(\)"):
+        classifier(with_layer, module__layer=nn.PReLU()).fit(X, y)
+
+
+def test_a_fitted_estimator_that_is_handed_over():
+    fitted = classifier().fit(X, y)
+    with pytest.raises(TypeError) as raised:
+        classifier(with_layer, module__layer=fitted).fit(X, y)
+    assert "copy.deepcopy(layer.module_)" in raised.value.__notes__[-1]
+
+
+class Logarithm(nn.Module):
+    def __init__(self, n_features, n_outputs):
+        super().__init__()
+        self.layer = nn.Linear(n_features, n_outputs)
+
+    def forward(self, X):
+        return self.layer(X.log())
+
+
+def test_a_loss_that_is_no_number_before_training_is_not_blamed_on_lr():
+    with pytest.raises(ValueError, match="nan before the first step.*Logarithm is finite") as told:
+        classifier(Logarithm).fit(X, y)
+    assert "lr" not in str(told.value)
