@@ -32,18 +32,18 @@ def refuse_unused(optimizer, recipe, given, settings_of):
     A search over them would compare equals. Only one that the user gave is looked at, and only
     where no group of the optimizer has it: then two more are made, for copies of the parameters.
     """
-    for name in DEFAULTS.keys() & given.keys():
+    groups = optimizer.param_groups
+
+    def settings(changed):
+        copies = [p.detach().clone().requires_grad_() for g in groups for p in g["params"]]
+        return settings_of(recipe(copies, **given | changed))
+
+    for name in sorted(DEFAULTS.keys() & given.keys()):
         value = given[name]
-        groups = optimizer.param_groups
         if value == DEFAULTS[name] or any(group.get(name) == value for group in groups):
             continue
-
-        def settings(changed, name=name):
-            copies = [p.detach().clone().requires_grad_() for g in groups for p in g["params"]]
-            return settings_of(recipe(copies, **given | {name: changed}))
-
         try:
-            one, other = settings(value), settings(2 * value + 1)
+            one, other = settings({}), settings({name: 2 * value + 1})
         except Exception:  # one that cannot be made for other parameters is not accused
             continue
         if same(one, other) and ... not in one[-1].values():

@@ -105,9 +105,10 @@ def check_widths(recipe, network, n_features, n_outputs, arguments, owner):
     """Raise a TypeError if a recipe takes sizes of inner layers where the widths are due.
 
     Only one whose arguments have names that say nothing is looked at, as Net(h1, h2), or a lambda
-    of any names that are not those of widths. It is called with one output more. Where the network is another then, and answers as many numbers as before,
-    its second argument is no width of the output. Where it is the same, neither argument may
-    count, as in a network of fixed sizes; then it is called with one feature more.
+    of names that are not those of widths. It is called with one output more. Where the network is
+    another then, and answers as many numbers as before, its second argument is no width of the
+    output. Where it is the same, neither argument may count, as in a network of fixed sizes; then
+    it is called with one feature more.
     """
     try:
         parameters = list(inspect.signature(recipe).parameters.values())

@@ -157,9 +157,7 @@ def split_by_chance(job, groups, fraction, stratify):
     if n_valid < at_least or n_parts - n_valid < at_least or not n_parts:
         each = "one row of each class" if stratify and groups is None else "one"
         said = f"here {n_valid} of {n_parts}"
-        if single.all():
-            said = f"and each of the {len(rows)} rows is the only one of its class"
-        elif single.any():
+        if single.any():
             said += f", without {single.sum()} that are the only ones of their class"
         raise ValueError(
             f"patience sets aside validation_fraction={fraction} of the {what} to watch the loss, "

@@ -353,7 +353,9 @@ def test_whole_numbers_of_other_libraries():
 
 def test_patience_counts_rows_before_those_of_single_classes_are_taken_out():
     clf = classifier(patience=2)
-    with pytest.raises(ValueError, match="each of the 3 rows is the only one.*1 at least in each"):
+    with pytest.raises(
+        ValueError, match="here 0 of 0, without 3 that are the only.*1 at least in each"
+    ):
         clf.fit(X[:3], [0, 1, 2])
     with pytest.raises(ValueError, match="here 1 of 4, without 1 that are the only"):
         clf.fit(X[:5], [0, 0, 1, 1, 2])
