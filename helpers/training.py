@@ -219,7 +219,7 @@ def _divergence(job, row, begun=True):
         causes.append(f"see whether {name_of(job.loss.function)} is finite for all outputs")
     and_schedule = "" if job.lr_factors is None else " and a schedule"
     cure = " and ".join(causes) or f"lower lr, or {cures['input']}"
-    if not begun:
+    if not begun and not isinstance(job.loss, OwnLoss):  # or that may be the cause
         finite = f"see whether {type(job.network).__name__} is finite for all rows"
         cure = " and ".join(causes) or f"{finite}: no logarithm of 0 or less, no division by 0"
         return ValueError(
