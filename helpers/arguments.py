@@ -1,6 +1,7 @@
 """Parameters at the door: module__* and optimizer__*, and numbers of any library as Python's."""
 
 import inspect
+import re
 from fractions import Fraction
 from functools import cache, partial
 from numbers import Integral, Real
@@ -52,6 +53,7 @@ class ArgumentsMixin:
     def set_params(self, **params):
         """Set parameters, ``module__*`` and ``optimizer__*`` included; build nothing."""
         arguments = {name: params[name] for name in params if name.startswith(PREFIXES)}
+        self._refuse_parts(params)
         try:
             super().set_params(**{name: params[name] for name in params if name not in arguments})
         except ValueError as error:
@@ -61,6 +63,20 @@ class ArgumentsMixin:
             ) from error
         self._arguments = self._arguments | arguments
         return self
+
+    def _refuse_parts(self, params):
+        """Raise a ValueError for a name as loss__weight, where loss has no parameters to set."""
+        for name in params:
+            own, _, part = name.partition("__")
+            if not part or name.startswith(PREFIXES) or own not in self._get_param_names():
+                continue
+            value = params.get(own, getattr(self, own))
+            if not hasattr(value, "set_params"):
+                raise ValueError(
+                    f"{name} cannot be set: {own} of {type(self).__name__}, here {value!r:.60}, "
+                    f"has no parameters of scikit-learn's kind. Set {own} as a whole; in a search "
+                    f"over its values, give several: {{'{own}': [..., ...]}}."
+                )
 
     def _arguments_of(self, prefix):
         """Return the arguments that begin with a prefix, without it, numbers as Python's."""
@@ -123,6 +139,8 @@ def check_parameters(estimator, numbers):
             raise ValueError(f"The {name!r} parameter of {owner} must be a number. Got {value!r}.")
         if isinstance(value, Real) and not isinstance(value, Integral):
             value = float(value)  # of a fraction, say
+        elif is_number(value, Integral):
+            value = int(value)  # of sympy's, say
         parameters[name] = value
     validate_parameter_constraints(estimator._parameter_constraints, parameters, caller_name=owner)
     return parameters
@@ -171,6 +189,21 @@ def check_call(what, function, given, cure=""):
             f"{what} is called as {what}({', '.join(given)}), and {name_of(function)}{signature} "
             f"cannot be called so: {error}. {cure}".rstrip()
         ) from error
+
+
+def names_by_place(function):
+    """Return the names of the arguments that a function takes by position; none if unknown."""
+    function = function.forward if isinstance(function, torch.nn.Module) else function
+    try:
+        parameters = inspect.signature(function, follow_wrapped=False).parameters.values()
+    except Exception:  # as in `check_call`
+        return []
+    return [p.name for p in parameters if p.kind in (p.POSITIONAL_ONLY, p.POSITIONAL_OR_KEYWORD)]
+
+
+def words_of(name):
+    """Return the words in the name of an argument, in small letters."""
+    return set(re.findall("[a-z]+", re.sub(r"(?<=[a-z])(?=[A-Z])", "_", name).lower()))
 
 
 def same(one, other):

@@ -18,7 +18,7 @@ from helpers.modules import MLP
 from helpers.networks import NetworkMixin
 from helpers.optimizers import check_optimizer
 from helpers.parameters import CONSTRAINTS, NUMBERS, check_functions
-from helpers.row_weights import check_weights, sample_weights
+from helpers.row_weights import check_weights, sample_weights, weights_of_parts
 from helpers.rows import check_rows
 from helpers.schedules import lr_factors
 from helpers.targets import columns_of
@@ -126,7 +126,7 @@ class TorchEstimator(ArgumentsMixin, NetworkMixin, CopyMixin, CallbackSupportMix
 
         new = copy.copy(self)  # learns in our place, so that a failure leaves us as we were
         resume = partial and hasattr(self, "module_")
-        job = new._job(X, y, sample_weight, classes, settings, partial, resume)
+        job, labels = new._job(X, y, sample_weight, classes, settings, partial, resume)
         if resume:
             new._resume(job)
         else:
@@ -137,6 +137,7 @@ class TorchEstimator(ArgumentsMixin, NetworkMixin, CopyMixin, CallbackSupportMix
             split_rows(
                 job, settings["validation_fraction"], (X, as_numpy(y), groups), stratify=stratify
             )
+            new._weigh_parts(job, labels, sample_weight)
         if self.schedule is not None:
             n_steps = None if partial else job.epochs * job.n_steps
             job.lr_factors = lr_factors(self.schedule, n_steps)
@@ -151,7 +152,7 @@ class TorchEstimator(ArgumentsMixin, NetworkMixin, CopyMixin, CallbackSupportMix
         return self
 
     def _job(self, X, y, sample_weight, classes, settings, partial, resume):
-        """Validate the data; return a `Job` that lacks only its network."""
+        """Validate the data; return a `Job` that lacks only its network, and the target."""
         owner = type(self).__name__
         optimizer_arguments = check_optimizer(
             self.optimizer, self._arguments_of("optimizer__"), owner=owner
@@ -172,7 +173,7 @@ class TorchEstimator(ArgumentsMixin, NetworkMixin, CopyMixin, CallbackSupportMix
         if weight is not None:
             weight = as_tensor(check_weights(weight, rows, scale=not partial)).to(device)
         loss = in_precision(self.loss, torch_dtype(self._dtype), device)
-        return Job(
+        job = Job(
             X=as_tensor(X).to(device) if isinstance(X, np.ndarray) else X,
             y=as_tensor(target).to(device),
             weight=weight,
@@ -189,10 +190,22 @@ class TorchEstimator(ArgumentsMixin, NetworkMixin, CopyMixin, CallbackSupportMix
             augment=None if self.augment is None else Augmentation(self.augment),
             clip=settings["clip"],
         )
+        return job, y
 
     def _row_weight(self, y, sample_weight, partial):
         """Return the weight of each row, shape (n_rows,), or None where all are equal."""
         return sample_weights(sample_weight, y, self._dtype)
+
+    def _weigh_parts(self, job, y, sample_weight):
+        """Weigh a job's rows anew after their split: those in neither part count for nothing."""
+        if job.weight is None:
+            return
+        used = np.zeros(len(y), dtype=self._dtype)
+        used[torch.cat([job.rows, job.valid_rows])] = 1
+        given = sample_weights(sample_weight, y, self._dtype)
+        weight = self._row_weight(y, used if given is None else given * used, partial=False)
+        weight = weights_of_parts(weight, job.rows.numpy(), job.valid_rows.numpy())
+        job.weight = as_tensor(weight).to(job.y.device)
 
     def _outputs(self, X):
         """Return the network's outputs for `X`, a tensor of shape (n_rows, n_outputs)."""

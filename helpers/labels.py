@@ -113,8 +113,9 @@ def find_classes(y, classes, known, owner):
             f"`classes={classes!r}` is not the same as on last call to partial_fit, was: {known!r}"
         )
     if len(found) < 2:
+        got = f"one class, {found.tolist()[0]!r}" if len(found) else "none"
         raise ValueError(
-            f"{owner} needs at least two classes; got one class, {found.tolist()[0]!r}. In "
+            f"{owner} needs at least two classes; got {got}. In "
             f"partial_fit, name all in the first call: classes=[...]."
         )
     unknown = () if given is y and known is None else np.setdiff1d(y, found)

@@ -10,6 +10,7 @@ import numpy as np
 import torch
 
 from helpers.arguments import is_number, name_of, plain, same
+from helpers.optimizer_calls import check_optimizer_object, refuse_unused
 
 # fused: one call for all parameters. The same rule and half the time of torch's default.
 OPTIMIZERS = {
@@ -110,8 +111,8 @@ def make_optimizer(job):
     """
     make = OPTIMIZERS[job.optimizer] if isinstance(job.optimizer, str) else job.optimizer
     given = {"lr": job.lr, "weight_decay": job.weight_decay} | job.optimizer_arguments
-    if isinstance(job.optimizer, str) and any(p.is_complex() for p in job.network.parameters()):
-        make = getattr(make, "func", make)  # one call for all takes no complex numbers
+    if isinstance(job.optimizer, str) and _is_not_fused(job):
+        make = getattr(make, "func", make)
     if not job.weight_decay and not _takes_weight_decay(job.optimizer):
         del given["weight_decay"]
     try:
@@ -127,11 +128,18 @@ def make_optimizer(job):
         ) from error
     begun = []
     if not isinstance(job.optimizer, str):
-        _check_optimizer_object(optimizer, job.optimizer)
+        check_optimizer_object(optimizer, job.optimizer)
         begun = settings_of(optimizer)
+        refuse_unused(optimizer, job.optimizer, given, settings_of)
     if job.optimizer_state or any(job.optimizer_settings):
         _remember(optimizer, job)
     return optimizer, begun
+
+
+def _is_not_fused(job):
+    """Whether one call for all parameters is not possible: of complex numbers, or as asked for."""
+    asked = any(job.optimizer_arguments.get(name) for name in ("foreach", "differentiable"))
+    return asked or any(p.is_complex() for p in job.network.parameters())
 
 
 def _takes_weight_decay(optimizer):
@@ -140,21 +148,6 @@ def _takes_weight_decay(optimizer):
     parameters = _parameters(optimizer)
     takes_any = parameters is None or any(p.kind is p.VAR_KEYWORD for p in parameters.values())
     return takes_any or "weight_decay" in parameters
-
-
-def _check_optimizer_object(optimizer, recipe):
-    """Raise an error unless a callable has returned an optimizer that can take a plain step."""
-    if not isinstance(optimizer, torch.optim.Optimizer):
-        raise TypeError(
-            f"optimizer={_name(recipe)} must return a torch optimizer when it is called as "
-            f"optimizer(parameters, lr=..., weight_decay=...); got {type(optimizer).__name__}."
-        )
-    closure = inspect.signature(optimizer.step).parameters.get("closure")
-    if closure is not None and closure.default is closure.empty:
-        raise ValueError(
-            f"The optimizer {_name(recipe)} asks for the loss several times in a step, which is "
-            f"not possible here; take another, such as 'adam'."
-        )
 
 
 def state_of(optimizer):

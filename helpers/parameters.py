@@ -7,7 +7,14 @@ from torch.optim import Optimizer
 from torch.optim.lr_scheduler import LRScheduler
 
 from helpers._compat import HasMethods, Interval, StrOptions
-from helpers.arguments import check_call, makes_another_kind, name_of, unwrapped
+from helpers.arguments import (
+    check_call,
+    makes_another_kind,
+    name_of,
+    names_by_place,
+    unwrapped,
+    words_of,
+)
 from helpers.optimizers import OPTIMIZERS
 
 CONSTRAINTS = {
@@ -82,6 +89,33 @@ def check_functions(estimator):
         function = getattr(estimator, name)
         if callable(function) and not isinstance(function, type):  # a class has its own sentence
             check_call(name, function, given, cure)
+    if callable(estimator.loss) and not isinstance(estimator.loss, type):
+        _refuse_reversed(estimator.loss)
+
+
+# Words in the names of arguments of a loss: for the truth, and for what a network says.
+TRUTH = {"true", "truth", "target", "targets", "label", "labels", "actual", "gt"}
+ANSWER = {"pred", "preds", "predicted", "prediction", "predictions", "predict", "hat", "yhat"} | {
+    *("output", "outputs", "out", "logit", "logits", "score", "scores", "proba", "probs"),
+    *("p", "f", "mu", "estimate", "estimated"),
+}
+
+
+def _refuse_reversed(loss):
+    """Raise a ValueError if a loss takes the truth first, by the names of its arguments."""
+    names = names_by_place(loss)[:2]
+    if len(names) < 2:
+        return
+    first, second = map(words_of, names)
+    is_truth = bool(first & TRUTH) and not first & ANSWER and not second & TRUTH
+    if is_truth or (first == {"y"} and second & ANSWER):
+        name = name_of(loss)
+        own = "your_loss" if name == "<lambda>" else name
+        raise ValueError(
+            f"loss is called as loss(outputs, y), what the network says first, and {name} takes "
+            f"({', '.join(names)}), the truth first. Turn them round in its definition, or give "
+            f"loss=lambda outputs, y: {own}(y, outputs)."
+        )
 
 
 def _kind_of(value):

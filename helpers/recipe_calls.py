@@ -1,11 +1,13 @@
 """What a recipe may be: it is called with the widths of input and output, and its own arguments."""
 
 import inspect
-import re
+import warnings
 
+import torch
 from torch import nn
 
-from helpers.arguments import makes_another_kind, name_of, unwrapped
+from helpers._compat import is_lazy
+from helpers.arguments import makes_another_kind, name_of, unwrapped, words_of
 
 # Words in the names of arguments: what stands for the width of the input, for that of the output,
 # and what for neither.
@@ -84,16 +86,10 @@ def _about_layer(name, owner):
     )
 
 
-def _words(parameter):
-    """Return the words in the name of an argument."""
-    snake = re.sub(r"(?<=[a-z])(?=[A-Z])", "_", parameter.name).lower()
-    return set(re.findall("[a-z]+", snake))
-
-
 def _stand_for_widths(parameters, any_name):
     """Whether the first two arguments can be the widths of input and output, by their names."""
     for parameter, own, other in zip(parameters, (INPUT, OUTPUT), (OUTPUT, INPUT), strict=False):
-        words = _words(parameter)
+        words = words_of(parameter.name)
         if parameter.default is not parameter.empty:
             if not words & own or "hidden" in words:
                 return False
@@ -104,16 +100,68 @@ def _stand_for_widths(parameters, any_name):
     return True
 
 
+@torch.no_grad()
+def check_widths(recipe, network, n_features, n_outputs, arguments, owner):
+    """Raise a TypeError if a recipe takes sizes of inner layers where the widths are due.
+
+    Only one whose arguments have names that say nothing is looked at, as Net(h1, h2), or a lambda
+    of names that are not those of widths. It is called with one output more. Where the network is
+    another then, and answers as many numbers as before, its second argument is no width of the
+    output. Where it is the same, neither argument may count, as in a network of fixed sizes; then
+    it is called with one feature more.
+    """
+    try:
+        parameters = list(inspect.signature(recipe).parameters.values())
+        widths = [p for p in parameters if p.kind in (p.POSITIONAL_ONLY, p.POSITIONAL_OR_KEYWORD)]
+        known = [words_of(p.name) & own for p, own in zip(widths, (INPUT, OUTPUT), strict=False)]
+        if len(known) < 2 or all(known) or any(map(is_lazy, network.parameters())):
+            return
+        shape = (n_features,) if isinstance(n_features, int) else n_features
+        X = torch.zeros(2, *shape)
+
+        def answers_as_before(*widths):
+            """Return whether it answers as before for these widths, and whether it is as before."""
+            another = recipe(*widths, **arguments).eval()
+            return another(X).shape == (2, n_outputs), _sizes(another) == _sizes(network)
+
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            answers, is_same = answers_as_before(n_features, n_outputs + 1)
+            if answers and is_same and isinstance(n_features, int):
+                answers, is_same = answers_as_before(n_features + 1, n_outputs)
+    except Exception:  # one that cannot be asked in this way is not accused
+        return
+    if answers and not is_same:
+        names = " and ".join(p.name for p in widths[:2])
+        problem = f"begins with {names}, which are sizes of inner layers"
+        raise TypeError(_how_to_write(recipe, parameters, owner, problem))
+
+
+def _sizes(network):
+    return [tuple(parameter.shape) for parameter in network.parameters()]
+
+
 def _how_to_write(recipe, parameters, owner, problem):
     """Return what to say of a recipe that does not take the two widths."""
     name = name_of(recipe)
     name = "YourNetwork" if name == "<lambda>" else name
-    given = []
+    given, set_before = [], {}
+    if unwrapped(recipe) is not recipe:  # a partial, which the lines do without
+        try:
+            parameters = list(inspect.signature(unwrapped(recipe)).parameters.values())
+        except (TypeError, ValueError):
+            parameters = []
+        set_before = {p.name: value for p, value in zip(parameters, recipe.args, strict=False)}
+        set_before |= recipe.keywords
     for words, value in ((INPUT, "n_features"), (OUTPUT, "n_outputs")):
-        named = [p for p in parameters if _words(p) & words and "hidden" not in _words(p)]
-        names = [p.name for p in named if words is OUTPUT or not _words(p) & OUTPUT]
+        named = [
+            p for p in parameters if words_of(p.name) & words and "hidden" not in words_of(p.name)
+        ]
+        names = [p.name for p in named if words is OUTPUT or not words_of(p.name) & OUTPUT]
         given += [f"{names[0]}={value}"] if names else []
     taken = {one.split("=")[0] for one in given}
+    given += [f"{n}={value!r}" for n, value in set_before.items() if n not in taken]
+    taken |= set_before.keys()
     if any(p.name not in taken for p in parameters) or not parameters:
         given += ["**arguments"]
     return (

@@ -12,12 +12,16 @@ from helpers.arguments import name_of
 from helpers.copies import copy_network
 from helpers.first_weights import SameEverywhere
 from helpers.frozen import frozen_parts
-from helpers.recipe_calls import check_recipe
+from helpers.recipe_calls import check_recipe, check_widths
 from helpers.shapes import about_input
+from helpers.tensors import seed_others
 
-_HOW_TO_COPY = """ Weights that were
-trained before must come from rows that no fold is tested on. If they are to stay as they are, put
-the network in front, make_pipeline(FrozenFeatures(encoder), ...), or freeze it in the recipe:
+_HOW_TO_COPY = """ A new
+layer that is handed over, as module__layer=nn.PReLU(), must be copied in the recipe:
+    layer = copy.deepcopy(layer)
+Weights that were trained before must come from rows that no fold is tested on. If they are to stay
+as they are, put the network in front, make_pipeline(FrozenFeatures(encoder), ...), or freeze it in
+the recipe:
     layers = encoder.requires_grad_(False)
 If they are to be trained on, copy them in the recipe:
     layers = copy.deepcopy(encoder)
@@ -64,6 +68,13 @@ def build(recipe, n_features, n_outputs, arguments, *, owner):
         except Exception as error:
             given = [f"{n_features}, {n_outputs}", *(f"{n}={v!r}" for n, v in arguments.items())]
             error.add_note(f"{owner} called the recipe as {name}({', '.join(given)}).")
+            for argument, value in arguments.items():
+                if isinstance(getattr(value, "module_", None), nn.Module):
+                    error.add_note(
+                        f"{argument} is a fitted {type(value).__name__}; its network is "
+                        f"{argument}.module_, of which a recipe takes a copy: "
+                        f"copy.deepcopy({argument}.module_)."
+                    )
             if said := about_input(recipe, n_features, n_outputs, arguments, error):
                 raise TypeError(said) from error
             raise
@@ -72,13 +83,16 @@ def build(recipe, n_features, n_outputs, arguments, *, owner):
     for generation in (1, 2):  # a network that refers to itself, as a lazy one does, goes only now
         if traces and not _gone(traces):
             gc.collect(generation)  # which takes longer than a short fit
-    if traces and _gone(traces):
+    is_new = traces and _gone(traces)
+    check_widths(recipe, network, n_features, n_outputs, arguments, owner)
+    if is_new:
         return network
     return copy_network(network, f"{name} keeps what it returns, so each network is copied")
 
 
 def _first_of_two(call, name):
     """Call a recipe twice; return the first network, and references to the second if it may go."""
+    seed_others()
     with SameEverywhere():
         first = call()
     second = call()  # only to be compared

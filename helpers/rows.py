@@ -1,6 +1,7 @@
 """The rows of `X` at the door: their shape, their precision, and sentences for what has none."""
 
 import os
+import re
 from collections.abc import Iterator, MappingView
 
 import numpy as np
@@ -55,8 +56,9 @@ def check_rows(estimator, X, y="no_validation", *, reset, **checks):
         what = "y" if _holds_numbers(X) else "X"
         raise TypeError(f"{what} must hold numbers: {error}.") from error
     except ValueError as error:
-        if "array element with a sequence" in str(error):
+        if re.search("element with a sequence|only one element tensors", str(error)):
             refuse_unequal(X, error)
+            _refuse_vectors(X, error)
         if "could not convert string" in str(error):
             encode = (
                 "Encode columns of text, for instance with OneHotEncoder() or OrdinalEncoder()."
@@ -171,7 +173,7 @@ def refuse_no_numbers(X):
     elif isinstance(X, torch.Tensor) and X.is_nested:
         wrong = "a nested tensor, with rows of unequal lengths"
         cure = "Fill them up: torch.nested.to_padded_tensor(X, 0.0)."
-    elif isinstance(X, torch.Tensor) and (X.is_meta or X.is_quantized or X.is_sparse):
+    elif isinstance(X, torch.Tensor) and _is_unusual(X):
         kind = "on the device 'meta'" if X.is_meta else "that is quantized or sparse"
         wrong, cure = f"a tensor {kind}", "Give X.dequantize(), X.to_dense(), or an array."
     elif np.ma.is_masked(X):
@@ -185,6 +187,10 @@ def refuse_no_numbers(X):
         cure = "Say what counts, for instance days: (X - start) / np.timedelta64(1, 'D')."
     if wrong:
         raise ValueError(f"X must hold rows of numbers; got {wrong}. {cure}")
+
+
+def _is_unusual(X):
+    return X.is_meta or X.is_quantized or X.layout is not torch.strided
 
 
 def _dtypes_of(X):
@@ -214,6 +220,22 @@ def refuse_unequal(X, error):
                 f"{shape}. Bring all to one: resize images, and fill up sequences, for instance "
                 f"with torch.nn.utils.rnn.pad_sequence(sequences, batch_first=True)."
             ) from error
+
+
+def _refuse_vectors(X, error):
+    """Raise a ValueError if a column of objects holds a vector for each row, all of one shape."""
+    column, name = X, "X"
+    for label in getattr(X, "columns", ()):
+        if len(X) and np.ndim(X[label].iloc[0]):
+            column, name = X[label], f"X[{label!r}]"
+            break
+    if len(shape_of(column) or ()) != 1 or not np.ndim(_first_of(column)):
+        return
+    others = "" if name == "X" or X.shape[1] == 1 else ", beside the other columns"
+    raise ValueError(
+        f"X must hold rows of numbers; got objects: {name} holds a vector for each row. Make an "
+        f"array of them with np.stack({name}){others}."
+    ) from error
 
 
 def _first_of(X):

@@ -5,7 +5,13 @@ import math
 import numpy as np
 import torch
 
-from helpers.arguments import is_number, name_of, plain
+from helpers.arguments import is_number, name_of, names_by_place, plain, words_of
+
+# Names of what torch's LambdaLR counts, words that may stand beside them, and the least change of
+# a factor during a training for which an argument named step can be the share of the steps.
+COUNTS = {"epoch", "epochs", "step", "steps", "iteration", "iterations", "iter"}
+OF_COUNTS = {"n", "num", "number", "no", "current", "last", "global", "idx", "index", "i"}
+LEAST_CHANGE = 0.1
 
 
 def lr_factors(schedule, n_steps):
@@ -23,8 +29,8 @@ def lr_factors(schedule, n_steps):
     Raises
     ------
     ValueError
-        If the number of steps is not known, or if the schedule returns no number, or one that is
-        negative or not finite.
+        If the number of steps is not known, if the schedule returns no number, or one that is
+        negative or not finite, or if it is a function of the number of an epoch or a step.
 
     Examples
     --------
@@ -56,7 +62,28 @@ def lr_factors(schedule, n_steps):
                 f"Write, for instance, schedule=lambda done: 1 - done."
             )
         factors[step] = number
+    _refuse_count(schedule, factors)
     return factors
+
+
+def _refuse_count(schedule, factors):
+    """Raise a ValueError if a schedule takes the number of an epoch or a step, by its name.
+
+    Who calls the argument step may mean the share of the steps. Then the factors change.
+    """
+    name = next(iter(names_by_place(schedule)), "")
+    words = words_of(name)
+    if not words & COUNTS or not words <= COUNTS | OF_COUNTS:
+        return
+    only_steps = words <= {"step", "steps"}
+    if only_steps and (len(factors) < 2 or np.ptp(factors) >= LEAST_CHANGE):
+        return
+    raise ValueError(
+        f"schedule is called with the share of training that is done, from 0 to below 1, and "
+        f"{name_of(schedule)} takes {name}, as a function for torch's LambdaLR does. Write it for "
+        f"the share, for instance lambda done: 0.1 ** int(3 * done). If it is for the share, call "
+        f"its argument done."
+    )
 
 
 def take_step(optimizer, factor):

@@ -2,6 +2,7 @@
 
 import math
 import os
+import random
 import threading
 import warnings
 from contextlib import ExitStack, contextmanager
@@ -17,11 +18,11 @@ CHUNK, CHUNK_NUMBERS = 4096, 2**20
 
 
 class _Guard:
-    """The lock for torch's global state, and what that state was before somebody took it."""
+    """The lock for the global state, and what that state was before somebody took it."""
 
     def __init__(self):
         self.lock = threading.RLock()
-        self.owner = self.generator_state = self.dtype = None
+        self.owner = self.generator_state = self.other_states = self.dtype = None
 
     def renew(self):
         """In a forked child, undo what a thread had begun that was not forked with it."""
@@ -30,6 +31,7 @@ class _Guard:
         if self.owner is not None:
             torch.set_rng_state(self.generator_state)
             torch.set_default_dtype(self.dtype)
+            put_back_others(self.other_states)
         self.__init__()
 
 
@@ -119,15 +121,19 @@ def private_rng(device):
     """Lend torch's global state to one caller at a time, and put it back.
 
     Within, torch is as `as_torch_starts` has it, with gradients on. The generators of the CPU and
-    of `device` may be seeded and drawn from; afterwards they are as they were.
+    of `device`, of numpy and of Python may be seeded and drawn from; afterwards they are as they
+    were.
     """
     cuda = [device] if device.type == "cuda" else []
     guard = _guard
     with guard.lock, ExitStack() as stack:
+        others = states_of_others()
         if guard.owner is None:
             guard.generator_state, guard.dtype = torch.get_rng_state(), torch.get_default_dtype()
+            guard.other_states = others
             guard.owner = threading.get_ident()
             stack.callback(setattr, guard, "owner", None)
+        stack.callback(put_back_others, others)
         stack.enter_context(torch.random.fork_rng(devices=cuda))
         stack.enter_context(as_torch_starts(device))
         # This ends a no_grad as well.
@@ -200,3 +206,25 @@ def seed_generators(seed, device):
     if device.type == "cuda":
         with torch.cuda.device(device):
             torch.cuda.manual_seed(seed)
+
+
+def seed_others():
+    """Within `private_rng`, seed numpy's and Python's generators as torch's was seeded last.
+
+    A network, a recipe or a loss may draw from them, and a fit must be the same when repeated.
+    """
+    if holds_private_rng():  # elsewhere nobody would put them back
+        seed = torch.initial_seed()
+        np.random.seed(seed % 2**32)
+        random.seed(seed)
+
+
+def states_of_others():
+    """Return the states of the global generators of Python and numpy."""
+    return random.getstate(), np.random.get_state()
+
+
+def put_back_others(states):
+    """Put the global generators of Python and numpy back to some states."""
+    random.setstate(states[0])
+    np.random.set_state(states[1])

@@ -10,10 +10,17 @@ from helpers.copies import put_back, weights_of
 from helpers.frozen import training_mode
 from helpers.losses import OwnLoss
 from helpers.modules import leaves_input
+from helpers.optimizer_calls import in_own_words
 from helpers.optimizers import make_optimizer, settings_of, state_of
 from helpers.outputs import check_gradients
 from helpers.schedules import take_step
-from helpers.tensors import chunks, flushed_denormals, private_rng, seed_generators
+from helpers.tensors import (
+    chunks,
+    flushed_denormals,
+    private_rng,
+    seed_generators,
+    seed_others,
+)
 
 # Inputs, targets and weights above it are named as the likely cause when training diverges.
 FAR_FROM_ONE = 1000
@@ -125,6 +132,7 @@ def _train_epoch(job, optimizer, whole):
     """Take one step for each batch; return the mean loss of the rows, a float."""
     epoch = len(job.history) + 1
     seed_generators(dropout_seed(job.seed, epoch), job.y.device)
+    seed_others()
     if whole is None:
         orders = row_order(job, epoch).split(job.batch_size)
         batches = map(job.take, orders)
@@ -139,12 +147,19 @@ def _train_epoch(job, optimizer, whole):
             X = job.augment(X, job.seed, epoch, step)
         optimizer.zero_grad()
         loss = _batch_loss(job, X, y, weight)
+        if step == 0 and not job.history and not loss.isfinite():
+            raise _divergence(job, {"epoch": 1, "train_loss": loss.item()}, begun=False)
         loss.backward()
         if step == 0 and not job.history:
             check_gradients(job.network, dense=isinstance(job.optimizer, str) or job.clip)
         if job.clip is not None:
             torch.nn.utils.clip_grad_norm_(job.network.parameters(), job.clip)
-        take_step(optimizer, job.lr_factor(epoch, step))
+        try:
+            take_step(optimizer, job.lr_factor(epoch, step))
+        except (AssertionError, RuntimeError) as error:
+            if step or job.history or isinstance(error, torch.OutOfMemoryError):
+                raise
+            raise in_own_words(error, job) from error
         losses[step] = loss.detach()
     of_rows = zip(losses.tolist(), map(len, orders), strict=True)
     return sum(loss * n_rows for loss, n_rows in of_rows) / len(job.rows)
@@ -182,8 +197,11 @@ def _validation_loss(job):
     return total / len(job.valid_rows)
 
 
-def _divergence(job, row):
-    """Return the error that names the cause of a loss or weight that is not finite."""
+def _divergence(job, row, begun=True):
+    """Return the error that names the cause of a loss or weight that is not finite.
+
+    Where training has not begun, it is of the first weights, so that lr is no cause.
+    """
     batches = chunks(job.rows, job.X.shape[1:])
     largest = {"input": max(abs(job.take(rows)[0]).max() for rows in batches)}
     cures = {"input": "scale X, for instance with make_pipeline(StandardScaler(), ...)"}
@@ -196,11 +214,18 @@ def _divergence(job, row):
     said = [f"the largest {what} is {float(value):.3g}" for what, value in largest.items()]
     # What is far from 1 is the likely cause.
     causes = [cures[what] for what, value in largest.items() if value > FAR_FROM_ONE]
-    causes += ["lower lr"] if job.lr > 1 else []
+    causes += ["lower lr"] if job.lr > 1 and begun else []
     if isinstance(job.loss, OwnLoss):
         causes.append(f"see whether {name_of(job.loss.function)} is finite for all outputs")
     and_schedule = "" if job.lr_factors is None else " and a schedule"
     cure = " and ".join(causes) or f"lower lr, or {cures['input']}"
+    if not begun and not isinstance(job.loss, OwnLoss):  # or that may be the cause
+        finite = f"see whether {type(job.network).__name__} is finite for all rows"
+        cure = " and ".join(causes) or f"{finite}: no logarithm of 0 or less, no division by 0"
+        return ValueError(
+            f"The loss was {row['train_loss']:.3g} before the first step of training; "
+            f"{', '.join(said)}. {cure[0].upper()}{cure[1:]}."
+        )
     return ValueError(
         f"Training diverged: the loss was {row['train_loss']:.3g} in epoch {row['epoch']}, with "
         f"lr={job.lr}{and_schedule}; {', '.join(said)}. {cure[0].upper()}{cure[1:]}."

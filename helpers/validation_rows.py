@@ -156,11 +156,13 @@ def split_by_chance(job, groups, fraction, stratify):
     n_valid = math.ceil(fraction * n_parts)
     if n_valid < at_least or n_parts - n_valid < at_least or not n_parts:
         each = "one row of each class" if stratify and groups is None else "one"
+        said = f"here {n_valid} of {n_parts}"
+        if single.any():
+            said += f", without {single.sum()} that are the only ones of their class"
         raise ValueError(
             f"patience sets aside validation_fraction={fraction} of the {what} to watch the loss, "
-            f"here {n_valid} of {n_parts}; it needs {each} there and {each} for training, "
-            f"{at_least} at least in each. Give more {what}, another validation_fraction, or "
-            f"patience=None."
+            f"{said}; it needs {each} there and {each} for training, {max(at_least, 1)} at least "
+            f"in each. Give more {what}, another validation_fraction, or patience=None."
         )
     splitter = splitter(1, test_size=fraction, random_state=job.seed)
     kept = np.flatnonzero(~single)
