@@ -78,7 +78,8 @@ def fused(max_models=512, max_bytes=50_000_000):
         drawn outside torch's dropout layers, functions that keep their results
         (`functools.lru_cache`), what `torch.func.vmap` refuses, networks that were seen to
         answer otherwise when stacked, and all within a mode of torch. Once, where `max_bytes`
-        keeps all but a few fits from waiting.
+        keeps all but a few fits from waiting. Once for each global generator (numpy's, Python's,
+        torch's) from which fits draw in another order than without `fused`.
 
     Notes
     -----
