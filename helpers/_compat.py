@@ -27,6 +27,11 @@ from sklearn.utils._param_validation import (
 # `sample_weight` checked as scikit-learn does, and the number of rows of whatever has rows.
 from sklearn.utils.validation import _check_sample_weight, _num_samples
 
+# How to leave a mode of torch for a while, and which tensors are those of all networks under vmap:
+# without them a code that is too large is looked up in the table of another network.
+from torch._C import DisableTorchFunction
+from torch._C._functorch import is_batchedtensor
+
 # A layer whose shape is not known yet has no memory to compare: without it a recipe of such
 # layers is refused as one that returns the same weights twice.
 from torch.nn.parameter import is_lazy
@@ -43,6 +48,7 @@ from torch.utils._python_dispatch import TorchDispatchMode, _get_current_dispatc
 __all__ = [
     "ATTRIBUTES",
     "DeviceContext",
+    "DisableTorchFunction",
     "FallbackToBackend",
     "HasMethods",
     "Interval",
@@ -55,6 +61,7 @@ __all__ = [
     "_get_current_function_mode_stack",
     "_num_samples",
     "_safe_indexing",
+    "is_batchedtensor",
     "is_lazy",
     "validate_parameter_constraints",
 ]

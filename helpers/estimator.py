@@ -66,8 +66,9 @@ class TorchClassifier(ClassifierMixin, TorchEstimator):
     device : str or torch.device, default="cpu"
         "cpu" or "cuda"; "cuda" is not tried yet: no test has run on a GPU.
     random_state : int or RandomState, default=None
-        Seeds the first weights, the order of rows, dropout and `augment`. None draws fresh entropy.
-        torch's and numpy's global generators are left as they were found.
+        Seeds the first weights, the order of rows, dropout, `augment`, and what a network or a loss
+        draws from numpy or Python. None draws fresh entropy. The global generators of torch, numpy
+        and Python are left as they were found.
 
     Attributes
     ----------

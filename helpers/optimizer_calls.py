@@ -32,6 +32,8 @@ def refuse_unused(optimizer, recipe, given, settings_of):
     A search over them would compare equals. Only one that the user gave is looked at, and only
     where no group of the optimizer has it: then two more are made, for copies of the parameters.
     """
+    if optimizer._optimizer_step_pre_hooks or optimizer._optimizer_step_post_hooks:
+        return  # what they do with a number cannot be seen
     groups = optimizer.param_groups
 
     def settings(changed):
@@ -56,7 +58,9 @@ def refuse_unused(optimizer, recipe, given, settings_of):
 
 def in_own_words(error, job):
     """Return what to raise where a job's optimizer refuses its first step with an error."""
-    optimizer = repr(job.optimizer) if isinstance(job.optimizer, str) else name_of(job.optimizer)
+    optimizer = (
+        repr(str(job.optimizer)) if isinstance(job.optimizer, str) else name_of(job.optimizer)
+    )
     given = job.optimizer_arguments.items()
     said = "".join(f", optimizer__{name}={value!r}" for name, value in given)
     what = str(error).strip().split("\n")[0].rstrip(".")

@@ -107,14 +107,15 @@ def _refuse_reversed(loss):
     if len(names) < 2:
         return
     first, second = map(words_of, names)
-    is_truth = bool(first & TRUTH) and not first & ANSWER and not second & TRUTH
-    if is_truth or (first == {"y"} and second & ANSWER):
+    is_truth = (first & TRUTH and not first & ANSWER) or (first == {"y"} and second & ANSWER)
+    if is_truth and not second & (TRUTH | {"expected", "desired"}):
         name = name_of(loss)
         own = "your_loss" if name == "<lambda>" else name
         raise ValueError(
             f"loss is called as loss(outputs, y), what the network says first, and {name} takes "
             f"({', '.join(names)}), the truth first. Turn them round in its definition, or give "
-            f"loss=lambda outputs, y: {own}(y, outputs)."
+            f"loss=lambda outputs, y: {own}(y, outputs). If it takes what the network says first, "
+            f"call that argument outputs."
         )
 
 

@@ -83,9 +83,8 @@ def build(recipe, n_features, n_outputs, arguments, *, owner):
     for generation in (1, 2):  # a network that refers to itself, as a lazy one does, goes only now
         if traces and not _gone(traces):
             gc.collect(generation)  # which takes longer than a short fit
-    is_new = traces and _gone(traces)
-    check_widths(recipe, network, n_features, n_outputs, arguments, owner)
-    if is_new:
+    if traces and _gone(traces):
+        check_widths(recipe, network, n_features, n_outputs, arguments, owner)
         return network
     return copy_network(network, f"{name} keeps what it returns, so each network is copied")
 

@@ -226,7 +226,7 @@ def _refuse_vectors(X, error):
     """Raise a ValueError if a column of objects holds a vector for each row, all of one shape."""
     column, name = X, "X"
     for label in getattr(X, "columns", ()):
-        if len(X) and np.ndim(X[label].iloc[0]):
+        if len(X) and np.ndim(_first_of(X[label])):
             column, name = X[label], f"X[{label!r}]"
             break
     if len(shape_of(column) or ()) != 1 or not np.ndim(_first_of(column)):

@@ -31,7 +31,7 @@ class _Guard:
         if self.owner is not None:
             torch.set_rng_state(self.generator_state)
             torch.set_default_dtype(self.dtype)
-            put_back_others(self.other_states)
+            np.random.set_state(self.other_states[1])  # Python has seeded its own anew
         self.__init__()
 
 
@@ -215,13 +215,14 @@ def seed_others():
     """
     if holds_private_rng():  # elsewhere nobody would put them back
         seed = torch.initial_seed()
-        np.random.seed(seed % 2**32)
+        if isinstance(np.random.get_bit_generator(), np.random.MT19937):  # others take no seed here
+            np.random.seed(seed % 2**32)
         random.seed(seed)
 
 
 def states_of_others():
     """Return the states of the global generators of Python and numpy."""
-    return random.getstate(), np.random.get_state()
+    return random.getstate(), np.random.get_state(legacy=False)
 
 
 def put_back_others(states):

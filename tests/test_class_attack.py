@@ -658,7 +658,7 @@ def test_who_is_not_in_the_gradebook_any_more_is_graded_again(course):
     grader.write_grades(course)
     (row,) = csv.DictReader((course / "grades.csv").read_text().splitlines())
     assert row["status"] == "not graded" and row["score"] == ""
-    assert "Put the file back and run again" in row["remarks"]
+    assert "Put the notebook back" in row["remarks"]
     enter(course, "anna")
     assert gradebook.knows(course, "double")
     (outcome,) = grader.records(course, "double").values()

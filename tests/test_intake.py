@@ -308,7 +308,7 @@ def test_another_assignment_is_not_graded_and_the_best_match_is(tmp_path, releas
         os.utime(tmp_path / f"{name}.ipynb", (number, number))
     name, _, remarks = chosen(release, *sorted(tmp_path.glob("*.ipynb")))
     assert name == "new.ipynb"
-    assert "4 submissions: graded was new.ipynb (one with answers, of these" in " ".join(remarks)
+    assert "4 submissions: graded was new.ipynb (one with answers comes first" in " ".join(remarks)
     assert "Passed over: other.ipynb: Only 1 of the 5" in " ".join(remarks)
 
 

@@ -11,6 +11,7 @@ from torch.nn.utils.rnn import pad_sequence
 from helpers.fusing.chance import DROPOUTS
 from helpers.fusing.content import contents, first_difference, first_line
 from helpers.fusing.differences import N_EPOCHS, TOLERANCE, difference, largest
+from helpers.fusing.functions import LOSS_KEEPS
 from helpers.fusing.own_code import contents_of, copy_of, has_own_code, outside_of
 from helpers.fusing.slots import TensorIndex, assign_slots
 from helpers.fusing.stack import Stack
@@ -18,7 +19,6 @@ from helpers.losses import OwnLoss
 from helpers.training import train_alone
 
 ROWS_DEPEND = "its rows depend on each other in training, and its fits have unequal numbers of rows"
-LOSS_KEEPS = "its loss keeps something between batches"
 DRAWS_OTHERWISE = "its dropout draws in another order than a stack does"
 STACKED = "when it is stacked"
 NOTHING = 0.0
@@ -130,7 +130,7 @@ def failure_of(error, what="a training step of it fails"):
         return str(error)  # a batched layer says itself what it does not take
     if any("_functorch" in frame.filename for frame in frames) or "vmap" in str(error):
         what = "torch.func.vmap refuses it"
-    if "Training diverged" in str(error):
+    if "Training diverged" in str(error) or "before the first step of training" in str(error):
         return NOT_FINITE
     return f"{what}: {first_line(error)}"
 

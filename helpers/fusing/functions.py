@@ -10,6 +10,8 @@ from helpers.fusing.content import digest, first_line
 from helpers.fusing.outside import Outside
 from helpers.losses import OwnLoss
 
+LOSS_KEEPS = "its loss keeps something between batches"
+
 
 def contents_of_functions(job):
     """Return what the loss and the augmentation of a job hold, equal for those that do the same."""
@@ -42,7 +44,7 @@ def why_functions_change(job):
         outputs = torch.zeros(len(y), job.n_outputs, dtype=job.dtype, device=y.device)
         outputs.requires_grad_()
         if keeps(job.loss.function, lambda own: OwnLoss(own, job.loss.of_values)(outputs, y)):
-            return "its loss keeps something between batches"
+            return LOSS_KEEPS
     if job.augment is not None and keeps(
         job.augment.function, lambda own: seeded(own, X), logs=True
     ):

@@ -5,11 +5,11 @@ from functools import partial
 
 import torch
 from torch import nn
-from torch._C._functorch import is_batchedtensor
 from torch.func import functional_call, vmap
 from torch.nn import functional as F
 from torch.overrides import TorchFunctionMode
 
+from helpers._compat import DisableTorchFunction, is_batchedtensor
 from helpers.frozen import training_mode
 from helpers.fusing.chance import DROPOUTS, BatchedDropout
 from helpers.fusing.convolutions import BatchedConv, BatchedFlatten, BatchedPool
@@ -199,7 +199,7 @@ class _Outside(torch.autograd.Function):
             one.expand(info.batch_size, *one.shape) if dim is None else one.movedim(dim, 0)
             for one, dim in zip(inputs, in_dims[1:], strict=True)
         ]
-        with torch._C.DisableTorchFunction():  # `LookUps` would only take its time here
+        with DisableTorchFunction():  # `LookUps` would only take its time here
             outputs = function(*inputs)
         return outputs, (0,) * len(outputs) if isinstance(outputs, tuple) else 0
 

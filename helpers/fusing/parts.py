@@ -7,7 +7,6 @@ from itertools import pairwise
 
 import torch
 
-from helpers.datasets import Rows
 from helpers.fusing.chance import Chance
 from helpers.fusing.layers import Vmapped, batched, mixes_rows
 from helpers.fusing.optimizer import BatchedOptimizer
@@ -173,9 +172,8 @@ class Part:
 def side_by_side(function, parts, *args):
     """Call a function for each part, each in a thread of its own; return what it returns.
 
-    The first part is trained by the caller's thread, and all are where a Dataset is read: it may
-    seek in one file, or belong to one thread, and nobody says that two may ask it at once. Where
-    one fails, or the caller is interrupted, the others stop after their step.
+    The first part is trained by the caller's thread. Where one fails, or the caller is
+    interrupted, the others stop after their step.
     """
     stopped, outcomes = threading.Event(), {}
     grad_enabled = torch.is_grad_enabled()
@@ -189,14 +187,11 @@ def side_by_side(function, parts, *args):
             outcomes[part] = error
             stopped.set()
 
-    reads_dataset = any(isinstance(getattr(stack, "X", None), Rows) for stack in args)
-    n_own = len(parts) if reads_dataset else 1
-    threads = [threading.Thread(target=call, args=[part], daemon=True) for part in parts[n_own:]]
+    threads = [threading.Thread(target=call, args=[part], daemon=True) for part in parts[1:]]
     for thread in threads:
         thread.start()
     try:
-        for part in parts[:n_own]:
-            call(part)
+        call(parts[0])
         for thread in threads:
             thread.join()
     except BaseException:  # an interrupt

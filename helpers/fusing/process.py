@@ -7,7 +7,8 @@ seen by no other. Tasks pause in the middle, and while one stands still the proc
 Each part of the process has a flow: the state in which one task leaves it, and the next finds it.
 A task that sets a part anew has a flow of its own from there on, and its children with it. A task
 that draws only does so from the flow that it shares: where fits share one, as without `fused`,
-none gets the numbers of another.
+none gets the numbers of another. A seed that leaves the state as it was found cannot be seen: such
+a task shares the flow.
 """
 
 import ctypes
@@ -20,12 +21,14 @@ import torch
 
 from helpers import tensors
 
-# Words of a Mersenne Twister, and how many times it may be filled anew until a state counts as set.
-WORDS, MOST_FILLS = 624, 200
+# Words of a Mersenne Twister; how many fills of it are looked at at once; and how many times, until
+# a state counts as set. A step of a pipeline may draw some millions of numbers.
+WORDS, FILLS, MOST_TIMES = 624, 200, 50
 OUT_OF_ORDER = (
-    "fused: a fit draws from {} before it has its network trained, and a fit before it once that "
-    "is done. Without fused one fit ends before the next begins: their numbers are others here. "
-    "Give them a random_state, have each fit seed that generator, or fit without fused."
+    "fused: a fit draws from {} before its network is trained, and an earlier fit draws from it, "
+    "or seeds it, after its own is. Without fused one fit ends before the next begins, so the "
+    "numbers are others here. Give what draws a random_state, have each fit seed the generator "
+    "before it draws, or fit without fused."
 )
 
 
@@ -194,8 +197,6 @@ class Process:
         if flow.latest[: len(task.place)] <= task.place or part in self.told:
             return
         self.told.add(part)
-        if isinstance(part, Setting):
-            return
         warnings.warn(OUT_OF_ORDER.format(part.name), stacklevel=2)
 
 
@@ -212,4 +213,5 @@ def is_draw(part, before, after):
     twister.state = of_words
     first = twister.random_raw()
     twister.state = of_words | {"state": {"key": words, "pos": WORDS}}
-    return first in twister.random_raw(MOST_FILLS * WORDS)[::WORDS]
+    looks = (twister.random_raw(FILLS * WORDS)[::WORDS] for _ in range(MOST_TIMES))
+    return any(first in words for words in looks)

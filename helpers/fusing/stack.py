@@ -28,7 +28,7 @@ from itertools import pairwise
 import torch
 from torch.nn.utils.rnn import pad_sequence
 
-from helpers.datasets import joined
+from helpers.datasets import Rows, joined
 from helpers.fusing.parts import Pace, Part, cuts, n_cores, side_by_side
 from helpers.tensors import take_rows
 from helpers.training import row_order
@@ -58,8 +58,10 @@ class Stack:
         self._share_rows(sets)
         self._cut([], [job.optimizer_state for job in self.jobs])
         # Where torch has threads of its own, they would be in each other's way.
-        # Augmentation draws from the one global generator.
-        alone = torch.get_num_threads() == 1 and self.device.type == "cpu" and not self.augmented
+        # Augmentation draws from the one global generator. A Dataset may seek in one file, and
+        # nobody says that two threads may ask it at once.
+        alone = torch.get_num_threads() == 1 and self.device.type == "cpu"
+        alone = alone and not self.augmented and not isinstance(self.X, Rows)
         places = cuts(len(self.jobs), n_cores()) if alone else []
         self.pace = Pace(places, max(job.epochs for job in self.jobs))
         self.whole = None

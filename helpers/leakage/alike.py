@@ -122,7 +122,10 @@ def alike_rows(X, y=None, *, cv=5, groups=None, task=None, random_state=0):
         f"others; above {limit:.1f} would be a pattern."
     )
     if n_of_class < len(table) / N_NEIGHBOURS and most < N_NEIGHBOURS:
-        evidence += f" More than {most + 1} that belong together may be a class: not looked for."
+        evidence += (
+            f" Groups of more than {most + 1} rows were not looked for, because each may be a "
+            "whole class."
+        )
     if peak > limit:
         evidence += (
             f" {near:.0%} of test rows have training rows that are clearly nearer than all others; "

@@ -5,17 +5,21 @@ from helpers.leakage.finding import Finding
 MOST_SETS = 4  # of columns that each predict nearly without error
 MOST_NAMES = 10
 SLOW = (
-    " The others do well by themselves, as past values of a slow series do, and so may hide a "
-    "column that holds today's value; or the nearest past value is far nearer than the others."
+    " The others also predict well, as past values of a slow series do. Is this a column that "
+    "holds today's value? Or is it the latest past value, which is honest?"
 )
 OTHERS_MISS = 0.001  # of the error of guessing, in series, where rounding alone makes differences
 ASK = " Ask of each: is it known at the time of prediction, or does it follow from the label?"
 
 
 def listed(columns, names):
-    few = ", ".join(names[column] for column in columns[:MOST_NAMES])
-    few += f" and {len(columns) - MOST_NAMES} more" if len(columns) > MOST_NAMES else ""
+    few = _few(columns, names)
     return f"Columns {few} are each" if len(columns) > 1 else f"Column {few} is"
+
+
+def _few(columns, names):
+    few = ", ".join(names[column] for column in columns[:MOST_NAMES])
+    return few + (f" and {len(columns) - MOST_NAMES} more" if len(columns) > MOST_NAMES else "")
 
 
 def carriers(table):
@@ -77,8 +81,7 @@ def judged(table, names, sets, rest):
 def _beside_others(table, names, sets, rest):
     found = sorted(column for some in sets for column in some)
     rest = [column for column in rest if not table.follows(column, found)]
-    few = ", ".join(names[column] for column in found[:MOST_NAMES])
-    few += f" and {len(found) - MOST_NAMES} more" if len(found) > MOST_NAMES else ""
+    few = _few(found, names)
     score = table.score(found)
     evidence = f"Column {few} alone scores {score:.2f}"
     if len(found) > 1:

@@ -183,4 +183,12 @@ def _key_of(value):
     """Return something that is written alike where values are equal."""
     if hasattr(value, "detach"):
         value = value.detach().cpu().numpy()
-    return value.tolist() if isinstance(value, np.ndarray) else value
+    if isinstance(value, np.ndarray):
+        return value.tolist()  # repr would leave out the middle of a long array
+    if isinstance(value, dict):
+        return {key: _key_of(part) for key, part in value.items()}
+    if isinstance(value, set | frozenset):
+        return sorted(map(repr, value))
+    if isinstance(value, list | tuple):
+        return type(value).__name__, [_key_of(part) for part in value]
+    return value

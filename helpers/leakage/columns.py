@@ -57,7 +57,8 @@ class Table:
     def limit(self, size, of_others=1.0, alone=False):
         """Return the error up to which so many columns are nearly perfect, beside the others.
 
-        If each does alone, no error at all is enough, though one row more counts as wrong.
+        If each column predicts alone, having no error is enough, although one more row is counted
+        as wrong.
         """
         least, times = NEARLY[self.classes]
         limit = min(least, of_others / times) / size**1.5

@@ -8,6 +8,7 @@ from helpers.leakage.columns import Table
 from helpers.leakage.finding import Finding
 from helpers.leakage.inputs import has_classes, targets_of
 from helpers.leakage.later import indicators_of, made_of_labels
+from helpers.leakage.probes import seed_of
 from helpers.leakage.tables import (
     as_codes,
     names_of,
@@ -62,10 +63,10 @@ def too_good_feature(X, y, *, task=None, random_state=0):
         looked at, if there is one column, or rows are texts; if rows are so few that a column may
         tell them by chance; if nothing is found and a column holds texts of several words, lists
         or other values that are no numbers; if a column tells one of many classes exactly, as
-        feathers tell birds; if all columns but the one found do well and far worse, as past values
-        of a slow series; if a column is made of labels of rows below it, which are later ones or
-        earlier ones; or if two halves of the columns err in the same rows, so that they may know
-        where a row comes from, and not its label.
+        feathers tell birds; if the other columns predict well, but far worse than the one found, as
+        past values of a slow series do; if a column is made of labels of rows below it, which are
+        later ones or earlier ones; or if two halves of the columns err in the same rows, so that
+        they may know where a row comes from, and not its label.
 
     Raises
     ------
@@ -92,7 +93,7 @@ def too_good_feature(X, y, *, task=None, random_state=0):
     >>> too_good_feature(X, y).leaked, too_good_feature(np.column_stack([X, proxy]), y).leaked
     (False, True)
     """
-    name, names = "too_good_feature", names_of(X)
+    name, names, random_state = "too_good_feature", names_of(X), seed_of(random_state)
     if what := what_rows_are(X):
         return Finding(name, None, f"Rows are {what}: hand over the numbers made of them.")
     table, X = X, as_codes(X)

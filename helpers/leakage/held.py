@@ -132,7 +132,8 @@ def _as_array(value):
 def _is_row(row, width):
     """Say whether it is one row of so many numbers: a list, or an image of any shape."""
     if isinstance(row, list | tuple):
-        return len(row) == width and np.ndim(row[0]) == 0
+        are_plain = (isinstance(v, SIMPLE) or getattr(v, "ndim", 1) == 0 for v in row)
+        return len(row) == width and all(are_plain)
     return hasattr(row, "dtype") and np.prod(np.shape(row), dtype=int) == width
 
 
@@ -189,7 +190,7 @@ def _chosen(values, rows, n):
         return _of_a_part(values, rows)  # another data set
     if hasattr(values, "iloc"):
         return values.iloc[rows] if len(values) == n else None
-    return values[rows] if getattr(values, "ndim", 0) and len(values) == n else None
+    return values[rows] if getattr(values, "ndim", 0) and values.shape[0] == n else None
 
 
 def _used_by(function):

@@ -10,11 +10,12 @@ from sklearn.base import is_classifier, is_regressor
 from sklearn.model_selection import check_cv
 
 from helpers._compat import _num_samples
+from helpers.leakage.codes import NOTHING
 from helpers.leakage.probes import global_seed
 from helpers.leakage.tables import is_gap
 
 TASKS = ("classification", "regression")
-NO_NAMES = ("", "nan", "none", "<na>", "nat", "null", "n/a")  # texts that stand for a gap
+NO_NAMES = NOTHING - {"na"}  # texts that stand for a gap; na may be a name
 
 
 def task_of(estimator):
@@ -119,14 +120,15 @@ def _is_no_name(value):
 
 
 def _check_spelling(names):
-    """Raise a ValueError if two names differ in capitals, spaces or leading zeros alone."""
+    """Raise a ValueError if two names differ in capitals, spaces or needless zeros alone."""
     spelled = {}
     for name in names:
         like = spelled.setdefault(_spelling(name), name) if isinstance(name, str) else name
         if like != name:
             raise ValueError(
                 f"groups holds {like!r} beside {name!r}, which may be one group: spell each name "
-                "in one way, or if they are two, hand over numbers: pandas.factorize(groups)[0]."
+                "in one way. If they are two, hand over numbers, and None for a row that has no "
+                "group."
             )
 
 
@@ -134,8 +136,8 @@ def _spelling(name):
     """Return a name without what is written now one way and now another."""
     name = " ".join(unicodedata.normalize("NFKC", name).casefold().split())
     whole, _, part = name.partition(".")
-    if whole.isdecimal() and (part.isdecimal() or not part):
-        return f"{whole.lstrip('0')}.{part.rstrip('0')}"
+    if whole.isdecimal() and not part.strip("0"):  # 7, 007 and 7.0, but not 1.1 and 1.10
+        return f"{whole.lstrip('0')}."
     return name
 
 

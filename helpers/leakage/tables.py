@@ -99,7 +99,7 @@ def without_order(X):
         return {}
     columns = _columns_of(X) if hasattr(X, "columns") else _as_array(X)
     if isinstance(columns, np.ndarray):
-        columns = columns.reshape(len(columns), -1).T if columns.dtype.kind == "O" else []
+        columns = columns.reshape(len(columns), -1).T if columns.dtype.kind not in "fiub" else []
     found = {number: why_without_order(column) for number, column in enumerate(columns)}
     return {number: why for number, why in found.items() if why}
 

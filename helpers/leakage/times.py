@@ -47,8 +47,14 @@ def as_span(name, value, column):
     if isinstance(value, np.timedelta64):
         value = value.astype("timedelta64[us]").item()
     are_numbers = column.dtype.kind not in "mM" and _all_numbers(column)
-    if are_numbers and column.dtype.kind in "OUT":
-        are_numbers = not readings_of_digits([str(text) for text in column])
+    if are_numbers and all(isinstance(text, str) for text in column.tolist()):
+        are_numbers = not readings_of_digits(column.tolist())
+    elif are_numbers and column.astype(float).min() >= 1e7:
+        if readings_of_digits([f"{number:.0f}" for number in column.astype(float)]):
+            raise ValueError(
+                f"time holds numbers that are days, such as {column[0]}. The number of days from "
+                f"one to another is not their difference, so {name} cannot be counted. {ADVICE}"
+            )
     if are_numbers and is_number and value > 0:
         return float(value)
     if not are_numbers and isinstance(value, timedelta) and value >= timedelta(0):

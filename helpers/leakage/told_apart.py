@@ -7,6 +7,7 @@ from sklearn.preprocessing import StandardScaler
 
 from helpers.leakage.finding import Finding
 from helpers.leakage.inputs import folds_of
+from helpers.leakage.probes import seed_of
 from helpers.leakage.tables import as_numbers, names_of, what_rows_are, without_order
 
 MOST_ROWS = 1000  # that are told apart
@@ -56,7 +57,7 @@ def shift(X, y=None, *, cv=5, groups=None, task=None, random_state=0):
     >>> shift(X).leaked, shift(X, cv=[(by_size[:150], by_size[150:])]).leaked
     (False, True)
     """
-    folds = folds_of(cv, X, y, groups, task)
+    folds, random_state = folds_of(cv, X, y, groups, task), seed_of(random_state)
     if what := what_rows_are(X):
         return Finding("shift", None, f"Rows are {what}: hand over the numbers made of them.")
     table, left_out = as_numbers(X), without_order(X)

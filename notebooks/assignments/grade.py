@@ -42,9 +42,8 @@ class Refused(Exception):
 
 
 def main(arguments=None):
-    for stream in (sys.stdout, sys.stderr):  # a terminal may lack letters of a student's name
-        with suppress(AttributeError):
-            stream.reconfigure(errors="backslashreplace")
+    with suppress(AttributeError):  # a terminal may lack letters of a student's name
+        sys.stdout.reconfigure(errors="backslashreplace")
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("submissions", type=Path, help="a folder or a notebook for each student")
     parser.add_argument("assignment", help="its name, such as 01_split")

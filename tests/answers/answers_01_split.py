@@ -170,7 +170,10 @@ def split(X, y, seed):
         {"accuracy": ACCURACY.format("(answers == torch.tensor(y).view(-1)).double().mean()")},
         {"test_accuracy": 1.0},
     ),
-    "best epoch by the test rows": (experiment(after=BEST_EPOCH), {"test_experiment_blind": 1.0}),
+    "best epoch by the test rows": (
+        experiment(after=BEST_EPOCH),
+        {"test_experiment_blind": 1.0, "test_experiment_learns": 1.0},
+    ),
     "best accuracy reported": (
         experiment(after="return network, max(history)"),
         {"test_experiment_accuracy": 1.0},

@@ -51,12 +51,21 @@ def drawn_before():
     return numbers
 
 
+def noise_drawn_before():
+    numbers = np.random.normal(size=100_000).sum(), torch.rand(300_000).sum().item()
+    CLASSIFIER.fit(X, y)
+    return numbers
+
+
 def drawn_after():
     CLASSIFIER.fit(X, y)
     return np.random.rand(), torch.rand(1).item()
 
 
-@pytest.mark.parametrize("function", [seeded_before, drawn_before, drawn_after])
+DRAWING = [seeded_before, drawn_before, noise_drawn_before, drawn_after]
+
+
+@pytest.mark.parametrize("function", DRAWING)
 def test_draws_are_those_of_the_plain_loop(function):
     plain, found = same_as_plain(function)
     assert found == plain

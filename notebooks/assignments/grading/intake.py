@@ -43,9 +43,9 @@ def choose(files, release):
     if passed:
         passed_over = ", ".join(first([each[1] for each in passed]))
         remarks.append(
-            f"{len(good)} submissions: graded was {name} (one with answers, of these the best "
-            f"match, of these the newest), and not {passed_over}. Remove the one that should not "
-            "count and run again."
+            f"{len(good)} submissions: graded was {name} (one with answers comes first, "
+            f"then the best match, then the newest), and not {passed_over}. Remove the one that "
+            "should not count and run again."
         )
     inner = members(chosen) if name != names[chosen] else []
     others = [names[file] for file in files if file != chosen]
@@ -54,7 +54,7 @@ def choose(files, release):
 
 
 def candidates(names, release):
-    """Return the notebooks in these files with their ranks, why some are none, and other files.
+    """Return the notebooks with their ranks, why some are none, and why files were not read.
 
     A notebook that shares less than half of its marks with the assignment is passed over.
     """

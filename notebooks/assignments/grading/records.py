@@ -8,7 +8,10 @@ from pathlib import Path
 from grading import report
 from grading.watch import Limits
 
-LOST = "The gradebook has no points of this student. Put the file back and run again."
+LOST = (
+    "The gradebook has no points of this student. Put the notebook back into the folder of "
+    "submissions, and run again."
+)
 
 
 @dataclass(frozen=True)
