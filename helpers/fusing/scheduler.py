@@ -12,7 +12,6 @@ import threading
 import time
 import warnings
 from collections import deque
-from multiprocessing import TimeoutError  # the one that joblib raises
 
 import torch
 
@@ -21,13 +20,17 @@ from helpers.fusing.grouping import train_together, warn
 from helpers.fusing.modes import active_mode
 from helpers.fusing.process import Process
 from helpers.fusing.settings import Settings
-from helpers.fusing.slots import checksums
-from helpers.fusing.tasks import Task
+from helpers.fusing.slots import changed_rows, checksums
+from helpers.fusing.tasks import STILL, Task
 from helpers.tensors import holds_private_rng
 from helpers.training import train_alone
 
 # Fewer fits than this, trained together, gain clearly less than more of them would.
 FEW = 32
+STOOD_STILL = (
+    "fused: a fit has done nothing for {:g} s while others wait for it, as if one of them held a "
+    "lock that it needs. From here on fits are trained one by one. Hold no lock around a fit."
+)
 
 
 class Scheduler:
@@ -49,6 +52,7 @@ class Scheduler:
         self.awake = deque()  # paused tasks that can go on
         self.waiting, self.bytes_waiting = [], 0  # paused tasks with a job to be trained
         self.running = None
+        self.still = deque()  # those that did nothing in their turn, and may go on by themselves
         self.settings = Settings()
         self.told = set()  # why networks are trained alone: each reason is told once
         self.process = Process(self.told)
@@ -93,6 +97,9 @@ class Scheduler:
             self.batches.append(1)
             return train_alone(job)
         task.check()
+        if STOOD_STILL in self.told:  # whoever waits here may hold what others need
+            self.batches.append(1)
+            return train_alone(job)
         if reason := self.settings.note(job):
             return self._train_at_once(job, reason)
         task.job, task.checksums = job, checksums(job)
@@ -149,11 +156,14 @@ class Scheduler:
         self.new = [entry for entry in self.new if not entry[-1].abandoned]
         heapq.heapify(self.new)
         self.awake = deque(task for task in self.awake if not task.abandoned)
+        self.still = deque(task for task in self.still if not task.abandoned)
         self.waiting = [task for task in self.waiting if not task.abandoned]
         self.bytes_waiting = sum(bytes_of(task.job) for task in self.waiting)
 
     def _take_turn(self, deadline):
         """Let the task run whose turn it is until it stands, or train if none can go on."""
+        if self.running is None and self.still and not self.awake:
+            self.running = self.still.popleft()
         if self.running is None:
             if not self.awake and not (self.new and self._has_room()):
                 return self._train()
@@ -163,8 +173,9 @@ class Scheduler:
             self.running = task
             self.process.begin(task)
             task.start_turn()
-        if not self.running.wait(deadline):
-            raise TimeoutError
+        while not self.running.wait(deadline):
+            if self.awake or self.waiting:
+                return self._set_aside()
         task, self.running = self.running, None
         self.process.end(task)
         if task.ended:
@@ -173,6 +184,16 @@ class Scheduler:
                 task.finish()
             if task.waiter is not None:
                 self.awake.append(task.waiter)
+
+    def _set_aside(self):
+        """Let others go on before a task that stands still: one of them may hold what it needs."""
+        if STOOD_STILL not in self.told:
+            self.told.add(STOOD_STILL)
+            warnings.warn(STOOD_STILL.format(STILL), stacklevel=2)
+        self.still.append(self.running)
+        self.running = None
+        if not self.awake:
+            self._train()
 
     def _has_room(self):
         return len(self.waiting) < self.max_models and self.bytes_waiting < self.max_bytes
@@ -213,24 +234,6 @@ class Scheduler:
             f"it takes some three times as much in all.",
             stacklevel=2,
         )
-
-
-def changed_rows(task):
-    """Return an error if the rows of a task's job are others than when it paused, or None."""
-    if checksums(task.job) == task.checksums:
-        return None
-    if isinstance(task.job.X, Rows):
-        return ValueError(
-            f"The {type(task.job.X.dataset).__name__} that a fit trains on, or its y, was changed "
-            f"while the fit waited for others: fused begins all fits before one is trained, and "
-            f"another has set an attribute of it. Give each fit a Dataset of its own, or fit "
-            f"without fused."
-        )
-    return ValueError(
-        "The rows of a fit (X, y or sample_weight) were changed while it waited for others: fused "
-        "begins all fits before one is trained, and another has written to the same array, as a "
-        "step with copy=False does. Have it copy, or fit without fused."
-    )
 
 
 def bytes_of(job):

@@ -140,3 +140,21 @@ def once_an_epoch(callback, history):
         return callback()
 
     return call
+
+
+def changed_rows(task):
+    """Return an error if the rows of a task's job are others than when it paused, or None."""
+    if checksums(task.job) == task.checksums:
+        return None
+    if isinstance(task.job.X, Rows):
+        return ValueError(
+            f"The {type(task.job.X.dataset).__name__} that a fit trains on, or its y, was changed "
+            f"while the fit waited for others: fused begins all fits before one is trained, and "
+            f"another has set an attribute of it. Give each fit a Dataset of its own, or fit "
+            f"without fused."
+        )
+    return ValueError(
+        "The rows of a fit (X, y or sample_weight) were changed while it waited for others: fused "
+        "begins all fits before one is trained, and another has written to the same array, as a "
+        "step with copy=False does. Have it copy, or fit without fused."
+    )

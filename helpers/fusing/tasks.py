@@ -1,7 +1,13 @@
 """Paused tasks: calls that stand still in the middle, each in a thread of its own."""
 
+import sys
 import threading
 import time
+from multiprocessing import TimeoutError  # the one that joblib raises
+
+# Seconds without any work of a task after which it counts as standing still, and the part of them
+# in which the process may have had a core.
+STILL, IDLE = 10.0, 0.1
 
 
 class Abandoned(BaseException):
@@ -39,6 +45,7 @@ class Task(threading.Thread):
         self.ended = self.done = False  # done: joblib was told
         self._abandoned = False
         self._may_run, self._stands = threading.Event(), threading.Event()
+        self._seen = None
 
     @property
     def abandoned(self):
@@ -53,12 +60,32 @@ class Task(threading.Thread):
             self._may_run.set()
 
     def wait(self, deadline):
-        """Wait until it has paused or ended; return False if it has not before `deadline`.
+        """Wait until it has paused or ended; return False if it stands still before it does.
 
         The main thread can be interrupted here, whatever the task does.
+
+        Raises
+        ------
+        TimeoutError
+            At `deadline`, if there is one.
         """
-        seconds = None if deadline is None else max(0, deadline - time.monotonic())
-        return self._stands.wait(seconds)
+        self._seen = None
+        while True:
+            left = STILL if deadline is None else min(STILL, max(0, deadline - time.monotonic()))
+            if self._stands.wait(left):
+                return True
+            if deadline is not None and time.monotonic() >= deadline:
+                raise TimeoutError
+            if self._is_still():
+                return False
+
+    def _is_still(self):
+        """Tell whether it has done nothing since this was asked last, as one that needs a lock."""
+        frame = sys._current_frames().get(self.ident)
+        before, self._seen = self._seen, (frame and (id(frame), frame.f_lasti), time.process_time())
+        if before is None or before[0] != self._seen[0]:
+            return False
+        return self._seen[1] - before[1] < IDLE * STILL
 
     def pause(self):
         """Wait, in the task's own thread, for its next turn."""

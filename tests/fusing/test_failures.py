@@ -1,11 +1,15 @@
 """Under `fused`, what fails fails alone, and an interrupt ends everything."""
 
 import _thread
+import threading
+import time
 from contextlib import nullcontext
 from itertools import product
 
 import numpy as np
 import pytest
+from joblib import Parallel, delayed
+from joblib.parallel import TimeoutError
 from sklearn.base import BaseEstimator, ClassifierMixin, clone
 from sklearn.datasets import make_classification
 from sklearn.exceptions import FitFailedWarning
@@ -15,10 +19,10 @@ from sklearn.model_selection import (
     cross_val_score,
 )
 from sklearn.pipeline import make_pipeline
-from sklearn.preprocessing import StandardScaler
+from sklearn.preprocessing import FunctionTransformer, StandardScaler
 
 from helpers import TorchClassifier, fused
-from helpers.fusing import grouping
+from helpers.fusing import grouping, tasks
 from helpers.fusing.stack import Stack
 from tests.fusing import no_task_is_left
 
@@ -163,3 +167,62 @@ def test_a_batch_too_large_is_split(monkeypatch):
         together = cross_val_score(PIPELINE, X, y)
     assert run.batches == [2, 3]
     np.testing.assert_array_equal(plain, together)
+
+
+class LocksItsFit(ClassifierMixin, BaseEstimator):
+    """Holds a lock around a fit, as `functools.cached_property` does on Python 3.11."""
+
+    lock = threading.RLock()
+
+    def __init__(self, lr=0.1):
+        self.lr = lr
+
+    def fit(self, X, y):
+        with self.lock:
+            self.net_ = clone(CLASSIFIER).set_params(lr=self.lr).fit(X, y)
+        self.classes_ = self.net_.classes_
+        return self
+
+    def predict(self, X):
+        return self.net_.predict(X)
+
+
+@pytest.mark.parametrize("tool", ["search", "nested"])
+def test_a_lock_held_around_a_fit_does_not_hang(monkeypatch, tool):
+    monkeypatch.setattr(tasks, "STILL", 0.5)
+    estimator = GridSearchCV(LocksItsFit(), {"lr": [0.01, 0.1]}, cv=3, error_score="raise")
+
+    def score():
+        if tool == "nested":
+            return cross_val_score(estimator, X, y, cv=3, error_score="raise")
+        return clone(estimator).fit(X, y).cv_results_["mean_test_score"]
+
+    with fused() as run, pytest.warns(UserWarning, match="Hold no lock around a fit") as told:
+        scores = score()
+    assert len(told) == 1
+    assert len(run.batches) == (6 if tool == "search" else 18) + (1 if tool == "search" else 3)
+    np.testing.assert_array_equal(scores, score())
+    assert no_task_is_left()
+
+
+def test_a_fit_that_only_takes_its_time_is_waited_for(monkeypatch):
+    def work(X):
+        stop = time.process_time() + 1.0
+        while time.process_time() < stop:
+            sum(range(1000))
+        return X
+
+    monkeypatch.setattr(tasks, "STILL", 0.2)
+    slow = make_pipeline(FunctionTransformer(work), CLASSIFIER)
+    with fused() as run:
+        cross_val_score(slow, X, y, cv=2)
+    assert run.batches == [2]
+
+
+def test_a_timeout_comes_though_a_fit_stands_still(monkeypatch):
+    monkeypatch.setattr(tasks, "STILL", 0.1)
+    ended = threading.Event()
+    with fused(), pytest.raises(TimeoutError):
+        Parallel(timeout=1)([delayed(clone(LocksItsFit()).fit)(X, y), delayed(ended.wait)()])
+    ended.set()
+    assert no_task_is_left()
