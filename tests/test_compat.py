@@ -15,10 +15,10 @@ from helpers import _compat
 
 ROOT = Path(_compat.__file__).parent
 MODULES = sorted(ROOT.rglob("*.py"))
-# Documented: sys._getframe, _abc_impl, the names of a recurrent layer's weights
+# Documented: two of sys, _abc_impl, the names of a recurrent layer's weights
 # (weight_ih_l0_reverse) and those of a compiled network (_orig_mod). The hooks of all modules are
 # written as "_global" and the name of the hook; _init_flat_weights, which is listed, makes two.
-PUBLIC = {"_getframe", "_abc_impl", "_l", "_reverse", "_orig_mod", "_global"} | {
+PUBLIC = {"_getframe", "_current_frames", "_abc_impl", "_l", "_reverse", "_orig_mod", "_global"} | {
     *("_flat_weights", "_flat_weight_refs"),
 }
 
