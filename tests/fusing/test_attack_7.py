@@ -122,6 +122,7 @@ class Seeded(Centred):
         return X[i] + 0.1 * torch.randn(4).numpy()
 
 
+@pytest.mark.slow
 def test_a_dataset_seeds_no_fit():
     clf = TorchClassifier(epochs=3, batch_size=16, module__dropout=0.5, random_state=0)
     rows = rows_of(Seeded())

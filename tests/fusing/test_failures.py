@@ -187,6 +187,7 @@ class LocksItsFit(ClassifierMixin, BaseEstimator):
         return self.net_.predict(X)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("tool", ["search", "nested"])
 def test_a_lock_held_around_a_fit_does_not_hang(monkeypatch, tool):
     monkeypatch.setattr(tasks, "STILL", 0.5)
@@ -205,6 +206,7 @@ def test_a_lock_held_around_a_fit_does_not_hang(monkeypatch, tool):
     assert no_task_is_left()
 
 
+@pytest.mark.slow
 def test_a_fit_that_only_takes_its_time_is_waited_for(monkeypatch):
     def work(X):
         stop = time.process_time() + 1.0

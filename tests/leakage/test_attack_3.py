@@ -182,6 +182,7 @@ def test_rows_of_unequal_length_are_texts_or_sequences():
     assert "Rows are objects" in alike_rows(objects, cv=SHUFFLED).evidence
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("form", ["coo", "csc", "lil", "csr"])
 def test_sparse_rows_of_any_form(form):
     rows = sparse.coo_array(X * (X > 0)).asformat(form)
@@ -423,6 +424,7 @@ def load_by_torch(path):
 FILES = {"joblib": (joblib.dump, joblib.load), "torch": (torch.save, load_by_torch)}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", FILES)
 def test_a_directory_that_all_folds_share_is_seen_and_put_back(tmp_path, name):
     kept = tmp_path / "kept.txt"

@@ -48,6 +48,7 @@ class Odd(GaussianNB):
         return torch.tensor(told, requires_grad=True) if self.what == "tensor" else told
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("what", ["fit", "predict"])
 def test_rows_and_labels_stay_as_they_were(what):
     X, y = coin_flips(60, 4)
@@ -65,6 +66,7 @@ def test_a_file_that_is_only_read_is_not_copied_into_memory(tmp_path):
     assert not np.shares_memory(own_copy(writable), writable)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("what, said", [("nan", "gives nan or inf"), ("fewer", "of the 60 rows")])
 def test_predictions_that_cannot_be_compared_are_not_said_to_be_equal(what, said):
     report = {f.name: f for f in audit(Odd(what), *coin_flips(60, 4), cv=SHUFFLED)}

@@ -64,6 +64,7 @@ def test_dates_of_any_type_keep_their_distances(form):
     np.testing.assert_allclose(codes_of(DATES[form]), expected)
 
 
+@pytest.mark.slow
 def test_an_invoice_as_text_is_asked_about():
     draw = np.random.RandomState(1)
     table = pd.DataFrame(draw.normal(size=(100, 2)), columns=list("ab"))
@@ -113,6 +114,7 @@ def rare(n_rows, n_of_one):
     return draw.normal(size=(n_rows, 4)), draw.permutation(np.arange(n_rows) < n_of_one).astype(int)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("n_rows, n_of_one", [(30, 15), (40, 10), (300, 9), (5000, 50)])
 def test_the_label_itself_is_seen_where_it_is_rare_or_rows_are_few(n_rows, n_of_one):
     X, y = rare(n_rows, n_of_one)
@@ -121,11 +123,13 @@ def test_the_label_itself_is_seen_where_it_is_rare_or_rows_are_few(n_rows, n_of_
     assert too_good_feature(X, y).leaked is False
 
 
+@pytest.mark.slow
 def test_two_copies_of_a_rare_label_are_seen():
     X, y = rare(40, 10)
     assert too_good_feature(np.column_stack([X, y, 1 - y]), y).leaked is True
 
 
+@pytest.mark.slow
 def test_columns_that_happen_to_divide_few_rows_are_no_copies():
     X, y = make_blobs(80, 4, centers=2, random_state=4)
     assert too_good_feature(X, y).leaked is False
@@ -148,6 +152,7 @@ def test_many_columns_of_noise_may_tell_few_rows_by_chance():
 # Dummies of the label ---------------------------------------------------------------------------
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("n_left_out", [0, 1])
 def test_dummies_of_many_classes_are_named(n_left_out):
     y = np.random.RandomState(0).randint(8, size=200)
@@ -179,6 +184,7 @@ UNSEEN = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", UNSEEN)
 def test_a_column_that_is_no_number_is_named(name):
     y = np.random.RandomState(0).randint(2, size=100)
@@ -193,6 +199,7 @@ def test_a_column_that_is_no_number_is_named(name):
     assert gaps.leaked is True  # whether there is a note is seen
 
 
+@pytest.mark.slow
 def test_names_of_a_few_kinds_are_looked_into():
     y = np.random.RandomState(0).randint(2, size=100)
     town = np.random.RandomState(1).choice(["New York", "Los Angeles", "Santa Fe"], size=100)
@@ -251,6 +258,7 @@ def test_digits_that_may_be_two_days_are_refused():
 # Slow series ------------------------------------------------------------------------------------
 
 
+@pytest.mark.slow
 def test_what_includes_today_is_named_beside_honest_lags():
     draw = np.random.RandomState(0)
     close = pd.Series(100 * np.exp(np.cumsum(0.03 * draw.normal(size=600))))

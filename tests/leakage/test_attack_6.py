@@ -156,6 +156,7 @@ def answers(*args, **kwargs):
     return {finding.name: finding for finding in audit(*args, **kwargs)}
 
 
+@pytest.mark.slow
 def test_a_split_in_order_of_time_is_not_to_be_shuffled():
     found = answers(Ridge(), LAGS, WALK[2:], cv=TimeSeriesSplit(3))["shift"]
     assert found.leaked is None and "hand over time" in found.evidence
@@ -260,6 +261,7 @@ def fitted(X, y, train, test):
     return LogisticRegression().fit(X[train], y[train])
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("seed", SEEDS, ids=str)
 def test_every_form_of_a_random_state_is_taken(seed):
     for finding in audit(LogisticRegression(), X, Y, cv=KFold(4), random_state=seed):
