@@ -60,6 +60,7 @@ CHANGES = {
     "a_shade": ({"shade": 0.51}, ""),
     "another": ({"shade": 0.6}, "picture 1 differs. Run `make refresh`"),
     "ignored": ({"shade": 0.6, "tags": ["nbval-ignore-output"]}, ""),
+    "assignments/another": ({"shade": 0.6}, ""),
     "the_text": ({"alt": "Gray."}, "the text of picture 1 differs"),
 }
 
@@ -68,6 +69,7 @@ CHANGES = {
 def compared(tmp_path_factory):
     """What one run of the plugin says of a notebook for each change."""
     folder = tmp_path_factory.mktemp("compared")
+    (folder / "assignments").mkdir()
     for name, (changes, _) in CHANGES.items():
         stored(folder / f"{name}.ipynb", **changes)
     return nbval(folder, options=["-rA"]).stdout
