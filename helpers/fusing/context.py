@@ -1,7 +1,6 @@
 """`with fused():` scikit-learn's searches train all their networks at once."""
 
 import time
-import warnings
 from contextlib import contextmanager, suppress
 from numbers import Integral
 
@@ -79,7 +78,8 @@ def fused(max_models=512, max_bytes=50_000_000):
         (`functools.lru_cache`), what `torch.func.vmap` refuses, networks that were seen to
         answer otherwise when stacked, and all within a mode of torch. Once, where `max_bytes`
         keeps all but a few fits from waiting. Once for each global generator (numpy's, Python's,
-        torch's) from which fits draw in another order than without `fused`.
+        torch's) from which fits draw in another order than without `fused`; not of numpy's, where
+        nobody has seeded it.
 
     Notes
     -----
@@ -91,6 +91,13 @@ def fused(max_models=512, max_bytes=50_000_000):
     What scikit-learn's own estimators do (a forest, a `GridSearchCV` over them, a step of a
     Pipeline) runs as it would without `fused`, with its own `n_jobs`. For all other calls `n_jobs`
     has no meaning, since one thread trains all networks.
+
+    Each call of joblib runs in a thread of its own. So a connection of `sqlite3`, a
+    `threading.local` or a `signal` that belongs to your thread is of no use in a fit or a scorer.
+    Filters of warnings, `sys.stdout`, the environment, the current folder, the level of the root
+    logger and of all logs, the locale, torch's default dtype and determinism and the global
+    generators are each fit's own while others run. What else is set in the whole process for
+    the time of a fit, as by `unittest.mock.patch`, the other fits see as well.
 
     A thread that is started inside the block is not in it: what it trains is trained as without
     `fused`. Callbacks are called for all fits in each epoch, where the plain loop ends one fit
@@ -133,7 +140,7 @@ def fused(max_models=512, max_bytes=50_000_000):
     scheduler = Scheduler(int(max_models), int(max_bytes), run.batches)
     token = trainer.set(scheduler.train)
     try:
-        with parallel_config(backend=FusingBackend(scheduler)), warnings.catch_warnings():
+        with parallel_config(backend=FusingBackend(scheduler)):
             yield run
     finally:
         run._stop = time.perf_counter()

@@ -17,7 +17,7 @@ from multiprocessing import TimeoutError  # the one that joblib raises
 import torch
 
 from helpers.datasets import Rows
-from helpers.fusing.grouping import train_together, warn
+from helpers.fusing.grouping import sentence, train_together
 from helpers.fusing.modes import active_mode
 from helpers.fusing.process import Process
 from helpers.fusing.settings import Settings
@@ -93,7 +93,7 @@ class Scheduler:
             self.batches.append(1)
             return train_alone(job)
         task.check()
-        if reason := self.settings.note(job):
+        if reason := self.settings.note(job) or self.process.set_for_training():
             return self._train_at_once(job, reason)
         task.job, task.checksums = job, checksums(job)
         self.waiting.append(task)
@@ -107,7 +107,7 @@ class Scheduler:
         """Train a job in the thread of its task."""
         if (kind := type(job.network).__name__, reason) not in self.told:
             self.told.add((kind, reason))
-            warn(kind, reason, None)
+            self.process.tell(sentence(kind, reason))
         self.batches.append(1)
         train_alone(job)
 
@@ -145,7 +145,6 @@ class Scheduler:
         self.has_abandoned = False
         if self.running is not None and self.running.abandoned:
             self.running = None
-            self.process.put_back()
         self.new = [entry for entry in self.new if not entry[-1].abandoned]
         heapq.heapify(self.new)
         self.awake = deque(task for task in self.awake if not task.abandoned)
