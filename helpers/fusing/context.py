@@ -1,6 +1,7 @@
 """`with fused():` scikit-learn's searches train all their networks at once."""
 
 import time
+import warnings
 from contextlib import contextmanager, suppress
 from numbers import Integral
 
@@ -140,7 +141,8 @@ def fused(max_models=512, max_bytes=50_000_000):
     scheduler = Scheduler(int(max_models), int(max_bytes), run.batches)
     token = trainer.set(scheduler.train)
     try:
-        with parallel_config(backend=FusingBackend(scheduler)):
+        # Blocks in several threads share the filters of warnings, and may find those of a fit.
+        with parallel_config(backend=FusingBackend(scheduler)), warnings.catch_warnings():
             yield run
     finally:
         run._stop = time.perf_counter()

@@ -53,12 +53,10 @@ class OfWarnings(Setting):
 
 
 class OfEnvironment(Setting):
-    """The variables of the environment. Their texts are made only when one is another."""
-
-    in_training = "os.environ"
+    """The variables of the environment. Networks that read them are trained in their fit's turn."""
 
     def __init__(self):
-        pass
+        self.in_training = None
 
     def read(self):
         return os.environ._data.copy()

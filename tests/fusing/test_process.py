@@ -95,21 +95,23 @@ def located(i):
         return set_locale()
 
 
+def environment(i):
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("OF_A_FIT", str(i))
+        fit()
+        return os.environ["OF_A_FIT"], os.getenv("HOME")
+
+
 @pytest.mark.filterwarnings("error")
-@pytest.mark.parametrize("function", [caught, recorded, printed, logged, level_set, located])
+@pytest.mark.parametrize(
+    "function", [environment, caught, recorded, printed, logged, level_set, located]
+)
 def test_a_setting_around_a_fit_is_its_own(function):
     plain, before = in_a_loop(function), state_of_process()
     with fused() as run:
         found = in_a_loop(function)
     assert found == plain and run.batches == [4]
     assert state_of_process() == before
-
-
-def environment(i):
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("OF_A_FIT", str(i))
-        fit()
-        return os.environ["OF_A_FIT"], os.getenv("HOME")
 
 
 def folder(i):
@@ -134,7 +136,6 @@ def precise(i):
 
 
 IN_TRAINING = {
-    environment: "os.environ",
     folder: "the current folder",
     deterministic: "torch.use_deterministic_algorithms",
     precise: "torch.set_float32_matmul_precision",
@@ -174,10 +175,10 @@ def test_what_the_engine_tells_is_told_to_the_caller():
     def strict(i):
         with warnings.catch_warnings(record=True) as told:
             warnings.simplefilter("always")
-            environment(i)
+            folder(i)
         return list(told)
 
-    with fused(), pytest.warns(UserWarning, match="its fit has set os.environ"):
+    with fused(), pytest.warns(UserWarning, match="its fit has set the current folder"):
         assert in_a_loop(strict) == [[]] * 4
 
 
