@@ -109,6 +109,12 @@ ATTRIBUTES = {
         "_global_optimizer_pre_hooks",  # hooks on all optimizers: as those on all modules
         "_global_optimizer_post_hooks",
     ],
+    "warnings": [
+        "_showwarnmsg_impl",  # set by `catch_warnings(record=True)`: each fit records its own
+    ],
+    "os.environ": [
+        "_data",  # read for each turn of a fit; the public way takes a hundred times as long
+    ],
     "ipywidgets.Widget": [
         "_repr_mimebundle_",  # shows the buttons of `predict` without a line of text beside them
     ],

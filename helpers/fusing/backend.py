@@ -4,14 +4,14 @@ import contextvars
 import copy
 import sys
 import time
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from functools import partial
 
 from joblib.parallel import get_active_backend
-from sklearn import config_context, get_config
 from sklearn.base import BaseEstimator
 
 from helpers._compat import FallbackToBackend, ParallelBackendBase
+from helpers.fusing.modes import settings_of_thread
 from helpers.fusing.tasks import Task
 
 # Seconds that paused tasks have, all together, to end in when their call is given up.
@@ -101,14 +101,14 @@ class TaskBackend(ParallelBackendBase):
     def start_call(self):
         self.parent = self.scheduler.current_task()
         self.context = contextvars.copy_context()
-        self.config = get_config()  # scikit-learn's belongs to a thread
+        self.settings = settings_of_thread()
         self.open = set()
         self.held_back = []
 
     def submit(self, func, callback=None):
         if self.parent is not None:
             self.parent.check()
-        func = partial(configured, self.config, func)
+        func = partial(with_settings, self.settings, func)
         task = Task(func, callback, self.scheduler, self.parent, self.context.copy())
         self.open.add(task)
         if self.held_back is None:
@@ -137,17 +137,23 @@ class TaskBackend(ParallelBackendBase):
 
     def abort_everything(self, ensure_ready=True):
         deadline = time.monotonic() + TIME_TO_END
-        for task in list(self.open):
-            task.abandon(deadline)
+        process, running = self.scheduler.process, self.scheduler.running
+        with process.kept():
+            for task in list(self.open):
+                task.abandon(deadline)
         self.open.clear()
+        if running is not None and running.abandoned:
+            process.put_back()
 
     def get_nested_backend(self):
         return self.chosen_by.nested(), None
 
 
-def configured(config, function):
-    """Call a function with scikit-learn's settings of whoever called joblib."""
-    with config_context(**config):
+def with_settings(settings, function):
+    """Call a function with the settings of the thread that called joblib."""
+    with ExitStack() as stack:
+        for setting in settings:
+            stack.enter_context(setting())
         return function()
 
 

@@ -77,9 +77,11 @@ def fused(max_models=512, max_bytes=50_000_000):
         by one, as without `fused`: sparse input, optimizers of your own, hooks, random numbers
         drawn outside torch's dropout layers, functions that keep their results
         (`functools.lru_cache`), what `torch.func.vmap` refuses, networks that were seen to
-        answer otherwise when stacked, and all within a mode of torch. Once, where `max_bytes`
+        answer otherwise when stacked or that read the environment, fits that set the current folder
+        or how torch computes, and all within a mode of torch. Once, where `max_bytes`
         keeps all but a few fits from waiting. Once for each global generator (numpy's, Python's,
-        torch's) from which fits draw in another order than without `fused`.
+        torch's) from which fits draw in another order than without `fused`; not of numpy's, where
+        nobody has seeded it.
 
     Notes
     -----
@@ -91,6 +93,14 @@ def fused(max_models=512, max_bytes=50_000_000):
     What scikit-learn's own estimators do (a forest, a `GridSearchCV` over them, a step of a
     Pipeline) runs as it would without `fused`, with its own `n_jobs`. For all other calls `n_jobs`
     has no meaning, since one thread trains all networks.
+
+    Each call of joblib runs in a thread of its own. So a connection of `sqlite3`, a
+    `threading.local` or a `signal` that belongs to your thread is of no use in a fit or a scorer.
+    A fit has for itself, while others run: filters of warnings, `sys.stdout`, the environment, the
+    current folder, the locale, `logging.disable` and the level of the root logger, torch's default
+    dtype and determinism, and the global generators. What else is set in the whole process for the
+    time of a fit, as by `unittest.mock.patch`, the other fits see as well; and from a RandomState
+    that fits share they draw in another order.
 
     A thread that is started inside the block is not in it: what it trains is trained as without
     `fused`. Callbacks are called for all fits in each epoch, where the plain loop ends one fit
@@ -133,6 +143,7 @@ def fused(max_models=512, max_bytes=50_000_000):
     scheduler = Scheduler(int(max_models), int(max_bytes), run.batches)
     token = trainer.set(scheduler.train)
     try:
+        # Blocks in several threads share the filters of warnings, and may find those of a fit.
         with parallel_config(backend=FusingBackend(scheduler)), warnings.catch_warnings():
             yield run
     finally:

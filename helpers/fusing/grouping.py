@@ -64,7 +64,7 @@ def train_together(jobs, batches, told=None):
     for key, left_out in alone.items():
         if key[1] and len(jobs) > 1 and key not in told:
             told.add(key)
-            warn(*key, len(left_out))
+            warnings.warn(sentence(*key, len(left_out)), stacklevel=2)
         train_one_by_one(left_out, batches)
 
 
@@ -214,11 +214,11 @@ def numbers_in(job):
     return n_rows * math.prod(job.X.shape[1:]) + 4 * n_parameters
 
 
-def warn(name, reason, n_fits):
+def sentence(name, reason, n_fits=None):
     """Say which networks are trained one by one, and why; `n_fits` None is not known yet."""
     fits = f"{n_fits or 'The'} fits of it are trained one by one"
     fits = "It is trained alone" if n_fits == 1 else fits
-    warnings.warn(f"{name} cannot be stacked: {reason}. {fits}.", stacklevel=3)
+    return f"{name} cannot be stacked: {reason}. {fits}."
 
 
 def train_one_by_one(left_out, batches):

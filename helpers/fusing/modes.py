@@ -1,4 +1,9 @@
-"""Modes of torch, which see all that one thread computes."""
+"""Modes and settings that belong to one thread, of torch and of scikit-learn."""
+
+from functools import partial
+
+import torch
+from sklearn import config_context, get_config
 
 from helpers._compat import (
     DeviceContext,
@@ -25,3 +30,19 @@ def active_mode():
     modes = *_get_current_function_mode_stack(), *_get_current_dispatch_mode_stack()
     others = (mode for mode in modes if not isinstance(mode, DeviceContext))
     return next((type(mode).__name__.lstrip("_") for mode in others), None)
+
+
+def settings_of_thread():
+    """Return what makes, in another thread, contexts with the settings of this one."""
+    settings = [
+        partial(config_context, **get_config()),
+        partial(torch.inference_mode, torch.is_inference_mode_enabled()),
+        partial(torch.set_grad_enabled, torch.is_grad_enabled()),
+    ]
+    for kind in ("cpu", "cuda"):
+        if torch.is_autocast_enabled(kind):
+            settings.append(partial(torch.autocast, kind, dtype=torch.get_autocast_dtype(kind)))
+    device = torch.empty(0).device
+    if device.type != "cpu":
+        settings.append(partial(torch.device, device))
+    return settings

@@ -16,7 +16,7 @@ from collections import deque
 import torch
 
 from helpers.datasets import Rows
-from helpers.fusing.grouping import train_together, warn
+from helpers.fusing.grouping import sentence, train_together
 from helpers.fusing.modes import active_mode
 from helpers.fusing.process import Process
 from helpers.fusing.settings import Settings
@@ -100,7 +100,7 @@ class Scheduler:
         if STOOD_STILL in self.told:  # whoever waits here may hold what others need
             self.batches.append(1)
             return train_alone(job)
-        if reason := self.settings.note(job):
+        if reason := self.settings.note(job) or self.process.set_for_training():
             return self._train_at_once(job, reason)
         task.job, task.checksums = job, checksums(job)
         self.waiting.append(task)
@@ -114,7 +114,7 @@ class Scheduler:
         """Train a job in the thread of its task."""
         if (kind := type(job.network).__name__, reason) not in self.told:
             self.told.add((kind, reason))
-            warn(kind, reason, None)
+            self.process.tell(sentence(kind, reason))
         self.batches.append(1)
         train_alone(job)
 
@@ -152,7 +152,6 @@ class Scheduler:
         self.has_abandoned = False
         if self.running is not None and self.running.abandoned:
             self.running = None
-            self.process.put_back()
         self.new = [entry for entry in self.new if not entry[-1].abandoned]
         heapq.heapify(self.new)
         self.awake = deque(task for task in self.awake if not task.abandoned)

@@ -27,7 +27,8 @@ _NOT_IN_FORWARD = {"__init__", "__new__", "__init_subclass__", "__deepcopy__", "
 # What torch calls; what has no name is in a list, or wrapped.
 _BEGUN = {"forward", "train", "eval", "backward", "setup_context", "jvp", "vmap", ""}
 UNSEEN = "it calls `{}`, which keeps results where nobody can look at them"
-IN_EACH_THREAD = "it reads `{}`, which is another in each thread"
+IN_EACH_THREAD = "it reads `{}`, which is another in each thread or fit"
+OF_A_THREAD = contextvars.ContextVar, threading.local, type(os.environ)
 
 
 class Settings:
@@ -47,7 +48,7 @@ class Settings:
         if cache:
             return UNSEEN.format(cache)
         for holder, name in places:
-            if isinstance(read(holder, name), contextvars.ContextVar | threading.local):
+            if isinstance(read(holder, name), OF_A_THREAD):
                 return IN_EACH_THREAD.format(name)
         kind = self._kind_of(job)
         if kind.reason and any(told in kind.reason for told in OUTSIDE):  # the order of fits counts
@@ -218,8 +219,7 @@ def places_read(network, functions=()):
     reached = reached_from([*network.modules(), *functions])
     names = names_in_forward(reached.functions)
     places = [place for place in reached.variables if place[1] in names]
-    places += [(vars(os), "environ")] if "environ" in names else []
-    # What has no name is in a list, or wrapped.
+    places += [(vars(os), "environ")] if names & {"environ", "getenv"} else []
     caches = [
         getattr(called, "__name__", name or "a function")
         for name, called in reached.caches

@@ -228,6 +228,11 @@ class OfEnvironment(Net):
         return super().forward(X * float(os.environ["SCALE_OF_TEST"]))
 
 
+class OfVariable(OfEnvironment):
+    def forward(self, X):
+        return Net.forward(self, X * float(os.getenv("SCALE_OF_TEST")))
+
+
 class InContext(Net):
     def keep(self, setting):
         IN_CONTEXT.set(setting)
@@ -286,17 +291,14 @@ def test_a_setting_in_a_table_of_networks(module):
     assert_as_the_loop(module, "a copy of it gives other outputs")
 
 
-@pytest.mark.parametrize("module", [InContext, InThread])
-def test_what_each_thread_has_for_itself(module):
-    assert_as_the_loop(module, "which is another in each thread")
+@pytest.mark.parametrize("module", [InContext, InThread, OfEnvironment, OfVariable])
+def test_what_each_thread_or_fit_has_for_itself(module):
+    assert_as_the_loop(module, "which is another in each thread or fit")
 
 
 @pytest.mark.parametrize(
     "module, name",
-    [
-        *[(OfClass, "scale"), (InDict, "SETTINGS"), (ByMethod, "SETTINGS"), (Global, "SCALE")],
-        (OfEnvironment, "environ"),
-    ],
+    [(OfClass, "scale"), (InDict, "SETTINGS"), (ByMethod, "SETTINGS"), (Global, "SCALE")],
 )
 def test_a_setting_that_the_next_fit_changes_is_an_error(module, name):
     with fused(), pytest.raises(ValueError, match=f"reads `{name}`.*another fit has changed"):
