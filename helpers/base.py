@@ -13,7 +13,8 @@ from helpers.arguments import ArgumentsMixin, check_parameters
 from helpers.augmentation import Augmentation
 from helpers.copies import CopyMixin, unchanged_on_failure
 from helpers.jobs import Job, report_epochs
-from helpers.losses import OwnLoss, in_precision
+from helpers.last_calls import warn_of_range
+from helpers.losses import OwnLoss, in_precision, warn_of_endless
 from helpers.modules import MLP
 from helpers.networks import NetworkMixin
 from helpers.optimizers import check_optimizer
@@ -28,6 +29,7 @@ from helpers.tensors import (
     as_torch_starts,
     choose_device,
     chunks,
+    private_rng,
     take_rows,
     torch_dtype,
 )
@@ -145,6 +147,10 @@ class TorchEstimator(ArgumentsMixin, NetworkMixin, CopyMixin, CallbackSupportMix
         report_epochs(job, context, task, learned=vars(new))
         with unchanged_on_failure(job.network) if resume else nullcontext():
             train(job)
+        with private_rng(job.y.device):
+            warn_of_endless(job)
+            if job.ends_in and job.history:
+                warn_of_range(job, type(self).__name__, isinstance(self, ClassifierMixin))
         new.n_epochs_, new._optimizer_state = len(job.history), job.optimizer_state
         new._optimizer_settings = job.optimizer_settings
         self.__dict__ = new.__dict__

@@ -62,6 +62,8 @@ class Job:
         What `lr` is multiplied by in each step.
     clip : float or None
         Largest norm of the gradients of a step.
+    ends_in : str or None
+        The function that returns the outputs, if what it returns is bounded.
     """
 
     X: torch.Tensor
@@ -90,6 +92,7 @@ class Job:
     augment: Callable | None = None
     lr_factors: np.ndarray | None = None
     clip: float | None = None
+    ends_in: str | None = None
 
     @property
     def dtype(self):

@@ -3,6 +3,7 @@
 import math
 import re
 import warnings
+from contextlib import nullcontext
 
 import torch
 from torch.func import functional_call
@@ -12,8 +13,16 @@ from helpers.shapes import why_not
 STATES = 8  # random weights with which outputs that look like probabilities are looked at again
 
 
-def check_outputs(network, X, n_outputs):
+def check_outputs(network, X, n_outputs, watch=None):
     """Return what a new network answers to `X`, (n, *shape of a row): outputs, (n, n_outputs).
+
+    Parameters
+    ----------
+    network : nn.Module
+    X : Tensor
+    n_outputs : int
+    watch : context manager, default=None
+        In which it is asked.
 
     Raises
     ------
@@ -23,8 +32,9 @@ def check_outputs(network, X, n_outputs):
     name = type(network).__name__
     network.eval()
     try:
-        with torch.no_grad():
-            outputs = network(X.clone())
+        rows = X.clone()
+        with torch.no_grad(), watch or nullcontext():
+            outputs = network(rows)
     except torch.OutOfMemoryError:
         raise
     except (RuntimeError, IndexError, ValueError) as error:
@@ -124,7 +134,7 @@ def normalised_as(outputs):
     return None
 
 
-def warn_of_probabilities(network, X, kind, owner, several_labels=False):
+def warn_of_probabilities(network, X, kind, owner, several_labels=False, own_loss=False):
     """Warn if a network's outputs are probabilities whatever its weights are.
 
     Parameters
@@ -138,6 +148,8 @@ def warn_of_probabilities(network, X, kind, owner, several_labels=False):
         The estimator's name.
     several_labels : bool, default=False
         Whether sigmoid is applied to each output, and not softmax to all.
+    own_loss : bool, default=False
+        Whether outputs go to a loss of the user's, which may be one of probabilities.
     """
     last = []  # the layer that was called last, and what it returned
 
@@ -167,8 +179,13 @@ def warn_of_probabilities(network, X, kind, owner, several_labels=False):
     }[kind]
     if several_labels:
         text = f"its outputs are no logits. {owner} applies sigmoid to each itself."
+    cure = "Leave it out; end in a linear layer."
+    if own_loss:
+        function = "sigmoid" if several_labels else "softmax"
+        text = f"its outputs are no logits, and predict_proba of {owner} applies {function} to them"
+        cure = f"again. End in a linear layer, and have loss apply {function} where it needs it."
     warnings.warn(
-        f"{type(network).__name__} ends in {layer}: {text} Leave it out; end in a linear layer.",
+        f"{type(network).__name__} ends in {layer}: {text} {cure}",
         UserWarning,
         stacklevel=2,
     )

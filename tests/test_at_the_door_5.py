@@ -1,0 +1,219 @@
+"""What the estimator says at its door: last layers, losses without an end, rows that move."""
+
+import functools
+import re
+
+import numpy as np
+import pytest
+import torch
+from sklearn.model_selection import cross_val_score
+from torch import nn
+from torch.nn import functional as F
+
+from helpers import TorchClassifier, TorchRegressor, fused
+
+X, y = np.random.default_rng(0).normal(size=(60, 5)), np.arange(60) % 2
+values = X[:, 0] - 2
+labels = np.column_stack([y, 1 - y, X[:, 0] > 0])
+
+
+def classifier(*args, **settings):
+    return TorchClassifier(*args, **{"epochs": 3, "random_state": 0} | settings)
+
+
+def regressor(*args, **settings):
+    return TorchRegressor(*args, **{"epochs": 3, "random_state": 0} | settings)
+
+
+# The last layer.
+
+
+class Ending(nn.Module):
+    def __init__(self, n_features, n_outputs, last):
+        super().__init__()
+        self.linear, self.last = nn.Linear(n_features, n_outputs), last
+
+    def forward(self, X):
+        return self.last(self.linear(X))
+
+
+ENDS = [
+    (classifier, y, nn.Tanh(), "tanh.*between -1 and 1.*softmax.*can exceed 0.88"),
+    (classifier, y, torch.tanh, "tanh.*between -1 and 1.*softmax.*can exceed 0.88"),
+    (classifier, y, F.softsign, "softsign.*between -1 and 1"),
+    (
+        classifier,
+        y,
+        nn.ReLU(),
+        r"relu.*never negative.*[1-9]\d? of 60 training rows have 0 for all",
+    ),
+    (classifier, y, nn.ReLU(inplace=True), "relu: .*training rows have 0 for all"),
+    (classifier, y, torch.relu, "relu.*never negative.*training rows have 0 for all"),
+    (classifier, labels, nn.Tanh(), "tanh.*sigmoid.*between 0.27 and 0.73"),
+    (classifier, labels, nn.Softplus(), "softplus.*sigmoid.*between 0.50 and 1.00"),
+    (regressor, values, nn.ReLU(), r"relu.*never negative. \d\d% of the numbers in y are out"),
+    (regressor, values, nn.Sigmoid(), "sigmoid.*between 0 and 1.*out of reach"),
+    (regressor, 100 * values, torch.tanh, "tanh.*between -1 and 1.*TransformedTargetRegressor"),
+]
+
+
+@pytest.mark.parametrize("make, target, last, said", ENDS)
+def test_a_last_layer_whose_outputs_cannot_be_what_is_needed(make, target, last, said):
+    with pytest.warns(UserWarning, match=f"Ending ends in {said}"):
+        make(Ending, module__last=last).fit(X, target)
+
+
+HONEST = [
+    (classifier, y, lambda outputs: 10 * torch.tanh(outputs / 10)),
+    (classifier, y, lambda outputs: torch.relu(outputs) + 1),
+    (classifier, y, nn.Softplus()),
+    (classifier, y, nn.GELU()),
+    (classifier, y, nn.LayerNorm(2, elementwise_affine=False)),
+    (regressor, values, nn.Hardtanh(-9, 9)),
+    (regressor, np.abs(values), nn.ReLU()),
+    (regressor, np.tanh(values), nn.Tanh()),
+    (regressor, y, nn.Sigmoid()),
+]
+
+
+@pytest.mark.parametrize("make, target, last", HONEST)
+def test_a_last_layer_that_may_be_meant(make, target, last, recwarn):
+    make(Ending, module__last=last).fit(X, target)
+    assert not recwarn.list
+
+
+def test_a_bounded_last_layer_with_a_loss_of_ones_own(recwarn):
+    loss = lambda outputs, y: (1 - (2 * y - 1) * outputs[:, 1]).relu()  # noqa: E731
+    classifier(Ending, module__last=nn.Tanh(), loss=loss).fit(X, y)
+    assert not recwarn.list
+
+
+def test_relu_where_no_row_has_only_zeros(recwarn):
+    def recipe(n_features, n_outputs):
+        network = Ending(n_features, n_outputs, nn.ReLU())
+        nn.init.constant_(network.linear.bias, 50.0)
+        return network
+
+    classifier(recipe).fit(X, y)
+    assert not recwarn.list
+
+
+def nll(outputs, y):
+    return F.nll_loss(outputs, y, reduction="none")
+
+
+@pytest.mark.parametrize("loss", [nll, functools.partial(F.nll_loss, reduction="none")])
+def test_log_softmax_is_not_called_needless_where_a_loss_may_need_it(loss, recwarn):
+    clf = classifier(Ending, module__last=nn.LogSoftmax(dim=1), loss=loss).fit(X, y)
+    assert not recwarn.list
+    logits = clf.module_.linear(torch.tensor(X))
+    np.testing.assert_allclose(clf.predict_proba(X), logits.softmax(1).detach(), rtol=1e-12)
+
+
+def test_probabilities_with_a_loss_of_ones_own():
+    loss = lambda outputs, y: nll(outputs.log(), y)  # noqa: E731
+    with pytest.warns(UserWarning, match="predict_proba.*applies softmax to them again.*have loss"):
+        classifier(Ending, module__last=nn.Softmax(dim=1), loss=loss).fit(X, y)
+
+
+# Losses without a lowest value, or without a target for each row.
+
+
+def test_a_partial_of_nll_loss_is_known():
+    with pytest.warns(UserWarning, match="nll_loss takes logarithms.*outputs of module are none"):
+        classifier(loss=functools.partial(F.nll_loss, reduction="none")).fit(X, y)
+
+
+BELOW = [
+    (classifier, y, nll),
+    (classifier, y, lambda outputs, y: -F.cross_entropy(outputs, y, reduction="none")),
+    (regressor, values, lambda outputs, y: -((outputs - y) ** 2)),
+    (regressor, values, nn.BCEWithLogitsLoss(reduction="none")),  # of values beyond 0 and 1
+]
+
+
+@pytest.mark.parametrize("make, target, loss", BELOW)
+def test_a_loss_that_falls_without_end_is_warned_of(make, target, loss):
+    with pytest.warns(UserWarning, match="loss has no lowest value: with 4 and 16 times"):
+        make(loss=loss, epochs=50).fit(X, target)
+
+
+BOUNDED = [
+    (classifier, y, lambda outputs, y: -outputs.softmax(1).gather(1, y[:, None])[:, 0]),
+    (regressor, values, lambda outputs, y: outputs**2 - 2 * outputs * y),
+    (regressor, 9 - values, nn.PoissonNLLLoss(reduction="none")),
+    (regressor, labels, lambda outputs, y: -F.cosine_similarity(outputs, y)),
+]
+
+
+@pytest.mark.parametrize("make, target, loss", BOUNDED)
+def test_a_loss_below_0_that_has_an_end(make, target, loss, recwarn):
+    assert make(loss=loss, epochs=50).fit(X, target).history_[-1]["train_loss"] < 0
+    assert not recwarn.list
+
+
+def test_a_loss_below_0_of_a_bounded_network(recwarn):
+    loss = lambda outputs, y: -outputs * y  # noqa: E731
+    model = regressor(Ending, module__last=nn.Tanh(), loss=loss, epochs=50).fit(X, values)
+    assert model.history_[-1]["train_loss"] < 0
+    assert not recwarn.list
+
+
+SPREAD = [
+    (regressor, values, lambda outputs, y: ((outputs[:, None] - y) ** 2).mean(1)),
+    (regressor, values, lambda outputs, y: ((outputs[:, None] - y) ** 2).mean(0)),
+    (classifier, y, lambda outputs, y: ((outputs[:, 1:] - y) ** 2).mean(1)),
+]
+
+
+@pytest.mark.parametrize("batch_size", [None, 7])
+@pytest.mark.parametrize("make, target, loss", SPREAD)
+def test_a_loss_that_compares_each_row_with_all_is_refused(make, target, loss, batch_size):
+    model = make(loss=loss, batch_size=batch_size)
+    with pytest.raises(ValueError, match=r"each row with its own target.*\(n, n\).* outputs come"):
+        model.fit(X, target)
+    with fused(), pytest.raises(ValueError, match="each row with its own target"):
+        with pytest.warns(UserWarning, match="cannot be stacked"):
+            cross_val_score(model, X, target, error_score="raise")
+
+
+def test_losses_of_each_row_with_each_are_told_to_have_one_shape():
+    loss = lambda outputs, y: (outputs[:, None] * 0 + y * 0 + outputs.sum()) ** 2  # noqa: E731
+    with pytest.raises(ValueError, match=r"returned shape \(60, 60\). Shapes such as \(n, 1\)"):
+        regressor(loss=loss).fit(X, values)
+
+
+PAIRS = [
+    lambda outputs, y: F.softplus((outputs - outputs[:, None]) * (y[:, None] - y).sign()).mean(1),
+    lambda outputs, y: ((outputs - y) ** 2)[:, None].expand(-1, len(y)).mean(1),
+    lambda outputs, y: (outputs[:, None] - outputs).square().mean(1),  # without a target
+]
+
+
+@pytest.mark.parametrize("loss", PAIRS)
+def test_a_loss_of_pairs_of_rows_is_not_refused(loss):
+    for target in (values, np.ones(60)):
+        regressor(loss=loss).fit(X, target)
+
+
+def test_equal_outputs_of_all_rows_are_no_reason_to_refuse_a_loss():
+    def zero(n_features, n_outputs):
+        return nn.init.zeros_((layer := nn.Linear(n_features, n_outputs)).weight) is None or layer
+
+    loss = lambda outputs, y: (torch.eye(len(y)) * (outputs - y) ** 2).sum(1)  # noqa: E731
+    regressor(zero, loss=loss).fit(X, values)
+
+
+LOSSES_OF_TORCH = [
+    (regressor, values, nn.CrossEntropyLoss(reduction="none"), "no loss for outputs and y of the"),
+    (classifier, y, nn.BCEWithLogitsLoss(reduction="none"), r"F.one_hot\(y, 2\).to\(outputs\)"),
+    (classifier, labels, nn.BCELoss(reduction="none"), "BCEWithLogitsLoss takes them as they are"),
+]
+
+
+@pytest.mark.parametrize("make, target, loss, said", LOSSES_OF_TORCH)
+def test_losses_of_torch_that_take_something_else(make, target, loss, said):
+    with pytest.raises((ValueError, RuntimeError)) as raised:
+        make(loss=loss).fit(X, target)
+    told = str(raised.value) + "".join(getattr(raised.value, "__notes__", []))
+    assert re.search(said, told)
