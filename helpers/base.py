@@ -18,6 +18,7 @@ from helpers.losses import OwnLoss, in_precision, warn_of_endless
 from helpers.modules import MLP
 from helpers.networks import NetworkMixin
 from helpers.optimizers import check_optimizer
+from helpers.outputs import answer
 from helpers.parameters import CONSTRAINTS, NUMBERS, check_functions
 from helpers.row_weights import check_weights, sample_weights, weights_of_parts
 from helpers.rows import check_rows
@@ -223,7 +224,7 @@ class TorchEstimator(ArgumentsMixin, NetworkMixin, CopyMixin, CallbackSupportMix
         with as_torch_starts(where[0]), torch.no_grad():
             whole = None
             for rows in chunks(torch.arange(X.shape[0]), self._row_shape):
-                outputs = self.module_(take_rows(X, rows).to(*where)).cpu()
+                outputs = answer(self.module_, take_rows(X, rows).to(*where)).cpu()
                 if whole is None:
                     # Small tensors that are kept would lie where the rows of the next part could,
                     # and memory would grow from part to part.

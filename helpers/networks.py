@@ -8,6 +8,7 @@ from sklearn.base import ClassifierMixin
 from sklearn.utils import check_random_state
 
 from helpers.arguments import name_of, same
+from helpers.copies import warn_of_lost_weights
 from helpers.last_calls import RANGES, LastCall
 from helpers.losses import takes_logarithms
 from helpers.outputs import check_outputs, normalised_as, warn_of_probabilities
@@ -36,6 +37,7 @@ class NetworkMixin:
             network = build(self.module, *widths, arguments, owner=owner)
             job.network = moved(network, X.device, X.dtype)
             warn_of_channels_last(network, self._row_shape)
+            warn_of_lost_weights(network)
             last = LastCall()
             outputs = check_outputs(job.network, X, self._n_outputs, watch=last)
             if self.loss is None and last.result is outputs and last.name in RANGES:

@@ -8,6 +8,7 @@ from contextlib import nullcontext
 import torch
 from torch.func import functional_call
 
+from helpers.arguments import check_call
 from helpers.shapes import why_not
 
 STATES = 8  # random weights with which outputs that look like probabilities are looked at again
@@ -37,6 +38,9 @@ def check_outputs(network, X, n_outputs, watch=None):
             outputs = network(rows)
     except torch.OutOfMemoryError:
         raise
+    except TypeError:
+        check_call("forward", network.forward, ("X",), "A network gets the rows, and no more.")
+        raise
     except (RuntimeError, IndexError, ValueError) as error:
         if not re.search("dtype|shape|size|dimension|index|indices|input", str(error)):
             raise
@@ -46,6 +50,19 @@ def check_outputs(network, X, n_outputs, watch=None):
         ) from error
     check_type(network, outputs, X, n_outputs)
     return outputs
+
+
+def answer(network, X):
+    """Return what a network answers; say what it means if a code is beyond an embedding."""
+    try:
+        return network(X)
+    except IndexError as error:
+        if "out of range in self" not in str(error):
+            raise
+        raise ValueError(
+            f"{type(network).__name__} cannot take some rows of X: {error}. "
+            f"{why_not(X, str(error))}"
+        ) from error
 
 
 def _row_in_words(X):

@@ -10,6 +10,7 @@ import torch
 from sklearn.utils import check_consistent_length
 
 from helpers.arguments import name_of
+from helpers.labels import refuse_missing
 
 
 def split_rows(job, how, data, *, stratify):
@@ -35,6 +36,15 @@ def split_rows(job, how, data, *, stratify):
             raise ValueError(
                 f"groups must be an array or a list with a label for each row: {error}"
             ) from error
+        labels = np.asarray(groups, dtype=object)
+        if labels.ndim == 2 and labels.shape[1] == 1:
+            labels = labels[:, 0]
+        if labels.ndim != 1:
+            raise ValueError(
+                f"groups must be an array or a list with a label for each row; got shape "
+                f"{labels.shape} for {len(job.y)} rows."
+            )
+        refuse_missing(labels, "groups")
         try:
             np.unique(np.asarray(groups))
         except TypeError as error:

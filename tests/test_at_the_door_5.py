@@ -4,8 +4,10 @@ import functools
 import re
 
 import numpy as np
+import pandas as pd
 import pytest
 import torch
+from scipy import sparse
 from sklearn.model_selection import cross_val_score
 from torch import nn
 from torch.nn import functional as F
@@ -217,3 +219,219 @@ def test_losses_of_torch_that_take_something_else(make, target, loss, said):
         make(loss=loss).fit(X, target)
     told = str(raised.value) + "".join(getattr(raised.value, "__notes__", []))
     assert re.search(said, told)
+
+
+# Rows that augment moves.
+
+MOVING = [
+    lambda X: X.flip(0),
+    lambda X: X.roll(1, 0),
+    lambda X: X[torch.randperm(len(X))],
+    lambda X: X.flip(0) if torch.rand(()) < 0.5 else X,
+]
+
+
+@pytest.mark.parametrize("batch_size", [None, 8])
+@pytest.mark.parametrize("augment", MOVING)
+def test_augment_may_not_put_rows_into_the_place_of_others(augment, batch_size):
+    clf = classifier(augment=augment, batch_size=batch_size, epochs=20)
+    with pytest.raises(ValueError, match=r"augment must leave each row in its place.*X.flip\(-1\)"):
+        clf.fit(X, y)
+
+
+@pytest.mark.parametrize("augment", [lambda X: X.flip(-1), lambda X: 1 - X, lambda X: 0 * X])
+def test_rows_that_become_like_others_are_not_moved(augment):
+    for rows in ((X > 0).astype(float), (X[:, :1] > 0).astype(float), np.ones((60, 2))):
+        classifier(augment=augment).fit(rows, y)
+
+
+# Networks.
+
+
+class Hiding(nn.Module):
+    """Keeps the layer in the middle where `how` says."""
+
+    def __init__(self, n_features, n_outputs, how):
+        super().__init__()
+        self.first, self.last = nn.Linear(n_features, 8), nn.Linear(8, n_outputs)
+        self.held = how(self)
+
+    def forward(self, X):
+        held = next(iter(self.held.values())) if isinstance(self.held, dict) else self.held
+        layer = held[0] if isinstance(held, (list, tuple)) else held
+        hidden = self.first(X)
+        return self.last(hidden @ layer if isinstance(layer, torch.Tensor) else layer(hidden))
+
+
+LOST = [
+    lambda self: [nn.Linear(8, 8)],
+    lambda self: (nn.Linear(8, 8),),
+    lambda self: {"layer": nn.Linear(8, 8)},
+    lambda self: torch.ones(8, 8, requires_grad=True),
+]
+FOUND = [
+    lambda self: [self.first, nn.Linear(8, 8)][1],
+    lambda self: [nn.Linear(8, 8).requires_grad_(False)],
+    lambda self: torch.ones(8, 8),
+    lambda self: [nn.Identity(), self.first, self.last],
+]
+
+
+@pytest.mark.parametrize("how", LOST)
+def test_weights_that_torch_does_not_find_are_warned_of(how):
+    with pytest.warns(UserWarning, match="Hiding has weights in its attribute 'held'.*ModuleList"):
+        classifier(Hiding, module__how=how).fit(X.astype(np.float32), y)
+
+
+@pytest.mark.parametrize("how", FOUND)
+def test_weights_that_torch_finds_or_that_are_frozen(how, recwarn):
+    classifier(Hiding, module__how=how).fit(X.astype(np.float32), y)
+    assert not recwarn.list
+
+
+class Codes(nn.Module):
+    def __init__(self, n_features, n_outputs):
+        super().__init__()
+        self.embedding = nn.Embedding(3, 4)
+        self.linear = nn.Linear(4 * n_features, n_outputs)
+
+    def forward(self, X):
+        return self.linear(self.embedding(X.long()).flatten(1))
+
+
+codes = np.arange(180).reshape(60, 3) % 3
+beyond = np.where(np.arange(60) == 50, 7, codes.T).T
+
+
+@pytest.mark.parametrize(
+    "ask",
+    [
+        lambda clf: clf.fit(beyond, y),
+        lambda clf: clf.fit(codes, y).predict(beyond),
+        lambda clf: clf.set_params(
+            patience=2, validation_fraction=[(np.arange(40), np.arange(40, 60))]
+        ).fit(beyond, y),
+    ],
+)
+def test_a_code_beyond_an_embedding_in_any_row(ask):
+    with pytest.raises(ValueError, match="Codes cannot take some rows.*num_embeddings must exceed"):
+        ask(classifier(Codes))
+
+
+class Forgetful(nn.Module):
+    def __init__(self, n_features, n_outputs):
+        self.widths = n_features, n_outputs
+
+
+class Sequences(nn.Linear):
+    def forward(self, X, lengths):
+        return super().forward(X)
+
+
+class Viewing(nn.Linear):
+    def forward(self, X):
+        return super().forward(X.view(60, 5))
+
+
+@pytest.mark.parametrize(
+    "module, error, said",
+    [
+        (Forgetful, TypeError, r"__init__ of Forgetful must begin with super\(\).__init__\(\)"),
+        (Sequences, TypeError, r"forward is called as forward\(X\).*'lengths'"),
+        (Viewing, ValueError, "leave the number of rows open"),
+    ],
+)
+def test_networks_that_cannot_be_asked(module, error, said):
+    with pytest.raises(error, match=said):
+        classifier(module).fit(X, y)
+
+
+# Names of other libraries.
+
+
+@pytest.mark.parametrize(
+    "name, cure",
+    [
+        ("max_epochs", "Give epochs"),
+        ("criterion", "Give loss"),
+        ("train_split", "Give patience, and validation_fraction"),
+        ("hidden_layer_sizes", "Give module__hidden"),
+        ("learning_rate_init", "Give lr"),
+        ("callbacks", "set_callbacks"),
+    ],
+)
+def test_parameters_of_other_libraries_are_told_by_their_names_here(name, cure):
+    for Model in (TorchClassifier, TorchRegressor):
+        with pytest.raises(TypeError, match=f"has no argument '{name}'.*{cure}"):
+            Model(**{name: 1})
+        with pytest.raises(ValueError, match=f"Invalid parameter '{name}'.*{cure}"):
+            Model().set_params(**{name: 1})
+
+
+# Data.
+
+
+def test_a_sparse_array_that_is_a_dict():
+    rows = X * (X > 1)
+    given = classifier().fit(sparse.dok_array(rows), y).predict_proba(sparse.dok_array(rows))
+    np.testing.assert_allclose(given, classifier().fit(rows, y).predict_proba(rows), rtol=1e-12)
+
+
+REFUSED = [
+    (lambda: classifier().fit(X * 1j, y), r"^X must hold.*complex numbers.*X.real"),
+    (lambda: classifier().fit(pd.DataFrame(X).assign(a=1j), y), "^X must hold.*complex numbers"),
+    (lambda: regressor().fit(X, values * 1j), "real numbers in y; got complex"),
+    (lambda: regressor().fit(X, values[:, None, None]), r"^y must have.*shape is \(60, 1, 1\)"),
+    (lambda: classifier().fit(X, y[:, None, None]), r"^y must have.*shape is \(60, 1, 1\)"),
+    (lambda: classifier().fit(X, y[:50]), r"^X and y must have the same number of rows.*60, 50"),
+    (
+        lambda: classifier().fit(X, [{0, 1}, {1}] * 30),
+        "y holds sets of labels. MultiLabelBinarizer",
+    ),
+    (
+        lambda: classifier().fit(
+            X, pd.Series(pd.PeriodIndex(["2020-01", "2020-02"] * 30, freq="M"))
+        ),
+        r"y is of dtype period\[M\] and holds Period",
+    ),
+]
+
+
+@pytest.mark.parametrize("ask, said", REFUSED)
+def test_data_that_cannot_be_used_are_named(ask, said):
+    with pytest.raises(ValueError, match=said):
+        ask()
+
+
+def test_the_cure_for_a_structured_target():
+    target = np.zeros(60, [("a", int), ("b", float)])
+    target["a"] = y
+    with pytest.raises(ValueError, match=r"strings: list\(map\(str, y\)\)"):
+        classifier().fit(X, target)
+    assert len(classifier().fit(X, list(map(str, target))).classes_) == 2
+
+
+@pytest.mark.parametrize("weights", ["Int64", "Float64"])
+def test_missing_weights_of_pandas_are_not_called_masked(weights):
+    with pytest.raises(ValueError, match="sample_weight contains NaN"):
+        classifier().fit(X, y, sample_weight=pd.array([None] + [1] * 59, dtype=weights))
+
+
+@pytest.mark.parametrize(
+    "groups, said",
+    [
+        (np.arange(120).reshape(60, 2), r"a label for each row; got shape \(60, 2\) for 60 rows"),
+        ("a" * 60, "a label for each row"),
+        (
+            np.where(np.arange(60) < 5, np.nan, np.arange(60) // 4),
+            "groups contains NaN.*nan in row 0",
+        ),
+        (
+            pd.array([None] * 5 + [1] * 30 + [2] * 25, dtype="Int64"),
+            "groups contains NaN.*in row 0",
+        ),
+    ],
+)
+def test_groups_that_are_none(groups, said):
+    with pytest.raises(ValueError, match=said):
+        classifier(patience=2).fit(X, y, groups=groups)
