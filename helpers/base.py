@@ -22,7 +22,7 @@ from helpers.outputs import answer
 from helpers.parameters import CONSTRAINTS, NUMBERS, check_functions
 from helpers.row_weights import check_weights, sample_weights, weights_of_parts
 from helpers.rows import check_rows
-from helpers.schedules import lr_factors
+from helpers.schedules import lr_factors, warn_of_rates
 from helpers.targets import columns_of
 from helpers.tensors import (
     as_numpy,
@@ -144,6 +144,7 @@ class TorchEstimator(ArgumentsMixin, NetworkMixin, CopyMixin, CallbackSupportMix
         if self.schedule is not None:
             n_steps = None if partial else job.epochs * job.n_steps
             job.lr_factors = lr_factors(self.schedule, n_steps)
+            warn_of_rates(self.schedule, job.lr_factors, job.lr)
         new.module_, new.history_ = job.network, job.history
         report_epochs(job, context, task, learned=vars(new))
         with unchanged_on_failure(job.network) if resume else nullcontext():

@@ -1,9 +1,10 @@
-"""The last function that a network calls: can it return every output that is needed?"""
+"""What a network calls: can it return every output that is needed, row by row?"""
 
 import math
 import warnings
 
 import torch
+from torch.nn import functional as F
 from torch.overrides import TorchFunctionMode
 
 from helpers.tensors import chunks
@@ -24,16 +25,59 @@ MANY = 0.5  # share of targets out of reach from which on that cannot be meant
 class LastCall(TorchFunctionMode):
     """Within it, notes the name of the last function that returned a tensor, and that tensor.
 
-    It sees layers and functions alike: `nn.Tanh` calls `torch.tanh`.
+    It sees layers and functions alike: `nn.Tanh` calls `torch.tanh`. It also notes whether numbers
+    were dropped.
     """
 
     name = result = None
+    drops = False
 
     def __torch_function__(self, function, types, args=(), kwargs=None):
         result = function(*args, **(kwargs or {}))
+        if function is F.dropout:
+            given = dict(zip(("input", "p", "training"), args, strict=False)) | (kwargs or {})
+            self.drops |= bool(given.get("training", True) and given.get("p", 0.5))
         if isinstance(result, torch.Tensor):
             self.name, self.result = getattr(function, "__name__", None), result
         return result
+
+
+def warn_of_dropout(network, last):
+    """Warn if a network in evaluation mode has dropped numbers, as `LastCall` saw."""
+    if last.drops:
+        warnings.warn(
+            f"{type(network).__name__} calls F.dropout while it predicts, so that its answers are "
+            f"others each time: training is True there unless it is given. Write "
+            f"F.dropout(X, p, self.training), or hold nn.Dropout(p).",
+            UserWarning,
+            stacklevel=2,
+        )
+
+
+def warn_of_rows_as_steps(network, X, outputs):
+    """Warn if a layer for sequences takes the rows of a batch for the steps of one sequence.
+
+    It has then another answer for a row that is asked for alone. Only networks with a layer that
+    has `batch_first` are asked again.
+    """
+    layer = next((part for part in network.modules() if hasattr(part, "batch_first")), None)
+    if layer is None or len(X) < 2:
+        return
+    try:
+        with torch.no_grad():  # the last, since the first step of a sequence sees no other
+            answers = network(X.clone()), network(X[-1:].clone())
+        changes = [abs(answer - outputs[-len(answer) :]).max() for answer in answers]
+    except Exception:  # one that takes no single row is not accused
+        return
+    least = 1e-3 * abs(outputs).max()
+    if changes[0] < least < changes[1]:
+        warnings.warn(
+            f"{type(network).__name__} has another answer for a row that is asked for alone: its "
+            f"{type(layer).__name__} takes the rows of a batch for the steps of one sequence. Give "
+            f"it batch_first=True, and rows of the shape (steps, features).",
+            UserWarning,
+            stacklevel=2,
+        )
 
 
 def warn_of_range(job, owner, of_classes):

@@ -93,7 +93,7 @@ class OwnLoss:
                 cure = " outputs are no probabilities; nn.BCEWithLogitsLoss takes them as they are."
             elif outputs.ndim > y.ndim and not isinstance(self.function, nn.CrossEntropyLoss):
                 cure = (
-                    f" y holds the numbers of classes. A loss of values takes them as "
+                    f" y holds the numbers of classes, from 0 on. A loss of values takes them as "
                     f"F.one_hot(y, {outputs.shape[1]}).to(outputs)."
                 )
             error.add_note(

@@ -9,7 +9,7 @@ from sklearn.utils import check_random_state
 
 from helpers.arguments import name_of, same
 from helpers.copies import warn_of_lost_weights
-from helpers.last_calls import RANGES, LastCall
+from helpers.last_calls import RANGES, LastCall, warn_of_dropout, warn_of_rows_as_steps
 from helpers.losses import takes_logarithms
 from helpers.outputs import check_outputs, normalised_as, warn_of_probabilities
 from helpers.recipes import build
@@ -40,6 +40,8 @@ class NetworkMixin:
             warn_of_lost_weights(network)
             last = LastCall()
             outputs = check_outputs(job.network, X, self._n_outputs, watch=last)
+            warn_of_dropout(network, last)
+            warn_of_rows_as_steps(network, X, outputs)
             if self.loss is None and last.result is outputs and last.name in RANGES:
                 job.ends_in = last.name
             looks_like = self._looks_like(outputs)

@@ -435,3 +435,114 @@ def test_missing_weights_of_pandas_are_not_called_masked(weights):
 def test_groups_that_are_none(groups, said):
     with pytest.raises(ValueError, match=said):
         classifier(patience=2).fit(X, y, groups=groups)
+
+
+# Rows that are taken for steps, dropout that is never off, learning rates in place of factors.
+
+
+class Sequence(nn.Module):
+    def __init__(self, n_features, n_outputs, layer, last=lambda answers: answers[0][:, -1]):
+        super().__init__()
+        self.layer, self.last, self.linear = layer(n_features[-1]), last, nn.Linear(4, n_outputs)
+
+    def forward(self, X):
+        return self.linear(self.last(self.layer(X)))
+
+
+class Attention(nn.MultiheadAttention):
+    def forward(self, X):
+        return super().forward(X, X, X)
+
+
+sequences = np.random.default_rng(0).normal(size=(60, 7, 4))
+STEPS = [
+    lambda n: nn.LSTM(n, 4),
+    lambda n: nn.GRU(n, 4),
+    lambda n: Attention(n, 1),
+]
+
+
+@pytest.mark.parametrize("layer", STEPS)
+def test_rows_of_a_batch_that_are_taken_for_steps(layer):
+    with pytest.warns(UserWarning, match="Sequence has another answer.*batch_first=True"):
+        classifier(Sequence, module__layer=layer).fit(sequences, y)
+
+
+def test_a_table_as_one_sequence():
+    def recipe(n_features, n_outputs):
+        layer = lambda n: nn.LSTM(n, 4, batch_first=True)  # noqa: E731
+        return Sequence((n_features,), n_outputs, layer, last=lambda answers: answers[0])
+
+    with pytest.warns(UserWarning, match="its LSTM takes the rows of a batch for the steps"):
+        classifier(recipe).fit(X, y)
+
+
+@pytest.mark.parametrize(
+    "layer",
+    [
+        lambda n: nn.LSTM(n, 4, batch_first=True),
+        lambda n: nn.RNN(n, 4, batch_first=True, bidirectional=False),
+        lambda n: Attention(n, 1, batch_first=True),
+    ],
+)
+def test_steps_that_are_steps(layer, recwarn):
+    clf = classifier(Sequence, module__layer=layer).fit(sequences, y)
+    turned = classifier(Turned).fit(sequences, y)  # by hand
+    assert not recwarn.list
+    for one in (clf, turned):
+        np.testing.assert_allclose(
+            one.predict_proba(sequences[:1]), one.predict_proba(sequences)[:1]
+        )
+
+
+class Turned(nn.Module):
+    def __init__(self, shape, n_outputs):
+        super().__init__()
+        self.layer, self.linear = nn.LSTM(shape[1], 4), nn.Linear(4, n_outputs)
+
+    def forward(self, X):
+        return self.linear(self.layer(X.transpose(0, 1))[0][-1])
+
+
+class Dropping(nn.Linear):
+    def __init__(self, n_features, n_outputs, **given):
+        super().__init__(n_features, n_outputs)
+        self.given = given
+
+    def forward(self, X):
+        training = {"training": self.training} if self.given.get("training") else {}
+        return F.dropout(super().forward(X), **self.given | training)
+
+
+@pytest.mark.parametrize("p", [{}, {"p": 0.2}])
+def test_dropout_that_is_never_off(p):
+    given = {f"module__{name}": value for name, value in p.items()}
+    with pytest.warns(UserWarning, match=r"Dropping calls F.dropout while it predicts.*training\)"):
+        classifier(Dropping, **given).fit(X, y)
+
+
+@pytest.mark.parametrize("given", [{"training": True}, {"p": 0.2, "training": True}, {"p": 0.0}])
+def test_dropout_that_is_off(given, recwarn):
+    classifier(Dropping, **{f"module__{name}": value for name, value in given.items()}).fit(X, y)
+    assert not recwarn.list
+
+
+def test_a_schedule_that_returns_learning_rates():
+    with pytest.warns(
+        UserWarning, match="<lambda> returns 0.01 at most.*taken with 0.0001 at most"
+    ):
+        classifier(schedule=lambda done: 0.01 * (1 - done)).fit(X, y)
+
+
+@pytest.mark.parametrize(
+    "settings",
+    [
+        {"schedule": lambda done: min(1.0, 0.001 + 2 * done)},
+        {"schedule": lambda done: 0.2},
+        {"schedule": lambda done: 1 - done, "lr": 1.0, "optimizer": "sgd"},
+        {"schedule": lambda done: 0.0},
+    ],
+)
+def test_a_schedule_that_returns_factors(settings, recwarn):
+    classifier(**settings).fit(X, y)
+    assert not recwarn.list
