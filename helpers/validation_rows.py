@@ -30,32 +30,31 @@ def split_rows(job, how, data, *, stratify):
     """
     *_, groups = data
     if groups is not None:
-        try:
-            check_consistent_length(job.y, groups)
-        except (TypeError, ValueError) as error:
-            raise ValueError(
-                f"groups must be an array or a list with a label for each row: {error}"
-            ) from error
-        labels = np.asarray(groups, dtype=object)
-        if labels.ndim == 2 and labels.shape[1] == 1:
-            labels = labels[:, 0]
-        if labels.ndim != 1:
-            raise ValueError(
-                f"groups must be an array or a list with a label for each row; got shape "
-                f"{labels.shape} for {len(job.y)} rows."
-            )
-        refuse_missing(labels, "groups")
-        try:
-            np.unique(np.asarray(groups))
-        except TypeError as error:
-            raise ValueError(
-                f"groups must be labels of one type: {error}. Give, for instance, "
-                f"[str(group) for group in groups]."
-            ) from error
+        _check_groups(groups, job.y)
     if isinstance(how, Real):
         split_by_chance(job, groups, how, stratify)
     else:
         split_as_told(job, how, data)
+
+
+def _check_groups(groups, y):
+    """Raise a ValueError unless groups are one label of one type for each row, and none missing."""
+    due = "groups must be an array or a list with a label for each row"
+    try:
+        check_consistent_length(y, groups)
+    except (TypeError, ValueError) as error:
+        raise ValueError(f"{due}: {error}") from error
+    labels = np.asarray(groups)
+    if labels.ndim == 0 or labels.size != len(labels):
+        raise ValueError(f"{due}; got shape {labels.shape} for {len(y)} rows.")
+    try:
+        np.unique(labels)
+    except TypeError as error:
+        raise ValueError(
+            f"groups must be labels of one type: {error}. Give, for instance, "
+            f"[str(group) for group in groups]."
+        ) from error
+    refuse_missing(labels.ravel().astype(object), "groups")
 
 
 def split_as_told(job, how, data):
