@@ -13,6 +13,24 @@ import torch
 from helpers._compat import validate_parameter_constraints
 
 PREFIXES = ("module__", "optimizer__")
+# What other libraries call a parameter, and where it is here.
+OTHERS = {
+    **dict.fromkeys(("max_epochs", "max_iter", "n_epochs", "num_epochs"), "Give epochs."),
+    **dict.fromkeys(("criterion", "loss_fn"), "Give loss."),
+    **dict.fromkeys(("learning_rate", "learning_rate_init"), "Give lr."),
+    **dict.fromkeys(("early_stopping", "n_iter_no_change"), "Give patience."),
+    **dict.fromkeys(
+        ("train_split", "validation_split"), "Give patience, and validation_fraction if need be."
+    ),
+    **dict.fromkeys(("model", "net", "network"), "Give module."),
+    **dict.fromkeys(("hidden_layer_sizes", "hidden"), "Give module__hidden."),
+    "alpha": "Give weight_decay.",
+    "seed": "Give random_state.",
+    "callbacks": "Those of scikit-learn are set by set_callbacks(...).",
+    "verbose": "The losses of all epochs are in history_.",
+    "warm_start": "To train on, call partial_fit.",
+    "shuffle": "Rows are shuffled in each epoch.",
+}
 _PYTHON = {"b": bool, "i": int, "u": int, "f": float}
 
 
@@ -25,7 +43,7 @@ class ArgumentsMixin:
                 raise TypeError(
                     f"{type(self).__name__} has no argument {name!r}; its arguments are "
                     f"{', '.join(self._get_param_names())}, module__<name> for the module's, and "
-                    f"optimizer__<name> for the optimizer's."
+                    f"optimizer__<name> for the optimizer's. {OTHERS.get(name, '')}".rstrip()
                 )
         self._arguments = arguments
 
@@ -57,9 +75,10 @@ class ArgumentsMixin:
         try:
             super().set_params(**{name: params[name] for name in params if name not in arguments})
         except ValueError as error:
+            cures = [OTHERS[name] for name in params if name in OTHERS]
             raise ValueError(
                 f"{error} Arguments of the module are written module__<name>, those of the "
-                f"optimizer optimizer__<name>."
+                f"optimizer optimizer__<name>. {' '.join(cures)}".rstrip()
             ) from error
         self._arguments = self._arguments | arguments
         return self

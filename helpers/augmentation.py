@@ -58,6 +58,7 @@ class Augmentation:
         states = None if self._checked else _states()
         rows = self._call(X, seed)
         self._check(rows, X)
+        self._refuse_moved(rows, X, seed)
         if not self._checked:
             self._check_draws(rows.clone(), X, seed, drawn=_states() != states)
             self._checked = True
@@ -99,6 +100,29 @@ class Augmentation:
                 f"augment must return rows like those it is given, a tensor of shape "
                 f"{tuple(X.shape)} and {X.dtype} on {X.device}; {name_of(self.function)} returned "
                 f"{wrong}. {cure}"
+            )
+
+    def _refuse_moved(self, rows, X, seed):
+        """Raise a ValueError if the rows are those given in another order: labels stay in theirs.
+
+        It is called for rows that are all new where the first row has become another one's like.
+        """
+        first = (X == rows[0]).flatten(1).all(1)
+        if first[0] or not first.any():
+            return
+        new = torch.arange(1, X.numel() + 1, dtype=torch.float64, device=X.device).sin()
+        new = new.reshape(X.shape).to(X.dtype)
+        try:
+            moved = self._call(new, seed)
+            moved = moved[(moved != new).flatten(1).any(1)][:N_CALLS]
+            found = [(new == row).flatten(1).all(1).any().item() for row in moved]
+        except Exception:  # one that cannot be asked in this way is not accused
+            return
+        if all(found) and len(moved.unique(dim=0)) > 1:  # and not all the same
+            raise ValueError(
+                f"augment must leave each row in its place, since labels stay where they are; "
+                f"{name_of(self.function)} puts rows into the place of others. The first axis of X "
+                f"counts the rows: flip, roll or permute others, as X.flip(-1) does."
             )
 
     def _check_draws(self, rows, X, seed, drawn):

@@ -13,14 +13,16 @@ from helpers.arguments import ArgumentsMixin, check_parameters
 from helpers.augmentation import Augmentation
 from helpers.copies import CopyMixin, unchanged_on_failure
 from helpers.jobs import Job, report_epochs
-from helpers.losses import OwnLoss, in_precision
+from helpers.last_calls import warn_of_range
+from helpers.losses import OwnLoss, in_precision, warn_of_endless
 from helpers.modules import MLP
 from helpers.networks import NetworkMixin
 from helpers.optimizers import check_optimizer
+from helpers.outputs import answer
 from helpers.parameters import CONSTRAINTS, NUMBERS, check_functions
 from helpers.row_weights import check_weights, sample_weights, weights_of_parts
 from helpers.rows import check_rows
-from helpers.schedules import lr_factors
+from helpers.schedules import lr_factors, warn_of_rates
 from helpers.targets import columns_of
 from helpers.tensors import (
     as_numpy,
@@ -28,6 +30,7 @@ from helpers.tensors import (
     as_torch_starts,
     choose_device,
     chunks,
+    private_rng,
     take_rows,
     torch_dtype,
 )
@@ -141,10 +144,15 @@ class TorchEstimator(ArgumentsMixin, NetworkMixin, CopyMixin, CallbackSupportMix
         if self.schedule is not None:
             n_steps = None if partial else job.epochs * job.n_steps
             job.lr_factors = lr_factors(self.schedule, n_steps)
+            warn_of_rates(self.schedule, job.lr_factors, job.lr)
         new.module_, new.history_ = job.network, job.history
         report_epochs(job, context, task, learned=vars(new))
         with unchanged_on_failure(job.network) if resume else nullcontext():
             train(job)
+        with private_rng(job.y.device):
+            warn_of_endless(job)
+            if job.ends_in and job.history:
+                warn_of_range(job, type(self).__name__, isinstance(self, ClassifierMixin))
         new.n_epochs_, new._optimizer_state = len(job.history), job.optimizer_state
         new._optimizer_settings = job.optimizer_settings
         self.__dict__ = new.__dict__
@@ -217,7 +225,7 @@ class TorchEstimator(ArgumentsMixin, NetworkMixin, CopyMixin, CallbackSupportMix
         with as_torch_starts(where[0]), torch.no_grad():
             whole = None
             for rows in chunks(torch.arange(X.shape[0]), self._row_shape):
-                outputs = self.module_(take_rows(X, rows).to(*where)).cpu()
+                outputs = answer(self.module_, take_rows(X, rows).to(*where)).cpu()
                 if whole is None:
                     # Small tensors that are kept would lie where the rows of the next part could,
                     # and memory would grow from part to part.

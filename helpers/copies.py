@@ -3,6 +3,7 @@
 import copy
 import gc
 import random
+import warnings
 from collections import deque
 from contextlib import contextmanager, suppress
 from types import FunctionType, ModuleType
@@ -65,6 +66,31 @@ def _own_attributes(part):
             yield "a hook", value
         else:
             yield f"its attribute {name!r}", value
+
+
+def warn_of_lost_weights(network):
+    """Warn if weights to train are where torch does not find them, as layers in a plain list."""
+    known = set(map(id, network.parameters()))
+    for part in network.modules():
+        for name in vars(part).keys() - _OF_ALL_MODULES:
+            value = vars(part)[name]
+            values = value.values() if isinstance(value, dict) else value
+            for one in values if isinstance(value, (dict, list, tuple)) else [value]:
+                tensors = one.parameters() if isinstance(one, nn.Module) else [one]
+                if any(isinstance(t, torch.Tensor) and _is_lost(t, known) for t in tensors):
+                    warnings.warn(
+                        f"{type(part).__name__} has weights in its attribute {name!r}, where torch "
+                        f"does not find them, so that they are not trained. Hold layers in "
+                        f"nn.ModuleList or nn.ModuleDict, and tensors in nn.Parameter; give them "
+                        f"requires_grad=False if they are to stay as they are.",
+                        UserWarning,
+                        stacklevel=2,
+                    )
+                    break
+
+
+def _is_lost(tensor, known):
+    return tensor.requires_grad and tensor.is_leaf and id(tensor) not in known
 
 
 def parameter_hooks(network):

@@ -7,7 +7,7 @@ import numpy as np
 import torch
 
 from helpers.copies import copy_network
-from helpers.outputs import check_type
+from helpers.outputs import answer, check_type
 from helpers.tensors import take_rows
 
 
@@ -62,6 +62,8 @@ class Job:
         What `lr` is multiplied by in each step.
     clip : float or None
         Largest norm of the gradients of a step.
+    ends_in : str or None
+        The function that returns the outputs, if what it returns is bounded.
     """
 
     X: torch.Tensor
@@ -90,6 +92,7 @@ class Job:
     augment: Callable | None = None
     lr_factors: np.ndarray | None = None
     clip: float | None = None
+    ends_in: str | None = None
 
     @property
     def dtype(self):
@@ -121,7 +124,7 @@ class Job:
 
     def mean_loss(self, X, y, weight):
         """Return the mean loss of a batch, a tensor to differentiate."""
-        outputs = self.network(X)
+        outputs = answer(self.network, X)
         if not isinstance(outputs, torch.Tensor) or outputs.shape != (len(y), self.n_outputs):
             check_type(self.network, outputs, X, self.n_outputs)
         if weight is None:

@@ -27,15 +27,16 @@ def plain_labels(y, owner, what="y"):
     y = _column(as_numpy(y), what)
     dtype = getattr(y, "dtype", None)
     if hasattr(dtype, "numpy_dtype"):  # pandas' numbers with missing values
-        _refuse_missing(y, what)
+        refuse_missing(y, what)
         return y.to_numpy(dtype=dtype.numpy_dtype)
     values = _array(y)
     if values is None:
         return y
     if values.dtype.kind in "mMV":
+        make = f"{what}.astype(str)" if values.dtype.names is None else f"list(map(str, {what}))"
         raise ValueError(
             f"Unknown label type: {what} is of dtype {values.dtype}, which {owner} does not take. "
-            f"If each value is a class of its own, make them strings: {what}.astype(str)."
+            f"If each value is a class of its own, make them strings: {make}."
         )
     if values.dtype.kind not in "OT" or values.ndim != 1:
         return y
@@ -43,11 +44,13 @@ def plain_labels(y, owner, what="y"):
     kinds = {_kind(type(label)) for label in values}
     if kinds <= {"str"}:
         return y if getattr(dtype, "kind", None) != "T" else values
-    _refuse_missing(values, what)
+    refuse_missing(values, what)
     is_list = isinstance(y, (list, tuple))
-    if kinds == {"list"} and len({len(labels) for labels in values}) > 1:
+    sets = kinds <= {"set", "frozenset"}
+    if sets or kinds == {"list"} and len({len(labels) for labels in values}) > 1:
         raise ValueError(
-            f"Unknown label type: {what} holds lists of labels, of unequal lengths. "
+            f"Unknown label type: {what} holds "
+            f"{'sets of labels' if sets else 'lists of labels, of unequal lengths'}. "
             f"MultiLabelBinarizer() of sklearn.preprocessing makes of it a column for each label, "
             f"which {owner} takes."
         )
@@ -62,8 +65,8 @@ def plain_labels(y, owner, what="y"):
     kind = kinds.pop()
     cast = kind if kind in ("int", "float", "bool") else "str"
     raise ValueError(
-        f"Unknown label type: {what} is of dtype object and holds {kind}. Give labels a dtype of "
-        f"their own: {f'np.array({what})' if is_list else what}.astype({cast})."
+        f"Unknown label type: {what} is of dtype {dtype or 'object'} and holds {kind}. Give labels "
+        f"a dtype of their own: {f'np.array({what})' if is_list else what}.astype({cast})."
     )
 
 
@@ -76,10 +79,15 @@ def plain_values(y, owner):
     values = _array(y)
     if values is not None and values.ndim == 2 and values.dtype.kind not in "biufcO":
         raise ValueError(f"{owner} needs numbers in y; got values of dtype {values.dtype}.")
-    if values is None or values.ndim != 1 or values.dtype.kind in "biufc":
+    if values is not None and values.dtype.kind == "c":
+        raise ValueError(
+            f"{owner} needs real numbers in y; got complex numbers (Complex data not supported). "
+            f"Give y.real, or both parts as two columns."
+        )
+    if values is None or values.ndim != 1 or values.dtype.kind in "biuf":
         return y
     if values.dtype.kind in "OT":
-        _refuse_missing(values, "y")
+        refuse_missing(values, "y")
     for row, value in enumerate(values):
         if _kind(type(value)) == "list":
             return y  # scikit-learn tells that y has two dimensions
@@ -133,6 +141,11 @@ def _column(y, what):
     no_rows = isinstance(y, (str, bytes, dict, set, MappingView)) or getattr(y, "shape", None) == ()
     if y is not None and (no_rows or not has_rows):
         raise ValueError(f"{what} must be an array or a list; got {y!r:.80}.")
+    if len(getattr(y, "shape", ())) > 2:
+        raise ValueError(
+            f"{what} must have one number or label for each row, or a row of them; its shape is "
+            f"{tuple(y.shape)}."
+        )
     is_table = hasattr(y, "iloc") and getattr(y, "ndim", 1) == 2 and y.shape[1] == 1
     return y.iloc[:, 0] if is_table else y
 
@@ -163,7 +176,7 @@ def _kind(kind):
     return kind.__name__
 
 
-def _refuse_missing(values, what):
+def refuse_missing(values, what):
     """Raise a ValueError if one of the values is None, nan, or pandas' NA or NaT."""
     for row, value in enumerate(values):
         try:

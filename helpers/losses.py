@@ -1,12 +1,16 @@
 """A loss of the user's own."""
 
 import copy
+import warnings
+from itertools import pairwise
 
 import torch
 from torch import nn
-from torch.func import vmap
+from torch.func import functional_call, vmap
+from torch.nn import functional as F
+from torch.overrides import TorchFunctionMode
 
-from helpers.arguments import name_of
+from helpers.arguments import name_of, unwrapped
 
 
 def in_precision(loss, dtype, device):
@@ -84,12 +88,27 @@ class OwnLoss:
         try:
             return self.function(outputs, y.clone())  # it may write to its targets
         except Exception as error:
+            cure = ""
+            if isinstance(self.function, nn.BCELoss) and outputs.shape == y.shape:
+                cure = " outputs are no probabilities; nn.BCEWithLogitsLoss takes them as they are."
+            elif outputs.ndim > y.ndim and not isinstance(self.function, nn.CrossEntropyLoss):
+                cure = (
+                    f" y holds the numbers of classes, from 0 on. A loss of values takes them as "
+                    f"F.one_hot(y, {outputs.shape[1]}).to(outputs)."
+                )
             error.add_note(
                 f"loss was called as {name_of(self.function)}(outputs, y) with outputs of shape "
                 f"{tuple(outputs.shape)} and {outputs.dtype}, y of shape {tuple(y.shape)} and "
-                f"{y.dtype}."
+                f"{y.dtype}.{cure}"
             )
             raise
+
+    def _about_shapes(self, outputs, y):
+        given = tuple(y.shape if self.of_values else outputs.shape)
+        return (
+            f"Shapes such as (n, 1) and (n,) spread to (n, n), each row with each. Bring both to "
+            f"one; outputs come as {given}, y as {tuple(y.shape)}."
+        )
 
     def _check(self, losses, outputs, y):
         name, wrong = name_of(self.function), None
@@ -101,8 +120,12 @@ class OwnLoss:
         elif losses.shape != y.shape[:1]:
             wrong = f"shape {tuple(losses.shape)}"
             cure = 'Leave out .mean() and .sum(), and give losses of torch reduction="none".'
-            if losses.ndim > 1:
+            if losses.shape == (len(y), len(y)) and len(y) not in outputs.shape[1:]:
+                cure = self._about_shapes(outputs, y)
+            elif losses.ndim > 1:
                 cure = "Take the mean or the sum over the numbers of each row, as .mean(1) does."
+            elif getattr(self.function, "reduction", "") == "none":
+                cure = f"It is no loss for outputs and y of the shape {tuple(y.shape)}."
         if wrong:
             raise ValueError(
                 f"loss must return one number for each row, a tensor of shape ({len(y)},), so that "
@@ -114,3 +137,93 @@ class OwnLoss:
                 f"{name} returned has none. It detaches outputs, computes in numpy, runs under "
                 f"torch.no_grad(), or counts errors."
             )
+
+
+class FirstLoss(OwnLoss):
+    """An own loss in the first step, where it must not compare a row with the targets of others.
+
+    Shapes that spread to (n, n), and a mean over one of the axes, make of each row's loss a loss
+    for the targets of all. It is then the same whatever target belongs to which row.
+    """
+
+    def _call(self, outputs, y):
+        with _Shapes() as shapes:
+            losses = super()._call(outputs, y)
+        if any(shape.count(len(y)) > 1 for shape in shapes.seen) and self._takes_any_order(
+            outputs.detach(), y
+        ):
+            raise ValueError(
+                f"loss must compare each row with its own target; {name_of(self.function)} has the "
+                f"same mean whatever rows they belong to. {self._about_shapes(outputs, y)}"
+            )
+        return losses
+
+    def _takes_any_order(self, outputs, y):
+        """Whether the mean loss depends on the targets, but not on the rows they belong to."""
+        steps = torch.linspace(-1, 1, outputs.numel(), dtype=outputs.dtype, device=outputs.device)
+        outputs = outputs + steps.reshape(outputs.shape)  # rows that are new may all be alike
+        others = y.roll(1, 0), y[:1].expand(y.shape)
+        try:
+            mean, moved, alike = (
+                super(FirstLoss, self)._call(outputs, t).mean() for t in (y, *others)
+            )
+        except Exception:  # one that cannot be asked in this way is not accused
+            return False
+        return (
+            torch.isclose(mean, moved, rtol=1e-4).item() and not torch.isclose(mean, alike).item()
+        )
+
+
+class _Shapes(TorchFunctionMode):
+    """Within it, notes the shapes of what functions of torch return."""
+
+    def __init__(self):
+        super().__init__()
+        self.seen = set()
+
+    def __torch_function__(self, function, types, args=(), kwargs=None):
+        result = function(*args, **(kwargs or {}))
+        if isinstance(result, torch.Tensor):
+            self.seen.add(tuple(result.shape))
+        return result
+
+
+def in_first_step(loss):
+    """Return a loss as it is to be called in the first step of a training."""
+    return FirstLoss(loss.function, loss.of_values) if isinstance(loss, OwnLoss) else loss
+
+
+def takes_logarithms(loss):
+    """Tell whether a loss is that of torch which takes logarithms of probabilities."""
+    return isinstance(loss, nn.NLLLoss) or unwrapped(loss) is F.nll_loss
+
+
+def warn_of_endless(job):
+    """Warn if a loss of the user's has no lowest value, as it falls on and on with the weights.
+
+    Only one below 0 at the end of a training is looked at, with 4 and 16 times the weights.
+    """
+    if not isinstance(job.loss, OwnLoss) or takes_logarithms(job.loss.function):
+        return  # told when the network was built
+    if not job.history or job.history[-1]["train_loss"] >= 0:
+        return
+    X, y, _ = job.take(job.rows[:64])
+    weights = dict(job.network.named_parameters())
+    losses = []
+    try:
+        for scale in (1, 4, 16):
+            scaled = {name: weight.detach() * scale for name, weight in weights.items()}
+            with torch.no_grad():
+                losses.append(job.loss(functional_call(job.network, scaled, (X,)), y).item())
+    except Exception:  # one that cannot be asked in this way is not accused
+        return
+    if losses[0] < 0 and all(after < 3 * before for before, after in pairwise(losses)):
+        warnings.warn(
+            f"loss has no lowest value: with 4 and 16 times the weights it is {losses[1]:.3g} and "
+            f"{losses[2]:.3g} in place of {losses[0]:.3g}, so that training makes outputs large, "
+            f"and not right. Losses of torch as F.nll_loss take logarithms of probabilities, and "
+            f"outputs are none (F.cross_entropy takes outputs); a score that is to be large needs "
+            f"an upper bound.",
+            UserWarning,
+            stacklevel=2,
+        )

@@ -6,9 +6,11 @@ import warnings
 import numpy as np
 from sklearn.base import ClassifierMixin
 from sklearn.utils import check_random_state
-from torch import nn
 
-from helpers.arguments import same
+from helpers.arguments import name_of, same
+from helpers.copies import warn_of_lost_weights
+from helpers.last_calls import RANGES, LastCall, warn_of_dropout, warn_of_rows_as_steps
+from helpers.losses import takes_logarithms
 from helpers.outputs import check_outputs, normalised_as, warn_of_probabilities
 from helpers.recipes import build
 from helpers.rows import recipe_input
@@ -35,28 +37,39 @@ class NetworkMixin:
             network = build(self.module, *widths, arguments, owner=owner)
             job.network = moved(network, X.device, X.dtype)
             warn_of_channels_last(network, self._row_shape)
-            looks_like = normalised_as(check_outputs(job.network, X, self._n_outputs))
-            if self._loss_is_of_logarithms(looks_like):
-                looks_like = None
+            warn_of_lost_weights(network)
+            last = LastCall()
+            outputs = check_outputs(job.network, X, self._n_outputs, watch=last)
+            warn_of_dropout(network, last)
+            warn_of_rows_as_steps(network, X, outputs)
+            if self.loss is None and last.result is outputs and last.name in RANGES:
+                job.ends_in = last.name
+            looks_like = self._looks_like(outputs)
             if looks_like and isinstance(self, ClassifierMixin):
                 X, *_ = job.take(job.rows[:64])
                 another = build(self.module, *widths, arguments, owner=owner)
                 moved(another, X.device, X.dtype)
-                warn_of_probabilities(another, X, looks_like, owner, job.y.ndim == 2)
+                several, own_loss = job.y.ndim == 2, self.loss is not None
+                warn_of_probabilities(another, X, looks_like, owner, several, own_loss)
 
-    def _loss_is_of_logarithms(self, looks_like):
-        """Tell whether the loss needs outputs that are logarithms; warn if they are none."""
-        if not isinstance(self.loss, nn.NLLLoss):
-            return False
-        if looks_like != "log_softmax":
+    def _looks_like(self, outputs):
+        """Return what to warn of: as what outputs are normalised, None where the loss needs it.
+
+        Warn if the loss needs logarithms of probabilities, and outputs are none.
+        """
+        looks_like = normalised_as(outputs)
+        if self.loss is not None and looks_like == "log_softmax":
+            return None  # predict_proba gives the probabilities, whatever the loss needs
+        if takes_logarithms(self.loss):
             warnings.warn(
-                "NLLLoss takes logarithms of probabilities, and the outputs of module are none, so "
-                "that the loss has no lowest value. Give logits, and loss=None or "
-                'nn.CrossEntropyLoss(reduction="none").',
+                f"{name_of(self.loss)} takes logarithms of probabilities, and the outputs of "
+                f"module are none, so that the loss has no lowest value. Give logits, and "
+                f'loss=None or nn.CrossEntropyLoss(reduction="none").',
                 UserWarning,
                 stacklevel=2,
             )
-        return True
+            return None
+        return looks_like
 
     def _resume(self, job):
         """Give the job our network and what its optimizer remembers."""

@@ -3,17 +3,27 @@
 import math
 import re
 import warnings
+from contextlib import nullcontext
 
 import torch
 from torch.func import functional_call
 
+from helpers.arguments import check_call
 from helpers.shapes import why_not
 
 STATES = 8  # random weights with which outputs that look like probabilities are looked at again
 
 
-def check_outputs(network, X, n_outputs):
+def check_outputs(network, X, n_outputs, watch=None):
     """Return what a new network answers to `X`, (n, *shape of a row): outputs, (n, n_outputs).
+
+    Parameters
+    ----------
+    network : nn.Module
+    X : Tensor
+    n_outputs : int
+    watch : context manager, default=None
+        In which it is asked.
 
     Raises
     ------
@@ -23,9 +33,13 @@ def check_outputs(network, X, n_outputs):
     name = type(network).__name__
     network.eval()
     try:
-        with torch.no_grad():
-            outputs = network(X.clone())
+        rows = X.clone()
+        with torch.no_grad(), watch or nullcontext():
+            outputs = network(rows)
     except torch.OutOfMemoryError:
+        raise
+    except TypeError:
+        check_call("forward", network.forward, ("X",), "A network gets the rows, and no more.")
         raise
     except (RuntimeError, IndexError, ValueError) as error:
         if not re.search("dtype|shape|size|dimension|index|indices|input", str(error)):
@@ -36,6 +50,19 @@ def check_outputs(network, X, n_outputs):
         ) from error
     check_type(network, outputs, X, n_outputs)
     return outputs
+
+
+def answer(network, X):
+    """Return what a network answers; say what it means if a code is beyond an embedding."""
+    try:
+        return network(X)
+    except IndexError as error:
+        if "out of range in self" not in str(error):
+            raise
+        raise ValueError(
+            f"{type(network).__name__} cannot take some rows of X: {error}. "
+            f"{why_not(X, str(error))}"
+        ) from error
 
 
 def _row_in_words(X):
@@ -124,7 +151,7 @@ def normalised_as(outputs):
     return None
 
 
-def warn_of_probabilities(network, X, kind, owner, several_labels=False):
+def warn_of_probabilities(network, X, kind, owner, several_labels=False, own_loss=False):
     """Warn if a network's outputs are probabilities whatever its weights are.
 
     Parameters
@@ -138,6 +165,8 @@ def warn_of_probabilities(network, X, kind, owner, several_labels=False):
         The estimator's name.
     several_labels : bool, default=False
         Whether sigmoid is applied to each output, and not softmax to all.
+    own_loss : bool, default=False
+        Whether outputs go to a loss of the user's, which may be one of probabilities.
     """
     last = []  # the layer that was called last, and what it returned
 
@@ -167,8 +196,13 @@ def warn_of_probabilities(network, X, kind, owner, several_labels=False):
     }[kind]
     if several_labels:
         text = f"its outputs are no logits. {owner} applies sigmoid to each itself."
+    cure = "Leave it out; end in a linear layer."
+    if own_loss:
+        function = "sigmoid" if several_labels else "softmax"
+        text = f"its outputs are no logits, and predict_proba of {owner} applies {function} to them"
+        cure = f"again. End in a linear layer, and have loss apply {function} where it needs it."
     warnings.warn(
-        f"{type(network).__name__} ends in {layer}: {text} Leave it out; end in a linear layer.",
+        f"{type(network).__name__} ends in {layer}: {text} {cure}",
         UserWarning,
         stacklevel=2,
     )

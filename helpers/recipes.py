@@ -98,6 +98,11 @@ def _first_of_two(call, name):
     if not isinstance(first, nn.Module):
         got = f"the class {first.__name__}" if isinstance(first, type) else type(first).__name__
         raise TypeError(f"{name} must return a torch.nn.Module; got {got}.")
+    if "_parameters" not in vars(first):
+        raise TypeError(
+            f"The __init__ of {type(first).__name__} must begin with super().__init__(); it does "
+            f"not call it."
+        )
     if not any(p.requires_grad for p in first.parameters()):
         cure = " All that it has are frozen: add a layer to train." if _storages(first) else ""
         raise TypeError(

@@ -40,7 +40,7 @@ def _refuse_no_numbers(weights):
             f"sample_weight must be an array or a list with a number for each row; got "
             f"{weights!r:.60}, of type {type(weights).__name__}."
         )
-    if np.ma.is_masked(weights):
+    if isinstance(weights, np.ma.MaskedArray) and np.ma.is_masked(weights):
         raise ValueError(
             "sample_weight is a masked array, some numbers of which are missing. Fill "
             "them in: sample_weight.filled(0) leaves those rows out."

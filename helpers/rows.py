@@ -6,12 +6,14 @@ from collections.abc import Iterator, MappingView
 
 import numpy as np
 import torch
+from scipy import sparse
 from sklearn.utils.validation import validate_data
 from torch.utils.data import DataLoader, Dataset
 
 from helpers.datasets import Rows
 from helpers.tensors import as_numpy
 
+ENCODE = "Encode columns of text, for instance with OneHotEncoder() or OrdinalEncoder()."
 # From here on float32, and float64, round some whole numbers.
 ROUNDED_FROM = {np.dtype(np.float32): 2**24, np.dtype(np.float64): 2**53}
 
@@ -59,13 +61,11 @@ def check_rows(estimator, X, y="no_validation", *, reset, **checks):
         if re.search("element with a sequence|only one element tensors", str(error)):
             refuse_unequal(X, error)
             _refuse_vectors(X, error)
+        if "inconsistent numbers of samples" in str(error):
+            raise ValueError(f"X and y must have the same number of rows: {error}.") from error
         if "could not convert string" in str(error):
-            encode = (
-                "Encode columns of text, for instance with OneHotEncoder() or OrdinalEncoder()."
-            )
-            if _holds_numbers(X):  # then y does not
-                raise ValueError(f"y must hold numbers: {error}.") from error
-            raise ValueError(f"X must hold numbers: {error}. {encode}") from error
+            what, cure = ("y", "") if _holds_numbers(X) else ("X", f" {ENCODE}")
+            raise ValueError(f"{what} must hold numbers: {error}.{cure}") from error
         raise
     trained_on = target is not None
     rounded = trained_on and _rounds_integers(found, X)
@@ -166,7 +166,8 @@ def refuse_datasets(X, owner):
 def refuse_no_numbers(X):
     """Raise a ValueError if `X` has no rows, or rows of what are no numbers that can be taken."""
     wrong = cure = None
-    if X is None or isinstance(X, (str, bytes, dict, set, Iterator, MappingView)):
+    no_rows = isinstance(X, (str, bytes, dict, set, Iterator, MappingView))
+    if X is None or no_rows and not sparse.issparse(X):  # a sparse array may be a dict
         wrong, cure = f"{X!r:.60}", "Give an array, a table, or a list of rows."
         if isinstance(X, str):
             cure = "Read the file first, for instance with pandas.read_csv or np.load."
@@ -182,6 +183,8 @@ def refuse_no_numbers(X):
     elif getattr(getattr(X, "dtype", None), "names", None):
         wrong = "a structured array"
         cure = "Give np.lib.recfunctions.structured_to_unstructured(X), or a DataFrame."
+    elif any(getattr(dtype, "kind", None) == "c" for dtype in _dtypes_of(X)):
+        wrong, cure = "complex numbers (Complex data not supported)", "Give X.real and X.imag."
     elif any(getattr(dtype, "kind", None) in ("m", "M") for dtype in _dtypes_of(X)):
         wrong = "dates or times"
         cure = "Say what counts, for instance days: (X - start) / np.timedelta64(1, 'D')."

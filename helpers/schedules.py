@@ -1,6 +1,7 @@
 """A schedule: what `lr` is multiplied by in each step of a training."""
 
 import math
+import warnings
 
 import numpy as np
 import torch
@@ -12,6 +13,7 @@ from helpers.arguments import is_number, name_of, names_by_place, plain, words_o
 COUNTS = {"epoch", "epochs", "step", "steps", "iteration", "iterations", "iter"}
 OF_COUNTS = {"n", "num", "number", "no", "current", "last", "global", "idx", "index", "i"}
 LEAST_CHANGE = 0.1
+LARGEST_RATE = 0.1  # from here on a factor may be as small as lr by intent
 
 
 def lr_factors(schedule, n_steps):
@@ -84,6 +86,18 @@ def _refuse_count(schedule, factors):
         f"the share, for instance lambda done: 0.1 ** int(3 * done). If it is for the share, call "
         f"its argument done."
     )
+
+
+def warn_of_rates(schedule, factors, lr):
+    """Warn if all factors of a schedule are as small as `lr`, as if it returned learning rates."""
+    if len(factors) > 1 and 0 < factors.max() <= lr <= LARGEST_RATE:
+        warnings.warn(
+            f"schedule must return what lr is multiplied by, and {name_of(schedule)} returns "
+            f"{factors.max():.3g} at most, as if it were a learning rate: with lr={lr} the steps "
+            f"are taken with {lr * factors.max():.3g} at most. Let it begin at, or rise to, 1.",
+            UserWarning,
+            stacklevel=2,
+        )
 
 
 def take_step(optimizer, factor):

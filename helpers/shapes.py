@@ -71,6 +71,11 @@ def why_not(X, error):
         )
     if "out of range" in error:
         return "An embedding needs a row for each code: num_embeddings must exceed the largest."
+    if "is invalid for input of size" in error:
+        return (
+            "A view or a reshape in forward does not fit: leave the number of rows open, as "
+            "X.flatten(1) does, and count the numbers of one row."
+        )
     if "channels" in error and has_channels_last(X.shape[1:]):
         return "Convolutions take the channels first: np.moveaxis(X, -1, 1) puts the last there."
     if "channels" in error and X.ndim == 3:

@@ -2,13 +2,14 @@
 
 import math
 from contextvars import ContextVar
+from dataclasses import replace
 
 import torch
 
 from helpers.arguments import name_of
 from helpers.copies import put_back, weights_of
 from helpers.frozen import training_mode
-from helpers.losses import OwnLoss
+from helpers.losses import OwnLoss, in_first_step
 from helpers.modules import leaves_input
 from helpers.optimizer_calls import in_own_words
 from helpers.optimizers import make_optimizer, settings_of, state_of
@@ -146,11 +147,13 @@ def _train_epoch(job, optimizer, whole):
         if job.augment is not None:
             X = job.augment(X, job.seed, epoch, step)
         optimizer.zero_grad()
-        loss = _batch_loss(job, X, y, weight)
-        if step == 0 and not job.history and not loss.isfinite():
+        is_first = step == 0 and not job.history
+        this = replace(job, loss=in_first_step(job.loss)) if is_first else job
+        loss = _batch_loss(this, X, y, weight)
+        if is_first and not loss.isfinite():
             raise _divergence(job, {"epoch": 1, "train_loss": loss.item()}, begun=False)
         loss.backward()
-        if step == 0 and not job.history:
+        if is_first:
             check_gradients(job.network, dense=isinstance(job.optimizer, str) or job.clip)
         if job.clip is not None:
             torch.nn.utils.clip_grad_norm_(job.network.parameters(), job.clip)

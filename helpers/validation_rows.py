@@ -10,6 +10,7 @@ import torch
 from sklearn.utils import check_consistent_length
 
 from helpers.arguments import name_of
+from helpers.labels import refuse_missing
 
 
 def split_rows(job, how, data, *, stratify):
@@ -29,23 +30,31 @@ def split_rows(job, how, data, *, stratify):
     """
     *_, groups = data
     if groups is not None:
-        try:
-            check_consistent_length(job.y, groups)
-        except (TypeError, ValueError) as error:
-            raise ValueError(
-                f"groups must be an array or a list with a label for each row: {error}"
-            ) from error
-        try:
-            np.unique(np.asarray(groups))
-        except TypeError as error:
-            raise ValueError(
-                f"groups must be labels of one type: {error}. Give, for instance, "
-                f"[str(group) for group in groups]."
-            ) from error
+        _check_groups(groups, job.y)
     if isinstance(how, Real):
         split_by_chance(job, groups, how, stratify)
     else:
         split_as_told(job, how, data)
+
+
+def _check_groups(groups, y):
+    """Raise a ValueError unless groups are one label of one type for each row, and none missing."""
+    due = "groups must be an array or a list with a label for each row"
+    try:
+        check_consistent_length(y, groups)
+    except (TypeError, ValueError) as error:
+        raise ValueError(f"{due}: {error}") from error
+    labels = np.asarray(groups)
+    if labels.ndim == 0 or labels.size != len(labels):
+        raise ValueError(f"{due}; got shape {labels.shape} for {len(y)} rows.")
+    try:
+        np.unique(labels)
+    except TypeError as error:
+        raise ValueError(
+            f"groups must be labels of one type: {error}. Give, for instance, "
+            f"[str(group) for group in groups]."
+        ) from error
+    refuse_missing(labels.ravel().astype(object), "groups")
 
 
 def split_as_told(job, how, data):

@@ -1,0 +1,134 @@
+"""What a network calls: can it return every output that is needed, row by row?"""
+
+import math
+import warnings
+
+import torch
+from torch.nn import functional as F
+from torch.overrides import TorchFunctionMode
+
+from helpers.tensors import chunks
+
+# Between which numbers lies what these functions of torch return, by their names.
+RANGES = {
+    "tanh": (-1, 1),
+    "softsign": (-1, 1),
+    "relu": (0, math.inf),
+    "relu_": (0, math.inf),
+    "softplus": (0, math.inf),
+    "sigmoid": (0, 1),
+    "hardsigmoid": (0, 1),
+}
+MANY = 0.5  # share of targets out of reach from which on that cannot be meant
+
+
+class LastCall(TorchFunctionMode):
+    """Within it, notes the name of the last function that returned a tensor, and that tensor.
+
+    It sees layers and functions alike: `nn.Tanh` calls `torch.tanh`. It also notes whether numbers
+    were dropped.
+    """
+
+    name = result = None
+    drops = False
+
+    def __torch_function__(self, function, types, args=(), kwargs=None):
+        result = function(*args, **(kwargs or {}))
+        if function is F.dropout:
+            given = dict(zip(("input", "p", "training"), args, strict=False)) | (kwargs or {})
+            self.drops |= bool(given.get("training", True) and given.get("p", 0.5))
+        if isinstance(result, torch.Tensor):
+            self.name, self.result = getattr(function, "__name__", None), result
+        return result
+
+
+def warn_of_dropout(network, last):
+    """Warn if a network in evaluation mode has dropped numbers, as `LastCall` saw."""
+    if last.drops:
+        warnings.warn(
+            f"{type(network).__name__} calls F.dropout while it predicts, so that its answers are "
+            f"others each time: training is True there unless it is given. Write "
+            f"F.dropout(X, p, self.training), or hold nn.Dropout(p).",
+            UserWarning,
+            stacklevel=2,
+        )
+
+
+def warn_of_rows_as_steps(network, X, outputs):
+    """Warn if a layer for sequences takes the rows of a batch for the steps of one sequence.
+
+    It has then another answer for a row that is asked for alone. Only networks with a layer that
+    has `batch_first` are asked again.
+    """
+    layer = next((part for part in network.modules() if hasattr(part, "batch_first")), None)
+    if layer is None or len(X) < 2:
+        return
+    try:
+        with torch.no_grad():  # the last, since the first step of a sequence sees no other
+            answers = network(X.clone()), network(X[-1:].clone())
+        changes = [abs(answer - outputs[-len(answer) :]).max() for answer in answers]
+    except Exception:  # one that takes no single row is not accused
+        return
+    least = 1e-3 * abs(outputs).max()
+    if changes[0] < least < changes[1]:
+        warnings.warn(
+            f"{type(network).__name__} has another answer for a row that is asked for alone: its "
+            f"{type(layer).__name__} takes the rows of a batch for the steps of one sequence. Give "
+            f"it batch_first=True, and rows of the shape (steps, features).",
+            UserWarning,
+            stacklevel=2,
+        )
+
+
+def warn_of_range(job, owner, of_classes):
+    """Warn of a trained network whose outputs cannot be what the estimator's loss needs.
+
+    Parameters
+    ----------
+    job : Job
+        After its training; its `ends_in` is a name in `RANGES`.
+    owner : str
+        The estimator's name.
+    of_classes : bool
+        Whether outputs are logits; otherwise they are compared with `y` as they are.
+    """
+    low, high = RANGES[job.ends_in]
+    where = f"lie between {low} and {high}" if high < math.inf else "are never negative"
+    name, problem, cure = job.ends_in.rstrip("_"), None, "Leave it out; end in a linear layer."
+    if not of_classes:
+        y = job.y[job.rows]
+        share = ((y < low) | (y > high)).double().mean().item()
+        if share > MANY:
+            problem = f"{share:.0%} of the numbers in y are out of reach."
+            cure = "End in a linear layer, or scale y with TransformedTargetRegressor."
+    elif name in ("sigmoid", "hardsigmoid"):
+        return  # of which `warn_of_probabilities` knows
+    elif job.y.ndim == 2:
+        ends = [1 / (1 + math.exp(-end)) for end in (low, high)]
+        problem = (
+            f"{owner} applies sigmoid to them, so that all probabilities are between "
+            f"{ends[0]:.2f} and {ends[1]:.2f}."
+        )
+    elif high < math.inf:
+        most = math.exp(high - low) / (math.exp(high - low) + job.n_outputs - 1)
+        problem = f"{owner} applies softmax to them, so that no probability can exceed {most:.2f}."
+    elif name == "relu":
+        n_rows, n_zero = _rows_of_zeros(job)
+        if n_zero:
+            problem = (
+                f"{n_zero} of {n_rows} training rows have 0 for all classes: they have no gradient "
+                f"and are not learned, and their classes are equally probable."
+            )
+    if problem:
+        warnings.warn(
+            f"{type(job.network).__name__} ends in {name}: its outputs {where}. {problem} {cure}",
+            UserWarning,
+            stacklevel=2,
+        )
+
+
+@torch.no_grad()
+def _rows_of_zeros(job):
+    """Return how many training rows were looked at, and how many of them have no output but 0."""
+    outputs = job.network(job.take(chunks(job.rows, job.X.shape[1:])[0])[0])
+    return len(outputs), (outputs == 0).all(1).sum().item()
