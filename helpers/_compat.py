@@ -61,10 +61,20 @@ __all__ = [
     "_get_current_function_mode_stack",
     "_num_samples",
     "_safe_indexing",
+    "callbacks_of",
     "is_batchedtensor",
     "is_lazy",
     "validate_parameter_constraints",
 ]
+
+
+def callbacks_of(estimator):
+    """Return the callbacks of an estimator, which keeps them where nobody else may look.
+
+    Without them `fused` does not see what a callback changes between epochs.
+    """
+    return tuple(getattr(estimator, "_skl_callbacks", ()))
+
 
 # Private attributes by their owner, written out where they are used.
 ATTRIBUTES = {

@@ -21,8 +21,9 @@ How one fit goes from `GridSearchCV` to its trained weights:
    waiting jobs to `grouping`. It puts together the jobs whose networks have one structure and
    equal attributes (`content` and `digests` compare what they hold; `functions` does this for a
    `loss` and an `augment` of the user's). `settings` has noted, as each job came, what its code
-   reads elsewhere and what a network answers, and sees whether another fit has changed it; what
-   changes such things itself was trained at once, in its turn. Then `grouping` trains copies of
+   reads elsewhere (`places` finds it) and what a network answers, and sees whether another fit has
+   changed it; what changes such things itself, or has a callback that may, was trained at once, in
+   its turn. Then `grouping` trains copies of
    three of them for two epochs, in a stack and alone (`trial`, `comparison`, `differences`;
    `outside` looks at variables that the code of a network uses, `own_code` tells whether there is
    such code, `writes` looks at what a forward pass writes to weights).
