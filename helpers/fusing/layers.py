@@ -121,7 +121,7 @@ class LookUps(TorchFunctionMode):
 
     For `F.embedding` torch puts the tables of all networks end to end: a code that is too large
     would be found in the table of another network, and `padding_idx` hold in the first one alone.
-    `F.one_hot` takes codes of any size there.
+    `F.one_hot` takes codes of any size there, and `index_fill` those below the first.
     """
 
     def __torch_function__(self, function, types, args=(), kwargs=None):
@@ -130,6 +130,8 @@ class LookUps(TorchFunctionMode):
             return embedding(*args, **kwargs)
         if function is F.one_hot:
             return one_hot(*args, **kwargs)
+        if getattr(function, "__name__", "").startswith("index_fill"):
+            return index_fill(function, *args, **kwargs)
         return function(*args, **kwargs)
 
 
@@ -149,9 +151,16 @@ def one_hot(tensor, num_classes=-1):
     return _Outside.apply(partial(F.one_hot, num_classes=num_classes), tensor)
 
 
-def within(codes, n):
-    """Return codes; raise torch's error if one is not within [0, n)."""
-    if codes.numel() and (codes.min() < 0 or codes.max() >= n):
+def index_fill(function, input, dim, index, value):
+    if is_batchedtensor(index):
+        n = input.shape[dim]
+        index = _Outside.apply(partial(within, n=n, low=-n), index)
+    return function(input, dim, index, value)
+
+
+def within(codes, n, low=0):
+    """Return codes; raise torch's error if one is not within [low, n)."""
+    if codes.numel() and (codes.min() < low or codes.max() >= n):
         raise IndexError("index out of range in self")
     return codes.clone()
 
