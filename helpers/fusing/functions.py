@@ -10,6 +10,7 @@ from helpers.augmentation import Augmentation
 from helpers.fusing.content import digest, first_line
 from helpers.fusing.outside import Outside
 from helpers.losses import OwnLoss
+from helpers.tensors import private_rng
 
 LOSS_KEEPS = "its loss keeps something between batches"
 AUGMENT_KEEPS = "its augment keeps something between batches"
@@ -43,10 +44,12 @@ def why_functions_change(job):
         return None
     X, y, _ = job.take(job.rows[:4])
     if isinstance(job.loss, OwnLoss):
-        outputs = torch.zeros(len(y), job.n_outputs, dtype=job.dtype, device=y.device)
-        outputs.requires_grad_()
-        if keeps(job.loss.function, lambda own: OwnLoss(own, job.loss.of_values)(outputs, y)):
-            return LOSS_KEEPS
+        n = len(y) * job.n_outputs  # none of them 0: a mean of them may be what is kept
+        outputs = torch.linspace(0.1, 0.9, n, dtype=job.dtype, device=y.device)
+        outputs = outputs.view(len(y), -1).requires_grad_()
+        with private_rng(y.device):  # it may draw
+            if keeps(job.loss.function, lambda own: OwnLoss(own, job.loss.of_values)(outputs, y)):
+                return LOSS_KEEPS
     if job.augment is not None and keeps(
         job.augment.function, lambda own: seeded(own, X), logs=True
     ):

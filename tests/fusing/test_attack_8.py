@@ -3,6 +3,7 @@
 import copy
 import threading
 import warnings
+from contextlib import nullcontext
 from functools import partial
 
 import numpy as np
@@ -250,6 +251,48 @@ def test_an_augmentation_that_keeps_something_in_some_batches_is_alone():
 def test_a_loss_that_keeps_something_in_some_batches_is_alone():
     clf = clone(CLASSIFIER).set_params(loss=LastBatch())
     assert "its loss keeps something between batches" in warnings_of(clf)
+
+
+class Centred:
+    """A loss that keeps a running mean of the outputs."""
+
+    def __init__(self):
+        self.mean = torch.zeros(2, dtype=torch.float64)
+
+    def __call__(self, outputs, y):
+        self.mean.mul_(0.9).add_(0.1 * outputs.detach().mean(0))
+        return cross_entropy(outputs - self.mean, y)
+
+
+def of_negative_outputs(outputs, y):
+    if (outputs < 0).any():
+        RARE["seen"] += 1
+    return cross_entropy(outputs, y) * (1 + RARE["seen"])
+
+
+def noisy(outputs, y):
+    return cross_entropy(outputs + torch.randn_like(outputs), y)
+
+
+@pytest.mark.parametrize("loss", [Centred(), of_negative_outputs])
+def test_a_loss_is_as_it_was_after_it_was_tried(loss):
+    clf = clone(CLASSIFIER).set_params(loss=loss)
+    told = warnings_of(clf, grid=[{"lr": 0.01}], reset=lambda: RARE.update(seen=0))
+    assert "its loss keeps something between batches" in told
+
+
+def test_a_loss_that_is_tried_draws_for_itself():
+    def fit_and_draw():
+        clone(CLASSIFIER).set_params(loss=noisy).fit(X, y)
+        return torch.rand(1).item(), np.random.rand()
+
+    drawn = []
+    for block in (nullcontext, fused):
+        torch.manual_seed(0)
+        np.random.seed(0)
+        with warnings.catch_warnings(action="ignore"), block():
+            drawn.append(Parallel()(delayed(fit_and_draw)() for _ in range(3)))
+    assert drawn[0] == drawn[1]
 
 
 # Variables that cannot be compared as a whole, and large ones -------------------------------------
