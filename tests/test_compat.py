@@ -52,6 +52,7 @@ def test_what_the_names_do():
     bar = ProgressBar()
     assert _compat.callbacks_of(TorchClassifier().set_callbacks(bar)) == (bar,)
     assert _compat.callbacks_of(TorchClassifier()) == ()
+    assert isinstance(_compat.as_parameter(torch.ones(2)), torch.nn.Parameter)
     backend = object()
     assert _compat.FallbackToBackend(backend).backend is backend
     assert _compat.StrOptions({"a"}).is_satisfied_by("a")

@@ -8,8 +8,9 @@ from itertools import pairwise
 import torch
 
 from helpers.fusing.chance import Chance
-from helpers.fusing.layers import LookUps, Vmapped, batched, mixes_rows
+from helpers.fusing.layers import Vmapped, batched, mixes_rows
 from helpers.fusing.optimizer import BatchedOptimizer
+from helpers.fusing.vmapped import LookUps
 from helpers.losses import OwnLoss
 from helpers.tensors import chunk_size, flushed_denormals
 

@@ -448,6 +448,70 @@ def test_codes_out_of_range_in_a_loss_end_a_fit_as_alone(code):
     warnings_of(reg, X, codes)
 
 
+# What vmap hides ---------------------------------------------------------------------------------
+
+
+def clipped(gradient):
+    return gradient.clamp(-0.01, 0.01)
+
+
+class Hooked(nn.Module):
+    """Clips gradients, which are too small for it in the first epochs."""
+
+    def __init__(self, n_features, n_outputs):
+        super().__init__()
+        self.one, self.two = nn.Linear(n_features, 8), nn.Linear(8, n_outputs)
+        for parameter in self.two.parameters():
+            parameter.data.mul_(0.05)
+
+    def has_gradient(self, hidden):
+        return hidden.requires_grad
+
+    def forward(self, X):
+        hidden = torch.tanh(self.one(X))
+        if self.has_gradient(hidden):
+            hidden.register_hook(clipped)
+        return self.two(hidden)
+
+
+class HookedByFunction(Hooked):
+    def has_gradient(self, hidden):
+        return hidden.grad_fn is not None
+
+
+class HookedByLeaf(Hooked):
+    def has_gradient(self, hidden):
+        return not hidden.is_leaf
+
+
+class Limited(Hooked):
+    """Limits weights, which are within the limits at first."""
+
+    def forward(self, X):
+        for parameter in vars(self.two)["_parameters"].values():
+            if isinstance(parameter, nn.Parameter):
+                with torch.no_grad():
+                    parameter.clamp_(-0.3, 0.3)
+        return self.two(torch.tanh(self.one(X)))
+
+
+class Penalised(Hooked):
+    def forward(self, X):
+        trained = [p for p in self.parameters() if p.requires_grad]
+        return self.two(torch.tanh(self.one(X))) * sum(p.norm() for p in trained)
+
+
+@pytest.mark.parametrize("module", [Hooked, HookedByFunction, HookedByLeaf, Limited])
+def test_what_has_an_effect_late_has_it_in_a_stack(module):
+    clf = TorchClassifier(module, optimizer="sgd", epochs=20, batch_size=8, random_state=0)
+    told = warnings_of(clf, grid=[{"lr": 0.05}, {"lr": 0.3}])
+    assert "register a hook" in told if module is not Limited else told == ""
+
+
+def test_code_may_ask_what_is_trained():
+    assert warnings_of(TorchClassifier(Penalised, epochs=3, random_state=0)) == ""
+
+
 # Copies ------------------------------------------------------------------------------------------
 
 
