@@ -23,6 +23,7 @@ from helpers.frozen import training_mode
 from helpers.fusing.comparison import (
     NOT_FINITE,
     NOTHING,
+    ROWS_DEPEND,
     failure_of,
     moderate_rate,
     n_of,
@@ -32,7 +33,7 @@ from helpers.fusing.comparison import (
 from helpers.fusing.content import contents, first_difference, memory_within
 from helpers.fusing.outside import Outside
 from helpers.fusing.own_code import copy_of, outside_of
-from helpers.fusing.writes import WRITES, writes_by_row, written_by
+from helpers.fusing.writes import WRITES, mixes_rows, writes_by_row, written_by
 from helpers.tensors import flushed_denormals, private_rng, seed_generators
 
 MODES = (training_mode, nn.Module.eval)
@@ -72,7 +73,9 @@ def trial_step(jobs):
                 return reason
             if any(map(copy_differs, some)):
                 return "a copy of it gives other outputs, as if its settings were kept elsewhere"
-            return WRITES if padded and writes_by_row(first) else None
+            if padded and writes_by_row(first):
+                return WRITES
+            return ROWS_DEPEND if padded and mixes_rows(first) else None
         except Exception as error:
             return failure_of(error)
 

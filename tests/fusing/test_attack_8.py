@@ -508,6 +508,29 @@ def test_what_has_an_effect_late_has_it_in_a_stack(module):
     assert "register a hook" in told if module is not Limited else told == ""
 
 
+class Scaling(Hooked):
+    """Divides by the spread of the rows as soon as it is large."""
+
+    def forward(self, X):
+        hidden = self.one(X)
+        return self.two(torch.tanh(hidden / hidden.detach().std(0).clamp(min=4.0)))
+
+
+class Negating:
+    """A loss that turns round, as flooding does, as soon as its mean is small."""
+
+    def __call__(self, outputs, y):
+        losses = cross_entropy(outputs, y)
+        return losses * (losses.detach().mean() - 0.05).sign()
+
+
+@pytest.mark.parametrize("settings", [{"module": Scaling}, {"loss": Negating()}])
+def test_rows_that_will_depend_on_each_other_are_not_filled_up(settings):
+    clf = TorchClassifier(epochs=4, batch_size=16, random_state=0).set_params(**settings)
+    told = warnings_of(clf, grid=[{"lr": 0.01}])
+    assert "its rows depend on each other in training" in told
+
+
 def test_code_may_ask_what_is_trained():
     assert warnings_of(TorchClassifier(Penalised, epochs=3, random_state=0)) == ""
 
