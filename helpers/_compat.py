@@ -28,9 +28,10 @@ from sklearn.utils._param_validation import (
 from sklearn.utils.validation import _check_sample_weight, _num_samples
 
 # How to leave a mode of torch for a while, and which tensors are those of all networks under vmap:
-# without them a code that is too large is looked up in the table of another network.
+# without them a code that is too large is looked up in the table of another network, and no tensor
+# requires a gradient there.
 from torch._C import DisableTorchFunction
-from torch._C._functorch import is_batchedtensor
+from torch._C._functorch import get_unwrapped, is_batchedtensor
 
 # A layer whose shape is not known yet has no memory to compare: without it a recipe of such
 # layers is refused as one that returns the same weights twice.
@@ -61,10 +62,28 @@ __all__ = [
     "_get_current_function_mode_stack",
     "_num_samples",
     "_safe_indexing",
+    "as_parameter",
+    "callbacks_of",
+    "get_unwrapped",
     "is_batchedtensor",
     "is_lazy",
     "validate_parameter_constraints",
 ]
+
+
+def callbacks_of(estimator):
+    """Return the callbacks of an estimator, which keeps them where nobody else may look.
+
+    Without them `fused` does not see what a callback changes between epochs.
+    """
+    return tuple(getattr(estimator, "_skl_callbacks", ()))
+
+
+def as_parameter(tensor):
+    """Have a tensor be an `nn.Parameter` for isinstance, as weights under vmap are alone."""
+    tensor._is_param = True
+    return tensor
+
 
 # Private attributes by their owner, written out where they are used.
 ATTRIBUTES = {

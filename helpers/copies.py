@@ -36,8 +36,14 @@ def copy_network(network, why):
     name = type(network).__name__
     memo = {
         id(thing): thing.detach().clone()
-        for thing in _reached_from(network).values()
+        for thing in all_within(network).values()
         if isinstance(thing, torch.Tensor) and not thing.is_leaf
+    }
+    # A buffer in a stack is a part of that of all networks, which a deepcopy would take as a whole.
+    memo |= {
+        id(buffer): buffer.clone()
+        for buffer in network.buffers()
+        if type(buffer) is torch.Tensor and buffer.nbytes < buffer.untyped_storage().nbytes()
     }
     try:
         new = copy.deepcopy(network, memo)
@@ -49,7 +55,7 @@ def copy_network(network, why):
     originals = {id(t) for t in (*network.modules(), *network.parameters(), *network.buffers())}
     for part in new.modules():
         for attribute, value in _own_attributes(part):
-            if originals & _reached_from(value).keys():
+            if originals & all_within(value).keys():
                 raise TypeError(
                     f"{why}, and {name} cannot be copied: {attribute} would go on using the "
                     f"network that it was made with. Write that as a method of {name}, or in its "
@@ -119,7 +125,7 @@ def put_hooks(network, hooks):
             parameter.register_post_accumulate_grad_hook(hook)
 
 
-def _reached_from(root):
+def all_within(root):
     """Return all that an object holds, by id, but for modules, classes and global names."""
     found, waiting = {}, [root]
     while waiting:

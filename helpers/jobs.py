@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 import numpy as np
 import torch
 
+from helpers._compat import callbacks_of
 from helpers.copies import copy_network
 from helpers.outputs import answer, check_type
 from helpers.tensors import take_rows
@@ -54,6 +55,8 @@ class Job:
         schedule change their own lr.
     before_epoch, after_epoch : callable
         Called without arguments; training ends when `after_epoch` returns True.
+    callbacks : tuple
+        Those of scikit-learn's that are told of each epoch.
     error : Exception or None
         What ended the training, where jobs are trained together and one must not end the rest.
     augment : Augmentation or None
@@ -88,6 +91,7 @@ class Job:
     optimizer_settings: tuple = ((), ())
     before_epoch: Callable = lambda: None
     after_epoch: Callable = lambda: False
+    callbacks: tuple = ()
     error: Exception | None = None
     augment: Callable | None = None
     lr_factors: np.ndarray | None = None
@@ -157,4 +161,5 @@ def report_epochs(job, context, task, learned):
     def after_epoch():
         return running.pop().call_on_fit_task_end(**task, reconstruction_attributes=snapshot)
 
+    job.callbacks = callbacks_of(task["estimator"])
     job.before_epoch, job.after_epoch = before_epoch, after_epoch

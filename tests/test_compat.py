@@ -10,8 +10,9 @@ import ipywidgets  # noqa: F401  (looked up by its name)
 import pytest
 import sklearn.callback  # noqa: F401
 import torch
+from sklearn.callback import ProgressBar
 
-from helpers import _compat
+from helpers import TorchClassifier, _compat
 
 ROOT = Path(_compat.__file__).parent
 MODULES = sorted(ROOT.rglob("*.py"))
@@ -48,6 +49,10 @@ def test_what_the_names_do():
     assert _compat._check_sample_weight(None, [[1], [2]]).tolist() == [1, 1]
     assert _compat.is_lazy(torch.nn.LazyLinear(2).weight)
     assert not _compat.is_lazy(torch.nn.Linear(2, 2).weight)
+    bar = ProgressBar()
+    assert _compat.callbacks_of(TorchClassifier().set_callbacks(bar)) == (bar,)
+    assert _compat.callbacks_of(TorchClassifier()) == ()
+    assert isinstance(_compat.as_parameter(torch.ones(2)), torch.nn.Parameter)
     backend = object()
     assert _compat.FallbackToBackend(backend).backend is backend
     assert _compat.StrOptions({"a"}).is_satisfied_by("a")

@@ -23,19 +23,20 @@ How one fit goes from `GridSearchCV` to its trained weights:
    waiting jobs to `grouping`. It puts together the jobs whose networks have one structure and
    equal attributes (`content` and `digests` compare what they hold; `functions` does this for a
    `loss` and an `augment` of the user's). `settings` has noted, as each job came, what its code
-   reads elsewhere and what a network answers, and sees whether another fit has changed it; what
-   changes such things itself was trained at once, in its turn. Then `grouping` trains copies of
-   three of them for two epochs, in a stack and alone (`trial`, `comparison`, `differences`;
-   `outside` looks at variables that the code of a network uses, `own_code` tells whether there is
-   such code, `writes` looks at what a forward pass writes to weights).
+   reads elsewhere (`places` finds it) and what a network answers, and sees whether another fit has
+   changed it; what changes such things itself, or has a callback that may, was trained at once, in
+   its turn. Then `grouping` trains copies of three of them for two epochs, in a stack and alone
+   (`trial`, `comparison`, `differences`; `outside` looks at variables that the code of a network
+   uses, `own_code` tells whether there is such code, `writes` looks at what padding may change).
    Where the two differ, every job is trained alone, with a warning that says why.
 6. Jobs that differ in `epochs` alone share one place, a slot (`slots`). A group of slots becomes a
    `Stack` (`stack`): each parameter and buffer of all its networks is one tensor with the network
    as its first axis. `parts` cuts it in two where that is faster on two cores. `layers` computes
    all networks by one batched product for each layer; its forms stand in `convolutions`, `norms`
-   and `recurrent`. `chance` draws the dropout masks of each network from its own seed, and
-   `optimizer` takes one step for all, each with its own learning rate. If a stack fails, for want
-   of memory perhaps, `recovery` goes back to its start and on in halves.
+   and `recurrent`, and `vmapped` sees to modules that have none. `chance` draws the dropout masks
+   of each network from its own seed, and `optimizer` takes one step for all, each with its own
+   learning rate. If a stack fails, for want of memory perhaps, `recovery` goes back to its start
+   and on in halves.
 7. When a network's last epoch is over it leaves the stack: its job has its own weights, its
    history and its optimizer_state. The tasks go on where they stood: `fit` stores what was
    learned, and scikit-learn scores it. As a task ends, joblib is told and hands in the next; the

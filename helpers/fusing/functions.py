@@ -1,6 +1,7 @@
 """What users hand over as functions, `loss` and `augment`: compared by content."""
 
 import copy
+from contextlib import suppress
 
 import torch
 from torch import nn
@@ -9,8 +10,10 @@ from helpers.augmentation import Augmentation
 from helpers.fusing.content import digest, first_line
 from helpers.fusing.outside import Outside
 from helpers.losses import OwnLoss
+from helpers.tensors import private_rng
 
 LOSS_KEEPS = "its loss keeps something between batches"
+AUGMENT_KEEPS = "its augment keeps something between batches"
 
 
 def contents_of_functions(job):
@@ -41,14 +44,16 @@ def why_functions_change(job):
         return None
     X, y, _ = job.take(job.rows[:4])
     if isinstance(job.loss, OwnLoss):
-        outputs = torch.zeros(len(y), job.n_outputs, dtype=job.dtype, device=y.device)
-        outputs.requires_grad_()
-        if keeps(job.loss.function, lambda own: OwnLoss(own, job.loss.of_values)(outputs, y)):
-            return LOSS_KEEPS
+        n = len(y) * job.n_outputs  # none of them 0: a mean of them may be what is kept
+        outputs = torch.linspace(0.1, 0.9, n, dtype=job.dtype, device=y.device)
+        outputs = outputs.view(len(y), -1).requires_grad_()
+        with private_rng(y.device):  # it may draw
+            if keeps(job.loss.function, lambda own: OwnLoss(own, job.loss.of_values)(outputs, y)):
+                return LOSS_KEEPS
     if job.augment is not None and keeps(
         job.augment.function, lambda own: seeded(own, X), logs=True
     ):
-        return "its augment keeps something between batches"
+        return AUGMENT_KEEPS
     return None
 
 
@@ -58,22 +63,70 @@ def seeded(augment, X):
 
 
 def keeps(function, call, logs=False):
-    """Whether a call of a copy of a function changes it, or a variable of its code.
-
-    Where `logs`, it may make a list longer.
-    """
-    holder = nn.Module()
+    """Whether a call of a copy of a function changes it, or a variable of its code."""
     try:
-        holder.own = own = copy.deepcopy(function)
-        outside, before = Outside(holder), digest(own)
+        watch = Watch(copy.deepcopy(function), logs)
     except Exception:  # it cannot be copied, and is taken for one that keeps nothing
         return False
     try:
-        call(own)
-        pairs = [changed[2:] for changed in outside.changes()]
-        grown = [logs and isinstance(value, list) and len(value) > len(was) for value, was in pairs]
-        return digest(own) != before or not all(grown)
+        call(watch.function)
+        return watch.has_changed()
     except Exception:  # which the trial step tells
         return False
     finally:
-        outside.restore()
+        watch.restore()
+
+
+class Watch:
+    """A function of the user's, with the variables of its code, as they are now.
+
+    Where `logs`, it may make a list longer.
+    """
+
+    def __init__(self, function, logs=False):
+        self.function, self.logs = function, logs
+        holder = nn.Module()
+        holder.own = function
+        self._before, self._copied = digest(function), copy.deepcopy(function)
+        self._outside = Outside(holder)
+
+    def has_changed(self):
+        changes = [(value, was) for *_, value, was in self._outside.changes()]
+        changed = [pair for pair in changes if not self._is_log(*pair)]
+        return bool(changed) or digest(self.function) != self._before
+
+    def _is_log(self, value, was):
+        return self.logs and isinstance(value, list) and len(value) > len(was)
+
+    def restore(self):
+        self._outside.restore()
+        if hasattr(self.function, "__dict__"):
+            vars(self.function).clear()
+            vars(self.function).update(vars(self._copied))
+
+
+class Kept(Exception):
+    """A function has kept something in an epoch; the text says which."""
+
+
+def watched(jobs):
+    """Return a `Watch` for the loss, and for each augmentation, that a stack of jobs calls.
+
+    The first rows need not show what they keep: some code acts in some batches only.
+    """
+    loss, augments = jobs[0].loss, {id(job.augment): job.augment for job in jobs}
+    pairs = [(loss, False)] if isinstance(loss, OwnLoss) else []
+    pairs += [(augment, True) for augment in augments.values() if augment is not None]
+    watches = {}
+    for own, logs in pairs:
+        with suppress(Exception):  # it cannot be copied, and is taken for one that keeps nothing
+            watches.setdefault(id(own.function), Watch(own.function, logs))
+    return list(watches.values())
+
+
+def check(watches):
+    """Raise an error, and put back what was, if a function has kept something."""
+    if changed := [watch for watch in watches if watch.has_changed()]:
+        for watch in changed:
+            watch.restore()
+        raise Kept(AUGMENT_KEEPS if changed[0].logs else LOSS_KEEPS)

@@ -184,10 +184,12 @@ def train_by_number_of_rows(group, batches, leave_out, reason):
         n_valid_rows = None if job.valid_rows is None else len(job.valid_rows)
         by_number.setdefault((len(job.rows), n_valid_rows), []).append(job)
     for part in by_number.values():
-        if len(part) > 1:
-            train_group(part, batches, leave_out)
+        # Its batches are others than those of the whole group, and its code may ask for their size.
+        if why := trial_step(part) if len(part) > 1 else reason:
+            for job in part:
+                leave_out(job, why)
         else:
-            leave_out(part[0], reason)
+            train_group(part, batches, leave_out)
 
 
 def train_group(group, batches, leave_out):

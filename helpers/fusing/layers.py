@@ -1,20 +1,18 @@
 """Networks side by side: one product for each layer."""
 
 import copy
-from functools import partial
 
 import torch
 from torch import nn
 from torch.func import functional_call, vmap
-from torch.nn import functional as F
-from torch.overrides import TorchFunctionMode
 
-from helpers._compat import DisableTorchFunction, is_batchedtensor
+from helpers._compat import as_parameter
 from helpers.frozen import training_mode
 from helpers.fusing.chance import DROPOUTS, BatchedDropout
 from helpers.fusing.convolutions import BatchedConv, BatchedFlatten, BatchedPool
 from helpers.fusing.norms import BATCH_NORMS, BatchedBatchNorm, BatchedRowNorm
 from helpers.fusing.recurrent import BatchedRecurrent
+from helpers.fusing.vmapped import ForAll, LookUps
 from helpers.modules import MLP
 
 
@@ -94,6 +92,7 @@ class Vmapped(nn.Module):
         super().__init__()
         named = (*module.named_parameters(), *module.named_buffers())
         self.tensors = {name: of_all[id(tensor)] for name, tensor in named}
+        self.own_parameters = [name for name, _ in module.named_parameters()]
         self.frozen = [part for part in module.modules() if not part.training]
         for parent in list(module.modules()):
             for name, child in parent._modules.items():
@@ -109,51 +108,13 @@ class Vmapped(nn.Module):
 
     def forward(self, X):
         def call(tensors, X):
+            for name in self.own_parameters:
+                as_parameter(tensors[name])
             return functional_call(self.module, tensors, (X,))
 
         with LookUps():
             outputs = vmap(call, randomness="error")(self.tensors, X.movedim(-1, 1))
         return outputs.movedim(1, -1)
-
-
-class LookUps(TorchFunctionMode):
-    """Has networks under vmap look up codes as each of them does alone.
-
-    For `F.embedding` torch puts the tables of all networks end to end: a code that is too large
-    would be found in the table of another network, and `padding_idx` hold in the first one alone.
-    `F.one_hot` takes codes of any size there.
-    """
-
-    def __torch_function__(self, function, types, args=(), kwargs=None):
-        kwargs = kwargs or {}
-        if function is F.embedding:
-            return embedding(*args, **kwargs)
-        if function is F.one_hot:
-            return one_hot(*args, **kwargs)
-        return function(*args, **kwargs)
-
-
-def embedding(input, weight, padding_idx=None, *args, **kwargs):
-    if is_batchedtensor(input):
-        input = _Outside.apply(partial(within, n=weight.shape[0]), input)
-    vectors = F.embedding(input, weight, None, *args, **kwargs)
-    if padding_idx is None:
-        return vectors
-    is_padding = (input == padding_idx % weight.shape[0]).unsqueeze(-1)
-    return torch.where(is_padding, vectors.detach(), vectors)  # it has no gradient
-
-
-def one_hot(tensor, num_classes=-1):
-    if num_classes < 0 or not is_batchedtensor(tensor):
-        return F.one_hot(tensor, num_classes)
-    return _Outside.apply(partial(F.one_hot, num_classes=num_classes), tensor)
-
-
-def within(codes, n):
-    """Return codes; raise torch's error if one is not within [0, n)."""
-    if codes.numel() and (codes.min() < 0 or codes.max() >= n):
-        raise IndexError("index out of range in self")
-    return codes.clone()
 
 
 class OutsideVmap(nn.Module):
@@ -168,9 +129,9 @@ class OutsideVmap(nn.Module):
         if not isinstance(input, torch.Tensor):
             raise RuntimeError(f"it gives a layer a {type(input).__name__}, which is no tensor")
         if not isinstance(self.batched, BatchedRecurrent):
-            return _Outside.apply(self._rows_last, input)
+            return ForAll.apply(self._rows_last, input)
         states = hx if isinstance(hx, tuple) else () if hx is None else (hx,)
-        outputs, *states = _Outside.apply(self.batched, input, *states)
+        outputs, *states = ForAll.apply(self.batched, input, *states)
         return outputs, states[0] if len(states) == 1 else tuple(states)
 
     def flatten_parameters(self):
@@ -178,30 +139,6 @@ class OutsideVmap(nn.Module):
 
     def _rows_last(self, X):
         return self.batched(X.movedim(1, -1)).movedim(-1, 1)
-
-
-class _Outside(torch.autograd.Function):
-    """Calls a function with the inputs of all networks; autograd sees what it does there."""
-
-    generate_vmap_rule = False
-
-    @staticmethod
-    def forward(function, *inputs):
-        raise RuntimeError("it calls a layer on what is the same for all networks")
-
-    @staticmethod
-    def setup_context(ctx, inputs, outputs):
-        pass
-
-    @staticmethod
-    def vmap(info, in_dims, function, *inputs):
-        inputs = [
-            one.expand(info.batch_size, *one.shape) if dim is None else one.movedim(dim, 0)
-            for one, dim in zip(inputs, in_dims[1:], strict=True)
-        ]
-        with DisableTorchFunction():  # `LookUps` would only take its time here
-            outputs = function(*inputs)
-        return outputs, (0,) * len(outputs) if isinstance(outputs, tuple) else 0
 
 
 # Their forward passes call their children in turn.

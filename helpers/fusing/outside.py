@@ -16,9 +16,9 @@ from torch import nn
 from helpers.copies import refilled
 from helpers.fusing.digests import digest
 
-# Numbers above which a variable is taken for data, which training does not change, and elements
-# of a collection that are looked at for code.
-LARGE, MANY = 2**20, 1000
+# Numbers above which a variable is taken for data, which training does not change: a copy takes
+# 0.5 GB. And elements of a collection that are looked at for code.
+LARGE, MANY = 2**26, 1000
 MISSING = object()
 CODE = (types.ModuleType, types.FunctionType, types.BuiltinFunctionType, type)
 _PLAIN = (bool, int, float, complex, str, bytes, type(None), torch.Tensor, np.ndarray)
@@ -56,9 +56,12 @@ class Outside:
                 state = digest(value), value, copy.deepcopy(value)
             except Exception:  # a logger, or a counter with a lock: what else it holds may count
                 own = not is_of_a_library(type(value).__module__)
-                if own and hasattr(value, "__dict__") and not any(value is one for one in met):
+                held = (
+                    value if isinstance(value, dict) else own and getattr(value, "__dict__", None)
+                )
+                if held and not any(value is one for one in met):
                     met.append(value)
-                    waiting += [(vars(value), attribute) for attribute in vars(value)]
+                    waiting += [(held, key) for key in held]
                 elements = value if isinstance(value, list | tuple) else [value]
                 if any(isinstance(element, Iterator) for element in elements):
                     self.iterator = name
@@ -69,7 +72,7 @@ class Outside:
         """Return the name of a variable that is another than at first, or None."""
         for holder, name, *_ in self.changes():
             is_default = isinstance(holder, types.FunctionType)
-            return f"{holder.__name__}.{name}" if is_default else name
+            return f"{holder.__name__}.{name}" if is_default else str(name)
         return None
 
     def restore(self):

@@ -10,6 +10,7 @@ import torch
 from helpers.fusing.chance import Chance
 from helpers.fusing.layers import Vmapped, batched, mixes_rows
 from helpers.fusing.optimizer import BatchedOptimizer
+from helpers.fusing.vmapped import LookUps
 from helpers.losses import OwnLoss
 from helpers.tensors import chunk_size, flushed_denormals
 
@@ -147,7 +148,8 @@ class Part:
     def losses(self, X, y):
         outputs = self.network(X.movedim(1, -1))
         if isinstance(self.loss, OwnLoss):
-            return self.loss.side_by_side(outputs, y)
+            with LookUps():
+                return self.loss.side_by_side(outputs, y)
         return self.loss(outputs, y.movedim(1, -1), reduction="none")
 
     @torch.no_grad()

@@ -15,18 +15,17 @@ from functools import cached_property
 import torch
 
 from helpers.fusing.content import Incomparable, contents
-from helpers.fusing.digests import digest
-from helpers.fusing.outside import LARGE, is_of_a_library, names_in, reached_from, read, size_of
-from helpers.fusing.own_code import has_own_code, held_functions
+from helpers.fusing.outside import read
+from helpers.fusing.own_code import has_own_code
+from helpers.fusing.places import functions_of, places_read, set_by_callbacks, values_of
 from helpers.fusing.trial import MODES, OUTSIDE, answers, depends_on_more
 from helpers.jobs import Job
 from helpers.tensors import flushed_denormals, private_rng
 
-# What is called when networks are made or copied, and not by a forward pass.
-_NOT_IN_FORWARD = {"__init__", "__new__", "__init_subclass__", "__deepcopy__", "__repr__"}
-# What torch calls; what has no name is in a list, or wrapped.
-_BEGUN = {"forward", "train", "eval", "backward", "setup_context", "jvp", "vmap", ""}
 UNSEEN = "it calls `{}`, which keeps results where nobody can look at them"
+SET_BETWEEN = (
+    "a callback may change `{}` between epochs, which it reads, or a function given with it"
+)
 IN_EACH_THREAD = "it reads `{}`, which is another in each thread or fit"
 OF_A_THREAD = contextvars.ContextVar, threading.local, type(os.environ)
 
@@ -35,8 +34,8 @@ class Settings:
     """What networks read outside themselves, noted as each job comes and compared in the end."""
 
     def __init__(self):
-        self._places = {}  # the classes of a network's modules -> what `places_read` returns
-        self._kinds = {}  # these classes, and what a network holds -> `Kind`
+        self._places = {}  # a network's key, and functions -> these, and what `places_read` returns
+        self._kinds = {}  # the classes of a network's modules, and what it holds -> `Kind`
         self._noted = {}  # the `id` of a job -> `Noted`
 
     def note(self, job):
@@ -44,31 +43,41 @@ class Settings:
         functions = functions_of(job)
         if not functions and not has_own_code(job.network):
             return None
-        places, cache = self._places_of(job.network, functions)
+        key = self._key_of(job)
+        places, cache = self._places_of(job.network, functions, key)
         if cache:
             return UNSEEN.format(cache)
+        if job.callbacks and (name := set_by_callbacks(job, places)):
+            return SET_BETWEEN.format(name)
         for holder, name in places:
             if isinstance(read(holder, name), OF_A_THREAD):
                 return IN_EACH_THREAD.format(name)
-        kind = self._kind_of(job)
+        kind = self._kind_of(job, key)
         if kind.reason and any(told in kind.reason for told in OUTSIDE):  # the order of fits counts
             return kind.reason
         answered = None if kind.reason or kind.first is None else kind.ask(job)
         self._noted[id(job)] = Noted(places, values_of(places, job.network), kind, answered)
         return None
 
-    def _places_of(self, network, functions):
-        codes = (getattr(function, "__code__", type(function)) for function in functions)
-        key = frozenset(map(type, network.modules())), *codes
-        if key not in self._places:
-            self._places[key] = places_read(network, functions)
-        return self._places[key]
-
-    def _kind_of(self, job):
-        """Return the kind of a job's network; one that cannot be compared has its own."""
+    def _key_of(self, job):
+        """Return what networks of one kind have in common, or None if it cannot be compared."""
         try:
-            key = frozenset(map(type, job.network.modules())), tuple(contents(job.network).items())
+            return frozenset(map(type, job.network.modules())), tuple(contents(job.network).items())
         except Incomparable:  # it will be trained alone
+            return None
+
+    def _places_of(self, network, functions, key):
+        if key is None:
+            return places_read(network, functions)
+        # Two functions of one code may enclose other variables. They are kept alive, and their ids.
+        key = *key, *map(id, functions)
+        if key not in self._places:
+            self._places[key] = functions, places_read(network, functions)
+        return self._places[key][1]
+
+    def _kind_of(self, job, key):
+        """Return the kind of a job's network; one that cannot be compared has its own."""
+        if key is None:
             return Kind(None, depends_on_more(job))
         if key not in self._kinds:
             self._kinds[key] = Kind(job, depends_on_more(job))
@@ -171,79 +180,3 @@ def are_others(answered, now):
     alike = {"rtol": allowed, "atol": allowed, "equal_nan": True}
     pairs = zip(answered, now, strict=False)
     return not all(torch.allclose(one, other, **alike) for one, other in pairs)
-
-
-def values_of(places, network):
-    """Return the value of each variable, as a set of digests.
-
-    A collection has one for each of its elements. What grows, as a cache or a log, has still those
-    that it had. In a table of networks by their `id` only those of this one count.
-    """
-    own = set(map(id, network.modules()))
-    return [parts_of(read(holder, name), own) for holder, name in places]
-
-
-def parts_of(value, own):
-    if size_of(value) > LARGE:
-        return {id(value)}
-    elements = [value]
-    if isinstance(value, dict):
-        by_id = any(key in own for key in value)
-        elements = ((k, v) for k, v in value.items() if not by_id or k in own or type(k) is not int)
-    elif isinstance(value, list | set):
-        elements = enumerate(value) if isinstance(value, list) else value
-    try:
-        return set(map(digest, elements))
-    except Exception:  # a logger or a lock: no result depends on it
-        return set()
-
-
-def functions_of(job):
-    """Return the functions of the user's that training calls: held by layers, loss, augment."""
-    own = [one.function for one in (job.loss, job.augment) if hasattr(one, "function")]
-    homes = (getattr(one, "__module__", type(one).__module__) for one in own)
-    given = [one for one, home in zip(own, homes, strict=True) if not is_of_a_library(home)]
-    return held_functions(job.network) + given
-
-
-def places_read(network, functions=()):
-    """Return what a forward pass of a network, and functions beside it, may read outside.
-
-    Returns
-    -------
-    places : list of (holder, str)
-        The variables, with their names.
-    cache : str or None
-        The name of a function that keeps its results, if one may be called.
-    """
-    reached = reached_from([*network.modules(), *functions])
-    names = names_in_forward(reached.functions)
-    places = [place for place in reached.variables if place[1] in names]
-    places += [(vars(os), "environ")] if names & {"environ", "getenv"} else []
-    caches = [
-        getattr(called, "__name__", name or "a function")
-        for name, called in reached.caches
-        if name in names or not name.isidentifier()
-    ]
-    return places, caches[0] if caches else None
-
-
-def names_in_forward(functions):
-    """Return the names in the code of the user's that a forward or backward pass may come to.
-
-    `functions` are (name, function), the name being that by which it is called.
-    """
-    by_name, waiting, names, seen = {}, [], set(), set()
-    for name, function in functions:
-        by_name.setdefault(name, []).append(function)
-        if name in _BEGUN or name.startswith("__") and name not in _NOT_IN_FORWARD:
-            waiting.append(function)
-    while waiting:
-        function = waiting.pop()
-        if function in seen:
-            continue
-        seen.add(function)
-        for name in names_in(function.__code__):
-            names.add(name)
-            waiting += by_name.get(name, ())
-    return names

@@ -29,6 +29,7 @@ import torch
 from torch.nn.utils.rnn import pad_sequence
 
 from helpers.datasets import Rows, joined
+from helpers.fusing.functions import check, watched
 from helpers.fusing.parts import Pace, Part, cuts, n_cores, side_by_side
 from helpers.tensors import take_rows
 from helpers.training import row_order
@@ -56,6 +57,7 @@ class Stack:
         self.epoch = len(first.history)
         self._share_weights()
         self._share_rows(sets)
+        self.watches = watched([first, *self.owners.values()])
         self._cut([], [job.optimizer_state for job in self.jobs])
         # Where torch has threads of its own, they would be in each other's way.
         # Augmentation draws from the one global generator. A Dataset may seek in one file, and
@@ -148,6 +150,7 @@ class Stack:
         places = self.pace.note(time.perf_counter() - start[0], time.thread_time() - start[1])
         if self.jobs[0].valid_rows is not None:
             losses["valid_loss"] = self._validation_losses()
+        check(self.watches)
         for i, slot in enumerate(self.slots):
             for member in slot.members:
                 if not member.ended:

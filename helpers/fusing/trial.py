@@ -23,6 +23,7 @@ from helpers.frozen import training_mode
 from helpers.fusing.comparison import (
     NOT_FINITE,
     NOTHING,
+    ROWS_DEPEND,
     failure_of,
     moderate_rate,
     n_of,
@@ -31,7 +32,8 @@ from helpers.fusing.comparison import (
 )
 from helpers.fusing.content import contents, first_difference, memory_within
 from helpers.fusing.outside import Outside
-from helpers.fusing.writes import WRITES, writes_by_row, written_by
+from helpers.fusing.own_code import copy_of, outside_of
+from helpers.fusing.writes import WRITES, mixes_rows, writes_by_row, written_by
 from helpers.tensors import flushed_denormals, private_rng, seed_generators
 
 MODES = (training_mode, nn.Module.eval)
@@ -60,7 +62,7 @@ def trial_step(jobs):
     with nothing_changed(first) as outside:
         try:
             network = copy.deepcopy(first.network)
-            if reason := why_impure(first, network, outside):
+            if reason := why_impure(replace(first, loss=copy_of(first.loss)), network, outside):
                 return reason
             by_size = sorted(jobs, key=lambda job: -len(job.rows))
             some = [by_size[0], by_size[len(jobs) // 2], by_size[-1]]
@@ -71,7 +73,9 @@ def trial_step(jobs):
                 return reason
             if any(map(copy_differs, some)):
                 return "a copy of it gives other outputs, as if its settings were kept elsewhere"
-            return WRITES if padded and writes_by_row(first) else None
+            if padded and writes_by_row(first):
+                return WRITES
+            return ROWS_DEPEND if padded and mixes_rows(first) else None
         except Exception as error:
             return failure_of(error)
 
@@ -96,13 +100,14 @@ def _mean_square(outputs, y):
 @contextmanager
 def nothing_changed(job):
     """Put back what a copy of a job's network may change while it is trained."""
-    outside = Outside(job.network)
+    outside, of_loss = Outside(job.network), outside_of(job.loss)
     try:
         with private_rng(job.y.device), flushed_denormals(), warnings.catch_warnings():
             warnings.simplefilter("ignore")
             yield outside
     finally:
         outside.restore()
+        of_loss.restore()
 
 
 def why_impure(job, network, outside):

@@ -1,7 +1,8 @@
-"""Weights and buffers that a forward pass writes to, others for other rows.
+"""What rows that are padding may change: weights and buffers, and the outputs for other rows.
 
 Where networks of a stack have unequal numbers of rows, some get rows that are padding. These do not
-count in the loss, but what they make a network write does.
+count in the loss, but what they make a network write does, and so does what it makes of them for
+other rows.
 """
 
 import copy
@@ -9,9 +10,11 @@ import copy
 import torch
 
 from helpers.frozen import training_mode
-from helpers.fusing.comparison import has_own_code
+from helpers.fusing.comparison import has_own_code, without_dropout
 from helpers.fusing.digests import numbers_of
 from helpers.fusing.norms import BATCH_NORMS
+from helpers.fusing.own_code import copy_of
+from helpers.losses import OwnLoss
 from helpers.tensors import seed_generators
 
 WRITES = "its rows change its weights or buffers, and its fits have unequal numbers of rows"
@@ -66,3 +69,41 @@ def state_after(job, rows):
         if type(module) not in BATCH_NORMS
         for tensor in (*module.parameters(recurse=False), *module.buffers(recurse=False))
     ]
+
+
+@torch.no_grad()
+def mixes_rows(job):
+    """Tell whether a network, or a loss, takes other rows into account, even without effect.
+
+    A trial may not show it: a loss that changes its sign as soon as its mean is small acts late in
+    a training. Rows of nan do, as they make nan of all that is computed from them. BatchNorm does
+    not count.
+    """
+    network, X, y = copy.deepcopy(job.network), *job.take(job.rows[:8])[:2]
+    training_mode(network)
+    without_dropout(network)
+    for module in network.modules():
+        if type(module) in BATCH_NORMS:
+            module.eval()
+
+    def answer(X, y):
+        return copy.deepcopy(network)(X)  # it may count its batches
+
+    def losses(outputs, y):
+        return copy_of(job.loss)(outputs, y, reduction="none")
+
+    if has_own_code(network) and acts_on_others(answer, X, y):
+        return True
+    outputs = torch.linspace(0.1, 0.9, len(y) * job.n_outputs, dtype=job.dtype, device=y.device)
+    return isinstance(job.loss, OwnLoss) and acts_on_others(losses, outputs.view(len(y), -1), y)
+
+
+def acts_on_others(function, X, y):
+    """Tell whether a function gives half of the rows anything else where the others are nan."""
+    n = len(X) // 2
+    try:
+        alone = function(X[:n].clone(), y[:n])
+        among = function(torch.cat([X[:n], torch.full_like(X[n:], torch.nan)]), y)[:n]
+    except Exception:  # it refuses them, as an index would be
+        return False
+    return not torch.allclose(alone, among, rtol=1e-3, atol=1e-5, equal_nan=True)

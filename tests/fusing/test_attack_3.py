@@ -19,7 +19,8 @@ from torch.nn import functional as F
 
 from helpers import TorchClassifier, fused
 from helpers.fusing.outside import Outside
-from helpers.fusing.settings import Settings, values_of
+from helpers.fusing.places import values_of
+from helpers.fusing.settings import Settings
 from helpers.fusing.trial import answers
 from helpers.jobs import Job
 from helpers.recipes import build

@@ -327,7 +327,7 @@ def state_dict_hook(n_features, n_outputs):
     return network
 
 
-@alone("when it is stacked")  # what the hook sees is a gradient of many networks
+@alone("cannot register a hook")  # it would see a gradient of many networks
 class HookOnAnActivation(Base):
     def encode(self, X):
         hidden = super().encode(X)

@@ -1,0 +1,169 @@
+"""The variables that a network, and functions given with it, may read outside themselves."""
+
+import dis
+import os
+import types
+from collections import deque
+
+import numpy as np
+import torch
+from torch import nn
+
+from helpers.copies import all_within
+from helpers.fusing.content import own_attributes
+from helpers.fusing.digests import attributes_of, digest
+from helpers.fusing.outside import (
+    MISSING,
+    is_of_a_library,
+    names_in,
+    reached_from,
+    read,
+    size_of,
+)
+from helpers.fusing.own_code import held_functions, is_the_users
+
+# What is called when networks are made or copied, and not by a forward pass.
+_NOT_IN_FORWARD = {"__init__", "__new__", "__init_subclass__", "__deepcopy__", "__repr__"}
+# What torch calls; what has no name is in a list, or wrapped.
+_BEGUN = {"forward", "train", "eval", "backward", "setup_context", "jvp", "vmap", ""}
+
+# Numbers above which a variable is not read for each job: a tensor counts its own changes.
+DATA = 2**20
+# How code gives a name a value, and what has no names but may change.
+_STORES = {"STORE_GLOBAL", "STORE_DEREF", "STORE_NAME", "STORE_ATTR"}
+_CHANGED = (list, dict, set, deque, bytearray, torch.Tensor, np.ndarray, nn.Module)
+
+
+def values_of(places, network):
+    """Return the value of each variable, as a set of digests.
+
+    A collection has one for each of its elements. What grows, as a cache or a log, has still those
+    that it had. In a table of networks by their `id` only those of this one count.
+    """
+    own = set(map(id, network.modules()))
+    return [parts_of(read(holder, name), own) for holder, name in places]
+
+
+def parts_of(value, own, met=()):
+    if size_of(value) > DATA:
+        return {id(value), getattr(value, "_version", None)}
+    parts = set()
+    elements = elements_of(value, own)
+    for name, element in [("", value)] if elements is None else elements:
+        try:
+            parts.add(digest((name, element)))
+        except Exception:  # a logger or a lock; what stands beside it may have an effect
+            if any(element is one for one in met):
+                continue
+            held = elements_of([*element] if isinstance(element, tuple) else element, own)
+            held = dict(vars_of(element) if held is None else held)
+            parts |= {(name, part) for part in parts_of(held, own, (*met, element))}
+    return parts
+
+
+def elements_of(value, own):
+    """Return (name, element) of each element of a collection, or None if it is none."""
+    if isinstance(value, dict):
+        by_id = any(key in own for key in value)
+        return [(k, v) for k, v in value.items() if not by_id or k in own or type(k) is not int]
+    if isinstance(value, set):
+        return [("", element) for element in value]
+    return list(enumerate(value)) if isinstance(value, list) else None
+
+
+def vars_of(value):
+    """Return (name, attribute) of each attribute of an object of the user's."""
+    return [] if is_of_a_library(type(value).__module__) else attributes_of(value).items()
+
+
+def functions_of(job):
+    """Return the functions of the user's that training calls: held by layers, loss, augment."""
+    given = [one.function for one in (job.loss, job.augment) if hasattr(one, "function")]
+    return held_functions(job.network) + [one for one in given if is_the_users(one)]
+
+
+def places_read(network, functions=()):
+    """Return what a forward pass of a network, and functions beside it, may read outside.
+
+    Returns
+    -------
+    places : list of (holder, str)
+        The variables, with their names.
+    cache : str or None
+        The name of a function that keeps its results, if one may be called.
+    """
+    reached = reached_from([*network.modules(), *functions])
+    names = names_in_forward(reached.functions)
+    places = [place for place in reached.variables if place[1] in names]
+    places += [(vars(os), "environ")] if names & {"environ", "getenv"} else []
+    # What has no name is in a list, or wrapped.
+    caches = [
+        getattr(called, "__name__", name or "a function")
+        for name, called in reached.caches
+        if name in names or not name.isidentifier()
+    ]
+    return places, caches[0] if caches else None
+
+
+def names_in_forward(functions):
+    """Return the names in the code of the user's that a forward or backward pass may come to.
+
+    `functions` are (name, function), the name being that by which it is called.
+    """
+    by_name, waiting, names, seen = {}, [], set(), set()
+    for name, function in functions:
+        by_name.setdefault(name, []).append(function)
+        if name in _BEGUN or name.startswith("__") and name not in _NOT_IN_FORWARD:
+            waiting.append(function)
+    while waiting:
+        function = waiting.pop()
+        if function in seen:
+            continue
+        seen.add(function)
+        for name in names_in(function.__code__):
+            names.add(name)
+            waiting += by_name.get(name, ())
+    return names
+
+
+def set_by_callbacks(job, places):
+    """Return the name of what callbacks of the user's may set between epochs, or None.
+
+    In a stack all callbacks are called before the epoch of any network. They may set a variable, or
+    an attribute, by its name, or share an object.
+
+    Parameters
+    ----------
+    job : Job
+    places : list of (holder, str)
+        What it may read outside.
+    """
+    code = reached_from([*job.callbacks, *(vars_of(one) for one in job.callbacks)])
+    codes = [one.__code__ for name, one in code.functions if name not in _NOT_IN_FORWARD]
+    if not codes:
+        return None
+    stored = set().union(*map(names_stored, codes))
+    shared = all_within([job.callbacks, [read(*place) for place in code.variables]])
+    own = [getattr(one, "function", None) for one in (job.loss, job.augment)]
+    held = [(type(one).__name__, one) for one in own]
+    held += [pair for one in own for pair in attributes_of(one).items()]
+    held += [pair for one in job.network.modules() for pair in own_attributes(one).items()]
+    outside = [(name, read(holder, name)) for holder, name in places]
+    outside.sort(key=lambda pair: pair[1] is MISSING)  # there may be one in the end
+    for name, value in outside + held:
+        reached = all_within(value).items()
+        if name in stored or any(id in shared and can_change(one) for id, one in reached):
+            return name
+    return None
+
+
+def can_change(value):
+    return isinstance(value, _CHANGED) or not is_of_a_library(type(value).__module__)
+
+
+def names_stored(code):
+    """Return the names that code gives a value, or has as text, as in setattr."""
+    inner = (const for const in code.co_consts if isinstance(const, types.CodeType))
+    stores = (one for one in dis.get_instructions(code) if one.opname in _STORES)
+    texts = (const for const in code.co_consts if isinstance(const, str) and const.isidentifier())
+    return {*(one.argval for one in stores), *texts}.union(*map(names_stored, inner))

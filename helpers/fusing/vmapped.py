@@ -1,0 +1,89 @@
+"""Modules under `torch.func.vmap` as they are alone, where vmap does something else."""
+
+from functools import partial
+
+import torch
+from torch.nn import functional as F
+from torch.overrides import TorchFunctionMode
+
+from helpers._compat import DisableTorchFunction, get_unwrapped, is_batchedtensor
+
+# What code may ask a tensor of its gradient.
+OF_AUTOGRAD = {"requires_grad", "grad_fn", "is_leaf"}
+
+
+class LookUps(TorchFunctionMode):
+    """Has networks under vmap look up codes, and whether there is a gradient, as each does alone.
+
+    For `F.embedding` torch puts the tables of all networks end to end: a code that is too large
+    would be found in the table of another network, and `padding_idx` hold in the first one alone.
+    `F.one_hot` takes codes of any size there, and `index_fill` those below the first.
+    """
+
+    def __torch_function__(self, function, types, args=(), kwargs=None):
+        kwargs = kwargs or {}
+        if function is F.embedding:
+            return embedding(*args, **kwargs)
+        if function is F.one_hot:
+            return one_hot(*args, **kwargs)
+        name = getattr(function, "__name__", "")
+        if name.startswith("index_fill"):
+            return index_fill(function, *args, **kwargs)
+        if name == "__get__" and function.__self__.__name__ in OF_AUTOGRAD:
+            while is_batchedtensor(args[0]):  # vmap hides it
+                args = get_unwrapped(args[0]), *args[1:]
+        return function(*args, **kwargs)
+
+
+def embedding(input, weight, padding_idx=None, *args, **kwargs):
+    if is_batchedtensor(input):
+        input = ForAll.apply(partial(within, n=weight.shape[0]), input)
+    vectors = F.embedding(input, weight, None, *args, **kwargs)
+    if padding_idx is None:
+        return vectors
+    is_padding = (input == padding_idx % weight.shape[0]).unsqueeze(-1)
+    return torch.where(is_padding, vectors.detach(), vectors)  # it has no gradient
+
+
+def one_hot(tensor, num_classes=-1):
+    if num_classes < 0 or not is_batchedtensor(tensor):
+        return F.one_hot(tensor, num_classes)
+    return ForAll.apply(partial(F.one_hot, num_classes=num_classes), tensor)
+
+
+def index_fill(function, input, dim, index, value):
+    if is_batchedtensor(index):
+        n = input.shape[dim]
+        index = ForAll.apply(partial(within, n=n, low=-n), index)
+    return function(input, dim, index, value)
+
+
+def within(codes, n, low=0):
+    """Return codes; raise torch's error if one is not within [low, n)."""
+    if codes.numel() and (codes.min() < low or codes.max() >= n):
+        raise IndexError("index out of range in self")
+    return codes.clone()
+
+
+class ForAll(torch.autograd.Function):
+    """Calls a function with the inputs of all networks; autograd sees what it does there."""
+
+    generate_vmap_rule = False
+
+    @staticmethod
+    def forward(function, *inputs):
+        raise RuntimeError("it calls a layer on what is the same for all networks")
+
+    @staticmethod
+    def setup_context(ctx, inputs, outputs):
+        pass
+
+    @staticmethod
+    def vmap(info, in_dims, function, *inputs):
+        inputs = [
+            one.expand(info.batch_size, *one.shape) if dim is None else one.movedim(dim, 0)
+            for one, dim in zip(inputs, in_dims[1:], strict=True)
+        ]
+        with DisableTorchFunction():  # `LookUps` would only take its time here
+            outputs = function(*inputs)
+        return outputs, (0,) * len(outputs) if isinstance(outputs, tuple) else 0
