@@ -24,7 +24,7 @@ from helpers.tensors import flushed_denormals, private_rng
 
 UNSEEN = "it calls `{}`, which keeps results where nobody can look at them"
 SET_BETWEEN = (
-    "a callback may change `{}` between epochs, which it reads, or a function given with it"
+    "it, or a function given with it, reads `{}`, which a callback may change between epochs"
 )
 IN_EACH_THREAD = "it reads `{}`, which is another in each thread or fit"
 OF_A_THREAD = contextvars.ContextVar, threading.local, type(os.environ)

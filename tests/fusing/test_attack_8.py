@@ -199,7 +199,7 @@ def test_what_a_callback_sets_between_epochs_is_its_own_fits(case):
     clf = clf.set_params(**settings).set_callbacks(callback)
     grid = [{"epochs": 2}, {"epochs": 4}]
     told = warnings_of(clf, grid=grid, reset=reset)
-    assert f"a callback may change `{name}` between epochs" in told
+    assert f"reads `{name}`, which a callback may change between epochs" in told
 
 
 @pytest.mark.parametrize("settings", [{"loss": by_global}, {"module": Scaled}])
