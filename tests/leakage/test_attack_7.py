@@ -1,11 +1,13 @@
-"""Order in a table and in a split: what canaries accused, or passed over, because of it."""
+"""Order in a table, classes of few rows, objects that hold themselves: accused, or passed over."""
 
 import numpy as np
 import pytest
+from sklearn.base import BaseEstimator
 from sklearn.datasets import load_iris
 from sklearn.model_selection import GroupKFold, KFold, TimeSeriesSplit
+from torch.utils.data import Subset
 
-from helpers import alike_rows, shared_rows, shift
+from helpers import alike_rows, held_rows, shared_rows, shift, too_good_feature
 
 ROWS = np.arange(20)
 SHUFFLED = KFold(5, shuffle=True, random_state=0)
@@ -80,3 +82,57 @@ def test_lags_of_a_walk_that_tell_all_there_is_are_not_accused():
         walk = slow(400, seed)
         lags = np.lib.stride_tricks.sliding_window_view(walk[:-1], 20)
         assert alike_rows(lags, walk[20:], cv=SHUFFLED).leaked is not True
+
+
+def of_two_rows_each(n_classes=10):
+    return np.repeat(np.arange(n_classes), 2)
+
+
+def test_rare_words_that_tell_classes_of_few_rows_by_chance_are_not_accused():
+    for seed in range(3):
+        words = np.random.RandomState(seed).uniform(size=(20, 1500)) < 0.08
+        finding = too_good_feature(words.astype(float), of_two_rows_each(), task="classification")
+        assert finding.leaked is False, finding
+
+
+def test_dummies_of_classes_of_few_rows_are_named():
+    noise, y = np.random.RandomState(0).normal(size=(80, 3)), of_two_rows_each(40)
+    X = np.column_stack([noise, y[:, None] == np.arange(39)])
+    assert too_good_feature(X, y, task="classification").leaked is True
+
+
+@pytest.mark.parametrize("n_of_class", [2, 3, 6])
+def test_a_column_that_tells_a_rare_class_is_asked_about(n_of_class):
+    rng = np.random.RandomState(0)
+    y = np.r_[np.full(n_of_class, 2), rng.randint(2, size=150 - n_of_class)]
+    X = rng.normal(size=(150, 6))
+    assert too_good_feature(X, y, task="classification").leaked is False
+    finding = too_good_feature(np.column_stack([X, y == 2]), y, task="classification")
+    assert finding.leaked is None and "all rows of one class" in finding.evidence
+
+
+class Holding(BaseEstimator):
+    def __init__(self, dataset):
+        self.dataset = dataset
+
+
+class KnowsItself:
+    """A data set that holds itself, as one that hands its own method on does."""
+
+    def __init__(self, rows):
+        self.rows, self.me, self.all = rows, self, [self]
+        self.all.append(self.all)
+
+    def __len__(self):
+        return len(self.rows)
+
+    def __getitem__(self, row):
+        return self.rows[row]
+
+
+def test_a_data_set_that_holds_itself_is_looked_into_once():
+    X = np.random.RandomState(0).normal(size=(40, 3))
+    folds = [(np.arange(30), np.arange(30, 40))]
+    for rows, leaked in ((range(30), False), (range(30, 40), True)):
+        part = Subset(KnowsItself(X), list(rows))
+        assert held_rows(Holding(part), X, cv=folds).leaked is leaked
