@@ -1,13 +1,14 @@
-"""Order in a table, classes of few rows, objects that hold themselves: accused, or passed over."""
+"""Order in a table, classes of few rows, series: honest work accused, and leaks passed over."""
 
 import numpy as np
+import pandas as pd
 import pytest
 from sklearn.base import BaseEstimator
 from sklearn.datasets import load_iris
 from sklearn.model_selection import GroupKFold, KFold, TimeSeriesSplit
 from torch.utils.data import Subset
 
-from helpers import alike_rows, held_rows, shared_rows, shift, too_good_feature
+from helpers import alike_rows, held_rows, shared_rows, shift, time_order, too_good_feature
 
 ROWS = np.arange(20)
 SHUFFLED = KFold(5, shuffle=True, random_state=0)
@@ -136,3 +137,49 @@ def test_a_data_set_that_holds_itself_is_looked_into_once():
     for rows, leaked in ((range(30), False), (range(30, 40), True)):
         part = Subset(KnowsItself(X), list(rows))
         assert held_rows(Holding(part), X, cv=folds).leaked is leaked
+
+
+VALUES = pd.Series(slow(400, 3, persistence=1) + 100)
+NOTED = VALUES.where(np.random.RandomState(0).uniform(size=400) > 0.3)
+WITH_TODAY = {
+    "return": VALUES.pct_change(),
+    "logarithm of the return": np.log(VALUES / VALUES.shift()),
+    "return of three days": VALUES.pct_change(3),
+    "gaps filled in from below": NOTED.bfill(),
+    "gaps filled in from both sides": NOTED.interpolate(),
+    "centred mean": VALUES.rolling(7, center=True).mean(),
+    "centred median": VALUES.rolling(7, center=True).median(),
+    "largest": VALUES.rolling(7).max(),
+    "spread": VALUES.rolling(7).std(),
+}
+BEFORE = {
+    "gaps filled in from above": NOTED.shift().ffill(),
+    **{name: WITH_TODAY[name].shift() for name in ("return", "largest", "spread")},
+    "return of three days": VALUES.pct_change(3).shift(),
+    "mean": VALUES.rolling(7).mean().shift(),
+    "median": VALUES.rolling(7).median().shift(),
+    "largest so far": VALUES.cummax().shift(),
+}
+
+
+@pytest.mark.parametrize("first", [14, 3], ids=["no gaps", "gaps at both ends"])
+@pytest.mark.parametrize("columns, leaked", [(WITH_TODAY, True), (BEFORE, False)])
+def test_values_that_include_today_are_named_beside_honest_lags(columns, leaked, first):
+    lags = {f"lag{k}": VALUES.shift(k) for k in (1, 2, 3)}
+    rows = slice(first, 390 if first == 14 else None)
+    for name, column in columns.items():
+        X, y = pd.DataFrame({**lags, name: column})[rows], VALUES[rows]
+        found = too_good_feature(X, y, task="regression")
+        assert found.leaked is leaked and (not leaked or repr(name) in found.evidence), name
+        found = time_order(X, y, time=np.arange(len(X)), cv=TimeSeriesSplit(3))
+        assert found.leaked is leaked and (not leaked or repr(name) in found.evidence), name
+
+
+def test_a_second_sensor_that_often_agrees_is_not_accused():
+    for seed in range(3):
+        rng = np.random.RandomState(seed)
+        heat = 15 + rng.normal(size=400).cumsum()
+        near = np.round(heat + 0.05 * rng.normal(size=400), 1)
+        X = np.column_stack([near, rng.normal(size=(400, 2))])
+        found = time_order(X, np.round(heat, 1), time=np.arange(400), cv=TimeSeriesSplit(3))
+        assert found.leaked is False, found
