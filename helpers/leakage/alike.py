@@ -7,7 +7,13 @@ from sklearn.preprocessing import StandardScaler
 from helpers._compat import _num_samples
 from helpers.leakage.finding import Finding
 from helpers.leakage.inputs import folds_of, has_classes, targets_of
-from helpers.leakage.nearness import MOVED_ON, labels_owe, overlapping, told_by_neighbours
+from helpers.leakage.nearness import (
+    MOVED_ON,
+    labels_owe,
+    overlapping,
+    told_by_neighbours,
+    told_by_the_row_before,
+)
 from helpers.leakage.probes import seed_of
 from helpers.leakage.tables import as_numbers, number_of_its_own, spread_out, what_rows_are
 
@@ -24,6 +30,10 @@ ADVICE = (
 CLUSTERS = (
     " That is a large part of a class, so these may be clusters within classes as well: hand over "
     "groups, to shared_groups, which alone can tell."
+)
+WINDOWS = (
+    " Rows are windows of one series, mixed by the split, but labels tell no more of each other "
+    "than a linear model does. Hand over time, to time_order."
 )
 
 
@@ -51,9 +61,11 @@ def alike_rows(X, y=None, *, cv=5, groups=None, task=None, random_state=0):
         random; or if consecutive rows are windows of one series, mixed by the
         split, whose labels tell more of each other than a linear model of earlier and later
         blocks. Not looked at, if rows are texts; if those that belong together are more than a
-        quarter of a class, and may be clusters within it; or if labels are known from the nearest
-        training row and hardly from a linear model: neighbours in space are like that, and so are
-        honest tables with bent boundaries, and only `groups` can tell.
+        quarter of a class, and may be clusters within it; if the label of the row before tells
+        more than a linear model, and the split mixes the rows: a table in order of time is like
+        that, and so is one that was sorted; or if labels are known from the nearest training row
+        and hardly from a linear model: neighbours in space are like that, and so are honest tables
+        with bent boundaries, and only `groups` can tell.
 
     Raises
     ------
@@ -64,8 +76,8 @@ def alike_rows(X, y=None, *, cv=5, groups=None, task=None, random_state=0):
     -----
     Columns that number the rows are left out. It does not see groups of more than 15 rows, or of
     more than half as many as a class has, or groups that overlap widely, such as persons who
-    differ little. Rows of many discrete columns
-    it can tell from chance only where they are equal: see `shared_rows`.
+    differ little, or a slow series whose rows were shuffled: hand over groups or time. Rows of many
+    discrete columns it can tell from chance only where they are equal: see `shared_rows`.
 
     Of rows drawn from any smooth density, the logarithm of the ratio of two such distances is
     exponential, with a mean that depends on the dimension alone: Facco, d'Errico, Rodriguez and
@@ -134,10 +146,13 @@ def alike_rows(X, y=None, *, cv=5, groups=None, task=None, random_state=0):
     if peak > limit and near > dealt / 2 and is_separated:
         if k + 1 > n_of_class / 4 and k > 2:
             return Finding(name, None, evidence + CLUSTERS)
+        if share >= MOVED_ON and y is not None:
+            return Finding(name, None, evidence + WINDOWS)
         return Finding(name, True, evidence + ADVICE)
-    for target in targets:
-        if told := told_by_neighbours(table, target, folds, classes):
-            return Finding(name, None, told)
+    for look in (told_by_the_row_before, told_by_neighbours):
+        for target in targets:
+            if told := look(table, target, folds, classes):
+                return Finding(name, None, told)
     return Finding(name, False, evidence)
 
 

@@ -1,10 +1,11 @@
 """The canary for columns that know too much."""
 
 import numpy as np
+from scipy.special import comb
 from scipy.stats import spearmanr
 
 from helpers.leakage.carriers import ASK, MOST_NAMES, carriers, judged, listed
-from helpers.leakage.columns import Table
+from helpers.leakage.columns import BY_CHANCE, Table
 from helpers.leakage.finding import Finding
 from helpers.leakage.inputs import has_classes, targets_of
 from helpers.leakage.later import indicators_of, made_of_labels
@@ -22,7 +23,6 @@ GOOD = 0.25  # of the error of guessing, for a score that invites trust
 NUMBERED = 0.05  # of the error of guessing, for a column that numbers the rows
 WEIGHTIEST = 20  # columns, of which two halves may err in the same rows
 FEWEST_ERRORS = 5
-FEWEST_OF_A_CLASS = 6  # rows that a column tells, and hardly by chance
 FEWEST_VALUES, SAME_ORDER = 20, 0.9999  # of a target that has an order; its correlation of ranks
 SOURCE = (
     "A source that is nearly the label, such as a hospital that sent the ill, is like that, and so "
@@ -79,9 +79,11 @@ def too_good_feature(X, y, *, task=None, random_state=0):
     measurement that is available in time is no leak, however good. It is quiet where a score is
     merely high, so that it misses a proxy that errs in a few rows of a hundred, a source that one
     or two columns know, and what only columns together tell, as whether two flags are equal. Of
-    values from other rows it sees sums of labels at most 14 rows away or of all so far, in a table
-    that is in order, and no largest or median. Of more than 200 columns it looks, in each fold, at
-    those that are correlated most with `y`.
+    values from other rows it sees, in a table that is in order, sums of labels at most 14 rows
+    away or of all so far; of columns and rows that take many values, also changes, the largest,
+    the smallest, median or spread of a window, and gaps that were filled in; but only what is
+    exact, and no two of these in one, as a z-score. Of more than 200 columns it looks, in each
+    fold, at those that are correlated most with `y`.
 
     Examples
     --------
@@ -172,14 +174,14 @@ def _with_those_left_out(finding, left_out, names):
 
 def _told_by_indicators(X, y, names):
     """Return what columns tell whole classes, as dummies of the label do; or None."""
-    told = indicators_of(X, y)
-    counts = np.unique(y, return_counts=True)[1]
-    n_classes = len(set(told.values()))
-    if n_classes >= len(counts) - 1:
+    told, counts = indicators_of(X, y), np.unique(y, return_counts=True)[1]
+    # How many columns of noise tell a class: each is one choice of rows among all choices.
+    by_chance = np.minimum(X.shape[1] / comb(len(y), counts), 1.0)
+    numbers = list(set(told.values()))
+    if len(numbers) >= len(counts) - 1 and by_chance[numbers].prod() < BY_CHANCE:
         evidence = f"{listed(list(told), names)} made of the label: one value stands for one class."
         return Finding("too_good_feature", True, evidence + ASK)
-    # A class of a few rows may be told by chance.
-    told = [column for column, number in told.items() if counts[number] >= FEWEST_OF_A_CLASS]
+    told = [column for column, number in told.items() if by_chance[number] < BY_CHANCE]
     if not told:
         return None
     evidence = (

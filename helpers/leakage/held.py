@@ -167,27 +167,34 @@ def _side_by_side(items):
     return [[item[key] for item in items] for key in keys[0]]
 
 
-def _of_a_part(dataset, rows):
-    """Return what a part of a data set holds, which may be a part of another."""
+def _of_a_part(dataset, rows, around=()):
+    """Return what a part of a data set holds, which may be a part of another.
+
+    What it is looked for in, `around`, is left out: an object may hold itself.
+    """
+    around = (*around, id(dataset))
     if hasattr(dataset, "indices") and hasattr(dataset, "dataset"):
-        return _of_a_part(dataset.dataset, np.asarray(dataset.indices)[rows])
+        return _of_a_part(dataset.dataset, np.asarray(dataset.indices)[rows], around)
     n = max(len(dataset) if hasattr(dataset, "__len__") else 0, rows.max(initial=-1) + 1)
-    return [_chosen(part, rows, n) for part in getattr(dataset, "__dict__", {}).values()]
+    parts = getattr(dataset, "__dict__", {}).values()
+    return [_chosen(part, rows, n, around) for part in parts]
 
 
-def _chosen(values, rows, n):
+def _chosen(values, rows, n, around):
     """Return some of n rows of what a data set holds; nothing of what has no n rows."""
+    if id(values) in around:
+        return None
     if isinstance(values, list | tuple) and len(values) == n:
         return [values[row] for row in rows]
     if isinstance(values, list | tuple | dict):
         parts = values.values() if isinstance(values, dict) else values
-        return [_chosen(part, rows, n) for part in parts]
+        return [_chosen(part, rows, n, (*around, id(values))) for part in parts]
     if (
         hasattr(values, "__getitem__")
         and hasattr(values, "__dict__")
         and not hasattr(values, "ndim")
     ):
-        return _of_a_part(values, rows)  # another data set
+        return _of_a_part(values, rows, around)  # another data set
     if hasattr(values, "iloc"):
         return values.iloc[rows] if len(values) == n else None
     return values[rows] if getattr(values, "ndim", 0) and values.shape[0] == n else None

@@ -186,6 +186,8 @@ def folds_of(cv, X, y=None, groups=None, task=None):
         ) from error
     if not folds:
         raise ValueError("cv must have at least one fold, a pair (train, test); it has none.")
+    if not all(len(train) and len(test) for train, test in folds):
+        raise ValueError("cv must have training rows and test rows in each fold; one has none.")
     return folds
 
 

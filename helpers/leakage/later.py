@@ -2,6 +2,8 @@
 
 import numpy as np
 
+from helpers.leakage.moving import Moving
+
 MOST_STEPS = 14  # rows before and after that a column may be made of
 MOST_COLUMNS = 200
 EXACT, OTHER = 1e-6, 2e-5  # of a column's variance: what is left of a sum, and of none
@@ -11,8 +13,9 @@ ALL_BUT_BREAKS = 0.9  # of the rows: where series are stacked, the last of each 
 def made_of_labels(table, y):
     """Find columns that are labels of this row and others, or of later rows: exactly, not nearly.
 
-    Rows must be in order. A mean that includes today is made of today's label, and tomorrow's
-    value is the label of the row below. Values from before are left alone, and so is a column
+    Rows must be in order. A mean or a median that includes today is made of today's label, as are
+    today's return and gaps filled in from both sides; tomorrow's value is the label of the row
+    below. Values from before are left alone, and so is a column
     that equals its own row's label: `too_good_feature` sees that by its score.
 
     Returns
@@ -29,13 +32,19 @@ def made_of_labels(table, y):
     around -= around.mean(axis=0)
     now = steps  # the place of a row's own label among its neighbours'
     earlier, others = around[:, :now], np.delete(around, now, axis=1)
+    moving = Moving(y, steps)
     for number, column in enumerate(table[:, :MOST_COLUMNS].T):
-        if column.min() == column.max() or np.isnan(column).any():
+        if np.isnan(column).all() or np.nanmin(column) == np.nanmax(column):
             continue
         if _is_next(column, y, steps):
             later.append(number)
             continue
-        inner = column[steps : len(y) - steps]
+        if moving.holds_today(column):
+            own.append(number)
+            continue
+        inner = column[steps : len(y) - steps]  # of a centred mean, the first and last are gaps
+        if np.isnan(inner).any():
+            continue
         if inner.min() == inner.max() or 2 * around.shape[1] > len(inner):
             continue
         if _is_running_mean(column, y):

@@ -32,12 +32,17 @@ def overlapping(table, folds):
     shuffled = (_moved_on(rng.permutation(table), -step) for _ in range(N_SHUFFLES))
     if share < MOVED_ON or max(shuffled) >= share:
         return share, 0
-    reach, n_mixed = table.shape[1] // -step, 0
+    return share, _n_mixed(folds, table.shape[1] // -step)
+
+
+def _n_mixed(folds, reach):
+    """Count test rows with training rows within reach on both sides; 0 where that is rare."""
+    n_mixed = 0
     for train, test in folds:
         later = (np.isin(test + k, train) for k in range(1, reach + 1))
         earlier = (np.isin(test - k, train) for k in range(1, reach + 1))
         n_mixed += (np.any([*later], axis=0) & np.any([*earlier], axis=0)).sum()
-    return share, n_mixed if n_mixed > MIXED * sum(len(test) for _, test in folds) else 0
+    return n_mixed if n_mixed > MIXED * sum(len(test) for _, test in folds) else 0
 
 
 def _most_steps(table):
@@ -55,8 +60,33 @@ def _moved_on(table, step):
 
 def labels_owe(table, y, classes):
     """Say whether the label of the row before tells more than a linear model of other blocks."""
+    before = _error(y[1:], y[:-1], classes)
+    guess = DummyClassifier() if classes else DummyRegressor()
+    if before >= 0.8 * _error(y, guess.fit(table, y).predict(table), classes):
+        return False  # a linear model of many columns may be worse than a guess
     predicted = _predicted(_linear(classes), table, y, KFold(5).split(table))
-    return _error(y[1:], y[:-1], classes) < 0.8 * _error(y, predicted, classes)
+    return before < 0.8 * _error(y, predicted, classes)
+
+
+def told_by_the_row_before(table, y, folds, classes):
+    """Return a sentence if labels follow each other in the table, and the split mixes the rows."""
+    n_mixed = _n_mixed(folds, reach=1)
+    if not n_mixed or _is_sorted(y, classes) or not labels_owe(table, y, classes):
+        return None
+    return (
+        f"The label of the row before tells a row's label better than a linear model, and "
+        f"{n_mixed} test rows lie between two training rows. If the table is in order of time, or "
+        "one person's rows follow each other, hand over time or groups. If it was sorted, shuffle "
+        "it first."
+    )
+
+
+def _is_sorted(y, classes):
+    values, numbers = np.unique(y, return_inverse=True)
+    steps = np.diff(numbers)
+    if classes:  # the rows of each class are one block
+        return np.count_nonzero(steps) < len(values)
+    return bool((steps >= 0).all() or (steps <= 0).all())
 
 
 def told_by_neighbours(table, y, folds, classes):

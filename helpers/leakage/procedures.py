@@ -95,7 +95,8 @@ def null_labels(procedure, X, y, *, groups=None, chance=None, n_permutations=20,
 
 def _scored(procedure, X, y):
     score = procedure(X, y)
-    if score is None or np.shape(score) != ():
+    # cross_validate returns a dict, which has a shape as a number has.
+    if score is None or isinstance(score, dict) or np.shape(score) != ():
         raise TypeError(
             "procedure(X, y) must return one number, the score that you would report; got "
             f"{score!r:.80}. Of several scores, return the mean."

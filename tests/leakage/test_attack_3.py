@@ -255,7 +255,7 @@ def test_blind_test_says_what_a_procedure_must_return(name):
 
 
 def test_null_labels_says_what_a_procedure_must_return():
-    for score in ([0.5, 0.6], np.array([0.5]), (0.5, 0.1), None):
+    for score in ([0.5, 0.6], np.array([0.5]), (0.5, 0.1), {"test_f1": 0.5}, None):
         with pytest.raises(TypeError, match=r"must return one number, .*; got "):
             null_labels(lambda X, y, score=score: score, X, y)
     assert null_labels(lambda X, y: np.float32(0.5), X, y, chance=0.5).leaked is False
