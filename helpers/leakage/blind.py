@@ -10,7 +10,7 @@ from sklearn.utils import check_consistent_length, check_random_state
 from helpers._compat import _safe_indexing
 from helpers.leakage.destruction import destroyed, exchanged
 from helpers.leakage.finding import Finding
-from helpers.leakage.inputs import folds_of, has_classes, strata_of
+from helpers.leakage.inputs import as_array, folds_of, has_classes, is_frame, strata_of
 from helpers.leakage.probes import (
     METHODS,
     N_REPEATS,
@@ -63,7 +63,8 @@ def blind_test(procedure, X, y, *, cv=None, groups=None, test_size=0.3, task=Non
         by more than rounding and repeated runs explain. Where every test row comes after all
         training rows, it is no leak if what is predicted up to the first test row stays the same:
         the procedure looks back. Not looked at, if without `cv` predictions differ on rows dealt
-        out at random, and the procedure looks back: only the split tells whether that is honest.
+        out at random, and the procedure looks back: only the split tells whether that is honest;
+        nor if it looks back as far as labels alone tell, without probabilities.
 
     Raises
     ------
@@ -93,7 +94,7 @@ def blind_test(procedure, X, y, *, cv=None, groups=None, test_size=0.3, task=Non
     """
     random_state = seed_of(random_state)
     check_consistent_length(X, y)
-    X, y = (values if _is_frame(values) else _plain(values) for values in (X, y))
+    X, y = (values if is_frame(values) else as_array(values) for values in (X, y))
     rows = np.arange(len(y))
     if cv is not None:
         folds = in_order = folds_of(cv, X, y, groups, task)
@@ -106,7 +107,7 @@ def blind_test(procedure, X, y, *, cv=None, groups=None, test_size=0.3, task=Non
         in_order = [(rows[: len(train)], rows[len(train) :])]
     found = _compared(procedure, X, y, folds, random_state)
     if found[0] and _looks_back(procedure, X, y, in_order, random_state):
-        return _looking_back(given=cv is not None)
+        return _looking_back(cv is not None, _tells_labels_alone(procedure, X, y, folds[0]))
     return _finding(*found, folds)
 
 
@@ -121,11 +122,22 @@ def _looks_back(procedure, X, y, folds, seed):
         return False  # the rows that are left may hold one class alone
 
 
-def _looking_back(given):
+def _tells_labels_alone(procedure, X, y, fold):
+    predictor = _run(procedure, _copy(X), _copy(y), *fold)
+    return predictions_of(predictor, X).dtype.kind != "f"
+
+
+def _looking_back(given, labels_alone):
     evidence = (
         "Destroyed test rows change no prediction up to the first of them, if the first rows of "
         "the table are left out"
     )
+    if labels_alone:
+        evidence += (
+            "; but these are labels alone, which need not change where all rows are used. Return a "
+            "predictor that has predict_proba or decision_function."
+        )
+        return Finding("blind_test", None, evidence)
     if given:
         return Finding("blind_test", False, evidence + ": it looks back, which is honest here.")
     evidence += (
@@ -220,25 +232,6 @@ def _answers_of(predictor, X, y, asked):
         score = predictor.score(_safe_indexing(X, rows), _safe_indexing(y, rows))
         outputs.append(np.array([score], dtype=float))
     return outputs
-
-
-def _is_frame(values):
-    """Say whether it is a table or a column of pandas or of polars."""
-    return hasattr(values, "iloc") or hasattr(values, "to_pandas")
-
-
-def _plain(values):
-    if hasattr(values, "tocsr"):  # of sparse forms, the one that has rows
-        return values.tocsr()
-    return values if _is_ragged(values) else np.asarray(values)
-
-
-def _is_ragged(values):
-    try:
-        np.asarray(values)
-    except ValueError:
-        return True
-    return False
 
 
 def _copy(values):

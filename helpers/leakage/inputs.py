@@ -194,3 +194,23 @@ def folds_of(cv, X, y=None, groups=None, task=None):
 def _rows(rows, n):
     """Return row numbers, from numbers or from a mask."""
     return np.arange(n)[np.asarray(rows)]
+
+
+def is_frame(values):
+    """Say whether it is a table or a column of pandas or of polars."""
+    return hasattr(values, "iloc") or hasattr(values, "to_pandas")
+
+
+def as_array(values):
+    """Return values as an array, or as they are if they have no shape or are sparse."""
+    if hasattr(values, "tocsr"):  # of sparse forms, the one that has rows
+        return values.tocsr()
+    return values if _is_ragged(values) else np.asarray(values)
+
+
+def _is_ragged(values):
+    try:
+        np.asarray(values)
+    except ValueError:
+        return True
+    return False

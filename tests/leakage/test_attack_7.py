@@ -5,10 +5,20 @@ import pandas as pd
 import pytest
 from sklearn.base import BaseEstimator
 from sklearn.datasets import load_iris
+from sklearn.linear_model import LogisticRegression
 from sklearn.model_selection import GroupKFold, KFold, TimeSeriesSplit
+from sklearn.preprocessing import StandardScaler
 from torch.utils.data import Subset
 
-from helpers import alike_rows, held_rows, shared_rows, shift, time_order, too_good_feature
+from helpers import (
+    alike_rows,
+    blind_test,
+    held_rows,
+    shared_rows,
+    shift,
+    time_order,
+    too_good_feature,
+)
 
 ROWS = np.arange(20)
 SHUFFLED = KFold(5, shuffle=True, random_state=0)
@@ -182,3 +192,33 @@ def test_a_second_sensor_that_often_agrees_is_not_accused():
         X = np.column_stack([near, rng.normal(size=(400, 2))])
         found = time_order(X, np.round(heat, 1), time=np.arange(400), cv=TimeSeriesSplit(3))
         assert found.leaked is False, found
+
+
+class LabelsAlone:
+    """A predictor without probabilities, of rows that a scaler has seen."""
+
+    def __init__(self, scaler, clf):
+        self.scaler, self.clf = scaler, clf
+
+    def predict(self, X):
+        return self.clf.predict(self.scaler.transform(X))
+
+
+class Probabilities(LabelsAlone):
+    def predict_proba(self, X):
+        return self.clf.predict_proba(self.scaler.transform(X))
+
+
+@pytest.mark.parametrize(("kind", "leaked"), [(LabelsAlone, None), (Probabilities, True)])
+def test_labels_that_stay_the_same_do_not_say_that_a_procedure_looks_back(kind, leaked):
+    rng = np.random.default_rng(0)
+    X = rng.normal(size=(120, 3))
+    y = (X[:, 0] + rng.normal(size=120) > 0).astype(int)
+
+    def scales_all(X, y, train, test):
+        scaler = StandardScaler().fit(X)
+        clf = LogisticRegression().fit(scaler.transform(X[train]), y[train])
+        return kind(scaler, clf)
+
+    folds = [(np.arange(80), np.arange(80, 120))]
+    assert blind_test(scales_all, X, y, cv=folds).leaked is leaked
