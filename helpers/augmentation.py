@@ -58,7 +58,8 @@ class Augmentation:
         states = None if self._checked else _states()
         rows = self._call(X, seed)
         self._check(rows, X)
-        self._refuse_moved(rows, X, seed)
+        if epoch == 1:
+            self._refuse_moved(rows, X, seed)
         if not self._checked:
             self._check_draws(rows.clone(), X, seed, drawn=_states() != states)
             self._checked = True
@@ -122,7 +123,8 @@ class Augmentation:
             raise ValueError(
                 f"augment must leave each row in its place, since labels stay where they are; "
                 f"{name_of(self.function)} puts rows into the place of others. The first axis of X "
-                f"counts the rows: flip, roll or permute others, as X.flip(-1) does."
+                f"counts the rows: flip, roll or permute others, as X.flip(-1) does. If it mixes "
+                f"rows, each must keep the larger part of itself."
             )
 
     def _check_draws(self, rows, X, seed, drawn):

@@ -149,15 +149,22 @@ class TorchEstimator(ArgumentsMixin, NetworkMixin, CopyMixin, CallbackSupportMix
         report_epochs(job, context, task, learned=vars(new))
         with unchanged_on_failure(job.network) if resume else nullcontext():
             train(job)
-        with private_rng(job.y.device):
-            warn_of_endless(job)
-            if job.ends_in and job.history:
-                warn_of_range(job, type(self).__name__, isinstance(self, ClassifierMixin))
+            new._look_back(job)
         new.n_epochs_, new._optimizer_state = len(job.history), job.optimizer_state
         new._optimizer_settings = job.optimizer_settings
         self.__dict__ = new.__dict__
         context.call_on_fit_task_end(**task, reconstruction_attributes={})
         return self
+
+    def _look_back(self, job):
+        """Warn of what shows when a network is trained."""
+        fell = job.history and job.history[-1]["train_loss"] < 0 and isinstance(job.loss, OwnLoss)
+        if fell or job.ends_in and job.history:
+            with private_rng(job.y.device):
+                if fell:
+                    warn_of_endless(job)
+                else:
+                    warn_of_range(job, type(self).__name__, isinstance(self, ClassifierMixin))
 
     def _job(self, X, y, sample_weight, classes, settings, partial, resume):
         """Validate the data; return a `Job` that lacks only its network, and the target."""

@@ -78,7 +78,7 @@ def warn_of_lost_weights(network):
     """Warn if weights to train are where torch does not find them, as layers in a plain list."""
     known = set(map(id, network.parameters()))
     for part in network.modules():
-        for name in vars(part).keys() - _OF_ALL_MODULES:
+        for name in sorted(vars(part).keys() - _OF_ALL_MODULES):
             value = vars(part)[name]
             values = value.values() if isinstance(value, dict) else value
             for one in values if isinstance(value, (dict, list, tuple)) else [value]:
@@ -86,9 +86,9 @@ def warn_of_lost_weights(network):
                 if any(isinstance(t, torch.Tensor) and _is_lost(t, known) for t in tensors):
                     warnings.warn(
                         f"{type(part).__name__} has weights in its attribute {name!r}, where torch "
-                        f"does not find them, so that they are not trained. Hold layers in "
-                        f"nn.ModuleList or nn.ModuleDict, and tensors in nn.Parameter; give them "
-                        f"requires_grad=False if they are to stay as they are.",
+                        f"does not find them, so that they are not trained. If they are to stay "
+                        f"as they are, give them requires_grad=False. Else hold layers in "
+                        f"nn.ModuleList or nn.ModuleDict, and tensors in nn.Parameter.",
                         UserWarning,
                         stacklevel=2,
                     )

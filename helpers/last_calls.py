@@ -1,5 +1,6 @@
 """What a network calls: can it return every output that is needed, row by row?"""
 
+import copy
 import math
 import warnings
 
@@ -46,8 +47,8 @@ def warn_of_dropout(network, last):
     """Warn if a network in evaluation mode has dropped numbers, as `LastCall` saw."""
     if last.drops:
         warnings.warn(
-            f"{type(network).__name__} calls F.dropout while it predicts, so that its answers are "
-            f"others each time: training is True there unless it is given. Write "
+            f"{type(network).__name__} calls F.dropout while it predicts, with training=True, "
+            f"its default, so that its answers are others each time. Write "
             f"F.dropout(X, p, self.training), or hold nn.Dropout(p).",
             UserWarning,
             stacklevel=2,
@@ -57,17 +58,21 @@ def warn_of_dropout(network, last):
 def warn_of_rows_as_steps(network, X, outputs):
     """Warn if a layer for sequences takes the rows of a batch for the steps of one sequence.
 
-    It has then another answer for a row that is asked for alone. Only networks with a layer that
-    has `batch_first` are asked again.
+    It has then another answer for a row that is asked for alone. A copy of the network is asked, if
+    it has a layer without `batch_first`, or rows have no steps.
     """
-    layer = next((part for part in network.modules() if hasattr(part, "batch_first")), None)
+    layers = [part for part in network.modules() if hasattr(part, "batch_first")]
+    layer = next((part for part in layers if X.ndim == 2 or not part.batch_first), None)
     if layer is None or len(X) < 2:
         return
     try:
+        own = copy.deepcopy(network)
         with torch.no_grad():  # the last, since the first step of a sequence sees no other
-            answers = network(X.clone()), network(X[-1:].clone())
-        changes = [abs(answer - outputs[-len(answer) :]).max() for answer in answers]
+            answers = own(X.clone())[-1:], own(X[-1:].clone())
+        changes = [abs(answer - outputs[-1:]).max() for answer in answers]
     except Exception:  # one that takes no single row is not accused
+        return
+    if answers[1].shape != outputs[-1:].shape:
         return
     least = 1e-3 * abs(outputs).max()
     if changes[0] < least < changes[1]:

@@ -6,7 +6,7 @@ from itertools import pairwise
 
 import torch
 from torch import nn
-from torch.func import functional_call, vmap
+from torch.func import vmap
 from torch.nn import functional as F
 from torch.overrides import TorchFunctionMode
 
@@ -106,8 +106,8 @@ class OwnLoss:
     def _about_shapes(self, outputs, y):
         given = tuple(y.shape if self.of_values else outputs.shape)
         return (
-            f"Shapes such as (n, 1) and (n,) spread to (n, n), each row with each. Bring both to "
-            f"one; outputs come as {given}, y as {tuple(y.shape)}."
+            f"Shapes such as (n, 1) and (n,) spread to (n, n), each row with each. Bring outputs "
+            f"and y to one shape; they come as {given} and {tuple(y.shape)}."
         )
 
     def _check(self, losses, outputs, y):
@@ -140,38 +140,56 @@ class OwnLoss:
 
 
 class FirstLoss(OwnLoss):
-    """An own loss in the first step, where it must not compare a row with the targets of others.
+    """An own loss in the first step, where it must not compare each row with the targets of all.
 
-    Shapes that spread to (n, n), and a mean over one of the axes, make of each row's loss a loss
-    for the targets of all. It is then the same whatever target belongs to which row.
+    Shapes that spread to (n, n), and a mean over one of the axes, do that. The mean loss is then
+    the same whatever target belongs to which row.
     """
 
     def _call(self, outputs, y):
+        if is_compiled(self.function):
+            return super()._call(outputs, y)
         with _Shapes() as shapes:
             losses = super()._call(outputs, y)
-        if any(shape.count(len(y)) > 1 for shape in shapes.seen) and self._takes_any_order(
-            outputs.detach(), y
-        ):
-            raise ValueError(
-                f"loss must compare each row with its own target; {name_of(self.function)} has the "
-                f"same mean whatever rows they belong to. {self._about_shapes(outputs, y)}"
-            )
+        if any(shape.count(len(y)) > 1 for shape in shapes.seen):
+            with torch.random.fork_rng(devices=[y.device] if y.is_cuda else []):
+                self._refuse_spread(outputs.detach(), y)
         return losses
 
-    def _takes_any_order(self, outputs, y):
-        """Whether the mean loss depends on the targets, but not on the rows they belong to."""
-        steps = torch.linspace(-1, 1, outputs.numel(), dtype=outputs.dtype, device=outputs.device)
-        outputs = outputs + steps.reshape(outputs.shape)  # rows that are new may all be alike
-        others = y.roll(1, 0), y[:1].expand(y.shape)
+    def _refuse_spread(self, outputs, y):
+        """Ask a copy of the loss about outputs drawn at random; raise a ValueError if it spreads.
+
+        n is such that (n, n) is no (n, n_outputs).
+        """
+        n = 13 if outputs.shape[1] != 13 else 11
+        own = OwnLoss(copy.deepcopy(self.function), self.of_values)
+        generator = torch.Generator().manual_seed(0)
+        new = torch.randn(n, outputs.shape[1], generator=generator).to(outputs)
+        some = y[torch.linspace(0, len(y) - 1, n).long()]
+        if y.is_floating_point():
+            new = some.mean() + some.std() * new
+        moved = [some[torch.randperm(n, generator=generator)] for _ in range(2)]
         try:
-            mean, moved, alike = (
-                super(FirstLoss, self)._call(outputs, t).mean() for t in (y, *others)
-            )
+            with _Shapes() as shapes:
+                means = [_mean(own, new, t) for t in (some, *moved, some[:1].expand(some.shape))]
         except Exception:  # one that cannot be asked in this way is not accused
-            return False
-        return (
-            torch.isclose(mean, moved, rtol=1e-4).item() and not torch.isclose(mean, alike).item()
-        )
+            return
+        if (
+            any(shape.count(n) > 1 for shape in shapes.seen)
+            and not any(torch.equal(some, others) for others in moved)
+            and all(torch.isclose(means[0], mean) for mean in means[1:3])
+            and not torch.isclose(means[0], means[3])
+        ):
+            raise ValueError(
+                f"loss must compare each row with its own target; the mean of "
+                f"{name_of(self.function)} is the same whatever row each target belongs to. "
+                f"{self._about_shapes(outputs, y)}"
+            )
+
+
+def _mean(loss, outputs, y):
+    torch.manual_seed(0)
+    return loss(outputs.clone().requires_grad_(), y).detach()
 
 
 class _Shapes(TorchFunctionMode):
@@ -189,8 +207,12 @@ class _Shapes(TorchFunctionMode):
 
 
 def in_first_step(loss):
-    """Return a loss as it is to be called in the first step of a training."""
-    return FirstLoss(loss.function, loss.of_values) if isinstance(loss, OwnLoss) else loss
+    """Return an own loss as it is to be called in the first step of a training."""
+    return FirstLoss(loss.function, loss.of_values)
+
+
+def is_compiled(function):
+    return hasattr(function, "_torchdynamo_orig_callable") or hasattr(function, "_orig_mod")
 
 
 def takes_logarithms(loss):
@@ -201,29 +223,30 @@ def takes_logarithms(loss):
 def warn_of_endless(job):
     """Warn if a loss of the user's has no lowest value, as it falls on and on with the weights.
 
-    Only one below 0 at the end of a training is looked at, with 4 and 16 times the weights.
+    Only one below 0 at the end of a training is looked at, by copies with a thousand and a million
+    times the weights. It is to be called where global generators are put back.
     """
-    if not isinstance(job.loss, OwnLoss) or takes_logarithms(job.loss.function):
+    if takes_logarithms(job.loss.function):
         return  # told when the network was built
-    if not job.history or job.history[-1]["train_loss"] >= 0:
-        return
     X, y, _ = job.take(job.rows[:64])
-    weights = dict(job.network.named_parameters())
     losses = []
     try:
-        for scale in (1, 4, 16):
-            scaled = {name: weight.detach() * scale for name, weight in weights.items()}
+        own = copy.deepcopy(job.loss)
+        for scale in (1, 1e3, 1e6):
+            network = copy.deepcopy(job.network)
             with torch.no_grad():
-                losses.append(job.loss(functional_call(job.network, scaled, (X,)), y).item())
+                for weight in network.parameters():
+                    weight.mul_(scale)
+                losses.append(own(network(X.clone()), y).item())
     except Exception:  # one that cannot be asked in this way is not accused
         return
     if losses[0] < 0 and all(after < 3 * before for before, after in pairwise(losses)):
         warnings.warn(
-            f"loss has no lowest value: with 4 and 16 times the weights it is {losses[1]:.3g} and "
-            f"{losses[2]:.3g} in place of {losses[0]:.3g}, so that training makes outputs large, "
-            f"and not right. Losses of torch as F.nll_loss take logarithms of probabilities, and "
-            f"outputs are none (F.cross_entropy takes outputs); a score that is to be large needs "
-            f"an upper bound.",
+            f"loss seems to have no lowest value: with a thousand and a million times the weights "
+            f"it is {losses[1]:.3g} and {losses[2]:.3g} in place of {losses[0]:.3g}, so that "
+            f"training makes outputs large, and not right. Losses of torch as F.nll_loss take "
+            f"logarithms of probabilities, and outputs are none (F.cross_entropy takes outputs); a "
+            f"score that is to be large needs an upper bound.",
             UserWarning,
             stacklevel=2,
         )

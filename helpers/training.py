@@ -148,7 +148,9 @@ def _train_epoch(job, optimizer, whole):
             X = job.augment(X, job.seed, epoch, step)
         optimizer.zero_grad()
         is_first = step == 0 and not job.history
-        this = replace(job, loss=in_first_step(job.loss)) if is_first else job
+        this = job
+        if is_first and isinstance(job.loss, OwnLoss):
+            this = replace(job, loss=in_first_step(job.loss))
         loss = _batch_loss(this, X, y, weight)
         if is_first and not loss.isfinite():
             raise _divergence(job, {"epoch": 1, "train_loss": loss.item()}, begun=False)

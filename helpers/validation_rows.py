@@ -11,6 +11,7 @@ from sklearn.utils import check_consistent_length
 
 from helpers.arguments import name_of
 from helpers.labels import refuse_missing
+from helpers.tensors import as_numpy
 
 
 def split_rows(job, how, data, *, stratify):
@@ -44,7 +45,7 @@ def _check_groups(groups, y):
         check_consistent_length(y, groups)
     except (TypeError, ValueError) as error:
         raise ValueError(f"{due}: {error}") from error
-    labels = np.asarray(groups)
+    labels = np.asarray(as_numpy(groups))
     if labels.ndim == 0 or labels.size != len(labels):
         raise ValueError(f"{due}; got shape {labels.shape} for {len(y)} rows.")
     try:
@@ -54,7 +55,8 @@ def _check_groups(groups, y):
             f"groups must be labels of one type: {error}. Give, for instance, "
             f"[str(group) for group in groups]."
         ) from error
-    refuse_missing(labels.ravel().astype(object), "groups")
+    if labels.dtype.kind not in "biuSU":
+        refuse_missing(labels.ravel().astype(object), "groups")
 
 
 def split_as_told(job, how, data):

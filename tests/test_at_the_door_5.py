@@ -2,6 +2,7 @@
 
 import functools
 import re
+import warnings
 
 import numpy as np
 import pandas as pd
@@ -12,7 +13,7 @@ from sklearn.model_selection import cross_val_score
 from torch import nn
 from torch.nn import functional as F
 
-from helpers import TorchClassifier, TorchRegressor, fused
+from helpers import MLP, TorchClassifier, TorchRegressor, fused
 
 X, y = np.random.default_rng(0).normal(size=(60, 5)), np.arange(60) % 2
 values = X[:, 0] - 2
@@ -136,7 +137,7 @@ BELOW = [
 
 @pytest.mark.parametrize("make, target, loss", BELOW)
 def test_a_loss_that_falls_without_end_is_warned_of(make, target, loss):
-    with pytest.warns(UserWarning, match="loss has no lowest value: with 4 and 16 times"):
+    with pytest.warns(UserWarning, match="loss seems to have no lowest value: with a thousand"):
         make(loss=loss, epochs=50).fit(X, target)
 
 
@@ -172,7 +173,7 @@ SPREAD = [
 @pytest.mark.parametrize("make, target, loss", SPREAD)
 def test_a_loss_that_compares_each_row_with_all_is_refused(make, target, loss, batch_size):
     model = make(loss=loss, batch_size=batch_size)
-    with pytest.raises(ValueError, match=r"each row with its own target.*\(n, n\).* outputs come"):
+    with pytest.raises(ValueError, match=r"each row with its own target.*\(n, n\).* they come as"):
         model.fit(X, target)
     with fused(), pytest.raises(ValueError, match="each row with its own target"):
         with pytest.warns(UserWarning, match="cannot be stacked"):
@@ -183,6 +184,43 @@ def test_losses_of_each_row_with_each_are_told_to_have_one_shape():
     loss = lambda outputs, y: (outputs[:, None] * 0 + y * 0 + outputs.sum()) ** 2  # noqa: E731
     with pytest.raises(ValueError, match=r"returned shape \(60, 60\). Shapes such as \(n, 1\)"):
         regressor(loss=loss).fit(X, values)
+
+
+def contrastive(outputs, y):
+    logits = outputs @ outputs.T - 1e9 * torch.eye(len(y))
+    alike = (y[:, None] == y) & ~torch.eye(len(y), dtype=torch.bool)
+    return -(logits.log_softmax(1) * alike).sum(1) / alike.sum(1).clamp(min=1)
+
+
+def far(outputs, y):
+    """Of targets that lie all on one side, L1 does not see the order."""
+    return (outputs - y).abs() + 0.1 * (outputs[:, None] - outputs).abs().mean(1)
+
+
+@pytest.mark.parametrize("batch_size", [None, 8, 16])
+@pytest.mark.parametrize(
+    "make, target, loss",
+    [
+        (classifier, np.arange(60) % 2, contrastive),
+        (classifier, np.arange(60) % 3, contrastive),
+        (regressor, np.linspace(5, 9, 480).reshape(60, 8), lambda o, y: (o - y).abs().mean(1)),
+        (regressor, 1000 + values[:, None] * np.ones(8), lambda o, y: ((o - y) ** 2).mean(1)),
+        (regressor, 100 + values, far),
+    ],
+)
+def test_what_only_looks_spread_is_not_refused(make, target, loss, batch_size):
+    make(loss=loss, batch_size=batch_size).fit(X, target)
+
+
+def test_equal_logits_of_as_many_rows_as_classes():
+    def zero(n_features, n_outputs):
+        return nn.init.zeros_((layer := nn.Linear(n_features, n_outputs)).weight) is None or layer
+
+    def focal(outputs, y):
+        logs = F.log_softmax(outputs, 1).gather(1, y[:, None])[:, 0]
+        return -((1 - logs.exp()) ** 2) * logs
+
+    classifier(zero, loss=focal, batch_size=10).fit(X, np.arange(60) % 10)
 
 
 PAIRS = [
@@ -546,3 +584,76 @@ def test_a_schedule_that_returns_learning_rates():
 def test_a_schedule_that_returns_factors(settings, recwarn):
     classifier(**settings).fit(X, y)
     assert not recwarn.list
+
+
+class Squeezed(nn.Module):
+    """Returns (n_outputs,) for a row alone, as many networks do that squeeze."""
+
+    def __init__(self, n_features, n_outputs):
+        super().__init__()
+        self.lstm = nn.LSTM(n_features[1], 4, batch_first=True)
+        self.last = nn.Linear(4, n_outputs)
+
+    def forward(self, X):
+        return self.last(self.lstm(X)[1][0].squeeze())
+
+
+class Counting(nn.Module):
+    """Counts its calls, and keeps a mean of its outputs, in buffers."""
+
+    def __init__(self, n_features, n_outputs):
+        super().__init__()
+        self.lstm = nn.LSTM(n_features[1], 4)
+        self.last = nn.Linear(4, n_outputs)
+        self.register_buffer("n_calls", torch.zeros(()))
+        self.register_buffer("mean", torch.zeros(()))
+
+    def forward(self, X):
+        self.n_calls += 1
+        outputs = self.last(self.lstm(X.transpose(0, 1))[0][-1])
+        self.mean = 0.9 * self.mean + 0.1 * outputs.detach().mean()
+        return outputs
+
+
+SERIES = np.random.default_rng(0).normal(size=(60, 3, 2))
+
+
+def test_a_network_that_squeezes_is_not_accused(recwarn):
+    classifier(Squeezed).fit(SERIES, y)
+    assert not recwarn.list
+
+
+def test_no_question_is_left_in_the_network():
+    endless = lambda outputs, y: -((outputs - y) ** 2)  # noqa: E731
+    with pytest.warns(UserWarning, match="no lowest value"):
+        model = regressor(Counting, loss=endless, epochs=4, batch_size=None).fit(SERIES, values)
+    assert model.module_.n_calls == 5  # it is asked once before the first step
+    assert abs(model.module_.mean) < 1e3
+
+
+FAR = [
+    (regressor, 3e4 + values, nn.PoissonNLLLoss(reduction="none")),
+    (regressor, 200 + 50 * values, lambda outputs, y: 0.5 * outputs**2 - outputs * y),
+]
+
+
+@pytest.mark.parametrize("module", [nn.Linear, MLP])
+@pytest.mark.parametrize("make, target, loss", FAR)
+def test_a_loss_whose_lowest_value_is_far_away(module, make, target, loss, recwarn):
+    model = make(module, loss=loss, epochs=3).fit(X, target)
+    assert model.history_[-1]["train_loss"] < 0
+    assert not recwarn.list
+
+
+def test_a_warning_that_is_an_error_leaves_the_estimator_as_it_was():
+    model = regressor(loss=lambda outputs, y: -((outputs - y) ** 2))
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        for _ in range(3):
+            model.partial_fit(X, values)
+    before = model.predict(X)
+    with warnings.catch_warnings(), pytest.raises(UserWarning, match="no lowest value"):
+        warnings.simplefilter("error")
+        model.partial_fit(X, values)
+    np.testing.assert_array_equal(model.predict(X), before)
+    assert len(model.history_) == 3
