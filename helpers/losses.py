@@ -147,7 +147,7 @@ class FirstLoss(OwnLoss):
     """
 
     def _call(self, outputs, y):
-        if is_compiled(self.function):
+        if is_wrapped(self.function):
             return super()._call(outputs, y)
         with _Shapes() as shapes:
             losses = super()._call(outputs, y)
@@ -211,8 +211,9 @@ def in_first_step(loss):
     return FirstLoss(loss.function, loss.of_values)
 
 
-def is_compiled(function):
-    return hasattr(function, "_torchdynamo_orig_callable") or hasattr(function, "_orig_mod")
+def is_wrapped(function):
+    """Tell whether a function is compiled, which a mode of torch would have done once more."""
+    return hasattr(function, "__wrapped__") or hasattr(function, "_orig_mod")
 
 
 def takes_logarithms(loss):

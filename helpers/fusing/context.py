@@ -80,8 +80,7 @@ def fused(max_models=512, max_bytes=50_000_000):
         answer otherwise when stacked or that read the environment, fits that set the current folder
         or how torch computes, and all within a mode of torch. Once, where `max_bytes`
         keeps all but a few fits from waiting. Once for each global generator (numpy's, Python's,
-        torch's) from which fits draw in another order than without `fused`; not of numpy's, where
-        nobody has seeded it.
+        torch's) from which fits draw in another order than without `fused`.
 
     Notes
     -----
@@ -97,8 +96,9 @@ def fused(max_models=512, max_bytes=50_000_000):
     Each call of joblib runs in a thread of its own. So a connection of `sqlite3`, a
     `threading.local` or a `signal` that belongs to your thread is of no use in a fit or a scorer.
     A fit has for itself, while others run: filters of warnings, `sys.stdout`, the environment, the
-    current folder, the locale, `logging.disable` and the level of the root logger, torch's default
-    dtype and determinism, and the global generators. What else is set in the whole process for the
+    current folder, `logging.disable` and the level of the root logger, torch's default dtype and
+    determinism, and the global generators. A thread of yours should not set these within the block:
+    what it sets may be taken for the running fit's. What else is set in the whole process for the
     time of a fit, as by `unittest.mock.patch`, the other fits see as well; and from a RandomState
     that fits share they draw in another order.
 
@@ -143,7 +143,7 @@ def fused(max_models=512, max_bytes=50_000_000):
     scheduler = Scheduler(int(max_models), int(max_bytes), run.batches)
     token = trainer.set(scheduler.train)
     try:
-        # Blocks in several threads share the filters of warnings, and may find those of a fit.
+        # Blocks in several threads share the filters of warnings: each puts back what it found.
         with parallel_config(backend=FusingBackend(scheduler)), warnings.catch_warnings():
             yield run
     finally:

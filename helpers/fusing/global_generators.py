@@ -7,26 +7,24 @@ import numpy as np
 import torch
 
 from helpers import tensors
+from helpers.fusing.settings_of_process import Part
 
 # Words of a Mersenne Twister; how many fills of it are looked at at once; and how many times, until
 # a state counts as set. A step of a pipeline may draw some millions of numbers.
 WORDS, FILLS, MOST_TIMES = 624, 200, 50
 
 
-class Generator:
+class Generator(Part):
     """A generator of random numbers, which fits seed, and draw from.
 
-    `read` and `write` are as those of `helpers.fusing.settings_of_process.Setting`.
+    Parameters
+    ----------
+    name : str
+        What it is called in warnings.
     """
-
-    in_training = None
 
     def __init__(self, name):
         self.name = name
-
-    def full(self, seen):
-        """Return what `write` takes, of the state that was read."""
-        return seen
 
     def twister(self, seen):
         """Return the words of the Mersenne Twister, and what grows with each draw from them.
@@ -102,27 +100,11 @@ class OfTorch(Generator):
             lock.release()
 
 
-GENERATORS = OF_NUMPY, *_ = (
+GENERATORS = (
     OfNumpy("numpy's global generator"),
     OfPython("Python's global generator"),
     OfTorch("torch's global generator"),
 )
-
-
-def if_fresh(seen):
-    """Return a state of numpy's generator if it is as numpy begins, marked so by it, or None."""
-    if seen is None:
-        return None
-    words, (n_drawn, _) = OF_NUMPY.twister(seen)
-    return seen if words[0] == 2**31 and n_drawn == WORDS - 1 else None
-
-
-FRESH = if_fresh(OF_NUMPY.read())
-
-
-def has_no_seed(part, seen):
-    """Tell whether nobody has seeded a generator, so that nobody expects its numbers."""
-    return part is OF_NUMPY and FRESH is not None and is_draw(part, FRESH, seen)
 
 
 def is_draw(part, before, after):

@@ -42,6 +42,8 @@ def settings_of_thread():
     for kind in ("cpu", "cuda"):
         if torch.is_autocast_enabled(kind):
             settings.append(partial(torch.autocast, kind, dtype=torch.get_autocast_dtype(kind)))
+    if torch.cuda.is_initialized():
+        settings.append(partial(torch.cuda.device, torch.cuda.current_device()))
     device = torch.empty(0).device
     if device.type != "cpu":
         settings.append(partial(torch.device, device))

@@ -8,14 +8,14 @@ Each part of the process has a flow: the state in which one task leaves it, and 
 A task that sets a part anew has a flow of its own from there on, and its children with it. A task
 that draws only does so from the flow that it shares: where fits share one, as without `fused`,
 none gets the numbers of another. A seed that leaves the state as it was found cannot be seen: such
-a task shares the flow.
+a task shares the flow. Nor can a draw before a seed, in one turn: all such tasks draw the same.
 """
 
 import warnings
 from contextlib import contextmanager
 from dataclasses import dataclass
 
-from helpers.fusing.global_generators import GENERATORS, has_no_seed, is_draw
+from helpers.fusing.global_generators import GENERATORS, is_draw
 from helpers.fusing.settings_of_process import SETTINGS
 
 PARTS = *GENERATORS, *SETTINGS
@@ -38,7 +38,8 @@ class Flow:
     latest : tuple of int
         The place, in the order without `fused`, of the last task that has drawn from it.
     found : object
-        What a task had seen before it set the part: what it puts back, it leaves to nobody.
+        What was seen at the begin of the turn in which a task set the part. If it is the same in
+        the end, nothing is left to those after it.
     """
 
     seen: object = None
@@ -84,18 +85,19 @@ class Process:
                 continue
             if seen != flow.seen:
                 if is_draw(part, flow.seen, seen):
-                    self._note_order(part, flow.latest, task, seen)
+                    self._note_order(part, flow.latest, task)
                     flow.latest = max(flow.latest, task.place)
                 elif flow is outer:
                     flow = task.flows[i] = Flow(found=flow.seen)
                 flow.keep(part, seen)
             if task.ended and flow is not outer and flow.seen != flow.found:  # for those after it
-                self._note_order(part, outer.latest, task, seen)
-                outer.seen, outer.state = flow.seen, flow.state
+                self._note_order(part, outer.latest, task)
+                outer.seen, outer.state = part.left(outer, flow)
             if self.root[i].seen != seen:
                 part.write(self.root[i].state)
-        while self._to_tell:
-            warnings.warn(self._to_tell.pop(), stacklevel=2)
+        told, self._to_tell = self._to_tell, []
+        for message in told:
+            warnings.warn(message, stacklevel=2)
 
     def tell(self, message):
         """Warn at the end of the turn: within it, the warnings are the task's."""
@@ -130,10 +132,9 @@ class Process:
         """Return the flows of all who are in the same call as a task."""
         return self.root if task.parent is None else task.parent.flows
 
-    def _note_order(self, part, latest, task, seen):
+    def _note_order(self, part, latest, task):
         """Say so if a task that comes later without `fused` has drawn before this one."""
         if latest[: len(task.place)] <= task.place or part in self.told:
             return
-        if not has_no_seed(part, seen):
-            self.told.add(part)
-            self.tell(OUT_OF_ORDER.format(part.name))
+        self.told.add(part)
+        self.tell(OUT_OF_ORDER.format(part.name))

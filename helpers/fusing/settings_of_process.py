@@ -1,17 +1,16 @@
 """Settings of the whole process that a fit may change, and take back at its end."""
 
-import locale
 import logging
 import os
 import sys
 import warnings
-from functools import partial
+from contextlib import suppress
 
 import torch
 
 
-class Setting:
-    """A setting of the process, which nothing draws from.
+class Part:
+    """What belongs to the whole process, and yet to a fit.
 
     Parameters
     ----------
@@ -19,23 +18,28 @@ class Setting:
         Returns what tells one state from another, or None where nobody can.
     write : callable
         Takes what `full` returns.
-    in_training : str, default=None
-        What it is called, if a network may be trained otherwise by it.
     """
 
-    def __init__(self, read, write, in_training=None):
-        self.read, self.write, self.in_training = read, write, in_training
+    in_training = None  # what it is called, if a network may be trained otherwise by it
 
     def full(self, seen):
         """Return what `write` takes, of the state that was read."""
         return seen
 
+    def left(self, outer, flow):
+        """Return the state, read and full, in which a fit with a flow of its own leaves it."""
+        return flow.seen, flow.state
 
-class OfWarnings(Setting):
+
+class Setting(Part):
+    """A setting of the process, which nothing draws from."""
+
+    def __init__(self, read, write, in_training=None):
+        self.read, self.write, self.in_training = read, write, in_training
+
+
+class OfWarnings(Part):
     """Which warnings are shown, and how; scikit-learn sets it for each call of joblib."""
-
-    def __init__(self):
-        self.in_training = None
 
     def read(self):
         shown_by = warnings.showwarning, warnings._showwarnmsg_impl
@@ -52,29 +56,37 @@ class OfWarnings(Setting):
             pass
 
 
-class OfEnvironment(Setting):
+class OfEnvironment(Part):
     """The variables of the environment. Networks that read them are trained in their fit's turn."""
-
-    def __init__(self):
-        self.in_training = None
 
     def read(self):
         return os.environ._data.copy()
 
-    def full(self, seen):
-        return os.environ.copy()
-
     def write(self, state):
-        for name in os.environ.keys() - state.keys():
-            del os.environ[name]
-        os.environ.update(state)
+        now = self.read()
+        for name in now.keys() - state.keys():
+            del os.environ[os.environ.decodekey(name)]
+        for name, value in state.items() - now.items():
+            os.environ[os.environ.decodekey(name)] = os.environ.decodevalue(value)
+
+    def left(self, outer, flow):
+        """As `Part.left`: other fits may have set other variables."""
+        gone = flow.found.keys() - flow.seen.keys()
+        kept = {name: value for name, value in outer.seen.items() if name not in gone}
+        variables = kept | dict(flow.seen.items() - flow.found.items())
+        return variables, variables
 
 
 def current_folder():
     try:
         return os.getcwd()
-    except FileNotFoundError:  # somebody has removed it
+    except OSError:  # somebody has removed it, or nobody may read it
         return None
+
+
+def set_folder(path):
+    with suppress(OSError):
+        os.chdir(path)
 
 
 def precision_of_products():
@@ -82,19 +94,6 @@ def precision_of_products():
         return torch.get_float32_matmul_precision()
     except RuntimeError:  # it was set by names that are newer
         return None
-
-
-def set_streams(streams):
-    sys.stdout, sys.stderr = streams
-
-
-def levels_of_logs():
-    return logging.root.manager.disable, logging.root.level
-
-
-def set_levels_of_logs(levels):
-    logging.disable(levels[0])
-    logging.root.setLevel(levels[1])
 
 
 def determinism():
@@ -109,10 +108,11 @@ def set_determinism(state):
 SETTINGS = (
     OfWarnings(),
     OfEnvironment(),
-    Setting(current_folder, os.chdir, "the current folder"),
-    Setting(lambda: (sys.stdout, sys.stderr), set_streams),
-    Setting(levels_of_logs, set_levels_of_logs),
-    Setting(partial(locale.setlocale, locale.LC_ALL), partial(locale.setlocale, locale.LC_ALL)),
+    Setting(current_folder, set_folder, "the current folder"),
+    Setting(lambda: sys.stdout, lambda stream: setattr(sys, "stdout", stream)),
+    Setting(lambda: sys.stderr, lambda stream: setattr(sys, "stderr", stream)),
+    Setting(lambda: logging.root.manager.disable, logging.disable),
+    Setting(lambda: logging.root.level, logging.root.setLevel),
     Setting(torch.get_default_dtype, torch.set_default_dtype),
     Setting(determinism, set_determinism, "torch.use_deterministic_algorithms"),
     Setting(

@@ -2,11 +2,9 @@
 
 import contextlib
 import io
-import locale
 import logging
 import os
 import random
-import sys
 import warnings
 
 import numpy as np
@@ -18,7 +16,6 @@ from sklearn.datasets import make_classification
 from sklearn.model_selection import GridSearchCV, cross_val_score, cross_validate
 
 from helpers import TorchClassifier, fused
-from helpers.fusing import global_generators
 from helpers.fusing.process import PARTS
 
 X, y = make_classification(60, 4, random_state=0)
@@ -90,13 +87,6 @@ def level_set(i):
         return logging.root.level
 
 
-def located(i):
-    set_locale = lambda *name: locale.setlocale(locale.LC_NUMERIC, *name)  # noqa: E731
-    with put_back(set_locale, set_locale, "C" if i % 2 else "C.UTF-8"):
-        fit()
-        return set_locale()
-
-
 def environment(i):
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("OF_A_FIT", str(i))
@@ -104,11 +94,7 @@ def environment(i):
         return os.environ["OF_A_FIT"], os.getenv("HOME")
 
 
-on_linux = pytest.mark.skipif(sys.platform != "linux", reason="names of locales differ")
-TAKEN_BACK = [
-    *[environment, caught, recorded, printed, logged, level_set],
-    pytest.param(located, marks=on_linux),
-]
+TAKEN_BACK = [environment, caught, recorded, printed, logged, level_set]
 
 
 @pytest.mark.filterwarnings("error")
@@ -174,6 +160,37 @@ def test_what_a_fit_sets_for_good_stays():
         with fused():
             in_a_loop(set_by_the_second)
         assert logging.root.level == 7
+
+
+def test_what_several_fits_set_for_good_stays_of_each(monkeypatch):
+    monkeypatch.setenv("OF_ALL", "as before")
+
+    def set_some(i):
+        os.environ[f"OF_FIT_{i}"] = str(i)
+        if i == 2:
+            del os.environ["OF_ALL"]
+        logging.disable(10) if i == 0 else logging.root.setLevel(17)
+        fit()
+
+    def left():
+        return sorted(name for name in os.environ if name.startswith("OF_"))
+
+    with put_back(lambda: logging.root.level, logging.root.setLevel, 5):
+        with put_back(lambda: logging.root.manager.disable, logging.disable, 0):
+            with fused():
+                in_a_loop(set_some)
+            assert (logging.root.manager.disable, logging.root.level) == (10, 17)
+    assert left() == [f"OF_FIT_{i}" for i in range(4)]
+    for name in left():
+        monkeypatch.delenv(name)
+
+
+def test_only_the_variables_that_differ_are_written(monkeypatch):
+    written = []
+    monkeypatch.setattr(os, "putenv", lambda name, value: written.append(name))
+    with fused():
+        in_a_loop(environment)
+    assert {os.environ.decodekey(name) for name in written} == {"OF_A_FIT"}
 
 
 def test_what_the_engine_tells_is_told_to_the_caller():
@@ -271,40 +288,6 @@ def test_normal_numbers_come_in_pairs(function):
     with fused() as run:
         found = in_a_loop(function), np.random.randn()
     assert found == plain and run.batches == [4]
-
-
-def drawn_before_and_after(i):
-    return np.random.rand(), fit(), np.random.rand()
-
-
-@pytest.mark.filterwarnings("error")
-def test_nothing_is_told_of_numbers_that_nobody_expects(monkeypatch):
-    monkeypatch.setattr(global_generators, "FRESH", global_generators.OF_NUMPY.read())
-    with fused():
-        in_a_loop(drawn_before_and_after)
-    np.random.seed(3)
-    with fused(), pytest.raises(UserWarning, match="draws from numpy's global generator before"):
-        in_a_loop(drawn_before_and_after)
-
-
-@pytest.mark.filterwarnings("error")
-def test_a_seed_of_a_fit_makes_numbers_expected(monkeypatch):
-    def seeded_by_the_first(i):
-        if i == 0:
-            np.random.seed(3)
-        return fit() if i == 0 else np.random.rand(), fit()
-
-    monkeypatch.setattr(global_generators, "FRESH", global_generators.OF_NUMPY.read())
-    with fused(), pytest.raises(UserWarning, match="an earlier fit draws from it, or seeds it"):
-        in_a_loop(seeded_by_the_first)
-
-
-@pytest.mark.parametrize("seed", [0, [0, 1]])
-def test_numpy_marks_a_generator_that_nobody_seeded(seed):
-    np.random.set_state(np.random.RandomState().get_state())
-    assert global_generators.if_fresh(global_generators.OF_NUMPY.read()) is not None
-    np.random.seed(seed)
-    assert global_generators.if_fresh(global_generators.OF_NUMPY.read()) is None
 
 
 # What belongs to a thread ------------------------------------------------------------------------
