@@ -13,23 +13,20 @@ import time
 import warnings
 from collections import deque
 
-import torch
-
-from helpers.datasets import Rows
 from helpers.fusing.grouping import sentence, train_together
 from helpers.fusing.modes import active_mode
 from helpers.fusing.process import Process
 from helpers.fusing.settings import Settings
-from helpers.fusing.slots import changed_rows, checksums
-from helpers.fusing.tasks import STILL, Task
+from helpers.fusing.slots import bytes_of, changed_rows, checksums
+from helpers.fusing.tasks import Task
 from helpers.tensors import holds_private_rng
 from helpers.training import train_alone
 
 # Fewer fits than this, trained together, gain clearly less than more of them would.
 FEW = 32
-STOOD_STILL = (
-    "fused: a fit has done nothing for {:g} s while others wait for it, as if one of them held a "
-    "lock that it needs. From here on fits are trained one by one. Hold no lock around a fit."
+LOCKED = (
+    "fused: a fit waits for a lock that a paused fit seems to hold. From here on fits are trained "
+    "one by one. Hold no lock around a fit."
 )
 
 
@@ -52,7 +49,7 @@ class Scheduler:
         self.awake = deque()  # paused tasks that can go on
         self.waiting, self.bytes_waiting = [], 0  # paused tasks with a job to be trained
         self.running = None
-        self.still = deque()  # those that did nothing in their turn, and may go on by themselves
+        self.locked = deque()  # in their turn, but waiting for a lock: they go on by themselves
         self.settings = Settings()
         self.told = set()  # why networks are trained alone: each reason is told once
         self.process = Process(self.told)
@@ -97,7 +94,7 @@ class Scheduler:
             self.batches.append(1)
             return train_alone(job)
         task.check()
-        if STOOD_STILL in self.told:  # whoever waits here may hold what others need
+        if LOCKED in self.told:  # whoever waits here may hold what others need
             self.batches.append(1)
             return train_alone(job)
         if reason := self.settings.note(job) or self.process.set_for_training():
@@ -155,26 +152,29 @@ class Scheduler:
         self.new = [entry for entry in self.new if not entry[-1].abandoned]
         heapq.heapify(self.new)
         self.awake = deque(task for task in self.awake if not task.abandoned)
-        self.still = deque(task for task in self.still if not task.abandoned)
+        self.locked = deque(task for task in self.locked if not task.abandoned)
         self.waiting = [task for task in self.waiting if not task.abandoned]
         self.bytes_waiting = sum(bytes_of(task.job) for task in self.waiting)
 
     def _take_turn(self, deadline):
         """Let the task run whose turn it is until it stands, or train if none can go on."""
-        if self.running is None and self.still and not self.awake:
-            self.running = self.still.popleft()
         if self.running is None:
-            if not self.awake and not (self.new and self._has_room()):
+            if self.awake or self._may_begin(beside=self.locked):
+                task = self.awake.popleft() if self.awake else heapq.heappop(self.new)[-1]
+                begins = True
+            elif self.locked and not self.waiting:
+                task, begins = self.locked.popleft(), False
+            else:
                 return self._train()
-            task = self.awake.popleft() if self.awake else heapq.heappop(self.new)[-1]
             if task.abandoned:
                 return
             self.running = task
             self.process.begin(task)
-            task.start_turn()
+            if begins:
+                task.start_turn()
         while not self.running.wait(deadline):
-            if self.awake or self.waiting:
-                return self._set_aside()
+            if self.awake or self.waiting or self._may_begin(beside=[self.running]):
+                return self._leave_locked()
         task, self.running = self.running, None
         self.process.end(task)
         if task.ended:
@@ -184,15 +184,20 @@ class Scheduler:
             if task.waiter is not None:
                 self.awake.append(task.waiter)
 
-    def _set_aside(self):
-        """Let others go on before a task that stands still: one of them may hold what it needs."""
-        if STOOD_STILL not in self.told:
-            self.told.add(STOOD_STILL)
-            warnings.warn(STOOD_STILL.format(STILL), stacklevel=2)
-        self.still.append(self.running)
-        self.running = None
-        if not self.awake:
-            self._train()
+    def _leave_locked(self):
+        """Let others go on before a task that waits for a lock: one of them may hold it."""
+        if LOCKED not in self.told:
+            self.told.add(LOCKED)
+            self.process.tell(LOCKED)
+        task, self.running = self.running, None
+        self.process.end(task)
+        self.locked.append(task)
+
+    def _may_begin(self, beside):
+        """Tell whether a new task may begin: only a deeper one beside some that wait for a lock."""
+        if not self.new or not self._has_room():
+            return False
+        return all(-self.new[0][0] > task.level for task in beside)
 
     def _has_room(self):
         return len(self.waiting) < self.max_models and self.bytes_waiting < self.max_bytes
@@ -233,10 +238,3 @@ class Scheduler:
             f"it takes some three times as much in all.",
             stacklevel=2,
         )
-
-
-def bytes_of(job):
-    """Return the size of a job's rows; those that are not loaded yet have none."""
-    if isinstance(job.X, Rows):
-        return 0
-    return job.X.nbytes if isinstance(job.X, torch.Tensor) else job.X.data.nbytes

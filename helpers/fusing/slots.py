@@ -158,3 +158,10 @@ def changed_rows(task):
         "begins all fits before one is trained, and another has written to the same array, as a "
         "step with copy=False does. Have it copy, or fit without fused."
     )
+
+
+def bytes_of(job):
+    """Return the size of a job's rows; those that are not loaded yet have none."""
+    if isinstance(job.X, Rows):
+        return 0
+    return job.X.nbytes if isinstance(job.X, torch.Tensor) else job.X.data.nbytes

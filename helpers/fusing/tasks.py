@@ -1,13 +1,13 @@
 """Paused tasks: calls that stand still in the middle, each in a thread of its own."""
 
+import linecache
 import sys
 import threading
 import time
 from multiprocessing import TimeoutError  # the one that joblib raises
 
-# Seconds without any work of a task after which it counts as standing still, and the part of them
-# in which the process may have had a core.
-STILL, IDLE = 10.0, 0.1
+# Seconds in which a task waits for one lock after which it may be one that a paused task holds.
+STILL = 10.0
 
 
 class Abandoned(BaseException):
@@ -45,7 +45,6 @@ class Task(threading.Thread):
         self.ended = self.done = False  # done: joblib was told
         self._abandoned = False
         self._may_run, self._stands = threading.Event(), threading.Event()
-        self._seen = None
 
     @property
     def abandoned(self):
@@ -60,7 +59,7 @@ class Task(threading.Thread):
             self._may_run.set()
 
     def wait(self, deadline):
-        """Wait until it has paused or ended; return False if it stands still before it does.
+        """Wait until it has paused or ended; return False if it waits for a lock meanwhile.
 
         The main thread can be interrupted here, whatever the task does.
 
@@ -69,23 +68,16 @@ class Task(threading.Thread):
         TimeoutError
             At `deadline`, if there is one.
         """
-        self._seen = None
+        seen = None
         while True:
             left = STILL if deadline is None else min(STILL, max(0, deadline - time.monotonic()))
             if self._stands.wait(left):
                 return True
             if deadline is not None and time.monotonic() >= deadline:
                 raise TimeoutError
-            if self._is_still():
+            before, seen = seen, lock_awaited_in(sys._current_frames().get(self.ident))
+            if seen is not None and seen == before:
                 return False
-
-    def _is_still(self):
-        """Tell whether it has done nothing since this was asked last, as one that needs a lock."""
-        frame = sys._current_frames().get(self.ident)
-        before, self._seen = self._seen, (frame and (id(frame), frame.f_lasti), time.process_time())
-        if before is None or before[0] != self._seen[0]:
-            return False
-        return self._seen[1] - before[1] < IDLE * STILL
 
     def pause(self):
         """Wait, in the task's own thread, for its next turn."""
@@ -140,3 +132,16 @@ class Task(threading.Thread):
             raise error
         finally:
             error = None  # its traceback holds this frame: a circle, which would stay
+
+
+def lock_awaited_in(frame):
+    """Return where a thread takes a lock if that is what it does, as its frame shows, or None.
+
+    Its code must be at a line such as `with lock:`, and not at one that waits for an event, for
+    another thread or for a process.
+    """
+    if frame is None or frame.f_code.co_name in ("wait", "_wait_for_tstate_lock", "join"):
+        return None
+    line = linecache.getline(frame.f_code.co_filename, frame.f_lineno).strip()
+    takes = line.startswith("with ") or ".acquire(" in line or ".__enter__(" in line
+    return (id(frame), frame.f_lasti) if takes else None

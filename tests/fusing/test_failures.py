@@ -1,9 +1,12 @@
 """Under `fused`, what fails fails alone, and an interrupt ends everything."""
 
 import _thread
+import io
+import subprocess
+import sys
 import threading
 import time
-from contextlib import nullcontext
+from contextlib import nullcontext, redirect_stdout
 from itertools import product
 
 import numpy as np
@@ -12,6 +15,7 @@ from joblib import Parallel, delayed
 from joblib.parallel import TimeoutError
 from sklearn.base import BaseEstimator, ClassifierMixin, clone
 from sklearn.datasets import make_classification
+from sklearn.ensemble import StackingClassifier
 from sklearn.exceptions import FitFailedWarning
 from sklearn.linear_model import LogisticRegression
 from sklearn.model_selection import (
@@ -206,19 +210,65 @@ def test_a_lock_held_around_a_fit_does_not_hang(monkeypatch, tool):
     assert no_task_is_left()
 
 
+class LocksMany(LocksItsFit):
+    """Holds a lock around several calls of joblib, one after the other."""
+
+    def fit(self, X, y):
+        net = clone(CLASSIFIER).set_params(lr=self.lr)
+        stacked = StackingClassifier([("a", net), ("b", clone(net))], cv=2)
+        with self.lock:
+            self.net_ = stacked.fit(X, y)
+        self.classes_ = self.net_.classes_
+        return self
+
+
 @pytest.mark.slow
-def test_a_fit_that_only_takes_its_time_is_waited_for(monkeypatch):
-    def work(X):
-        stop = time.process_time() + 1.0
-        while time.process_time() < stop:
-            sum(range(1000))
+def test_a_lock_around_several_calls_of_joblib_does_not_hang(monkeypatch):
+    monkeypatch.setattr(tasks, "STILL", 0.5)
+    plain = cross_val_score(LocksMany(), X, y, cv=3, error_score="raise")
+    with fused(), pytest.warns(UserWarning, match="Hold no lock around a fit"):
+        scores = cross_val_score(LocksMany(), X, y, cv=3, error_score="raise")
+    np.testing.assert_array_equal(scores, plain)
+    assert no_task_is_left()
+
+
+WAITS = {
+    "works": lambda: sum(range(10**7)),
+    "sleeps": lambda: time.sleep(1),
+    "a process": lambda: subprocess.run([sys.executable, "-c", "import time; time.sleep(1)"]),
+    "an event": lambda: threading.Event().wait(1),
+}
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", WAITS)
+def test_a_fit_that_waits_for_something_else_is_waited_for(monkeypatch, name):
+    def wait(X):
+        WAITS[name]()
         return X
 
-    monkeypatch.setattr(tasks, "STILL", 0.2)
-    slow = make_pipeline(FunctionTransformer(work), CLASSIFIER)
+    monkeypatch.setattr(tasks, "STILL", 0.1)
     with fused() as run:
-        cross_val_score(slow, X, y, cv=2)
-    assert run.batches == [2]
+        cross_val_score(make_pipeline(FunctionTransformer(wait), CLASSIFIER), X, y, cv=3)
+    assert run.batches == [3]
+
+
+@pytest.mark.slow
+@pytest.mark.filterwarnings("ignore:fused")
+def test_a_fit_that_waits_for_a_lock_keeps_its_settings(monkeypatch):
+    monkeypatch.setattr(tasks, "STILL", 0.3)
+
+    def set_and_fit(i):
+        with redirect_stdout(io.StringIO()) as text:
+            print(f"begins {i}")
+            LocksItsFit().fit(X, y)
+        return text.getvalue()
+
+    with fused():
+        assert Parallel()(delayed(set_and_fit)(i) for i in range(3)) == [
+            f"begins {i}\n" for i in range(3)
+        ]
+    assert no_task_is_left()
 
 
 def test_a_timeout_comes_though_a_fit_stands_still(monkeypatch):
