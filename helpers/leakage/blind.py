@@ -107,7 +107,8 @@ def blind_test(procedure, X, y, *, cv=None, groups=None, test_size=0.3, task=Non
         in_order = [(rows[: len(train)], rows[len(train) :])]
     found = _compared(procedure, X, y, folds, random_state)
     if found[0] and _looks_back(procedure, X, y, in_order, random_state):
-        return _looking_back(cv is not None, _tells_labels_alone(procedure, X, y, folds[0]))
+        labels_alone = has_classes(task, y) and _tells_labels_alone(procedure, X, y, folds[0])
+        return _looking_back(cv is not None, labels_alone)
     return _finding(*found, folds)
 
 
@@ -124,7 +125,7 @@ def _looks_back(procedure, X, y, folds, seed):
 
 def _tells_labels_alone(procedure, X, y, fold):
     predictor = _run(procedure, _copy(X), _copy(y), *fold)
-    return predictions_of(predictor, X).dtype.kind != "f"
+    return not any(hasattr(predictor, finer) for finer in ("predict_proba", "decision_function"))
 
 
 def _looking_back(given, labels_alone):

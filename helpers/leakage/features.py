@@ -81,9 +81,9 @@ def too_good_feature(X, y, *, task=None, random_state=0):
     or two columns know, and what only columns together tell, as whether two flags are equal. Of
     values from other rows it sees, in a table that is in order, sums of labels at most 14 rows
     away or of all so far; of columns and rows that take many values, also changes, the largest,
-    the smallest, median or spread of a window, and gaps that were filled in; but only what is
-    exact, and no two of these in one, as a z-score. Of more than 200 columns it looks, in each
-    fold, at those that are correlated most with `y`.
+    the smallest, median or spread of a window; but only what is exact, and no two of these in
+    one, as a z-score, and no gaps that were filled in from later rows. Of more than 200 columns it
+    looks, in each fold, at those that are correlated most with `y`.
 
     Examples
     --------

@@ -13,10 +13,10 @@ ALL_BUT_BREAKS = 0.9  # of the rows: where series are stacked, the last of each 
 def made_of_labels(table, y):
     """Find columns that are labels of this row and others, or of later rows: exactly, not nearly.
 
-    Rows must be in order. A mean or a median that includes today is made of today's label, as are
-    today's return and gaps filled in from both sides; tomorrow's value is the label of the row
-    below. Values from before are left alone, and so is a column
-    that equals its own row's label: `too_good_feature` sees that by its score.
+    Rows must be in order. A mean or a median that includes today is made of today's label, as is
+    today's return; tomorrow's value is the label of the row below. Values from before are left
+    alone, and so is a column that equals its own row's label: `too_good_feature` sees that by its
+    score.
 
     Returns
     -------
@@ -43,7 +43,7 @@ def made_of_labels(table, y):
             own.append(number)
             continue
         inner = column[steps : len(y) - steps]  # of a centred mean, the first and last are gaps
-        if np.isnan(inner).any():
+        if np.isnan(column[steps - 1 : len(y) - steps]).any():
             continue
         if inner.min() == inner.max() or 2 * around.shape[1] > len(inner):
             continue

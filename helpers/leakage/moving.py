@@ -1,12 +1,13 @@
-"""Columns made of labels near a row that are no sums of them: changes, extremes, filled gaps."""
+"""Columns made of labels near a row that are no sums of them, such as changes and extremes."""
 
 import numpy as np
 from numpy.lib.stride_tricks import sliding_window_view
 
 MOST_ROWS = 1000  # the first, which are enough where a rule is exact
 FEWEST_VALUES = 20  # of a column: of few, rows may agree by chance
+FEWEST_ROWS = 20  # in which today's label decides
 NEARLY_ALL = 0.9  # of the rows: others may be the first of a series
-NOTED = 0.2  # of the rows at least hold their own label, where all other rows are filled in
+EXACT = 1e-6  # of the range of a column's middle half
 STATISTICS = (
     np.max,
     np.min,
@@ -19,6 +20,9 @@ STATISTICS = (
 class Moving:
     """What may be made of a row's own label and of others.
 
+    Where labels only rise, yesterday's is the median of three: it includes today's label, and does
+    not depend on it. So a column must agree also in the rows in which today's label decides.
+
     Parameters
     ----------
     y : ndarray
@@ -28,58 +32,50 @@ class Moving:
     """
 
     def __init__(self, y, steps):
-        self.y, self.steps = y[:MOST_ROWS].astype(float), steps
-        self.made = [*self._statistics(), *self._changes()]
+        self.y, self.made = y[:MOST_ROWS], []  # made: (values, place of the row, today decides)
+        if len(np.unique(self.y)) > FEWEST_VALUES:
+            self.made = [*self._statistics(steps), *self._changes(steps)]
 
-    def _statistics(self):
-        """Yield what a window says, and how many rows after its first its row may be."""
-        for width in range(2, self.steps + 1):
+    def _statistics(self, steps):
+        """Yield what windows say whose last, middle or first row is the one they stand in."""
+        for width in range(2, steps + 2):
             windows = sliding_window_view(self.y, width)
-            for statistic in STATISTICS:
-                # Its row is the last, the middle or the first.
-                yield statistic(windows, axis=1), width, {width - 1, width // 2, 0}
+            values = [statistic(windows, axis=1) for statistic in STATISTICS]
+            for place in {width - 1, width // 2, 0}:
+                others = np.delete(windows, place, axis=1)
+                low, high = windows.copy(), windows.copy()
+                low[:, place], high[:, place] = others.min(axis=1), others.max(axis=1)
+                for statistic, value in zip(STATISTICS, values, strict=True):
+                    decides = (value != statistic(low, axis=1)) & (value != statistic(high, axis=1))
+                    yield value, place, decides
 
-    def _changes(self):
-        """Yield the change of a value from one row to another, as `_statistics` does."""
-        with np.errstate(divide="ignore", invalid="ignore"):
-            for k in range(1, self.steps):
+    def _changes(self, steps):
+        """Yield the changes of a value between two rows, of which one is the row they stand in."""
+        for k in range(1, steps + 1):
+            with np.errstate(divide="ignore", invalid="ignore"):
                 ratio = self.y[k:] / self.y[:-k]
-                for change in (ratio, ratio - 1, np.log(ratio)):
-                    yield change, k + 1, {k, 0}
+                changes = ratio, ratio - 1, 100 * (ratio - 1), np.log(ratio)
+            for change in changes:
+                for place in (k, 0):
+                    yield change, place, np.full(len(change), True)
 
     def holds_today(self, column):
-        """Say whether a column is such a value, and not one of earlier rows alone."""
+        """Say whether a column is such a value, and not one of other rows alone."""
         column = column[:MOST_ROWS]
-        if len(np.unique(column[~np.isnan(column)])) <= FEWEST_VALUES:
+        there = np.isfinite(column)
+        if not self.made or len(np.unique(column[there])) <= FEWEST_VALUES:
             return False
-        for values, width, places in self.made:
-            before = _unequal(column[width:], values[:-1])
-            for place in places:
-                unequal = _unequal(column[place : place + len(values)], values)
-                if unequal < 1 - NEARLY_ALL and 4 * unequal < before:
+        if np.mean(column == self.y) > NEARLY_ALL:
+            return False  # it is the label itself
+        allowed = EXACT * np.subtract(*np.percentile(column[there], [75, 25]))
+        for values, place, decides in self.made:
+            asked = column[place : place + len(values)]
+            both = np.isfinite(asked) & np.isfinite(values)
+            if 2 * both.sum() < len(values):
+                continue
+            unequal = np.abs(asked[both] - values[both]) > allowed
+            decides = decides[both]
+            if unequal.mean() < 1 - NEARLY_ALL and decides.sum() >= FEWEST_ROWS:
+                if unequal[decides].mean() < 1 - NEARLY_ALL:
                     return True
-        return self._is_filled_in(column)
-
-    def _is_filled_in(self, column):
-        """Say whether a column holds its own label in some rows, and is filled in from them."""
-        y, n = self.y, len(self.y)
-        if 4 * len(np.unique(y)) < n:
-            return False  # of few values many rows are equal
-        noted = column == y
-        if noted.mean() < NOTED or 4 * np.mean(column[1:] == y[:-1]) > noted.mean():
-            return False
-        rows = np.flatnonzero(noted)
-        following = np.searchsorted(rows, np.arange(n)).clip(1, len(rows) - 1)
-        filled = (column == y[rows[following]]) | (column == y[rows[following - 1]])
-        middle = (column[:-2] + column[2:]) / 2
-        filled[1:-1] |= np.abs(column[1:-1] - middle) < 1e-9 * np.abs(y).max()
-        return bool(np.mean(noted | filled) > NEARLY_ALL)
-
-
-def _unequal(column, values):
-    """Return the share of rows, without gaps, in which a column is something else."""
-    is_there = np.isfinite(column) & np.isfinite(values)
-    if 2 * is_there.sum() < len(values):
-        return 1.0
-    difference = np.abs(column[is_there] - values[is_there])
-    return float(np.mean(difference > 1e-9 * (1e-300 + np.abs(values[is_there]).max())))
+        return False

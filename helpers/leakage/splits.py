@@ -108,9 +108,9 @@ def time_order(X, y=None, *, time, cv=5, horizon=None, window=None, task=None):
     -----
     Of the split it looks at the order alone, not whether it matters: rows that do not depend on
     those before them may be shuffled without harm. Of a horizon and a window it knows what you
-    say. Of labels it sees what `too_good_feature` sees of rows in order: exact sums, changes,
-    extremes and medians of those at most 14 rows away; and only where no two rows have the same
-    time.
+    say. Of labels it sees what `too_good_feature` sees of rows in order: exact sums of those at
+    most 14 rows away or of all so far, changes, extremes, medians and spreads; and only where no
+    two rows have the same time.
 
     Examples
     --------

@@ -19,6 +19,7 @@ from helpers import (
     time_order,
     too_good_feature,
 )
+from helpers.leakage.later import made_of_labels
 
 ROWS = np.arange(20)
 SHUFFLED = KFold(5, shuffle=True, random_state=0)
@@ -149,20 +150,20 @@ def test_a_data_set_that_holds_itself_is_looked_into_once():
 
 
 VALUES = pd.Series(slow(400, 3, persistence=1) + 100)
-NOTED = VALUES.where(np.random.RandomState(0).uniform(size=400) > 0.3)
 WITH_TODAY = {
     "return": VALUES.pct_change(),
     "logarithm of the return": np.log(VALUES / VALUES.shift()),
     "return of three days": VALUES.pct_change(3),
-    "gaps filled in from below": NOTED.bfill(),
-    "gaps filled in from both sides": NOTED.interpolate(),
+    "return in percent": 100 * VALUES.pct_change(),
+    "return of 14 days": VALUES.pct_change(14),
+    "largest of 15": VALUES.rolling(15).max(),
     "centred mean": VALUES.rolling(7, center=True).mean(),
     "centred median": VALUES.rolling(7, center=True).median(),
     "largest": VALUES.rolling(7).max(),
     "spread": VALUES.rolling(7).std(),
 }
 BEFORE = {
-    "gaps filled in from above": NOTED.shift().ffill(),
+    "gaps filled in from above": VALUES.where(VALUES > 100).shift().ffill(),
     **{name: WITH_TODAY[name].shift() for name in ("return", "largest", "spread")},
     "return of three days": VALUES.pct_change(3).shift(),
     "mean": VALUES.rolling(7).mean().shift(),
@@ -171,7 +172,7 @@ BEFORE = {
 }
 
 
-@pytest.mark.parametrize("first", [14, 3], ids=["no gaps", "gaps at both ends"])
+@pytest.mark.parametrize("first", [14, 3, 0], ids=["no gaps", "few gaps", "gaps at both ends"])
 @pytest.mark.parametrize("columns, leaked", [(WITH_TODAY, True), (BEFORE, False)])
 def test_values_that_include_today_are_named_beside_honest_lags(columns, leaked, first):
     lags = {f"lag{k}": VALUES.shift(k) for k in (1, 2, 3)}
@@ -221,4 +222,65 @@ def test_labels_that_stay_the_same_do_not_say_that_a_procedure_looks_back(kind, 
         return kind(scaler, clf)
 
     folds = [(np.arange(80), np.arange(80, 120))]
-    assert blind_test(scales_all, X, y, cv=folds).leaked is leaked
+    for labels in (y, y.astype(float), y.astype(str)):
+        found = blind_test(scales_all, X, labels, cv=folds, task="classification")
+        assert found.leaked is leaked
+
+
+def test_a_forecast_of_whole_numbers_looks_back():
+    class Last:
+        def __init__(self, value):
+            self.value = value
+
+        def predict(self, X):
+            return np.concatenate([[self.value], X[:-1, 0]]).astype(int)
+
+    y = np.random.default_rng(0).poisson(20, size=120)
+    X = y[:, None].astype(float)
+    folds = [(np.arange(80), np.arange(80, 120))]
+    found = blind_test(lambda X, y, *_: Last(y[0]), X, y, cv=folds, task="regression")
+    assert found.leaked is False
+
+
+N = 400
+RANDOM = np.random.default_rng(5)
+SERIES = {
+    "temperature": 15 + 8 * np.sin(np.arange(N) * 2 * np.pi / 144) + 0.03 * RANDOM.normal(size=N),
+    "year": np.sin(np.arange(N) * 2 * np.pi / 365),
+    "counts so far": RANDOM.poisson(20, N).cumsum(),
+    "steps": (RANDOM.normal(size=N) * (RANDOM.random(N) < 0.1)).cumsum(),
+    "drift": (0.55 + RANDOM.normal(size=N)).cumsum(),
+    "strong drift": (1.7 + RANDOM.normal(size=N)).cumsum(),
+    "growth": 1.02 ** np.arange(N) * 5,
+    "growth with luck": np.exp((0.02 + 0.01 * RANDOM.normal(size=N)).cumsum()),
+    "stock": 100 - (RANDOM.poisson(3, N).cumsum() % 97),
+    "decay": 100 * 0.9 ** (np.arange(N) % 40) + RANDOM.normal(size=N) * 1e-3,
+    "walk": RANDOM.normal(size=N).cumsum(),
+    "sentinel": np.append(RANDOM.exponential(size=N - 1), 1e13),
+}
+
+
+@pytest.mark.parametrize("name", SERIES)
+def test_values_from_before_are_left_alone_in_any_series(name):
+    y = pd.Series(SERIES[name], dtype=float)
+    past = y.shift()
+    columns = {f"lag{k}": y.shift(k) for k in (1, 2, 3, 7, 14)}
+    for width in (2, 3, 5, 7, 14):
+        window = past.rolling(width)
+        for statistic in ("mean", "median", "min", "max", "std"):
+            columns[f"{statistic} of {width}"] = getattr(window, statistic)()
+    columns |= {"return": past.pct_change(), "return of 7": past.pct_change(7)}
+    X = pd.DataFrame(columns)
+    X["noise"] = np.random.default_rng(6).normal(size=N)
+    for rows in (slice(None), slice(30, None)):
+        assert made_of_labels(X[rows].to_numpy(), y[rows].to_numpy()) == ([], [])
+
+
+def test_a_price_known_before_is_no_filled_gap():
+    rng = np.random.default_rng(0)
+    asked = rng.uniform(10, 90, size=500)
+    paid = np.where(rng.random(500) < 0.06, 0.8 * asked, asked)
+    assert made_of_labels(asked[:, None], paid) == ([], [])
+    capacity = 100 + 0.5 * np.arange(500)
+    sold = np.minimum(capacity, capacity + rng.normal(30, 40, size=500))
+    assert made_of_labels(capacity[:, None], sold) == ([], [])
