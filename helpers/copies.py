@@ -3,8 +3,7 @@
 import copy
 import gc
 import random
-import warnings
-from collections import deque
+from collections import Counter, deque
 from contextlib import contextmanager, suppress
 from types import FunctionType, ModuleType
 
@@ -40,11 +39,10 @@ def copy_network(network, why):
         if isinstance(thing, torch.Tensor) and not thing.is_leaf
     }
     # A buffer in a stack is a part of that of all networks, which a deepcopy would take as a whole.
-    memo |= {
-        id(buffer): buffer.clone()
-        for buffer in network.buffers()
-        if type(buffer) is torch.Tensor and buffer.nbytes < buffer.untyped_storage().nbytes()
-    }
+    tensors = [thing for thing in all_within(network).values() if isinstance(thing, torch.Tensor)]
+    times = Counter(map(_place_of, tensors))  # those that share memory go on sharing it
+    alone = [buffer for buffer in network.buffers() if times[_place_of(buffer)] == 1]
+    memo |= {id(buffer): buffer.clone() for buffer in alone if type(buffer) is torch.Tensor}
     try:
         new = copy.deepcopy(network, memo)
     except Exception as error:
@@ -64,6 +62,10 @@ def copy_network(network, why):
     return new
 
 
+def _place_of(tensor):
+    return tensor.untyped_storage().data_ptr() if tensor.layout is torch.strided else id(tensor)
+
+
 def _own_attributes(part):
     """Return a name for messages, and the value, of all that a module holds but other modules."""
     held = {name: value for name, value in vars(part).items() if name != "_modules"}
@@ -72,31 +74,6 @@ def _own_attributes(part):
             yield "a hook", value
         else:
             yield f"its attribute {name!r}", value
-
-
-def warn_of_lost_weights(network):
-    """Warn if weights to train are where torch does not find them, as layers in a plain list."""
-    known = set(map(id, network.parameters()))
-    for part in network.modules():
-        for name in sorted(vars(part).keys() - _OF_ALL_MODULES):
-            value = vars(part)[name]
-            values = value.values() if isinstance(value, dict) else value
-            for one in values if isinstance(value, (dict, list, tuple)) else [value]:
-                tensors = one.parameters() if isinstance(one, nn.Module) else [one]
-                if any(isinstance(t, torch.Tensor) and _is_lost(t, known) for t in tensors):
-                    warnings.warn(
-                        f"{type(part).__name__} has weights in its attribute {name!r}, where torch "
-                        f"does not find them, so that they are not trained. If they are to stay "
-                        f"as they are, give them requires_grad=False. Else hold layers in "
-                        f"nn.ModuleList or nn.ModuleDict, and tensors in nn.Parameter.",
-                        UserWarning,
-                        stacklevel=2,
-                    )
-                    break
-
-
-def _is_lost(tensor, known):
-    return tensor.requires_grad and tensor.is_leaf and id(tensor) not in known
 
 
 def parameter_hooks(network):

@@ -1,10 +1,12 @@
-"""MLP, the default network."""
+"""MLP, the default network, and what can be said of any module."""
 
 import math
+import warnings
 from itertools import pairwise
 from numbers import Integral
 
 import numpy as np
+import torch
 from torch import nn
 
 from helpers.arguments import is_number, plain
@@ -89,3 +91,28 @@ def leaves_input(network):
         if seen or type(network) not in (MLP, nn.Sequential) or first is None:
             return not seen and type(network) is nn.Linear
         network = first
+
+
+def warn_of_lost_weights(network):
+    """Warn if weights to train are where torch does not find them, as layers in a plain list."""
+    known, of_all = set(map(id, network.parameters())), vars(nn.Module()).keys()
+    for part in network.modules():
+        for name in sorted(vars(part).keys() - of_all):
+            value = vars(part)[name]
+            values = value.values() if isinstance(value, dict) else value
+            for one in values if isinstance(value, (dict, list, tuple)) else [value]:
+                tensors = one.parameters() if isinstance(one, nn.Module) else [one]
+                if any(isinstance(t, torch.Tensor) and _is_lost(t, known) for t in tensors):
+                    warnings.warn(
+                        f"{type(part).__name__} has weights in its attribute {name!r}, where torch "
+                        f"does not find them, so that they are not trained. If they are to stay "
+                        f"as they are, give them requires_grad=False. Else hold layers in "
+                        f"nn.ModuleList or nn.ModuleDict, and tensors in nn.Parameter.",
+                        UserWarning,
+                        stacklevel=2,
+                    )
+                    break
+
+
+def _is_lost(tensor, known):
+    return tensor.requires_grad and tensor.is_leaf and id(tensor) not in known

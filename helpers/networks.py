@@ -8,9 +8,9 @@ from sklearn.base import ClassifierMixin
 from sklearn.utils import check_random_state
 
 from helpers.arguments import name_of, same
-from helpers.copies import warn_of_lost_weights
 from helpers.last_calls import RANGES, LastCall, warn_of_dropout, warn_of_rows_as_steps
 from helpers.losses import takes_logarithms
+from helpers.modules import warn_of_lost_weights
 from helpers.outputs import check_outputs, normalised_as, warn_of_probabilities
 from helpers.recipes import build
 from helpers.rows import recipe_input

@@ -2,16 +2,20 @@
 
 import copy
 from contextlib import suppress
+from functools import partial
 
 import torch
 from torch import nn
 
 from helpers.augmentation import Augmentation
+from helpers.copies import refilled
 from helpers.fusing.content import digest, first_line
-from helpers.fusing.outside import Outside
+from helpers.fusing.digests import attributes_of
+from helpers.fusing.outside import Outside, size_of
 from helpers.losses import OwnLoss
 from helpers.tensors import private_rng
 
+DATA = 2**20
 LOSS_KEEPS = "its loss keeps something between batches"
 AUGMENT_KEEPS = "its augment keeps something between batches"
 
@@ -100,9 +104,23 @@ class Watch:
 
     def restore(self):
         self._outside.restore()
-        if hasattr(self.function, "__dict__"):
-            vars(self.function).clear()
-            vars(self.function).update(vars(self._copied))
+        pairs = zip(parts_of(self.function), parts_of(self._copied), strict=True)
+        for part, copied in pairs:
+            if hasattr(part, "__dict__"):
+                vars(part).clear()
+                vars(part).update(vars(copied))
+            else:
+                refilled(part, copied)
+            for name in attributes_of(copied).keys() - getattr(copied, "__dict__", {}).keys():
+                setattr(part, name, getattr(copied, name))  # one of __slots__
+
+
+def parts_of(function):
+    """Return the objects that a function holds: a method its own, a partial all its arguments."""
+    if isinstance(function, partial):
+        parts = function.func, *function.args, *function.keywords.values()
+        return [one for part in parts for one in parts_of(part)]
+    return [getattr(function, "__self__", function)]
 
 
 class Kept(Exception):
@@ -112,13 +130,17 @@ class Kept(Exception):
 def watched(jobs):
     """Return a `Watch` for the loss, and for each augmentation, that a stack of jobs calls.
 
-    The first rows need not show what they keep: some code acts in some batches only.
+    The first rows need not show what they keep: some code acts in some batches only. One that holds
+    more than `DATA` numbers is not watched, since that would take its time in each epoch.
     """
     loss, augments = jobs[0].loss, {id(job.augment): job.augment for job in jobs}
     pairs = [(loss, False)] if isinstance(loss, OwnLoss) else []
     pairs += [(augment, True) for augment in augments.values() if augment is not None]
     watches = {}
     for own, logs in pairs:
+        held = [value for part in parts_of(own.function) for value in attributes_of(part).values()]
+        if sum(map(size_of, held)) > DATA:
+            continue
         with suppress(Exception):  # it cannot be copied, and is taken for one that keeps nothing
             watches.setdefault(id(own.function), Watch(own.function, logs))
     return list(watches.values())

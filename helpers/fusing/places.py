@@ -1,6 +1,7 @@
 """The variables that a network, and functions given with it, may read outside themselves."""
 
 import dis
+import logging
 import os
 import types
 from collections import deque
@@ -31,6 +32,7 @@ _BEGUN = {"forward", "train", "eval", "backward", "setup_context", "jvp", "vmap"
 DATA = 2**20
 # How code gives a name a value, and what has no names but may change.
 _STORES = {"STORE_GLOBAL", "STORE_DEREF", "STORE_NAME", "STORE_ATTR"}
+_STORES_BY_TEXT = {"setattr", "__dict__", "vars", "globals", "update", "__setattr__"}
 _CHANGED = (list, dict, set, deque, bytearray, torch.Tensor, np.ndarray, nn.Module)
 
 
@@ -46,7 +48,8 @@ def values_of(places, network):
 
 def parts_of(value, own, met=()):
     if size_of(value) > DATA:
-        return {id(value), getattr(value, "_version", None)}
+        counts = isinstance(value, torch.Tensor) and not value.is_inference()
+        return {id(value), value._version if counts else None}
     parts = set()
     elements = elements_of(value, own)
     for name, element in [("", value)] if elements is None else elements:
@@ -138,21 +141,32 @@ def set_by_callbacks(job, places):
     places : list of (holder, str)
         What it may read outside.
     """
-    code = reached_from([*job.callbacks, *(vars_of(one) for one in job.callbacks)])
+    attributes = [value for one in job.callbacks for _, value in vars_of(one)]
+    code = reached_from([*job.callbacks, *attributes])
     codes = [one.__code__ for name, one in code.functions if name not in _NOT_IN_FORWARD]
     if not codes:
         return None
+    own = {name: getattr(job, name) for name in ("loss", "augment")}
+    own = {name: one.function for name, one in own.items() if hasattr(one, "function")}
+    names = set().union(*map(names_in, codes))
+    for name in own:
+        if name in names and is_the_users(own[name]):  # the estimator's, which it may change
+            return name
     stored = set().union(*map(names_stored, codes))
     shared = all_within([job.callbacks, [read(*place) for place in code.variables]])
-    own = [getattr(one, "function", None) for one in (job.loss, job.augment)]
-    held = [(type(one).__name__, one) for one in own]
-    held += [pair for one in own for pair in attributes_of(one).items()]
-    held += [pair for one in job.network.modules() for pair in own_attributes(one).items()]
+    held = list(own.items())
+    for one in (*own.values(), *job.network.modules()):
+        is_module = isinstance(one, nn.Module)
+        held += (own_attributes(one) if is_module else attributes_of(one)).items()
     outside = [(name, read(holder, name)) for holder, name in places]
-    outside.sort(key=lambda pair: pair[1] is MISSING)  # there may be one in the end
+    assigned = set().union(*(names_stored(one, {"STORE_GLOBAL"}) for one in codes))
     for name, value in outside + held:
+        if isinstance(value, logging.Logger):  # no result depends on it
+            continue
+        if name in (assigned if value is MISSING else stored):  # there may be one in the end
+            return name
         reached = all_within(value).items()
-        if name in stored or any(id in shared and can_change(one) for id, one in reached):
+        if any(id in shared and can_change(one) for id, one in reached):
             return name
     return None
 
@@ -161,9 +175,10 @@ def can_change(value):
     return isinstance(value, _CHANGED) or not is_of_a_library(type(value).__module__)
 
 
-def names_stored(code):
-    """Return the names that code gives a value, or has as text, as in setattr."""
+def names_stored(code, kinds=_STORES):
+    """Return the names that code gives a value, or may give one as a text, as in setattr."""
     inner = (const for const in code.co_consts if isinstance(const, types.CodeType))
-    stores = (one for one in dis.get_instructions(code) if one.opname in _STORES)
-    texts = (const for const in code.co_consts if isinstance(const, str) and const.isidentifier())
-    return {*(one.argval for one in stores), *texts}.union(*map(names_stored, inner))
+    names = {one.argval for one in dis.get_instructions(code) if one.opname in kinds}
+    if kinds is _STORES and _STORES_BY_TEXT & {*code.co_names}:
+        names |= {const for const in code.co_consts if isinstance(const, str)}
+    return names.union(*(names_stored(one, kinds) for one in inner))

@@ -18,16 +18,12 @@ from helpers.fusing.modes import active_mode
 from helpers.fusing.process import Process
 from helpers.fusing.settings import Settings
 from helpers.fusing.slots import bytes_of, changed_rows, checksums
-from helpers.fusing.tasks import Task
+from helpers.fusing.tasks import LOCKED, WAITS, Task
 from helpers.tensors import holds_private_rng
 from helpers.training import train_alone
 
 # Fewer fits than this, trained together, gain clearly less than more of them would.
 FEW = 32
-LOCKED = (
-    "fused: a fit waits for a lock that a paused fit seems to hold. From here on fits are trained "
-    "one by one. Hold no lock around a fit."
-)
 
 
 class Scheduler:
@@ -159,22 +155,22 @@ class Scheduler:
     def _take_turn(self, deadline):
         """Let the task run whose turn it is until it stands, or train if none can go on."""
         if self.running is None:
-            if self.awake or self._may_begin(beside=self.locked):
-                task = self.awake.popleft() if self.awake else heapq.heappop(self.new)[-1]
-                begins = True
-            elif self.locked and not self.waiting:
-                task, begins = self.locked.popleft(), False
-            else:
+            task = begun = self._next(self.locked)
+            if task is None and (self.waiting or not self.locked):
                 return self._train()
+            self.running = task = task or self.locked.popleft()
             if task.abandoned:
+                self.running = None
                 return
-            self.running = task
             self.process.begin(task)
-            if begins:
+            if begun:
                 task.start_turn()
         while not self.running.wait(deadline):
-            if self.awake or self.waiting or self._may_begin(beside=[self.running]):
+            if self.waiting or self._next([self.running, *self.locked], takes=False):
                 return self._leave_locked()
+            if WAITS not in self.told:
+                self.told.add(WAITS)
+                warnings.warn(WAITS, stacklevel=2)
         task, self.running = self.running, None
         self.process.end(task)
         if task.ended:
@@ -193,11 +189,23 @@ class Scheduler:
         self.process.end(task)
         self.locked.append(task)
 
-    def _may_begin(self, beside):
-        """Tell whether a new task may begin: only a deeper one beside some that wait for a lock."""
-        if not self.new or not self._has_room():
-            return False
-        return all(-self.new[0][0] > task.level for task in beside)
+    def _next(self, beside, takes=True):
+        """Return, and take, the task whose turn it is, or None if none can go on.
+
+        Beside some that wait for a lock no new one begins that may need the same: none of theirs.
+        """
+        if self.awake:
+            return self.awake.popleft() if takes else self.awake[0]
+        if not self._has_room():
+            return None
+        if not beside:
+            return heapq.heappop(self.new)[-1] if self.new else None
+        parents = {task.parent for task in beside}
+        entry = next((one for one in sorted(self.new) if one[-1].parent not in parents), None)
+        if takes and entry:
+            self.new.remove(entry)
+            heapq.heapify(self.new)
+        return entry and entry[-1]
 
     def _has_room(self):
         return len(self.waiting) < self.max_models and self.bytes_waiting < self.max_bytes

@@ -1,6 +1,7 @@
 """Paused tasks: calls that stand still in the middle, each in a thread of its own."""
 
 import linecache
+import re
 import sys
 import threading
 import time
@@ -8,6 +9,15 @@ from multiprocessing import TimeoutError  # the one that joblib raises
 
 # Seconds in which a task waits for one lock after which it may be one that a paused task holds.
 STILL = 10.0
+TAKES_LOCK = r"with |.*(\.acquire|\.__enter__|\b_enter)\("  # _enter: of ExitStack
+LOCKED = (
+    "fused: a fit waits for a lock that a paused fit seems to hold. From here on fits are trained "
+    "one by one. Hold no lock around a fit."
+)
+WAITS = (
+    "fused: a fit waits for a lock, and no other can go on. If a fit around it holds the lock, it "
+    "waits for ever: stop it, and hold no lock around a fit."
+)
 
 
 class Abandoned(BaseException):
@@ -140,8 +150,12 @@ def lock_awaited_in(frame):
     Its code must be at a line such as `with lock:`, and not at one that waits for an event, for
     another thread or for a process.
     """
-    if frame is None or frame.f_code.co_name in ("wait", "_wait_for_tstate_lock", "join"):
+    if frame is None:
         return None
-    line = linecache.getline(frame.f_code.co_filename, frame.f_lineno).strip()
-    takes = line.startswith("with ") or ".acquire(" in line or ".__enter__(" in line
-    return (id(frame), frame.f_lasti) if takes else None
+    if frame.f_globals.get("__name__") == "threading":  # a Condition, or a Semaphore, which has one
+        inner = frame.f_code.co_name, frame.f_back.f_code.co_name if frame.f_back else ""
+        is_lock = bool({"acquire", "__enter__"} & {*inner})
+    else:
+        line = linecache.getline(frame.f_code.co_filename, frame.f_lineno).strip()
+        is_lock = re.match(TAKES_LOCK, line) is not None
+    return (id(frame), frame.f_lasti) if is_lock else None

@@ -12,6 +12,7 @@ import torch
 from joblib import Parallel, delayed
 from sklearn.base import clone
 from sklearn.datasets import make_classification
+from sklearn.model_selection import cross_val_score
 from torch import nn
 from torch.nn import functional as F
 
@@ -124,6 +125,21 @@ class CountsInTheLoss(Callback):
         estimator.loss.scale += 1
 
 
+class AdvancesTheLoss(Callback):
+    def count(self, estimator):
+        estimator.loss.advance()
+
+
+class Notes(Callback):
+    """Its words are those of many a loss and network."""
+
+    def __init__(self):
+        self.log, self.mean, self.training = [], 0.0, True
+
+    def on_fit_task_end(self, estimator, context, **_):
+        self.log.append({"mean": context.task_id, "p": 1, "relu": "gather", "scale": 2})
+
+
 class Stops(Callback):
     """What most callbacks do: they look, keep what they saw, and end a training."""
 
@@ -161,6 +177,9 @@ class ScaledLoss:
     def __call__(self, outputs, y):
         return cross_entropy(outputs, y) * self.scale
 
+    def advance(self):
+        self.scale = self.scale + 1
+
 
 class Scaled(nn.Module):
     scale = 1
@@ -180,7 +199,8 @@ SET_BETWEEN = {
     "held": (CountsInWhatItHolds(), {"loss": by_attribute}, "SHARED"),
     "table": (CountsInATable(), {"loss": by_table}, "TABLE"),
     "class": (CountsInTheClass(), {"module": Scaled}, "scale"),
-    "loss": (CountsInTheLoss(), {"loss": ScaledLoss()}, "scale"),
+    "loss": (CountsInTheLoss(), {"loss": ScaledLoss()}, "loss"),
+    "method of the loss": (AdvancesTheLoss(), {"loss": ScaledLoss()}, "loss"),
 }
 
 
@@ -193,31 +213,37 @@ def reset():
 @pytest.mark.parametrize("case", SET_BETWEEN)
 def test_what_a_callback_sets_between_epochs_is_its_own_fits(case):
     callback, settings, name = SET_BETWEEN[case]
-    settings = {"module": "mlp"} | settings if "module" not in settings else settings
     clf = TorchClassifier(epochs=3, batch_size=16, random_state=0)
-    settings = {name: value for name, value in settings.items() if value != "mlp"}
     clf = clf.set_params(**settings).set_callbacks(callback)
     grid = [{"epochs": 2}, {"epochs": 4}]
     told = warnings_of(clf, grid=grid, reset=reset)
     assert f"reads `{name}`, which a callback may change between epochs" in told
 
 
+def by_logarithm(outputs, y):
+    return -torch.log(outputs.softmax(1).gather(1, y[:, None])).mean(1)
+
+
 @pytest.mark.parametrize("settings", [{"loss": by_global}, {"module": Scaled}])
-def test_a_callback_that_only_looks_is_stacked(settings):
-    clf = clone(CLASSIFIER).set_params(module__hidden=[4]) if "loss" in settings else None
-    clf = (clf or TorchClassifier(epochs=3, random_state=0)).set_params(**settings)
-    assert warnings_of(clf.set_callbacks(Stops())) == ""
+@pytest.mark.parametrize("callback", [Stops(), Notes()])
+def test_a_callback_that_only_looks_is_stacked(settings, callback):
+    clf = TorchClassifier(epochs=3, random_state=0).set_params(**settings).set_callbacks(callback)
+    with fused() as run:
+        assert warnings_of(clf) == ""
+        cross_val_score(clf, X, y, cv=3)
+    assert run.batches[-1] == 3
+
+
+def test_words_that_a_callback_and_a_loss_have_in_common_say_nothing():
+    clf = TorchClassifier(epochs=3, random_state=0, loss=by_logarithm).set_callbacks(Notes())
+    with fused() as run:
+        cross_val_score(clf, X, y, cv=3)
+    assert run.batches == [3]
 
 
 # Functions that keep something in some batches only -----------------------------------------------
 
 RARE = {"seen": 0}
-
-
-def seldom(X):
-    if (X[0] > 8).all():
-        RARE["seen"] += 1
-    return X * (1 + RARE["seen"])
 
 
 class Seldom:
@@ -545,3 +571,86 @@ def test_a_copy_of_a_network_in_a_stack_has_its_own_buffers_alone():
     assert copied.running_mean.tolist() == [21, 22, 23]
     assert copied.running_mean.untyped_storage().nbytes() == 12
     assert copy.deepcopy(copied).running_mean.tolist() == [21, 22, 23]
+
+
+class SlottedSeldom:
+    __slots__ = ("seen",)
+
+    def __init__(self):
+        self.seen = 0
+
+    def __call__(self, X):
+        return counted(X, vars_of=self)
+
+    def __deepcopy__(self, memo):
+        new = SlottedSeldom()
+        new.seen = self.seen
+        return new
+
+
+def counted(X, vars_of):
+    if (X[1:] > 4).any():
+        vars_of.seen += 1
+    return X * (1 + 0.1 * vars_of.seen)
+
+
+class Bag:
+    def __init__(self):
+        self.seen = 0
+
+    def call(self, X):
+        return counted(X, self)
+
+
+def in_a_table(X, table):
+    if (X[1:] > 4).any():
+        table["seen"] += 1
+    return X * (1 + 0.1 * table["seen"])
+
+
+FORMS = {
+    "method": lambda: Bag().call,
+    "partial": lambda: partial(in_a_table, table={"seen": 0}),
+    "slots": SlottedSeldom,
+}
+
+
+@pytest.mark.parametrize("form", FORMS)
+def test_what_was_kept_is_put_back_in_any_form(form):
+    far = X.copy()
+    far[[25, 50]] = 9  # in the first batches of some folds only, and not first in any
+
+    def fit(i):
+        one = clone(CLASSIFIER).set_params(augment=FORMS[form](), random_state=i)
+        try:
+            return one.fit(far, y).history_
+        except ValueError as error:
+            return str(error)
+
+    plain = [fit(i) for i in range(4)]
+    with warnings.catch_warnings(), fused():
+        warnings.simplefilter("ignore")
+        assert Parallel()(delayed(fit)(i) for i in range(4)) == plain
+
+
+def test_a_copy_keeps_buffers_that_share_memory():
+    class Tied(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.register_buffer("stats", torch.zeros(4))
+            self.register_buffer("first", self.stats[:2])
+
+    copied = copy_network(Tied(), "")
+    copied.stats.add_(1)
+    assert copied.first.tolist() == [1, 1]
+
+
+def test_a_table_of_inference_mode_is_read():
+    with torch.inference_mode():
+        table = torch.ones(2**20 + 1)
+
+    class Reads(nn.Linear):
+        def forward(self, X):
+            return super().forward(X) * table[0].item()
+
+    assert "version" not in warnings_of(TorchClassifier(Reads, epochs=2, random_state=0))
