@@ -60,7 +60,7 @@ CHANGES = {
     "a_shade": ({"shade": 0.51}, ""),
     "another": ({"shade": 0.6}, "picture 1 differs. Run `make refresh`"),
     "ignored": ({"shade": 0.6, "tags": ["nbval-ignore-output"]}, ""),
-    "assignments/another": ({"shade": 0.6}, ""),
+    "assignments/handed_out": ({"shade": 0.6}, ""),
     "the_text": ({"alt": "Gray."}, "the text of picture 1 differs"),
 }
 
