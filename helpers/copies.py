@@ -33,16 +33,9 @@ def copy_network(network, why):
         made in ``__init__`` and uses ``self`` is copied with the old ``self`` in it.
     """
     name = type(network).__name__
-    memo = {
-        id(thing): thing.detach().clone()
-        for thing in all_within(network).values()
-        if isinstance(thing, torch.Tensor) and not thing.is_leaf
-    }
-    # A buffer in a stack is a part of that of all networks, which a deepcopy would take as a whole.
-    tensors = [thing for thing in all_within(network).values() if isinstance(thing, torch.Tensor)]
-    times = Counter(map(_place_of, tensors))  # those that share memory go on sharing it
-    alone = [buffer for buffer in network.buffers() if times[_place_of(buffer)] == 1]
-    memo |= {id(buffer): buffer.clone() for buffer in alone if type(buffer) is torch.Tensor}
+    tensors = [one for one in all_within(network).values() if isinstance(one, torch.Tensor)]
+    memo = {id(one): one.detach().clone() for one in tensors if not one.is_leaf}
+    memo |= {id(buffer): buffer.detach().clone() for buffer in _of_stacks(network, tensors)}
     try:
         new = copy.deepcopy(network, memo)
     except Exception as error:
@@ -62,8 +55,23 @@ def copy_network(network, why):
     return new
 
 
-def _place_of(tensor):
-    return tensor.untyped_storage().data_ptr() if tensor.layout is torch.strided else id(tensor)
+def _of_stacks(network, tensors):
+    """Return the buffers that are part of a larger tensor, which no other of a network shares.
+
+    In a stack that is the buffer of all networks, and `copy.deepcopy` would take it as a whole.
+    """
+    kinds = torch.Tensor, nn.Parameter  # not those without a shape yet, nor what users derive
+    dense = [one for one in tensors if type(one) in kinds and one.layout is torch.strided]
+    times = Counter(one.untyped_storage().data_ptr() for one in dense)
+    buffers = set(map(id, network.buffers()))
+    return [
+        one
+        for one in dense
+        if id(one) in buffers
+        and not one.requires_grad
+        and one.nbytes < one.untyped_storage().nbytes()
+        and times[one.untyped_storage().data_ptr()] == 1
+    ]
 
 
 def _own_attributes(part):

@@ -162,7 +162,6 @@ class FirstLoss(OwnLoss):
         n is such that (n, n) is no (n, n_outputs).
         """
         n = 13 if outputs.shape[1] != 13 else 11
-        own = OwnLoss(copy.deepcopy(self.function), self.of_values)
         generator = torch.Generator().manual_seed(0)
         new = torch.randn(n, outputs.shape[1], generator=generator).to(outputs)
         some = y[torch.linspace(0, len(y) - 1, n).long()]
@@ -170,6 +169,7 @@ class FirstLoss(OwnLoss):
             new = some.mean() + some.std() * new
         moved = [some[torch.randperm(n, generator=generator)] for _ in range(2)]
         try:
+            own = OwnLoss(copy.deepcopy(self.function), self.of_values)
             with _Shapes() as shapes:
                 means = [_mean(own, new, t) for t in (some, *moved, some[:1].expand(some.shape))]
         except Exception:  # one that cannot be asked in this way is not accused
@@ -212,7 +212,10 @@ def in_first_step(loss):
 
 
 def is_wrapped(function):
-    """Tell whether a function is compiled, which a mode of torch would have done once more."""
+    """Tell whether a function is compiled, or decorated in another way.
+
+    Under a mode of torch it would be compiled once more.
+    """
     return hasattr(function, "__wrapped__") or hasattr(function, "_orig_mod")
 
 

@@ -2,6 +2,7 @@
 
 import functools
 import re
+import threading
 import warnings
 
 import numpy as np
@@ -210,6 +211,17 @@ def far(outputs, y):
 )
 def test_what_only_looks_spread_is_not_refused(make, target, loss, batch_size):
     make(loss=loss, batch_size=batch_size).fit(X, target)
+
+
+def test_a_loss_that_cannot_be_copied_is_not_asked():
+    class Locked:
+        def __init__(self):
+            self.lock = threading.Lock()
+
+        def __call__(self, outputs, y):
+            return ((outputs[:, None] - outputs) ** 2).mean(1) + (outputs - y) ** 2
+
+    regressor(loss=functools.partial(Locked().__call__)).fit(X, values)
 
 
 def test_equal_logits_of_as_many_rows_as_classes():

@@ -100,7 +100,8 @@ def fused(max_models=512, max_bytes=50_000_000):
     determinism, and the global generators. A thread of yours should not set these within the block:
     what it sets may be taken for the running fit's. What else is set in the whole process for the
     time of a fit, as by `unittest.mock.patch`, the other fits see as well; and from a RandomState
-    that fits share they draw in another order.
+    that fits share they draw in another order. Fits that draw from a global generator and then seed
+    it, before their training, all draw the same.
 
     A thread that is started inside the block is not in it: what it trains is trained as without
     `fused`. Callbacks are called for all fits in each epoch, where the plain loop ends one fit

@@ -11,11 +11,10 @@ from helpers.augmentation import Augmentation
 from helpers.copies import refilled
 from helpers.fusing.content import digest, first_line
 from helpers.fusing.digests import attributes_of
-from helpers.fusing.outside import Outside, size_of
+from helpers.fusing.outside import DATA, Outside, size_of
 from helpers.losses import OwnLoss
 from helpers.tensors import private_rng
 
-DATA = 2**20
 LOSS_KEEPS = "its loss keeps something between batches"
 AUGMENT_KEEPS = "its augment keeps something between batches"
 
@@ -104,7 +103,7 @@ class Watch:
 
     def restore(self):
         self._outside.restore()
-        pairs = zip(parts_of(self.function), parts_of(self._copied), strict=True)
+        pairs = zip(holders_of(self.function), holders_of(self._copied), strict=True)
         for part, copied in pairs:
             if hasattr(part, "__dict__"):
                 vars(part).clear()
@@ -115,11 +114,11 @@ class Watch:
                 setattr(part, name, getattr(copied, name))  # one of __slots__
 
 
-def parts_of(function):
+def holders_of(function):
     """Return the objects that a function holds: a method its own, a partial all its arguments."""
     if isinstance(function, partial):
         parts = function.func, *function.args, *function.keywords.values()
-        return [one for part in parts for one in parts_of(part)]
+        return [one for part in parts for one in holders_of(part)]
     return [getattr(function, "__self__", function)]
 
 
@@ -138,7 +137,9 @@ def watched(jobs):
     pairs += [(augment, True) for augment in augments.values() if augment is not None]
     watches = {}
     for own, logs in pairs:
-        held = [value for part in parts_of(own.function) for value in attributes_of(part).values()]
+        held = [
+            value for part in holders_of(own.function) for value in attributes_of(part).values()
+        ]
         if sum(map(size_of, held)) > DATA:
             continue
         with suppress(Exception):  # it cannot be copied, and is taken for one that keeps nothing

@@ -7,14 +7,14 @@ import numpy as np
 import torch
 
 from helpers import tensors
-from helpers.fusing.settings_of_process import Part
+from helpers.fusing.settings_of_process import OfProcess
 
 # Words of a Mersenne Twister; how many fills of it are looked at at once; and how many times, until
 # a state counts as set. A step of a pipeline may draw some millions of numbers.
 WORDS, FILLS, MOST_TIMES = 624, 200, 50
 
 
-class Generator(Part):
+class Generator(OfProcess):
     """A generator of random numbers, which fits seed, and draw from.
 
     Parameters

@@ -19,6 +19,8 @@ from helpers.fusing.digests import digest
 # Numbers above which a variable is taken for data, which training does not change: a copy takes
 # 0.5 GB. And elements of a collection that are looked at for code.
 LARGE, MANY = 2**26, 1000
+# Numbers above which a variable is not read for each job, nor a function in each epoch.
+DATA = 2**20
 MISSING = object()
 CODE = (types.ModuleType, types.FunctionType, types.BuiltinFunctionType, type)
 _PLAIN = (bool, int, float, complex, str, bytes, type(None), torch.Tensor, np.ndarray)

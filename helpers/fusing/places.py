@@ -14,6 +14,7 @@ from helpers.copies import all_within
 from helpers.fusing.content import own_attributes
 from helpers.fusing.digests import attributes_of, digest
 from helpers.fusing.outside import (
+    DATA,
     MISSING,
     is_of_a_library,
     names_in,
@@ -28,8 +29,6 @@ _NOT_IN_FORWARD = {"__init__", "__new__", "__init_subclass__", "__deepcopy__", "
 # What torch calls; what has no name is in a list, or wrapped.
 _BEGUN = {"forward", "train", "eval", "backward", "setup_context", "jvp", "vmap", ""}
 
-# Numbers above which a variable is not read for each job: a tensor counts its own changes.
-DATA = 2**20
 # How code gives a name a value, and what has no names but may change.
 _STORES = {"STORE_GLOBAL", "STORE_DEREF", "STORE_NAME", "STORE_ATTR"}
 _STORES_BY_TEXT = {"setattr", "__dict__", "vars", "globals", "update", "__setattr__"}

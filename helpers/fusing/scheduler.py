@@ -86,11 +86,10 @@ class Scheduler:
     def train(self, job):
         """Train a job: in a task, with those of the other tasks; else at once."""
         task = self.current_task()
-        if task is None or not self.can_wait():
-            self.batches.append(1)
-            return train_alone(job)
-        task.check()
-        if LOCKED in self.told:  # whoever waits here may hold what others need
+        if task is not None:
+            task.check()
+        # Where fits hold locks, whoever waits here may hold what others need.
+        if task is None or LOCKED in self.told or not self.can_wait():
             self.batches.append(1)
             return train_alone(job)
         if reason := self.settings.note(job) or self.process.set_for_training():
@@ -155,15 +154,18 @@ class Scheduler:
     def _take_turn(self, deadline):
         """Let the task run whose turn it is until it stands, or train if none can go on."""
         if self.running is None:
-            task = begun = self._next(self.locked)
-            if task is None and (self.waiting or not self.locked):
+            # One that has got its lock may stand by now: its turn ends before others go on.
+            task = next((task for task in self.locked if task.stands), None)
+            begins = task is None and self._next(self.locked)
+            task = task or begins or (self.locked and not self.waiting and self.locked[0])
+            if not task:
                 return self._train()
-            self.running = task = task or self.locked.popleft()
+            self.locked = deque(other for other in self.locked if other is not task)
             if task.abandoned:
-                self.running = None
                 return
+            self.running = task
             self.process.begin(task)
-            if begun:
+            if begins:
                 task.start_turn()
         while not self.running.wait(deadline):
             if self.waiting or self._next([self.running, *self.locked], takes=False):
@@ -203,8 +205,7 @@ class Scheduler:
         parents = {task.parent for task in beside}
         entry = next((one for one in sorted(self.new) if one[-1].parent not in parents), None)
         if takes and entry:
-            self.new.remove(entry)
-            heapq.heapify(self.new)
+            self.new = sorted(one for one in self.new if one is not entry)  # which is a heap
         return entry and entry[-1]
 
     def _has_room(self):

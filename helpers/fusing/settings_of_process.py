@@ -9,7 +9,7 @@ from contextlib import suppress
 import torch
 
 
-class Part:
+class OfProcess:
     """What belongs to the whole process, and yet to a fit.
 
     Parameters
@@ -31,14 +31,14 @@ class Part:
         return flow.seen, flow.state
 
 
-class Setting(Part):
+class Setting(OfProcess):
     """A setting of the process, which nothing draws from."""
 
     def __init__(self, read, write, in_training=None):
         self.read, self.write, self.in_training = read, write, in_training
 
 
-class OfWarnings(Part):
+class OfWarnings(OfProcess):
     """Which warnings are shown, and how; scikit-learn sets it for each call of joblib."""
 
     def read(self):
@@ -56,7 +56,7 @@ class OfWarnings(Part):
             pass
 
 
-class OfEnvironment(Part):
+class OfEnvironment(OfProcess):
     """The variables of the environment. Networks that read them are trained in their fit's turn."""
 
     def read(self):
@@ -70,7 +70,7 @@ class OfEnvironment(Part):
             os.environ[os.environ.decodekey(name)] = os.environ.decodevalue(value)
 
     def left(self, outer, flow):
-        """As `Part.left`: other fits may have set other variables."""
+        """As `OfProcess.left`: other fits may have set other variables."""
         gone = flow.found.keys() - flow.seen.keys()
         kept = {name: value for name, value in outer.seen.items() if name not in gone}
         variables = kept | dict(flow.seen.items() - flow.found.items())

@@ -60,6 +60,11 @@ class Task(threading.Thread):
     def abandoned(self):
         return self._abandoned or (self.parent is not None and self.parent.abandoned)
 
+    @property
+    def stands(self):
+        """Whether it has paused or ended in its turn."""
+        return self._stands.is_set()
+
     def start_turn(self):
         """Let it run until it pauses or ends; `wait` tells when that is."""
         self._stands.clear()

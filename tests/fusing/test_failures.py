@@ -232,11 +232,31 @@ def test_a_lock_around_several_calls_of_joblib_does_not_hang(monkeypatch):
     assert no_task_is_left()
 
 
+class Lingers(LocksMany):
+    """Has work left when it gives the lock back, while the next one takes it."""
+
+    def fit(self, X, y):
+        super().fit(X, y)
+        time.sleep(1.5)
+        return self
+
+
+@pytest.mark.slow
+@pytest.mark.filterwarnings("ignore:fused")
+def test_one_that_has_got_its_lock_meanwhile_ends_its_turn_once(monkeypatch):
+    monkeypatch.setattr(tasks, "STILL", 0.5)
+    plain = cross_val_score(Lingers(), X, y, cv=3, error_score="raise")
+    with fused():
+        scores = cross_val_score(Lingers(), X, y, cv=3, error_score="raise")
+    np.testing.assert_array_equal(scores, plain)
+    assert no_task_is_left()
+
+
 WAITS = {
     "works": lambda: sum(range(10**7)),
-    "sleeps": lambda: time.sleep(1),
-    "a process": lambda: subprocess.run([sys.executable, "-c", "import time; time.sleep(1)"]),
-    "an event": lambda: threading.Event().wait(1),
+    "sleeps": lambda: time.sleep(1.2),
+    "a process": lambda: subprocess.run([sys.executable, "-c", "import time; time.sleep(1.2)"]),
+    "an event": lambda: threading.Event().wait(1.2),
 }
 
 
@@ -247,7 +267,7 @@ def test_a_fit_that_waits_for_something_else_is_waited_for(monkeypatch, name):
         WAITS[name]()
         return X
 
-    monkeypatch.setattr(tasks, "STILL", 0.1)
+    monkeypatch.setattr(tasks, "STILL", 0.5)
     with fused() as run:
         cross_val_score(make_pipeline(FunctionTransformer(wait), CLASSIFIER), X, y, cv=3)
     assert run.batches == [3]
