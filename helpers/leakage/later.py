@@ -34,6 +34,7 @@ def made_of_labels(table, y):
     earlier, others = around[:, :now], np.delete(around, now, axis=1)
     moving = Moving(y, steps)
     for number, column in enumerate(table[:, :MOST_COLUMNS].T):
+        column = np.where(np.isinf(column), np.nan, column)  # a return from 0 is a gap
         if np.isnan(column).all() or np.nanmin(column) == np.nanmax(column):
             continue
         if _is_next(column, y, steps):

@@ -260,6 +260,7 @@ SERIES = {
 }
 
 
+@pytest.mark.filterwarnings("error::RuntimeWarning")  # a return from 0 is infinite
 @pytest.mark.parametrize("name", SERIES)
 def test_values_from_before_are_left_alone_in_any_series(name):
     y = pd.Series(SERIES[name], dtype=float)
