@@ -172,6 +172,7 @@ BEFORE = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("first", [14, 3, 0], ids=["no gaps", "few gaps", "gaps at both ends"])
 @pytest.mark.parametrize("columns, leaked", [(WITH_TODAY, True), (BEFORE, False)])
 def test_values_that_include_today_are_named_beside_honest_lags(columns, leaked, first):
