@@ -218,6 +218,22 @@ def test_what_a_notebook_takes_is_counted_over_all_it_starts(
     assert not watcher.held_up
 
 
+@pytest.mark.parametrize("kills", [0, 3])
+def test_what_a_cgroup_ends_between_two_looks_is_said(kills, monkeypatch, tmp_path):
+    monkeypatch.setattr(watch, "LOOK", classroom.HANG)
+    events = tmp_path / "memory.events"
+    events.write_text("oom_kill 2\n")  # of an earlier cell
+    with running([sys.executable, "-c", "input()"], stdin=subprocess.PIPE) as process:
+        own = room.Room(100, [tmp_path])
+        assert own.was_killed()
+        watcher = watch.Watch(process.pid, watch.Limits(classroom.HANG), own)
+        with watcher.over_a_cell() as said:
+            events.write_text(f"oom_kill {2 + kills}\n")
+        with watcher.over_a_cell() as said_of_the_next:
+            pass
+    assert said == ([own.of_memory] if kills else []) and said_of_the_next == []
+
+
 ENDED = (
     "import os, time\nfor one in them:\n    os.waitid(os.P_PID, one.pid, os.WEXITED | os.WNOWAIT)\n"
     "print('all have ended', flush=True)\ntime.sleep(1)"

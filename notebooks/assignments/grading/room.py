@@ -48,10 +48,15 @@ class Room:
         if len(family) > PROCESSES and living(family) > PROCESSES:
             return CROWD.format(PROCESSES)
         if self.was_killed() or memory(family, "rss") > self.bytes and memory(family) > self.bytes:
-            return MEMORY.format(self.megabytes)
+            return self.of_memory
         if self.files and self.files(family) > walls.FILES:
             return FILES.format(walls.FILES / 1e6)
         return ""
+
+    @property
+    def of_memory(self):
+        """What is said of a notebook that has met the limit of memory."""
+        return MEMORY.format(self.megabytes)
 
     @property
     def bytes(self):
@@ -60,7 +65,7 @@ class Room:
     def why_it_died(self):
         """Return the limit that has ended the kernel itself; an empty text where none has."""
         killed = cgroup.kills(self.groups)
-        return f"The notebook {MEMORY.format(self.megabytes)} and was stopped." if killed else ""
+        return f"The notebook {self.of_memory} and was stopped." if killed else ""
 
     def was_killed(self):
         """Return whether the cgroup has ended a process since this was last asked."""

@@ -103,6 +103,9 @@ class Watch:
             done.set()
             watcher.join()
             self.last = self.read()
+            # Between two looks a cgroup may have ended all that took too much.
+            if not said and self.room and self.room.was_killed():
+                said.append(self.room.of_memory)
 
     def watch(self, done, said, start):
         """Interrupt the cell that began with the reading `start`; kill a kernel that is deaf."""
