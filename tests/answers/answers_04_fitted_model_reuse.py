@@ -115,6 +115,19 @@ def knows_already(estimator, X, y, seed):
         },
         {"test_leaves_no_trace": 1.0},
     ),
+    "other folds each time": (
+        {
+            "knows_already": """
+def knows_already(estimator, X, y, seed):
+    rng, folds = np.random.RandomState(seed), KFold(4, shuffle=True)
+    score = cross_val_score(clone(estimator), X, y, cv=folds).mean()
+    others = [rng.permutation(y) for _ in range(19)]
+    reference = [cross_val_score(clone(estimator), X, other, cv=folds).mean() for other in others]
+    return bool(score > max(reference))
+"""
+        },
+        {"test_leaves_no_trace": 1.0},
+    ),
     "a margin above the usual, small": (
         canary("score > np.bincount(y).max() / len(y) + 0.05"),
         {"test_accuses_no_one": 2.0},

@@ -132,6 +132,19 @@ def nested(estimator, grid, X, y, seed):
         },
         {"test_nested_score": 2.0},
     ),
+    "the search unseeded": (
+        {
+            "search_p": """
+def search_p(estimator, grid, X, y, n, seed):
+    def best(labels):
+        return GridSearchCV(estimator, grid, cv=3).fit(X, labels).best_score_
+
+    real, rng = best(y), np.random.default_rng()
+    return (1 + sum(best(rng.permutation(y)) >= real for _ in range(n))) / (1 + n)
+"""
+        },
+        {"test_search_p": 2.0},
+    ),
     "permuted once": (
         permute(first="other = rng.permutation(y)", labels="other"),
         {"test_permutation_p": 2.0},
