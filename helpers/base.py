@@ -14,7 +14,8 @@ from helpers.augmentation import Augmentation
 from helpers.copies import CopyMixin, unchanged_on_failure
 from helpers.jobs import Job, report_epochs
 from helpers.last_calls import warn_of_range
-from helpers.losses import OwnLoss, in_precision, warn_of_endless
+from helpers.loss_checks import warn_of_endless
+from helpers.losses import OwnLoss, in_precision
 from helpers.modules import MLP
 from helpers.networks import NetworkMixin
 from helpers.optimizers import check_optimizer
@@ -168,9 +169,8 @@ class TorchEstimator(ArgumentsMixin, NetworkMixin, CopyMixin, CallbackSupportMix
 
     def _job(self, X, y, sample_weight, classes, settings, partial, resume):
         """Validate the data; return a `Job` that lacks only its network, and the target."""
-        owner = type(self).__name__
         optimizer_arguments = check_optimizer(
-            self.optimizer, self._arguments_of("optimizer__"), owner=owner
+            self.optimizer, self._arguments_of("optimizer__"), owner=type(self).__name__
         )
         X, y = check_rows(
             self,

@@ -1,14 +1,11 @@
 """A loss of the user's own."""
 
 import copy
-import warnings
-from itertools import pairwise
 
 import torch
 from torch import nn
 from torch.func import vmap
 from torch.nn import functional as F
-from torch.overrides import TorchFunctionMode
 
 from helpers.arguments import name_of, unwrapped
 
@@ -139,118 +136,6 @@ class OwnLoss:
             )
 
 
-class FirstLoss(OwnLoss):
-    """An own loss in the first step, where it must not compare each row with the targets of all.
-
-    Shapes that spread to (n, n), and a mean over one of the axes, do that. The mean loss is then
-    the same whatever target belongs to which row.
-    """
-
-    def _call(self, outputs, y):
-        if is_wrapped(self.function):
-            return super()._call(outputs, y)
-        with _Shapes() as shapes:
-            losses = super()._call(outputs, y)
-        if any(shape.count(len(y)) > 1 for shape in shapes.seen):
-            with torch.random.fork_rng(devices=[y.device] if y.is_cuda else []):
-                self._refuse_spread(outputs.detach(), y)
-        return losses
-
-    def _refuse_spread(self, outputs, y):
-        """Ask a copy of the loss about outputs drawn at random; raise a ValueError if it spreads.
-
-        n is such that (n, n) is no (n, n_outputs).
-        """
-        n = 13 if outputs.shape[1] != 13 else 11
-        generator = torch.Generator().manual_seed(0)
-        new = torch.randn(n, outputs.shape[1], generator=generator).to(outputs)
-        some = y[torch.linspace(0, len(y) - 1, n).long()]
-        if y.is_floating_point():
-            new = some.mean() + some.std() * new
-        moved = [some[torch.randperm(n, generator=generator)] for _ in range(2)]
-        try:
-            own = OwnLoss(copy.deepcopy(self.function), self.of_values)
-            with _Shapes() as shapes:
-                means = [_mean(own, new, t) for t in (some, *moved, some[:1].expand(some.shape))]
-        except Exception:  # one that cannot be asked in this way is not accused
-            return
-        if (
-            any(shape.count(n) > 1 for shape in shapes.seen)
-            and not any(torch.equal(some, others) for others in moved)
-            and all(torch.isclose(means[0], mean) for mean in means[1:3])
-            and not torch.isclose(means[0], means[3])
-        ):
-            raise ValueError(
-                f"loss must compare each row with its own target; the mean of "
-                f"{name_of(self.function)} is the same whatever row each target belongs to. "
-                f"{self._about_shapes(outputs, y)}"
-            )
-
-
-def _mean(loss, outputs, y):
-    torch.manual_seed(0)
-    return loss(outputs.clone().requires_grad_(), y).detach()
-
-
-class _Shapes(TorchFunctionMode):
-    """Within it, notes the shapes of what functions of torch return."""
-
-    def __init__(self):
-        super().__init__()
-        self.seen = set()
-
-    def __torch_function__(self, function, types, args=(), kwargs=None):
-        result = function(*args, **(kwargs or {}))
-        if isinstance(result, torch.Tensor):
-            self.seen.add(tuple(result.shape))
-        return result
-
-
-def in_first_step(loss):
-    """Return an own loss as it is to be called in the first step of a training."""
-    return FirstLoss(loss.function, loss.of_values)
-
-
-def is_wrapped(function):
-    """Tell whether a function is compiled, or decorated in another way.
-
-    Under a mode of torch it would be compiled once more.
-    """
-    return hasattr(function, "__wrapped__") or hasattr(function, "_orig_mod")
-
-
 def takes_logarithms(loss):
     """Tell whether a loss is that of torch which takes logarithms of probabilities."""
     return isinstance(loss, nn.NLLLoss) or unwrapped(loss) is F.nll_loss
-
-
-def warn_of_endless(job):
-    """Warn if a loss of the user's has no lowest value, as it falls on and on with the weights.
-
-    Only one below 0 at the end of a training is looked at, by copies with a thousand and a million
-    times the weights. It is to be called where global generators are put back.
-    """
-    if takes_logarithms(job.loss.function):
-        return  # told when the network was built
-    X, y, _ = job.take(job.rows[:64])
-    losses = []
-    try:
-        own = copy.deepcopy(job.loss)
-        for scale in (1, 1e3, 1e6):
-            network = copy.deepcopy(job.network)
-            with torch.no_grad():
-                for weight in network.parameters():
-                    weight.mul_(scale)
-                losses.append(own(network(X.clone()), y).item())
-    except Exception:  # one that cannot be asked in this way is not accused
-        return
-    if losses[0] < 0 and all(after < 3 * before for before, after in pairwise(losses)):
-        warnings.warn(
-            f"loss seems to have no lowest value: with a thousand and a million times the weights "
-            f"it is {losses[1]:.3g} and {losses[2]:.3g} in place of {losses[0]:.3g}, so that "
-            f"training makes outputs large, and not right. Losses of torch as F.nll_loss take "
-            f"logarithms of probabilities, and outputs are none (F.cross_entropy takes outputs); a "
-            f"score that is to be large needs an upper bound.",
-            UserWarning,
-            stacklevel=2,
-        )

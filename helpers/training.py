@@ -9,7 +9,8 @@ import torch
 from helpers.arguments import name_of
 from helpers.copies import put_back, weights_of
 from helpers.frozen import training_mode
-from helpers.losses import OwnLoss, in_first_step
+from helpers.loss_checks import in_first_step
+from helpers.losses import OwnLoss
 from helpers.modules import leaves_input
 from helpers.optimizer_calls import in_own_words
 from helpers.optimizers import make_optimizer, settings_of, state_of

