@@ -137,12 +137,17 @@ def our_modules():
     yield "__main__"
 
 
-def pytest_configure(config):
-    """Make errors of the same warnings in what tests start: kernels, workers, other Pythons.
+# dask takes a worker that does not answer for dead; on a busy machine it may only be slow.
+PATIENT = ("COMM__TIMEOUTS__CONNECT", "COMM__TIMEOUTS__TCP", "SCHEDULER__WORKER_TTL")
 
-    pyproject.toml has them for the tests themselves. Python takes them from this variable, which
-    knows no patterns, so each module is named.
+
+def pytest_configure(config):
+    """Set what tests start, too: kernels, workers, other Pythons.
+
+    pyproject.toml makes errors of the same warnings for the tests themselves. Python takes them
+    from this variable, which knows no patterns, so each module is named.
     """
+    os.environ.update({f"DASK_DISTRIBUTED__{name}": "20 minutes" for name in PATIENT})
     kinds = ("DeprecationWarning", "PendingDeprecationWarning", "FutureWarning")
     errors = [f"error::{kind}:{module}" for module in sorted(our_modules()) for kind in kinds]
     os.environ["PYTHONWARNINGS"] = ",".join(errors)

@@ -2,6 +2,7 @@
 
 import os
 import signal
+import socket
 import subprocess
 from contextlib import contextmanager, suppress
 
@@ -20,3 +21,11 @@ def running(command, **options):
                 os.killpg(process.pid, sign)
             with suppress(subprocess.TimeoutExpired):
                 process.wait(SOON)
+
+
+def free_port():
+    """Return the number of a free port, below those that are given to whoever asks for any."""
+    for port in range(20_000 + os.getpid() % 10_000, 32_768):
+        with suppress(OSError), socket.socket() as free:
+            free.bind(("127.0.0.1", port))
+            return port

@@ -95,7 +95,7 @@ def all_graded(tmp_path_factory):
     """
     courses = {path.stem: course_of(path, tmp_path_factory.mktemp(path.stem)) for path in SOURCES}
     with classroom.as_a_command():
-        seconds = math.ceil(5 * processor_time_of("02_estimator", courses["02_estimator"][0]))
+        seconds = math.ceil(8 * processor_time_of("02_estimator", courses["02_estimator"][0]))
         with classroom.busy_loops(6):
             grade_all(courses, seconds, {"right"})
         grade_all(courses, seconds)  # the others: what has not changed is not graded again

@@ -9,7 +9,6 @@ the last of them.
 import json
 import os
 import shutil
-import socket
 import sys
 import time
 import urllib.request
@@ -19,7 +18,7 @@ import nbformat
 import pytest
 from nbformat.v4 import new_code_cell, new_notebook, new_output
 
-from tests.processes import running
+from tests.processes import free_port, running
 
 FOLDER = Path(__file__).parents[1] / "notebooks"
 LESSONS = sorted(path.name for path in FOLDER.glob("*.ipynb"))
@@ -102,9 +101,7 @@ def server(folder):
         "JUPYTERLAB_WORKSPACES_DIR": "workspaces",
         "IPYTHONDIR": "ipython",
     }
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
+    port = free_port()
     command = [
         *(sys.executable, "-m", "jupyterlab", "--no-browser", "--allow-root", "--ip=127.0.0.1"),
         *(f"--port={port}", "--ServerApp.port_retries=0", f"--IdentityProvider.token={TOKEN}"),

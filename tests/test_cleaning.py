@@ -3,7 +3,6 @@
 import os
 import re
 import shutil
-import socket
 import sys
 import time
 
@@ -16,7 +15,7 @@ from sklearn.linear_model import LogisticRegression
 
 from tests import classroom
 from tests.classroom import answered, cell, right, write
-from tests.processes import running
+from tests.processes import free_port, running
 from tests.test_browser import HANGS, TOKEN, browser, wait_for  # noqa: F401 - `browser` is a fixture
 
 # isort: split
@@ -144,9 +143,7 @@ def course(tmp_path_factory):
 @pytest.fixture(scope="module")
 def server(course):
     """The address of the server that `make formgrader` starts, for this course."""
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
+    port = free_port()
     line = [
         *(sys.executable, "-m", "jupyterlab", "--no-browser", "--allow-root", "--ip=127.0.0.1"),
         *(f"--port={port}", "--ServerApp.port_retries=0", f"--IdentityProvider.token={TOKEN}"),

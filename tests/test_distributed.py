@@ -6,7 +6,6 @@ import os
 import signal
 import sys
 
-import dask
 import numpy as np
 import pytest
 import torch
@@ -29,18 +28,10 @@ X, y = X[:600], y[:600]
 GRID = {"lr": [0.003, 0.01], "weight_decay": [0.0, 0.01]}
 
 
-# dask takes a worker that does not answer for dead; on a busy machine it may only be slow.
-PATIENT = {
-    "distributed.comm.timeouts.connect": "20 minutes",
-    "distributed.comm.timeouts.tcp": "20 minutes",
-    "distributed.scheduler.worker-ttl": "20 minutes",
-}
-
-
 @pytest.fixture(scope="module")
 def client():
     options = {"threads_per_worker": 1, "dashboard_address": ":0", "silence_logs": 50}
-    with dask.config.set(PATIENT), LocalCluster(n_workers=2, **options) as cluster:
+    with LocalCluster(n_workers=2, **options) as cluster:
         with SafeClient(cluster) as client:
             yield client
 

@@ -4,7 +4,6 @@ import os
 import re
 import shlex
 import shutil
-import socket
 import subprocess
 import time
 import urllib.request
@@ -16,7 +15,7 @@ from nbgrader.api import Gradebook
 
 from tests import classroom
 from tests.classroom import ROOT, answered, right, write
-from tests.processes import running
+from tests.processes import free_port, running
 
 # isort: split
 from grading import cgroup, clean, inside, intake, room, sandbox, unpack, walls
@@ -164,9 +163,7 @@ def run(line, folder):
 
 
 def look_at_formgrader(line, folder):
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
+    port = free_port()
     options = f"LAB_ARGS=--no-browser --port={port} --IdentityProvider.token=guide"
     command, log = [*make(line), options], open(folder / "log", "w")
     request = urllib.request.Request(

@@ -118,7 +118,8 @@ def precious(course, tmp_path_factory):
             path=files[0],
             folder=home,
             folders=quoted(*places, classroom.ROOT, course),
-            pids=[os.getpid(), os.getppid()],
+            # Low ones are those of other processes inside the walls.
+            pids=[pid for pid in (os.getpid(), os.getppid()) if pid > 300],
             socket=temporary / "s" / "x",
             abstract=token,
             port=lines[2].getsockname()[1],

@@ -2,6 +2,8 @@
 
 from tests.answers.answers_02_estimator import BUILD, changed
 
+# Others each time, as without a seed, and yet the same in each run of the tests.
+SEEDS = "SEEDS = iter(range(10**6))\n\n"
 CANARY = """
 def knows_already(estimator, X, y, seed):
     {first}
@@ -104,9 +106,10 @@ def fold_scores(recipe, X, y, seed):
     ),
     "another answer each time": (
         {
-            "knows_already": """
+            "knows_already": SEEDS
+            + """
 def knows_already(estimator, X, y, seed):
-    rng, folds = np.random.RandomState(), KFold(4, shuffle=True, random_state=seed)
+    rng, folds = np.random.RandomState(next(SEEDS)), KFold(4, shuffle=True, random_state=seed)
     score = cross_val_score(clone(estimator), X, y, cv=folds).mean()
     others = [rng.permutation(y) for _ in range(19)]
     reference = [cross_val_score(clone(estimator), X, other, cv=folds).mean() for other in others]
@@ -117,9 +120,10 @@ def knows_already(estimator, X, y, seed):
     ),
     "other folds each time": (
         {
-            "knows_already": """
+            "knows_already": SEEDS
+            + """
 def knows_already(estimator, X, y, seed):
-    rng, folds = np.random.RandomState(seed), KFold(4, shuffle=True)
+    rng, folds = np.random.RandomState(seed), KFold(4, shuffle=True, random_state=next(SEEDS))
     score = cross_val_score(clone(estimator), X, y, cv=folds).mean()
     others = [rng.permutation(y) for _ in range(19)]
     reference = [cross_val_score(clone(estimator), X, other, cv=folds).mean() for other in others]

@@ -7,6 +7,7 @@ import signal
 import subprocess
 import sys
 import threading
+import time
 import warnings
 import weakref
 
@@ -27,7 +28,7 @@ from sklearn.pipeline import make_pipeline
 from helpers import MLP, TorchClassifier, fused
 from helpers.fusing.backend import TaskBackend, holds_foreign
 from helpers.fusing.tasks import Abandoned, Task
-from tests.fusing import HANG
+from tests.fusing import HANG, no_task_is_left
 
 X, y = make_classification(60, 5, random_state=0)
 CLASSIFIER = TorchClassifier(epochs=2, random_state=0, module__hidden=3)
@@ -82,7 +83,7 @@ def test_a_generator_runs_no_further_than_it_is_asked():
         assert [next(endless) for _ in range(4)] == [*LOSSES, LOSSES[0]]
         assert len(begun) < 10
         endless.close()
-    assert tasks() == []
+    assert no_task_is_left()
 
 
 def test_two_calls_open_at_one_level():
@@ -99,7 +100,7 @@ def test_a_generator_outlives_the_block():
         losses = fits(return_as="generator")
         first = next(losses)
     assert [first, *losses] == LOSSES
-    assert tasks() == []
+    assert no_task_is_left()
 
 
 def test_a_generator_of_the_caller_is_consumed_in_a_task():
@@ -118,7 +119,7 @@ def test_a_generator_given_up_leaves_nothing(give_up):
             give_up(losses)
             del losses
             gc.collect()
-        assert tasks() == []
+        assert no_task_is_left()
         assert run.batches == [2]
         assert fits() == LOSSES
 
@@ -185,9 +186,7 @@ def test_timeout_fires(return_as):
             list(Parallel(timeout=0.1, return_as=return_as)([delayed(ended.wait)(HANG)]))
         assert fits() == LOSSES
         ended.set()
-    for task in tasks():
-        task.join(HANG)
-    assert tasks() == []
+    assert no_task_is_left()
 
 
 def test_timeout_is_not_promised_in_a_task():
@@ -224,7 +223,9 @@ def test_an_interrupt_waits_for_nobody(ctrl_c, depth):
     with fused() as run:
         with pytest.raises(KeyboardInterrupt):
             cross_val_score(estimator, X, y, cv=2)
-        (running,) = tasks()  # those that were paused have ended
+        while len(tasks()) > 1:  # those that were paused are ending
+            time.sleep(0.01)
+        (running,) = tasks()
         assert running.daemon
         assert fits() == LOSSES  # while it still runs
         n_trained = sum(run.batches)
@@ -233,7 +234,7 @@ def test_an_interrupt_waits_for_nobody(ctrl_c, depth):
         assert Slow.outcomes == [Abandoned]
         assert sum(run.batches) == n_trained
         assert fits() == LOSSES
-    assert tasks() == []
+    assert no_task_is_left()
 
 
 def test_an_interrupt_beside_an_open_generator(ctrl_c):
@@ -244,9 +245,7 @@ def test_an_interrupt_beside_an_open_generator(ctrl_c):
             cross_val_score(Slow(), X, y, cv=2)
         assert [first, *losses] == LOSSES
         Slow.released.set()
-        for task in tasks():
-            task.join(HANG)
-    assert tasks() == []
+        assert no_task_is_left()
 
 
 def test_an_interrupt_raised_in_a_task():
@@ -256,7 +255,7 @@ def test_an_interrupt_raised_in_a_task():
     with fused():
         with pytest.raises(KeyboardInterrupt):
             Parallel()([delayed(fit)(0.01), delayed(interrupt)(), delayed(fit)(0.02)])
-        assert tasks() == []
+        assert no_task_is_left()
         assert fits() == LOSSES
 
 
@@ -306,7 +305,7 @@ def test_a_broken_stderr_is_an_error_and_no_hang(monkeypatch, nested):
             patch.setattr(sys, "stderr", Broken())
             Parallel()([delayed(call)()]) if nested else call()
         assert fits() == LOSSES
-    assert tasks() == []
+    assert no_task_is_left()
 
 
 @pytest.mark.parametrize("return_as", ["list", "generator", "generator_unordered"])
@@ -326,7 +325,7 @@ def test_an_error_in_the_iterator_is_raised(return_as, n_good, pre_dispatch, nes
     with fused():
         with pytest.raises(ZeroDivisionError, match="my own"):
             Parallel()([delayed(call)()]) if nested else call()
-        assert tasks() == []
+        assert no_task_is_left()
         assert fits() == LOSSES
 
 
@@ -393,7 +392,7 @@ def test_an_error_of_the_engine_belongs_to_its_fits(monkeypatch):
         monkeypatch.setattr("helpers.fusing.scheduler.train_together", fail_once)
         with pytest.raises(MemoryError, match="no room"):
             cross_val_score(CLASSIFIER, X, y, error_score="raise")
-    assert tasks() == []
+    assert no_task_is_left()
 
 
 # How it is called --------------------------------------------------------------------------
