@@ -138,6 +138,7 @@ def test_shared_groups_and_time_order_take_names_and_dates():
     assert not time_order(X, time=day, cv=TimeSeriesSplit(5)).leaked
 
 
+@pytest.mark.slow
 def test_shift_sees_a_sorted_split_and_not_a_shuffled_one():
     X, y = load_breast_cancer(return_X_y=True)
     by_size = np.argsort(X[:, 0])
@@ -201,6 +202,7 @@ def test_audit_lists_every_canary_and_says_which_did_not_look():
     assert [finding.name for finding in report.leaks] == ["shared_groups", "time_order"]
 
 
+@pytest.mark.slow
 def test_a_canary_that_cannot_look_does_not_stop_the_others():
     class Broken(LogisticRegression):
         def predict(self, X):
@@ -246,6 +248,7 @@ def test_audit_changes_nothing():
     assert_array_equal(clf[-1].module_.state_dict()["layers.0.weight"], weights)
 
 
+@pytest.mark.slow
 def test_report_is_a_table_in_text_and_html():
     report = audit(LogisticRegression(), X, y, cv=SHUFFLED)
     lines = repr(report).splitlines()

@@ -90,7 +90,7 @@ def too_good_feature(X, y, *, task=None, random_state=0):
     >>> import numpy as np
     >>> from helpers import too_good_feature
     >>> from helpers.data import coin_flips
-    >>> X, y = coin_flips(200)
+    >>> X, y = coin_flips(200, 4)
     >>> proxy = y + np.random.RandomState(0).normal(scale=0.2, size=200)
     >>> too_good_feature(X, y).leaked, too_good_feature(np.column_stack([X, proxy]), y).leaked
     (False, True)

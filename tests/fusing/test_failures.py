@@ -291,6 +291,7 @@ def test_a_fit_that_waits_for_a_lock_keeps_its_settings(monkeypatch):
     assert no_task_is_left()
 
 
+@pytest.mark.slow
 def test_a_timeout_comes_though_a_fit_stands_still(monkeypatch):
     monkeypatch.setattr(tasks, "STILL", 0.1)
     ended = threading.Event()

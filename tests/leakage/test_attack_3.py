@@ -199,6 +199,7 @@ class GaussianLike(LogisticRegression):
     """A quick model of sparse rows."""
 
 
+@pytest.mark.slow
 def test_infinite_values_are_gaps():
     rows = X.copy()
     rows[3, 1], rows[4, 2] = np.inf, -np.inf
@@ -229,6 +230,7 @@ class Duck:
         return self.model_.predict(X)
 
 
+@pytest.mark.slow
 def test_an_estimator_that_is_derived_from_nothing_is_looked_at():
     names = np.array(["ill", "well"])[y]
     report = audit(Duck(), X, names, cv=SHUFFLED)

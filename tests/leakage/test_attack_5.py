@@ -208,6 +208,7 @@ def test_names_of_a_few_kinds_are_looked_into():
     assert too_good_feature(table.assign(end=np.where(y, "died at home", "well again")), y).leaked
 
 
+@pytest.mark.slow
 def test_two_columns_of_texts_are_not_looked_at():
     y = np.random.RandomState(0).randint(2, size=100)
     table = pd.DataFrame({"note": notes(y), "title": notes(y)})

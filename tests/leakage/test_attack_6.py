@@ -182,6 +182,7 @@ class Filled:
         return self.model.predict(self.fill(X))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("dtype, size", [("float64", 1), ("float64", 1e-6), ("float32", 1e3)])
 def test_sums_that_are_rounded_otherwise_are_no_leak(dtype, size):
     gaps = np.random.RandomState(1).uniform(size=LAGS.shape) < 0.15

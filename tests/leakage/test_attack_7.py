@@ -99,6 +99,7 @@ def of_two_rows_each(n_classes=10):
     return np.repeat(np.arange(n_classes), 2)
 
 
+@pytest.mark.slow
 def test_rare_words_that_tell_classes_of_few_rows_by_chance_are_not_accused():
     for seed in range(3):
         words = np.random.RandomState(seed).uniform(size=(20, 1500)) < 0.08
@@ -106,12 +107,14 @@ def test_rare_words_that_tell_classes_of_few_rows_by_chance_are_not_accused():
         assert finding.leaked is not True, finding  # which rows are wrong depends on rounding
 
 
+@pytest.mark.slow
 def test_dummies_of_classes_of_few_rows_are_named():
     noise, y = np.random.RandomState(0).normal(size=(80, 3)), of_two_rows_each(40)
     X = np.column_stack([noise, y[:, None] == np.arange(39)])
     assert too_good_feature(X, y, task="classification").leaked is True
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("n_of_class", [2, 3, 6])
 def test_a_column_that_tells_a_rare_class_is_asked_about(n_of_class):
     rng = np.random.RandomState(0)

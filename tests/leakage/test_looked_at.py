@@ -152,6 +152,7 @@ def test_without_time_the_order_of_the_table_is_taken_for_a_question(name):
     assert ("'column'" in finding.evidence) == (name not in BEFORE)
 
 
+@pytest.mark.slow
 def test_a_table_with_the_newest_row_first_is_not_accused():
     values = series(0.9)
     newest_first = lags(values)[4:][::-1]
@@ -189,6 +190,7 @@ def test_a_source_that_is_nearly_the_class_is_asked_about():
         assert too_good_feature(honest, y).leaked is False
 
 
+@pytest.mark.slow
 def test_an_audit_asks_for_the_source_of_each_row():
     report = audit(LogisticRegression(), X, y, cv=SPLIT)
     unasked = {f.name: f.evidence for f in report.not_looked_at}
