@@ -53,6 +53,8 @@ lab: $(WRITTEN)
 check: lint
 	$(PYTEST) --dist worksteal -p no:nbval --helpers-only -m "not slow" --durations 8 --durations-min 1
 
+# A third process has the time in which two wait for kernels and browsers.
+test: WORKERS = 3
 test: lint $(WRITTEN)
 	$(PYTEST) tests helpers README.md $(NOTEBOOKS) \
 	    -p tests.nbval_pictures --nbval --nbval-current-env --nbval-cell-timeout $(HANGS) \
