@@ -117,7 +117,7 @@ def pytest_collection_modifyitems(items):
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_runtest_setup():
-    """Begin each test at one state of the global generators, whatever has run before it.
+    """Begin each test without a figure, at one state of the global generators.
 
     Some networks of other libraries draw from them, and have no seed of their own.
     """
@@ -126,6 +126,8 @@ def pytest_runtest_setup():
         numpy.random.seed(0)
     if torch := sys.modules.get("torch"):
         torch.manual_seed(0)
+    if pyplot := sys.modules.get("matplotlib.pyplot"):
+        pyplot.close("all")  # it warns of many figures, whoever has drawn them
 
 
 def our_modules():

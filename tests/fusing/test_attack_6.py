@@ -251,6 +251,16 @@ class Sparse(Added):
         return self.codes(X[:, 0].long())
 
 
+def dropped(X):
+    torch.manual_seed(0)
+    return nn.functional.dropout(X)
+
+
+# Whether dropout draws in the order of rows, as torch 2.6 does, however they lie in memory.
+ONES = torch.ones(8, 8)
+BY_ROWS = torch.equal(dropped(ONES.T), dropped(ONES))
+
+
 class Transposed(Added):
     def add(self, n_features, n_outputs):
         self.drop = nn.Dropout()
@@ -279,7 +289,10 @@ def test_calls_and_widths_that_a_stack_takes(module):
     ("module", "reason"),
     [
         (Packed, "stacked: it gives a layer a PackedSequence, which is no tensor"),
-        (Transposed, "stacked: its dropout draws in another order"),
+        pytest.param(
+            *(Transposed, "stacked: its dropout draws in another order"),
+            marks=pytest.mark.skipif(BY_ROWS, reason="this torch draws by rows, as a stack does"),
+        ),
         (Sparse, "stacked: its gradients are sparse"),
         (OwnParameters, "stacked: its `parameters.*` are not those that it has by name"),
     ],
