@@ -144,9 +144,13 @@ def _used_by(function):
 
 
 def _shared_networks(estimator):
-    """Return the networks that a clone does not copy: those in functions among the parameters."""
-    values = estimator.get_params().values()
-    return list(networks_in([v for v in values if callable(v) and not hasattr(v, "state_dict")]))
+    """Return the networks that a clone does not copy: in a function, or in a FrozenEstimator."""
+    networks = list(networks_in(estimator))
+    try:
+        of_clone = {id(network): network for network in networks_in(clone(estimator))}
+    except Exception:  # of one that cannot be cloned
+        return networks
+    return [network for network in networks if id(network) in of_clone]
 
 
 def _named_files(estimator):
