@@ -22,6 +22,7 @@ ROWS_DEPEND = "its rows depend on each other in training, and its fits have uneq
 DRAWS_OTHERWISE = "its dropout draws in another order than a stack does"
 STACKED = "when it is stacked"
 NOTHING = 0.0
+CALL = OwnLoss._call.__code__  # of the user's function
 NOT_FINITE = "its loss is not a finite number in a trial step"
 
 
@@ -128,8 +129,11 @@ def failure_of(error, what="a training step of it fails"):
     frames = traceback.extract_tb(error.__traceback__)
     if str(error).startswith("it ") and frames[-1].filename.startswith(dirname(__file__)):
         return str(error)  # a batched layer says itself what it does not take
+    in_loss = (CALL.co_filename, CALL.co_name) in [(f.filename, f.name) for f in frames]
     if any("_functorch" in frame.filename for frame in frames) or "vmap" in str(error):
-        what = "torch.func.vmap refuses it"
+        what = f"torch.func.vmap refuses {'its loss' if in_loss else 'it'}"
+    elif in_loss:
+        what = "its loss fails in a trial step"
     if "Training diverged" in str(error) or "before the first step of training" in str(error):
         return NOT_FINITE
     return f"{what}: {first_line(error)}"

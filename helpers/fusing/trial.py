@@ -130,8 +130,14 @@ def why_impure(job, network, outside):
     seed_generators(job.seed + 1, job.y.device)
     generators = states_of_generators(job.y.device)
     training_mode(network)
+    before_loss = []
+
+    def noted(*args, **keywords):
+        before_loss[:] = [states_of_generators(job.y.device)]
+        return job.loss(*args, **keywords)
+
     with files_opened() as opened:
-        loss = replace(job, network=network).mean_loss(X, y, weight)
+        loss = replace(job, network=network, loss=noted).mean_loss(X, y, weight)
         loss.backward()
     drawn = states_of_generators(job.y.device) != generators
     network.eval()
@@ -152,6 +158,8 @@ def why_impure(job, network, outside):
         return reason
     if opened:
         return f"{OUTSIDE[2]}, such as {sorted(opened)[0]!r}"
+    if drawn and before_loss == [generators]:
+        return "its loss draws random numbers"
     if drawn:
         return "it draws random numbers while training other than by torch's dropout layers"
     return None
