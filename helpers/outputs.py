@@ -9,7 +9,7 @@ import torch
 from torch.func import functional_call
 
 from helpers.arguments import check_call
-from helpers.shapes import why_not
+from helpers.shapes import is_beyond, why_not
 
 STATES = 8  # random weights with which outputs that look like probabilities are looked at again
 
@@ -42,25 +42,26 @@ def check_outputs(network, X, n_outputs, watch=None):
         check_call("forward", network.forward, ("X",), "A network gets the rows, and no more.")
         raise
     except (RuntimeError, IndexError, ValueError) as error:
-        if not re.search("dtype|shape|size|dimension|index|indices|input", str(error)):
+        words = "dtype|shape|size|dimension|index|indices|input"
+        if not re.search(words, str(error)) and not is_beyond(str(error)):
             raise
         raise ValueError(
             f"{name} cannot take rows of {_row_in_words(X)}, here shape {tuple(X.shape)} and "
-            f"{X.dtype}: {error}. {why_not(X, str(error))}"
+            f"{X.dtype}: {str(error).rstrip('.')}. {why_not(X, str(error))}"
         ) from error
     check_type(network, outputs, X, n_outputs)
     return outputs
 
 
 def answer(network, X):
-    """Return what a network answers; say what it means if a code is beyond an embedding."""
+    """Return what a network answers; say what it means if a code is beyond a layer."""
     try:
         return network(X)
-    except IndexError as error:
-        if "out of range in self" not in str(error):
+    except (IndexError, RuntimeError) as error:
+        if not is_beyond(str(error)):
             raise
         raise ValueError(
-            f"{type(network).__name__} cannot take some rows of X: {error}. "
+            f"{type(network).__name__} cannot take some rows of X: {str(error).rstrip('.')}. "
             f"{why_not(X, str(error))}"
         ) from error
 

@@ -7,6 +7,12 @@ import warnings
 import torch
 from torch import nn
 
+# What torch says of a code in an embedding, in one with max_norm, in a bag of them, in F.one_hot.
+BEYOND = (
+    r"index out of range in self|select\(\): index .* out of range .* at dimension 0"
+    r"|not in the valid range|Class values must be"
+)
+
 
 def about_input(recipe, n_features, n_outputs, arguments, error):
     """Return what to say if a recipe fails because its first argument is of the other kind.
@@ -69,8 +75,8 @@ def why_not(X, error):
             "Rows reach a network as floats; cast columns of codes where they are looked up: "
             "self.embedding(X[:, 0].long())."
         )
-    if "out of range" in error:
-        return "An embedding needs a row for each code: num_embeddings must exceed the largest."
+    if is_beyond(error):
+        return _about_codes(X, error)
     if "is invalid for input of size" in error:
         return (
             "A view or a reshape in forward does not fit: leave the number of rows open, as "
@@ -86,6 +92,23 @@ def why_not(X, error):
             f"layer must take such rows, or be nn.Flatten()."
         )
     return "Its first layer must be as wide as the recipe's first argument, n_features."
+
+
+def is_beyond(error):
+    """Tell whether a message says that a code has no row in an embedding, or no column."""
+    return re.search(BEYOND, error) is not None
+
+
+def _about_codes(X, error):
+    cure = "An embedding needs a row for each code: num_embeddings must exceed the largest."
+    if "Class values" in error:
+        cure = "F.one_hot needs a column for each code: num_classes must exceed the largest."
+    if (X == -1).any():
+        cure += (
+            " Codes begin at 0, and X holds -1, which OrdinalEncoder(unknown_value=-1) gives to "
+            "what it has not met: if it is a code here, add 1 to all codes of the column."
+        )
+    return cure
 
 
 def has_channels_last(shape):

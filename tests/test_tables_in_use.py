@@ -11,6 +11,8 @@ from sklearn.frozen import FrozenEstimator
 from sklearn.linear_model import LogisticRegression
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
+from torch import nn
+from torch.nn import functional as F
 
 from helpers import TorchClassifier, carried_weights
 
@@ -38,3 +40,52 @@ def test_a_frozen_network_is_put_back(name):
     carried_weights(FREEZERS[name](FrozenEstimator(fitted)), X, y)
     for weight, value in fitted.module_.state_dict().items():
         np.testing.assert_array_equal(value, before[weight], err_msg=weight)
+
+
+def looked_up(kind):
+    """Return a network that looks up codes from 0 to 9 in one of torch's four ways."""
+
+    class Codes(nn.Module):
+        def __init__(self, n_features, n_outputs):
+            super().__init__()
+            self.max_norm = nn.Embedding(10, 2, max_norm=1.0)
+            self.embedding, self.bag = nn.Embedding(10, 2), nn.EmbeddingBag(10, 2)
+            self.linear = nn.LazyLinear(n_outputs)
+
+        def forward(self, X):
+            codes = X.long()
+            found = F.one_hot(codes, 10).to(X) if kind == "one_hot" else getattr(self, kind)(codes)
+            return self.linear(found.flatten(1))
+
+    return Codes
+
+
+codes = np.arange(360).reshape(120, 3) % 10
+KINDS = "embedding", "max_norm", "bag", "one_hot"
+
+
+@pytest.mark.parametrize("moved", [1, -1])
+@pytest.mark.parametrize("kind", KINDS)
+def test_a_code_that_cannot_be_looked_up_is_told_in_words(kind, moved):
+    clf = TorchClassifier(looked_up(kind), epochs=2, random_state=0)
+    beyond = codes.copy()
+    beyond[100] = codes[100] + 20 if moved > 0 else -1
+    needed = "num_classes" if kind == "one_hot" else "num_embeddings"
+    for ask in (lambda: clf.fit(beyond, y), lambda: clf.fit(codes, y).predict(beyond)):
+        with pytest.raises(ValueError, match=f"Codes cannot take some rows.*{needed} must") as told:
+            ask()
+        assert ("OrdinalEncoder(unknown_value=-1)" in str(told.value)) is (moved < 0)
+    with pytest.raises(ValueError, match=f"Codes cannot take rows of 3 .*{needed} must exceed"):
+        clf.fit(beyond[100:], y[100:])
+
+
+class Listed(nn.Linear):
+    def forward(self, X):
+        return super().forward([X][1])
+
+
+def test_another_index_is_not_taken_for_a_code():
+    with pytest.raises((ValueError, IndexError)) as told:
+        TorchClassifier(Listed).fit(X, y)
+    assert "list index out of range" in str(told.value)
+    assert "num_embeddings" not in str(told.value)
