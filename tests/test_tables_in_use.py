@@ -3,6 +3,7 @@
 import copy
 
 import numpy as np
+import pandas as pd
 import pytest
 from sklearn.calibration import CalibratedClassifierCV
 from sklearn.datasets import make_classification
@@ -14,7 +15,7 @@ from sklearn.preprocessing import StandardScaler
 from torch import nn
 from torch.nn import functional as F
 
-from helpers import TorchClassifier, carried_weights
+from helpers import TorchClassifier, carried_weights, shift
 
 X, y = make_classification(120, 6, n_informative=4, random_state=0)
 
@@ -89,3 +90,30 @@ def test_another_index_is_not_taken_for_a_code():
         TorchClassifier(Listed).fit(X, y)
     assert "list index out of range" in str(told.value)
     assert "num_embeddings" not in str(told.value)
+
+
+rng = np.random.RandomState(0)
+customers = pd.DataFrame(
+    {"age": rng.randint(18, 80, size=200), "income": rng.lognormal(10, 1, 200)}
+)
+NUMBERS = {
+    "from 0 on": np.arange(200),
+    "some were deleted": 1000 + np.cumsum(rng.randint(1, 4, size=200)),
+    "texts": [f"C{number:05}" for number in range(200)],
+    "a day each": pd.date_range("2020-01-01", periods=200),
+}
+
+
+@pytest.mark.parametrize("name", NUMBERS)
+def test_numbers_of_rows_do_not_make_test_rows_look_other(name):
+    finding = shift(customers.assign(customer=NUMBERS[name]), cv=5)
+    assert finding.leaked is False
+    assert "number the rows: column 2 ('customer')" in finding.evidence
+    older = customers.assign(customer=NUMBERS[name], age=customers["age"] + np.arange(200) / 2)
+    assert shift(older, cv=5).leaked is True
+
+
+def test_what_is_measured_in_whole_numbers_is_looked_at():
+    prices = np.sort(rng.randint(0, 10**6, size=200))
+    assert len(set(prices)) == 200
+    assert shift(customers.assign(price=prices), cv=5).leaked is True

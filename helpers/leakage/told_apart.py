@@ -9,7 +9,13 @@ from sklearn.preprocessing import StandardScaler
 from helpers.leakage.finding import Finding
 from helpers.leakage.inputs import folds_of
 from helpers.leakage.probes import seed_of
-from helpers.leakage.tables import as_numbers, names_of, what_rows_are, without_order
+from helpers.leakage.tables import (
+    as_numbers,
+    names_of,
+    numbers_the_rows,
+    what_rows_are,
+    without_order,
+)
 
 MOST_ROWS = 1000  # that are told apart
 N_DEALS = 499  # exceeded by all of them by chance: 0.2 %
@@ -51,7 +57,8 @@ def shift(X, y=None, *, cv=5, groups=None, task=None, random_state=0):
     -----
     A difference may be meant: later rows and other groups do look other, and then it tells how
     far the test set is from the training set. Folds of consecutive rows, as ``cv=5`` makes them,
-    differ where the order of the table means something, as in digits. The idea is that of a
+    differ where the order of the table means something, as in digits. Columns that number the
+    rows are left out, as an id, or a day where each row has the next one. The idea is that of a
     classifier two-sample test (Lopez-Paz and Oquab, ICLR 2017, https://arxiv.org/abs/1610.06545).
 
     Examples
@@ -67,6 +74,11 @@ def shift(X, y=None, *, cv=5, groups=None, task=None, random_state=0):
     if what := what_rows_are(X):
         return Finding("shift", None, f"Rows are {what}: hand over the numbers made of them.")
     table, left_out = as_numbers(X), without_order(X)
+    left_out |= {
+        number: "numbers of the rows"
+        for number, column in enumerate(table.T)
+        if number not in left_out and numbers_the_rows(column)
+    }
     if len(left_out) == table.shape[1]:
         return Finding("shift", None, f"Columns hold {'; '.join(sorted(set(left_out.values())))}.")
     unseen = ", ".join(names_of(X)[column] for column in left_out)
@@ -86,7 +98,7 @@ def shift(X, y=None, *, cv=5, groups=None, task=None, random_state=0):
     elif leaked:
         evidence += " Shuffle before you split, or ask how the test rows were chosen."
     if left_out:
-        evidence += f" Not looked into, as the values are no numbers: column {unseen}."
+        evidence += f" Not looked into, as they are no numbers or number the rows: column {unseen}."
     return Finding("shift", leaked, evidence)
 
 
