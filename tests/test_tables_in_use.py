@@ -5,6 +5,8 @@ import copy
 import numpy as np
 import pandas as pd
 import pytest
+import torch
+from sklearn.base import BaseEstimator, TransformerMixin
 from sklearn.calibration import CalibratedClassifierCV
 from sklearn.datasets import make_classification
 from sklearn.ensemble import VotingClassifier
@@ -15,7 +17,7 @@ from sklearn.preprocessing import StandardScaler
 from torch import nn
 from torch.nn import functional as F
 
-from helpers import TorchClassifier, carried_weights, shift
+from helpers import TorchClassifier, batch_mates, carried_weights, same_answer, shift
 
 X, y = make_classification(120, 6, n_informative=4, random_state=0)
 
@@ -117,3 +119,34 @@ def test_what_is_measured_in_whole_numbers_is_looked_at():
     prices = np.sort(rng.randint(0, 10**6, size=200))
     assert len(set(prices)) == 200
     assert shift(customers.assign(price=prices), cv=5).leaked is True
+
+
+class Ranks(TransformerMixin, BaseEstimator):
+    """Makes of each number its rank among the rows that come with it."""
+
+    def fit(self, X, y=None):
+        return self
+
+    def transform(self, X):
+        return X.argsort(axis=0).argsort(axis=0) / len(X)
+
+    def __sklearn_is_fitted__(self):
+        return True
+
+
+class NeverEvaluated(TorchClassifier):
+    def predict_proba(self, X):
+        with torch.no_grad():
+            return self.module_.train()(torch.tensor(X)).softmax(1).numpy()
+
+
+def normalised(n_features, n_outputs):
+    return nn.Sequential(nn.BatchNorm1d(n_features), nn.Linear(n_features, n_outputs))
+
+
+@pytest.mark.parametrize("canary", [batch_mates, same_answer])
+def test_the_mode_of_a_network_is_blamed_only_where_it_is_the_reason(canary):
+    ranked = canary(make_pipeline(Ranks(), TorchClassifier(epochs=5, random_state=0)), X, y)
+    assert ranked.leaked is True and "evaluation mode" not in ranked.evidence
+    training = canary(NeverEvaluated(normalised, epochs=5, random_state=0), X, y)
+    assert training.leaked is True and "evaluation mode" in training.evidence

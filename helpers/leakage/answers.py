@@ -9,7 +9,7 @@ from sklearn.utils.validation import check_is_fitted
 from helpers._compat import _num_samples
 from helpers.leakage.estimators import rows_of
 from helpers.leakage.finding import Finding
-from helpers.leakage.outside import left_alone, networks_in
+from helpers.leakage.outside import is_training, left_alone
 from helpers.leakage.probes import (
     distance,
     fit_seeded,
@@ -72,7 +72,7 @@ def same_answer(estimator, X, y=None, *, groups=None, random_state=0):
             return Finding("same_answer", None, f"It gave the same answers, but {what}.")
         if difference > 0:
             evidence = f"{what}, the predictions differ by {difference:.3g} on average."
-            if any(True for _ in networks_in(subject)):
+            if is_training(subject):
                 evidence += " Put the network into evaluation mode (net.eval()) before it predicts."
             return Finding("same_answer", True, evidence + " Augment rows in fit alone.")
     evidence = f"Asked again, in another order, and {N_ALONE} rows alone, it predicts the same."

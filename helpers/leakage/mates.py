@@ -6,7 +6,7 @@ import numpy as np
 
 from helpers.leakage.estimators import rows_of
 from helpers.leakage.finding import Finding
-from helpers.leakage.outside import left_alone, networks_in
+from helpers.leakage.outside import is_training, left_alone
 from helpers.leakage.probes import compare, distance, fit_seeded, predictions_of, seeded_clone
 
 
@@ -70,7 +70,7 @@ def batch_mates(estimator, X, y, *, groups=None, random_state=0):
     )
     if not leaked and by_chance:
         evidence += " Something is drawn at random while it predicts."
-    if leaked and any(True for _ in networks_in(subject)):
+    if leaked and is_training(subject):
         evidence += " Put the network into evaluation mode (net.eval()) before it predicts."
     elif leaked:
         evidence += (

@@ -80,6 +80,11 @@ def networks_in(value, seen=None):
         yield from networks_in(part, seen)
 
 
+def is_training(estimator):
+    """Tell whether a network in an estimator is in training mode, as none that predicts should."""
+    return any(layer.training for net in networks_in(estimator) for layer in net.modules())
+
+
 def fitted_in(value, seen=None):
     """Yield the estimators in a clone, and in functions that it holds, that are fitted already.
 
