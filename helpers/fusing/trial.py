@@ -130,11 +130,13 @@ def why_impure(job, network, outside):
     seed_generators(job.seed + 1, job.y.device)
     generators = states_of_generators(job.y.device)
     training_mode(network)
-    before_loss = []
+    states = [generators]
 
     def noted(*args, **keywords):
-        before_loss[:] = [states_of_generators(job.y.device)]
-        return job.loss(*args, **keywords)
+        states.append(states_of_generators(job.y.device))
+        losses = job.loss(*args, **keywords)
+        states.append(states_of_generators(job.y.device))
+        return losses
 
     with files_opened() as opened:
         loss = replace(job, network=network, loss=noted).mean_loss(X, y, weight)
@@ -158,7 +160,7 @@ def why_impure(job, network, outside):
         return reason
     if opened:
         return f"{OUTSIDE[2]}, such as {sorted(opened)[0]!r}"
-    if drawn and before_loss == [generators]:
+    if states[0] == states[1] != states[2]:
         return "its loss draws random numbers"
     if drawn:
         return "it draws random numbers while training other than by torch's dropout layers"

@@ -44,6 +44,21 @@ class Noisy(nn.Linear):
         return super().forward(X + 0.1 * torch.randn_like(X) if self.training else X)
 
 
+class NoisyGradient(torch.autograd.Function):
+    @staticmethod
+    def forward(context, X):
+        return X.clone()
+
+    @staticmethod
+    def backward(context, gradient):
+        return gradient + 0.1 * torch.randn_like(gradient)
+
+
+class NoisyBackwards(nn.Linear):
+    def forward(self, X):
+        return NoisyGradient.apply(super().forward(X))
+
+
 REASONS = {
     "draws": (CLASSIFIER, noisy, "MLP cannot be stacked: its loss draws random numbers."),
     "branches": (CLASSIFIER, branching, "MLP cannot be stacked: torch.func.vmap refuses its loss:"),
@@ -52,6 +67,11 @@ REASONS = {
         TorchClassifier(Noisy, epochs=3, random_state=0),
         noisy,
         "Noisy cannot be stacked: it draws random numbers while training",
+    ),
+    "the gradient draws": (
+        TorchClassifier(NoisyBackwards, epochs=3, random_state=0),
+        lambda outputs, y: F.cross_entropy(outputs, y, reduction="none"),
+        "NoisyBackwards cannot be stacked: it draws random numbers while training",
     ),
 }
 
