@@ -62,7 +62,7 @@ def both_ways(models, rows=None):
         warnings.simplefilter("always")
         together = fit_all()
     for one, other in zip(alone, together, strict=True):
-        np.testing.assert_allclose(weights(other), weights(one), rtol=0, atol=1e-11)
+        np.testing.assert_allclose(weights(other), weights(one), rtol=0, atol=1e-12)
         for of_one, of_other in zip(one.history_, other.history_, strict=True):
             assert of_one == pytest.approx(of_other, rel=1e-12)
     return together, run.batches, [str(warning.message) for warning in record]
