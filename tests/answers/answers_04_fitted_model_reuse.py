@@ -2,14 +2,23 @@
 
 from tests.answers.answers_02_estimator import BUILD, changed
 
-# Others each time, as without a seed, and yet the same in each run of the tests.
-SEEDS = "SEEDS = iter(range(10**6))\n\n"
 CANARY = """
 def knows_already(estimator, X, y, seed):
     {first}
     folds = KFold(4, shuffle=True, random_state=seed)
     score = cross_val_score(clone(estimator), X, y, cv=folds).mean()
     return bool({verdict})
+"""
+PERMUTING = """
+SEEDS = iter(range(10**6))  # others each time, as without a seed, yet the same in each run
+
+
+def knows_already(estimator, X, y, seed):
+    rng, folds = np.random.RandomState({rng}), KFold(4, shuffle=True, random_state={folds})
+    score = cross_val_score(clone(estimator), X, y, cv=folds).mean()
+    others = [rng.permutation(y) for _ in range(19)]
+    reference = [cross_val_score(clone(estimator), X, other, cv=folds).mean() for other in others]
+    return bool(score > max(reference))
 """
 LOOP = """
 def fold_scores(recipe, X, y, seed):
@@ -25,6 +34,10 @@ def fold_scores(recipe, X, y, seed):
 
 def canary(verdict, first="pass"):
     return {"knows_already": CANARY.format(verdict=verdict, first=first)}
+
+
+def permuting(rng="seed", folds="seed"):
+    return {"knows_already": PERMUTING.format(rng=rng, folds=folds)}
 
 
 # Right in another form than the solution: each keeps all points.
@@ -104,34 +117,8 @@ def fold_scores(recipe, X, y, seed):
         },
         {"test_fold_scores": 2.0},
     ),
-    "another answer each time": (
-        {
-            "knows_already": SEEDS
-            + """
-def knows_already(estimator, X, y, seed):
-    rng, folds = np.random.RandomState(next(SEEDS)), KFold(4, shuffle=True, random_state=seed)
-    score = cross_val_score(clone(estimator), X, y, cv=folds).mean()
-    others = [rng.permutation(y) for _ in range(19)]
-    reference = [cross_val_score(clone(estimator), X, other, cv=folds).mean() for other in others]
-    return bool(score > max(reference))
-"""
-        },
-        {"test_leaves_no_trace": 1.0},
-    ),
-    "other folds each time": (
-        {
-            "knows_already": SEEDS
-            + """
-def knows_already(estimator, X, y, seed):
-    rng, folds = np.random.RandomState(seed), KFold(4, shuffle=True, random_state=next(SEEDS))
-    score = cross_val_score(clone(estimator), X, y, cv=folds).mean()
-    others = [rng.permutation(y) for _ in range(19)]
-    reference = [cross_val_score(clone(estimator), X, other, cv=folds).mean() for other in others]
-    return bool(score > max(reference))
-"""
-        },
-        {"test_leaves_no_trace": 1.0},
-    ),
+    "another answer each time": (permuting(rng="next(SEEDS)"), {"test_leaves_no_trace": 1.0}),
+    "other folds each time": (permuting(folds="next(SEEDS)"), {"test_leaves_no_trace": 1.0}),
     "a margin above the usual, small": (
         canary("score > np.bincount(y).max() / len(y) + 0.05"),
         {"test_accuses_no_one": 2.0},
