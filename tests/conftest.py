@@ -144,10 +144,10 @@ PATIENT = ("COMM__TIMEOUTS__CONNECT", "COMM__TIMEOUTS__TCP", "SCHEDULER__WORKER_
 
 
 def pytest_configure(config):
-    """Set what tests start, too: kernels, workers, other Pythons.
+    """Set variables for what tests start: kernels, workers, other Pythons.
 
-    pyproject.toml makes errors of the same warnings for the tests themselves. Python takes them
-    from this variable, which knows no patterns, so each module is named.
+    pyproject.toml makes errors of the same warnings for the tests themselves. PYTHONWARNINGS knows
+    no patterns, so each module is named.
     """
     os.environ.update({f"DASK_DISTRIBUTED__{name}": "20 minutes" for name in PATIENT})
     kinds = ("DeprecationWarning", "PendingDeprecationWarning", "FutureWarning")

@@ -29,3 +29,4 @@ def free_port():
         with suppress(OSError), socket.socket() as free:
             free.bind(("127.0.0.1", port))
             return port
+    raise OSError("no port is free")

@@ -1,4 +1,4 @@
-"""Private names of other libraries stand in `helpers/_compat.py`, and all of them are there."""
+"""Private names of other libraries stand in `_compat.py`, and are there; modules are short."""
 
 import ast
 import functools

@@ -22,7 +22,7 @@ ROWS_DEPEND = "its rows depend on each other in training, and its fits have uneq
 DRAWS_OTHERWISE = "its dropout draws in another order than a stack does"
 STACKED = "when it is stacked"
 NOTHING = 0.0
-CALL = OwnLoss._call.__code__  # of the user's function
+CALL = OwnLoss._call.__code__  # through which what a user's loss raises comes
 NOT_FINITE = "its loss is not a finite number in a trial step"
 
 
