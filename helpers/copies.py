@@ -42,6 +42,8 @@ def copy_network(network, why):
         raise TypeError(f"{why}, and {name} cannot be copied: {error}.") from error
     for old_parameter, parameter in zip(network.parameters(), new.parameters(), strict=True):
         vars(parameter).update(vars(old_parameter))
+        if not parameter.is_leaf:  # of what is scripted, whose copies remember the original
+            parameter.detach_().requires_grad_(old_parameter.requires_grad)
     put_hooks(new, parameter_hooks(network))
     originals = {id(t) for t in (*network.modules(), *network.parameters(), *network.buffers())}
     for part in new.modules():

@@ -101,9 +101,8 @@ class FrozenFeatures(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEsti
         X = new._rows(X, reset=True)
         new.row_shape_ = X.shape[1:]
         new.network_ = copy_network(self.network, "FrozenFeatures works on a copy of its network")
-        for parameter in new.network_.parameters():
-            if parameter.is_leaf:  # copies of what is scripted are none, and need none
-                parameter.requires_grad_(False)
+        for parameter in new.network_.parameters():  # one by one, since it may be scripted
+            parameter.requires_grad_(False)
         new._n_features_out = _outputs(new.network_, X[:2]).shape[1]
         self.__dict__ = new.__dict__
         return self

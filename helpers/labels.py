@@ -144,7 +144,8 @@ def _column(y, what):
     if len(getattr(y, "shape", ())) > 2:
         raise ValueError(
             f"{what} must have one number or label for each row, or a row of them; its shape is "
-            f"{tuple(y.shape)}."
+            f"{tuple(y.shape)}. Give {what}.reshape(len({what}), -1), and end the network in "
+            f"nn.Flatten()."
         )
     is_table = hasattr(y, "iloc") and getattr(y, "ndim", 1) == 2 and y.shape[1] == 1
     return y.iloc[:, 0] if is_table else y

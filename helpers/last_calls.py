@@ -5,6 +5,7 @@ import math
 import warnings
 
 import torch
+from torch import nn
 from torch.nn import functional as F
 from torch.overrides import TorchFunctionMode
 
@@ -45,14 +46,20 @@ class LastCall(TorchFunctionMode):
 
 def warn_of_dropout(network, last):
     """Warn if a network in evaluation mode has dropped numbers, as `LastCall` saw."""
-    if last.drops:
-        warnings.warn(
-            f"{type(network).__name__} calls F.dropout while it predicts, with training=True, "
-            f"its default, so that its answers are others each time. Write "
-            f"F.dropout(X, p, self.training), or hold nn.Dropout(p).",
-            UserWarning,
-            stacklevel=2,
-        )
+    if not last.drops:
+        return
+    named = network.named_modules()
+    kept = next((name for name, one in named if isinstance(one, nn.Dropout) and one.training), None)
+    what = "calls F.dropout while it predicts, with training=True, its default,"
+    cure = "Write F.dropout(X, p, self.training), or hold nn.Dropout(p)."
+    if kept:  # on purpose perhaps, as Monte Carlo dropout is
+        what = f"keeps its layer {kept!r} in training mode while it predicts,"
+        cure = "If that is not meant, have its train() and forward() leave the layer's mode alone."
+    warnings.warn(
+        f"{type(network).__name__} {what} so that its answers are others each time. {cure}",
+        UserWarning,
+        stacklevel=2,
+    )
 
 
 def warn_of_rows_as_steps(network, X, outputs):

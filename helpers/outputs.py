@@ -88,6 +88,8 @@ def check_type(network, outputs, X, n_outputs):
             mend = "Do not squeeze or flatten it in forward."
         elif outputs.ndim < 2 or outputs.shape[-1] == n_outputs and outputs.ndim == 2:
             mend = "Answer each row by itself: no mean or sum over the rows, and leave none out."
+        elif outputs.ndim > 2 and (len(outputs), math.prod(outputs.shape[1:])) == shape:
+            mend = "Return outputs.flatten(1), in the order of the columns of y."
         elif outputs.ndim == 3:
             mend = "Of the answers to each step of a sequence, return the last: outputs[:, -1]."
         elif outputs.ndim > 3:
@@ -175,8 +177,10 @@ def warn_of_probabilities(network, X, kind, owner, several_labels=False, own_los
         if not list(layer.children()):
             last[:] = [layer, outputs]
 
-    hooks = [layer.register_forward_hook(note) for layer in network.modules()]
+    hooks = []
     try:
+        for layer in network.modules():
+            hooks.append(layer.register_forward_hook(note))
         outputs = _with_random_weights(network, X, kind)
     except Exception:  # a network that cannot be asked in this way is not accused
         return

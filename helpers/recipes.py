@@ -4,6 +4,7 @@ import gc
 import sys
 import weakref
 
+import torch
 from torch import nn
 from torch.multiprocessing.reductions import StorageWeakRef
 
@@ -98,7 +99,8 @@ def _first_of_two(call, name):
     if not isinstance(first, nn.Module):
         got = f"the class {first.__name__}" if isinstance(first, type) else type(first).__name__
         raise TypeError(f"{name} must return a torch.nn.Module; got {got}.")
-    if "_parameters" not in vars(first):
+    is_scripted = isinstance(first, torch.jit.ScriptModule)  # and keeps its parameters elsewhere
+    if not is_scripted and "_parameters" not in vars(first):
         raise TypeError(
             f"The __init__ of {type(first).__name__} must begin with super().__init__(); it does "
             f"not call it."

@@ -86,6 +86,12 @@ def why_not(X, error):
         return "Convolutions take the channels first: np.moveaxis(X, -1, 1) puts the last there."
     if "channels" in error and X.ndim == 3:
         return "Images without an axis for channels need one, of length 1: X[:, np.newaxis]."
+    sizes = re.search(r"shapes cannot be multiplied \(\d+x(\d+) and (\d+)x\d+\)", error)
+    if sizes and sizes[1] not in map(str, (X.shape[-1], X.shape[1:].numel())):
+        return (
+            f"A linear layer of {sizes[2]} inputs gets {sizes[1]} from the layers before it: make "
+            f"it as wide, or let torch count, as nn.LazyLinear does."
+        )
     if X.ndim > 2:
         return (
             f"The recipe's first argument is the shape of a row, {tuple(X.shape[1:])}; its first "
