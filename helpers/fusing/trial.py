@@ -190,16 +190,18 @@ def answers(network, job, modes=MODES):
     buffers = [(module, dict(module._buffers)) for module in network.modules()]
     flags = [(module, module.training) for module in network.modules()]
     outputs = []
-    for set_mode in modes:
-        set_mode(network)
-        seed_generators(job.seed, job.y.device)
-        outputs.append(network(X.clone()))
-    for module, own in buffers:
-        module._buffers.update(own)
-    for module, flag in flags:
-        module.training = flag
-    for tensor, value in zip(tensors, before, strict=True):
-        tensor.copy_(value)
+    try:
+        for set_mode in modes:
+            set_mode(network)
+            seed_generators(job.seed, job.y.device)
+            outputs.append(network(X.clone()))
+    finally:  # it may refuse, as code does that asks for a gradient
+        for module, own in buffers:
+            module._buffers.update(own)
+        for module, flag in flags:
+            module.training = flag
+        for tensor, value in zip(tensors, before, strict=True):
+            tensor.copy_(value)
     return outputs
 
 

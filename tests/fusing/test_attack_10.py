@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import torch
 from sklearn.datasets import load_digits
-from sklearn.model_selection import cross_val_score
+from sklearn.model_selection import cross_val_score, cross_validate
 from torch import nn
 from torch.nn import functional as F
 
@@ -120,3 +120,27 @@ def test_a_linear_layer_behind_others_is_not_the_first():
         classifier(mlp).fit(X.reshape(120, 64), y)
     with pytest.raises(ValueError, match="Its first layer must be as wide as"):
         classifier(lambda n_features, n_outputs: nn.Linear(9, n_outputs)).fit(X[:, 0, 0], y)
+
+
+class Reversal(nn.Module):
+    """Bounds a gradient by a hook, which it can put on in training alone, after BatchNorm."""
+
+    def __init__(self, shape, n_outputs):
+        super().__init__()
+        self.norm, self.layer = nn.BatchNorm2d(1), nn.Linear(64, n_outputs)
+
+    def forward(self, X):
+        X = self.layer(self.norm(X).flatten(1))
+        if self.training:
+            X.register_hook(lambda gradient: gradient.clamp(-0.01, 0.01))
+        return X
+
+
+def test_a_network_that_refuses_to_be_asked_stays_as_it_was():
+    clf = classifier(Reversal)
+    expected = cross_validate(clf, X, y, cv=3, return_estimator=True)["estimator"]
+    with pytest.warns(UserWarning, match="cannot register a hook.* 3 fits of it"), fused():
+        found = cross_validate(clf, X, y, cv=3, return_estimator=True)["estimator"]
+    for one, other in zip(expected, found, strict=True):
+        for name, value in one.module_.state_dict().items():
+            torch.testing.assert_close(other.module_.state_dict()[name], value, rtol=0, atol=0)
