@@ -88,6 +88,14 @@ def names_of(X):
     return [str(number) for number in range(int(np.prod(shape)))]
 
 
+def shape_of_rows(X):
+    """Return the shape of one row of numbers; () of rows of anything else, or of unequal length."""
+    if hasattr(X, "toarray") or hasattr(X, "columns"):
+        return ()
+    X = _as_array(X)
+    return X.shape[1:] if X.dtype.kind in "fiub" else ()
+
+
 def what_rows_are(X):
     """Return what rows are that are no rows of numbers: "texts", say; or ''."""
     if hasattr(X, "toarray") or (hasattr(X, "columns") and len(X.columns) != 1):

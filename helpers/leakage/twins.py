@@ -4,8 +4,9 @@ import numpy as np
 
 from helpers.leakage.finding import Finding
 from helpers.leakage.inputs import folds_of
+from helpers.leakage.mirrored import count_mirrored
 from helpers.leakage.probes import N_REFERENCES, seed_of
-from helpers.leakage.tables import as_codes
+from helpers.leakage.tables import as_codes, shape_of_rows
 
 MOST_LEFT_OUT = 30  # columns, by turns
 TWINS = 0.7  # of the twins that there are with a column less
@@ -35,7 +36,8 @@ def shared_rows(X, y=None, *, cv=5, groups=None, task=None, random_state=0):
     Finding
         Leaked if a row is trained on and tested on in one fold, or if more test rows have a twin
         than in any of 199 tables whose columns were shuffled, each by itself: in a coarse table
-        rows meet by chance. Not looked at, if far more rows have one with a column less.
+        rows meet by chance; or if test images are training images, mirrored or turned by quarters.
+        Not looked at, if far more rows have one with a column less.
 
     Raises
     ------
@@ -46,9 +48,10 @@ def shared_rows(X, y=None, *, cv=5, groups=None, task=None, random_state=0):
     -----
     Twins are equal in every feature, gaps included. Images and sequences are rows of numbers,
     texts are rows of words; of one column alone it cannot tell twins from chance. It does not see
-    rows that are merely alike: synthetic neighbours (SMOTE), augmented copies, other records of
-    the same person. Where columns take few values and depend on each other, honest rows meet more
-    often than this reference: then far more rows meet with one column less, and it does not say.
+    rows that are merely alike: synthetic neighbours (SMOTE), copies that were moved, cropped or
+    made noisy, other records of the same person. Where columns take few values and depend on each
+    other, honest rows meet more often than this reference: then far more rows meet with one column
+    less, and it does not say.
 
     Examples
     --------
@@ -67,7 +70,7 @@ def shared_rows(X, y=None, *, cv=5, groups=None, task=None, random_state=0):
             "train_test_split or a splitter of scikit-learn."
         )
         return Finding("shared_rows", True, evidence)
-    rows = as_codes(X)
+    rows = whole = as_codes(X)
     if (differs := (rows != rows[0]).any(axis=0)).any():
         rows = rows[:, differs]  # constant columns would hide that a single one tells rows apart
     found = _count_twins(rows, folds)
@@ -88,6 +91,12 @@ def shared_rows(X, y=None, *, cv=5, groups=None, task=None, random_state=0):
         return Finding("shared_rows", None, evidence + others)
     if found > most:
         evidence += " Drop the copies, or keep them together with GroupKFold."
+    elif mirrored := count_mirrored(whole, shape_of_rows(X), folds):
+        evidence += (
+            f" {mirrored} are training rows that are mirrored or turned. Change training rows "
+            "alone, in each fold, or keep copies together with GroupKFold."
+        )
+        return Finding("shared_rows", True, evidence)
     return Finding("shared_rows", bool(found > most), evidence)
 
 

@@ -6,11 +6,12 @@ import numpy as np
 import pytest
 import torch
 from sklearn.datasets import load_digits
-from sklearn.model_selection import cross_val_score, cross_validate
+from sklearn.model_selection import GroupKFold, KFold, cross_val_score, cross_validate
 from torch import nn
 from torch.nn import functional as F
 
-from helpers import TorchClassifier, TorchRegressor, fused
+from helpers import TorchClassifier, TorchRegressor, fused, shared_rows
+from helpers.leakage.mirrored import count_mirrored
 
 digits, digit = load_digits(n_class=4, return_X_y=True)
 X, y = digits[:120].reshape(-1, 1, 8, 8) / 16, digit[:120]
@@ -144,3 +145,73 @@ def test_a_network_that_refuses_to_be_asked_stays_as_it_was():
     for one, other in zip(expected, found, strict=True):
         for name, value in one.module_.state_dict().items():
             torch.testing.assert_close(other.module_.state_dict()[name], value, rtol=0, atol=0)
+
+
+# Images and their splits --------------------------------------------------------------------------
+
+FOLDS = KFold(5, shuffle=True, random_state=0)
+CHANGES = {
+    "left-right": lambda images: images[..., ::-1],
+    "up-down": lambda images: images[:, :, ::-1],
+    "both": lambda images: images[:, :, ::-1, ::-1],
+    "quarter": lambda images: np.rot90(images, 1, (2, 3)),
+    "three quarters": lambda images: np.rot90(images, 3, (2, 3)),
+    "transposed": lambda images: images.swapaxes(2, 3),
+    "across": lambda images: np.rot90(images, 2, (2, 3)).swapaxes(2, 3),
+}
+FORMS = {
+    "as they are": lambda images: images,
+    "without channels": lambda images: images[:, 0],
+    "channels last": lambda images: np.moveaxis(images.repeat(3, 1), 1, -1),
+    "bytes": lambda images: (16 * images).astype(np.uint8),
+    "tensors": lambda images: list(torch.tensor(images.copy())),
+}
+
+
+@pytest.mark.parametrize("change", CHANGES.values(), ids=CHANGES)
+@pytest.mark.parametrize("form", FORMS.values(), ids=FORMS)
+def test_images_mirrored_or_turned_before_the_split(change, form):
+    images, own = form(np.concatenate([X, change(X)])), np.tile(np.arange(len(X)), 2)
+    finding = shared_rows(images, cv=FOLDS)
+    assert finding.leaked and "are training rows that are mirrored or turned" in finding.evidence
+    assert shared_rows(images, cv=GroupKFold(5), groups=own).leaked is False
+    assert shared_rows(form(X), cv=FOLDS).leaked is False
+
+
+def test_the_images_of_one_fold_are_counted():
+    images, n = np.concatenate([X, X[..., ::-1]]), len(X)
+    halves = [(np.arange(n), np.arange(n, 2 * n))]
+    assert f" {n} are training rows" in shared_rows(images, cv=halves).evidence
+
+
+def dots(rng, n, size=16):
+    images = np.zeros((n, size, size))
+    images[np.arange(n), rng.integers(0, size, n), rng.integers(0, size, n)] = 1
+    return images
+
+
+def squares(rng, n, size=16, width=5):
+    images = np.zeros((n, size, size))
+    for image in images:
+        top, left = rng.integers(0, size - width, 2)
+        image[top : top + width, left : left + width] = 1
+    return images
+
+
+def bits(rng, n):
+    return (rng.random((n, 4, 4)) < 0.3).astype(float)
+
+
+@pytest.mark.parametrize("draw", [dots, squares, bits])
+@pytest.mark.parametrize("n", [20, 60, 300])
+def test_simple_shapes_meet_their_mirror_images_by_chance(draw, n):
+    for seed in range(10):
+        images = draw(np.random.default_rng(seed), n)
+        folds = [*FOLDS.split(images)]
+        assert not count_mirrored(images.reshape(n, -1), images.shape[1:], folds)
+
+
+def test_symmetric_images_are_not_their_own_copies():
+    images = np.random.default_rng(0).normal(size=(60, 9, 7))
+    images += images[:, ::-1]
+    assert shared_rows(images, cv=FOLDS).leaked is False

@@ -1,0 +1,73 @@
+"""Images that are mirrored or turned copies of others: what comes of augmenting before a split."""
+
+import math
+
+import numpy as np
+
+FEWEST = 5  # such test rows; fewer may be chance
+TIMES = 3  # as many as if they were moved as well, which no copy is
+MOVES = (1, 2, 3)  # by so many pixels
+MIXER = np.uint64(0x9E3779B97F4A7C15)  # an odd number: no two numbers have one product
+
+
+def count_mirrored(rows, shape, folds):
+    """Count the test images that are training images, but mirrored or turned; 0 if by chance.
+
+    Parameters
+    ----------
+    rows : ndarray of floats, of shape (n_rows, n_numbers)
+    shape : tuple of int
+        That of one row. Its two longest axes are those of an image; rows of one axis are none.
+    folds : list of (train, test)
+    """
+    if len(shape) < 2 or math.prod(shape) != rows.shape[1]:
+        return 0
+    numbers = _mixed(rows)
+    weights = np.random.default_rng(0).integers(1, 2**64, size=shape, dtype=np.uint64)
+    own, ways = numbers @ weights.ravel(), _turned(weights)
+    found = _count(numbers, own, ways, folds)
+    if found < FEWEST:
+        return 0
+    # Simple shapes, as a single dot, meet by chance: then they also do if moved.
+    axis = _axes(shape)[1]
+    moved = [[np.roll(one, by, axis) for one in ways] for by in MOVES]
+    by_chance = max(_count(numbers, own, others, folds) for others in moved)
+    return found if found > TIMES * by_chance else 0
+
+
+def _axes(shape):
+    """Return the two longest axes, in their order: an image's height and width."""
+    return sorted(np.argsort(shape, kind="stable")[-2:].tolist())
+
+
+def _turned(image):
+    """Return an image in each of the ways in which it can lie, but for its own."""
+    axes = _axes(image.shape)
+    flipped = [np.flip(image, axis) for axis in (*axes, tuple(axes))]
+    if image.shape[axes[0]] != image.shape[axes[1]]:
+        return flipped
+    return flipped + [np.rot90(one, axes=axes) for one in (image, *flipped)]
+
+
+def _mixed(rows):
+    """Return whole numbers, others for other floats, of which every digit depends on the float."""
+    rows = np.ascontiguousarray(np.where(np.isnan(rows), np.nan, rows) + 0.0)  # one nan, one zero
+    numbers = rows.view(np.uint64)
+    for _ in range(2):
+        numbers ^= numbers >> np.uint64(32)
+        numbers *= MIXER
+    return numbers
+
+
+def _count(numbers, own, ways, folds):
+    """Count the test rows that are training rows if weights lie in one of some ways.
+
+    A sum of whole numbers that are multiplied by weights, modulo 2**64, tells rows apart, and is
+    the same in any order: instead of all images, the weights are turned.
+    """
+    turned = numbers @ np.stack([one.ravel() for one in ways], axis=1)
+    turned[turned == own[:, None]] = 0  # it is symmetric
+    return sum(
+        int(np.isin(turned[test], np.setdiff1d(own[train], [0])).any(axis=1).sum())
+        for train, test in folds
+    )
