@@ -19,6 +19,7 @@ from helpers.leakage.tables import as_numbers, number_of_its_own, spread_out, wh
 
 MOST_ROWS = 1000  # whose neighbours are looked for
 N_NEIGHBOURS = 15
+SEEN = 25  # neighbours, to see whether gaps shrink again
 ONE_UNIT = 10  # times the median spread: columns that spread more are in other units
 LARGEST = 30.0  # that one gap may count, so that a single pair of copies is no pattern
 FEWEST_OF_CLASS = 4  # rows on average; of fewer, copies could not be told
@@ -30,6 +31,10 @@ ADVICE = (
 CLUSTERS = (
     " That is a large part of a class, so these may be clusters within classes as well: hand over "
     "groups, to shared_groups, which alone can tell."
+)
+GROWS = (
+    " But the gaps grow with each neighbour, and do not shrink again: rows that lie along a curve, "
+    "with noise around it, are like that. Hand over groups, to shared_groups, which alone can tell."
 )
 WINDOWS = (
     " Rows are windows of one series, mixed by the split, but labels tell no more of each other "
@@ -61,7 +66,8 @@ def alike_rows(X, y=None, *, cv=5, groups=None, task=None, random_state=0):
         random; or if consecutive rows are windows of one series, mixed by the
         split, whose labels tell more of each other than a linear model of earlier and later
         blocks. Not looked at, if rows are texts; if those that belong together are more than a
-        quarter of a class, and may be clusters within it; if the label of the row before tells
+        quarter of a class, and may be clusters within it; if the gaps grow steadily, as of rows
+        along a curve; if the label of the row before tells
         more than a linear model, and the split mixes the rows: a table in order of time is like
         that, and so is one that was sorted; or if labels are known from the nearest training row
         and hardly from a linear model: neighbours in space are like that, and so are honest tables
@@ -128,7 +134,8 @@ def alike_rows(X, y=None, *, cv=5, groups=None, task=None, random_state=0):
     n_of_class = _rows_of_a_class(task, y) if classes else np.inf
     most = int(max(2, min(N_NEIGHBOURS, n_of_class // 2)))  # each class may be a cluster
     looks = [_look(rows, folds, rng, most) for rows in tables]
-    peak, k, limit, near, dealt, is_separated = max(looks, key=lambda look: look[0] / look[2])
+    best = max(looks, key=lambda look: (look[0] > look[2] and look[-1], look[0] / look[2]))
+    peak, k, limit, near, dealt, is_separated, is_alone = best
     evidence = (
         f"The gap after the nearest {k} of a row's neighbours is {peak:.1f} times as large as "
         f"others; above {limit:.1f} would be a pattern."
@@ -146,6 +153,8 @@ def alike_rows(X, y=None, *, cv=5, groups=None, task=None, random_state=0):
     if peak > limit and near > dealt / 2 and is_separated:
         if k + 1 > n_of_class / 4 and k > 2:
             return Finding(name, None, evidence + CLUSTERS)
+        if not is_alone:
+            return Finding(name, None, evidence + GROWS)
         if share >= MOVED_ON and y is not None:
             return Finding(name, None, evidence + WINDOWS)
         return Finding(name, True, evidence + ADVICE)
@@ -169,15 +178,17 @@ def _look(table, folds, rng, most):
     """Return the largest gap, after how many neighbours, its limit, and what the split separates.
 
     That is the share of test rows with a near row in training, of this split and of rows dealt
-    out; and whether the gap stands out among test rows with a row before it in training.
+    out; whether the gap stands out among test rows with a row before it in training; and whether
+    the gaps shrink after it, or jump at it.
     """
     asked = rng.permutation(len(table))[:MOST_ROWS]
-    found = NearestNeighbors(n_neighbors=N_NEIGHBOURS + 2).fit(table).kneighbors(table[asked])
+    found = NearestNeighbors(n_neighbors=SEEN + 2).fit(table).kneighbors(table[asked])
     distances, neighbours = _without_itself(*found, asked)
     distances = np.maximum(distances, 1e-9 * max(np.median(distances), 1e-300))
-    places = np.arange(1, N_NEIGHBOURS + 1)
-    gaps = np.log(distances[:, 1:] / distances[:, :-1]) * places
-    gaps = np.minimum(gaps * np.log(2) / max(np.median(gaps), 1e-9), LARGEST)
+    gaps = np.log(distances[:, 1:] / distances[:, :-1]) * np.arange(1, SEEN + 1)
+    usual = np.median(gaps[:, :N_NEIGHBOURS])
+    gaps = np.minimum(gaps * np.log(2) / max(usual, 1e-9), LARGEST)
+    beyond, gaps = gaps[:, N_NEIGHBOURS:].mean(axis=0), gaps[:, :N_NEIGHBOURS]
     means = gaps.mean(axis=0)
     peaks = (means / np.median(means))[:most]
     gaps[:, most:] = 0
@@ -189,9 +200,11 @@ def _look(table, folds, rng, most):
     is_separated = len(apart) and apart.mean() > 1.2 + 3 / np.sqrt(len(apart))
     last = np.where(gaps.max(axis=1) > NEAR, gaps.argmax(axis=1), -1)  # the last near neighbour
     is_near = np.arange(N_NEIGHBOURS) <= last[:, None]
-    neighbours = np.where(is_near, neighbours[:, :-1], -1)
+    neighbours = np.where(is_near, neighbours[:, :N_NEIGHBOURS], -1)
     near, dealt = np.mean([_separated(asked, neighbours, *fold, rng) for fold in folds], axis=0)
-    return peaks.max(), k, limit, near, dealt, is_separated
+    around = [*means[max(k - 2, 0) : k - 1], *means[k:], *beyond]
+    is_alone = means[k - 1] > (1 + 10 / np.sqrt(len(asked))) * min(around)
+    return peaks.max(), k, limit, near, dealt, is_separated, is_alone
 
 
 def _without_itself(distances, neighbours, asked):

@@ -10,7 +10,7 @@ from sklearn.model_selection import GroupKFold, KFold, cross_val_score, cross_va
 from torch import nn
 from torch.nn import functional as F
 
-from helpers import TorchClassifier, TorchRegressor, fused, shared_rows
+from helpers import TorchClassifier, TorchRegressor, alike_rows, fused, shared_rows
 from helpers.leakage.mirrored import count_mirrored
 
 digits, digit = load_digits(n_class=4, return_X_y=True)
@@ -215,3 +215,34 @@ def test_symmetric_images_are_not_their_own_copies():
     images = np.random.default_rng(0).normal(size=(60, 9, 7))
     images += images[:, ::-1]
     assert shared_rows(images, cv=FOLDS).leaked is False
+
+
+def chirps(rng, n):
+    times, speed = np.arange(40), rng.uniform(0.2, 1.2, (n, 1))
+    return np.sin(speed * times) + 0.2 * rng.normal(size=(n, 40)), speed[:, 0]
+
+
+def bars(rng, n):
+    """A bar in each image, turned by what is to be predicted."""
+    angle, axis = rng.uniform(0, np.pi, (n, 1, 1)), np.linspace(-1, 1, 12)
+    across = axis * np.sin(angle) - axis[:, None] * np.cos(angle)
+    return np.exp(-8 * across**2) + 0.05 * rng.normal(size=(n, 12, 12)), angle[:, 0, 0]
+
+
+@pytest.mark.parametrize("draw", [chirps, bars])
+def test_noisy_rows_along_a_curve_are_no_groups(draw):
+    findings = [
+        alike_rows(*draw(np.random.default_rng(seed), 400), cv=FOLDS, task="regression")
+        for seed in range(3)
+    ]
+    assert [finding.leaked for finding in findings] == [None] * 3
+    assert all("rows that lie along a curve" in finding.evidence for finding in findings)
+
+
+@pytest.mark.parametrize(("least", "most"), [(16, 16), (2, 9), (10, 20)])
+def test_groups_of_many_and_of_unequal_sizes_are_still_seen(least, most):
+    rng = np.random.default_rng(0)
+    group = rng.permutation(np.repeat(np.arange(60), rng.integers(least, most + 1, 60)))
+    signals = rng.normal(size=(60, 20))[group] + 0.5 * rng.normal(size=(len(group), 20))
+    assert alike_rows(signals, cv=FOLDS).leaked
+    assert not alike_rows(signals, cv=GroupKFold(5), groups=group).leaked
