@@ -88,7 +88,7 @@ def check_type(network, outputs, X, n_outputs):
             mend = "Do not squeeze or flatten it in forward."
         elif outputs.ndim < 2 or outputs.shape[-1] == n_outputs and outputs.ndim == 2:
             mend = "Answer each row by itself: no mean or sum over the rows, and leave none out."
-        elif outputs.ndim > 2 and (len(outputs), math.prod(outputs.shape[1:])) == shape:
+        elif outputs.shape[-1] < n_outputs and outputs.flatten(1).shape == shape:
             mend = "Return outputs.flatten(1), in the order of the columns of y."
         elif outputs.ndim == 3:
             mend = "Of the answers to each step of a sequence, return the last: outputs[:, -1]."
