@@ -22,16 +22,15 @@ def count_mirrored(rows, shape, folds):
     """
     if len(shape) < 2 or math.prod(shape) != rows.shape[1]:
         return 0
-    numbers = _mixed(rows)
     weights = np.random.default_rng(0).integers(1, 2**64, size=shape, dtype=np.uint64)
-    own, ways = numbers @ weights.ravel(), _turned(weights)
-    found = _count(numbers, own, ways, folds)
+    own, ways = _sums(rows, [weights])[:, 0], _turned(weights)
+    found = _count(rows, own, ways, folds)
     if found < FEWEST:
         return 0
     # Simple shapes, as a single dot, meet by chance: then they also do if moved.
     axis = _axes(shape)[1]
     moved = [[np.roll(one, by, axis) for one in ways] for by in MOVES]
-    by_chance = max(_count(numbers, own, others, folds) for others in moved)
+    by_chance = max(_count(rows, own, others, folds) for others in moved)
     return found if found > TIMES * by_chance else 0
 
 
@@ -59,13 +58,21 @@ def _mixed(rows):
     return numbers
 
 
-def _count(numbers, own, ways, folds):
-    """Count the test rows that are training rows if weights lie in one of some ways.
+def _sums(rows, ways):
+    """Return a whole number for each row and each way in which weights lie.
 
     A sum of whole numbers that are multiplied by weights, modulo 2**64, tells rows apart, and is
-    the same in any order: instead of all images, the weights are turned.
+    the same in any order: instead of all images, the weights are turned. Large images need much
+    memory, so that they are taken a hundred at a time.
     """
-    turned = numbers @ np.stack([one.ravel() for one in ways], axis=1)
+    weights = np.stack([one.ravel() for one in ways], axis=1)
+    blocks = np.array_split(rows, math.ceil(len(rows) / 100))
+    return np.concatenate([_mixed(block) @ weights for block in blocks])
+
+
+def _count(rows, own, ways, folds):
+    """Count the test rows that are training rows if weights lie in one of some ways."""
+    turned = _sums(rows, ways)
     turned[turned == own[:, None]] = 0  # it is symmetric
     return sum(
         int(np.isin(turned[test], np.setdiff1d(own[train], [0])).any(axis=1).sum())
