@@ -201,6 +201,7 @@ def test_a_setting_that_the_next_fit_changes_is_an_error(module):
         scores(module, {"module__setting": [1.0, 3.0]})
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("module", [*NAMED, *UNNAMED[:-1]])
 def test_a_setting_that_stays_is_none(module):
     grid = {"lr": [0.01, 0.03]}

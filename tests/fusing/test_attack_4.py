@@ -114,6 +114,7 @@ class InTheMode(Net):
 HIDDEN = [InATensor, InAWeight, InANumber, ByCopyreg, InPrivateSlots, InTheMode]
 
 
+@pytest.mark.slow
 @pytest.mark.filterwarnings("ignore:.*cannot be stacked")
 @pytest.mark.parametrize("module", HIDDEN)
 def test_a_setting_that_no_pickle_shows(module):

@@ -527,6 +527,7 @@ class Penalised(Hooked):
         return self.two(torch.tanh(self.one(X))) * sum(p.norm() for p in trained)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("module", [Hooked, HookedByFunction, HookedByLeaf, Limited])
 def test_what_has_an_effect_late_has_it_in_a_stack(module):
     clf = TorchClassifier(module, optimizer="sgd", epochs=20, batch_size=8, random_state=0)

@@ -59,6 +59,7 @@ FOLLOWING = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", FOLLOWING)
 def test_rows_that_follow_each_other_are_asked_about_where_the_split_mixes_them(name):
     X, y = FOLLOWING[name]
@@ -214,6 +215,7 @@ class Probabilities(LabelsAlone):
         return self.clf.predict_proba(self.scaler.transform(X))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("kind", "leaked"), [(LabelsAlone, None), (Probabilities, True)])
 def test_labels_that_stay_the_same_do_not_say_that_a_procedure_looks_back(kind, leaked):
     rng = np.random.default_rng(0)
@@ -264,6 +266,7 @@ SERIES = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.filterwarnings("error::RuntimeWarning")  # a return from 0 is infinite
 @pytest.mark.parametrize("name", SERIES)
 def test_values_from_before_are_left_alone_in_any_series(name):
