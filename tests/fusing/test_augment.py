@@ -47,6 +47,10 @@ def weights(model):
     return torch.cat([p.detach().flatten() for p in model.module_.parameters()]).numpy()
 
 
+# A stack of torch 2.6 adds up in another order than one network does: seen were 1.9e-12.
+ROUNDING = 1e-11 if torch.__version__.startswith("2.6.") else 1e-12
+
+
 def both_ways(models, rows=None):
     """Fit models alone and under `fused`; return those fitted there, the batches and warnings."""
     rows = rows or [slice(None)] * len(models)
@@ -62,7 +66,7 @@ def both_ways(models, rows=None):
         warnings.simplefilter("always")
         together = fit_all()
     for one, other in zip(alone, together, strict=True):
-        np.testing.assert_allclose(weights(other), weights(one), rtol=0, atol=1e-12)
+        np.testing.assert_allclose(weights(other), weights(one), rtol=0, atol=ROUNDING)
         for of_one, of_other in zip(one.history_, other.history_, strict=True):
             assert of_one == pytest.approx(of_other, rel=1e-12)
     return together, run.batches, [str(warning.message) for warning in record]
