@@ -148,7 +148,7 @@ class Part:
     def losses(self, X, y):
         outputs = self.network(X.movedim(1, -1))
         if isinstance(self.loss, OwnLoss):
-            with LookUps():
+            with LookUps("its loss"):
                 return self.loss.side_by_side(outputs, y)
         return self.loss(outputs, y.movedim(1, -1), reduction="none")
 

@@ -1,0 +1,106 @@
+"""Errors that code catches, and what reaches a network from elsewhere: an eleventh attack."""
+
+import contextlib
+import warnings
+
+import numpy as np
+import pytest
+import torch
+from joblib import Parallel, delayed
+from sklearn.base import clone
+from sklearn.datasets import make_classification
+from torch import nn
+from torch.nn import functional as F
+
+from helpers import TorchClassifier, fused
+
+X, y = make_classification(70, 6, n_informative=4, random_state=0)
+CLASSIFIER = TorchClassifier(epochs=6, batch_size=16, random_state=0, module__hidden=4)
+
+
+class Net(nn.Module):
+    def __init__(self, n_features, n_outputs):
+        super().__init__()
+        self.hidden = nn.Linear(n_features, 5)
+        self.out = nn.Linear(5, n_outputs)
+
+    def forward(self, X):
+        return self.out(torch.tanh(self.hidden(X)))
+
+
+def both_ways(calls):
+    """Return what functions return, or their errors, in the loop and under `fused`; warnings."""
+
+    def result(call):
+        try:
+            return call()
+        except Exception as error:
+            return error
+
+    outcomes = []
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        for block in (contextlib.nullcontext, fused):
+            functions = calls()
+            caught.clear()
+            with block():
+                outcomes.append(Parallel()(delayed(result)(one) for one in functions))
+    return *outcomes, " ".join(str(warning.message) for warning in caught)
+
+
+def weights_of(clf):
+    return [p.tolist() for p in clf.module_.parameters()]
+
+
+def told_where_weights_are_equal(clf, lrs=(0.01, 0.3)):
+    """Fit in the loop and under `fused`; weights must be the same. Return the warnings."""
+
+    def calls():
+        return [lambda lr=lr: weights_of(clone(clf).set_params(lr=lr).fit(X, y)) for lr in lrs]
+
+    plain, found, told = both_ways(calls)
+    for one, other in zip(plain, found, strict=True):
+        for expected, got in zip(one, other, strict=True):
+            np.testing.assert_allclose(got, expected, rtol=1e-9, atol=1e-9)
+    return told
+
+
+# Errors that code catches -------------------------------------------------------------------------
+
+
+class Suppressing(Net):
+    """Outputs grow large only after some epochs."""
+
+    def forward(self, X):
+        hidden = self.hidden(X)
+        with contextlib.suppress(RuntimeError):
+            if hidden.abs().max() > 8:
+                hidden = hidden / 10
+        return self.out(torch.tanh(hidden))
+
+
+class Trying(Net):
+    def forward(self, X):
+        hidden = self.hidden(X)
+        try:
+            largest = hidden.detach().abs().max().item()
+        except Exception:
+            largest = 0.0
+        return self.out(torch.tanh(hidden / 10 if largest > 8 else hidden))
+
+
+def trying(outputs, y):
+    try:
+        factor = 3 if (outputs.abs() > 3).any() else 1
+    except RuntimeError:
+        factor = 1
+    return factor * F.cross_entropy(outputs, y, reduction="none")
+
+
+@pytest.mark.parametrize(
+    "settings, whose",
+    [({"module": Suppressing}, "it"), ({"module": Trying}, "it"), ({"loss": trying}, "its loss")],
+)
+def test_code_that_catches_an_error_of_its_stack_is_alone(settings, whose):
+    clf = TorchClassifier(epochs=6, batch_size=16, random_state=0).set_params(**settings)
+    assert f": {whose} catches an error that its stack has" in told_where_weights_are_equal(clf)
