@@ -104,3 +104,45 @@ def trying(outputs, y):
 def test_code_that_catches_an_error_of_its_stack_is_alone(settings, whose):
     clf = TorchClassifier(epochs=6, batch_size=16, random_state=0).set_params(**settings)
     assert f": {whose} catches an error that its stack has" in told_where_weights_are_equal(clf)
+
+
+# Sparse buffers -----------------------------------------------------------------------------------
+
+
+class OnAGraph(Net):
+    """Mixes what it has found by a sparse table, as graph networks do."""
+
+    layout = torch.sparse_coo
+
+    def __init__(self, n_features, n_outputs):
+        super().__init__(n_features, n_outputs)
+        neighbours = torch.eye(5) + torch.eye(5).roll(1, 0)
+        self.register_buffer("neighbours", neighbours.to_sparse(layout=self.layout))
+
+    def forward(self, X):
+        return self.out((self.neighbours @ torch.tanh(self.hidden(X)).T).T)
+
+
+class OnRows(OnAGraph):
+    layout = torch.sparse_csr
+
+
+@pytest.mark.parametrize("module", [OnAGraph, OnRows])
+def test_a_sparse_buffer_is_trained_with_and_alone(module):
+    clf = TorchClassifier(module, epochs=3, batch_size=16, random_state=0)
+    told = told_where_weights_are_equal(clf)
+    assert "its weight or buffer `neighbours` is sparse" in told
+    assert clf.fit(X, y).score(X, y) > 0.6
+
+
+def test_a_sparse_weight_is_named():
+    class Sparse(OnAGraph):
+        def __init__(self, n_features, n_outputs):
+            super().__init__(n_features, n_outputs)
+            self.neighbours_ = nn.Parameter(self.neighbours)
+
+        def forward(self, X):
+            return self.out((self.neighbours_ @ torch.tanh(self.hidden(X)).T).T)
+
+    with pytest.raises(ValueError, match=r"or a sparse weight.*weight\.to_dense\(\)"):
+        TorchClassifier(Sparse, epochs=1, random_state=0).fit(X, y)
