@@ -160,6 +160,17 @@ def changed_rows(task):
     )
 
 
+def refuse_a_network_twice(job, tasks):
+    """Raise a ValueError if a job is to go on with the network of a task that waits."""
+    if any(job.network is task.job.network for task in tasks):
+        raise ValueError(
+            "partial_fit is to go on with a network that waits for its training in another call: "
+            "fused begins all calls before one is trained, and two of them have got one estimator, "
+            "or shallow copies of one. Give each its own, as by copy.deepcopy, or fit without "
+            "fused."
+        )
+
+
 def bytes_of(job):
     """Return the size of a job's rows; those that are not loaded yet have none."""
     if isinstance(job.X, Rows):

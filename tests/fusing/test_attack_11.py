@@ -1,6 +1,7 @@
 """Errors that code catches, and what reaches a network from elsewhere: an eleventh attack."""
 
 import contextlib
+import copy
 import warnings
 
 import numpy as np
@@ -146,3 +147,33 @@ def test_a_sparse_weight_is_named():
 
     with pytest.raises(ValueError, match=r"or a sparse weight.*weight\.to_dense\(\)"):
         TorchClassifier(Sparse, epochs=1, random_state=0).fit(X, y)
+
+
+# Networks that several calls go on with -----------------------------------------------------------
+
+PARTS = slice(0, 30), slice(20, 50), slice(40, 70)
+
+
+def going_on(share):
+    """Return calls of partial_fit, one after the other, that go on with what is shared."""
+    fitted = clone(CLASSIFIER).fit(X, y)
+    pairs = [(share(fitted), rows) for rows in PARTS]
+    return [
+        lambda one=one, rows=rows: weights_of(one.partial_fit(X[rows], y[rows]))
+        for one, rows in pairs
+    ]
+
+
+@pytest.mark.parametrize("share", [lambda fitted: fitted, copy.copy])
+def test_a_network_is_not_in_a_stack_twice(share):
+    plain, found, _ = both_ways(lambda: going_on(share))
+    np.testing.assert_allclose(np.hstack(found[0][0]), np.hstack(plain[0][0]), atol=1e-10)
+    assert all("two of them have got one estimator" in str(error) for error in found[1:])
+
+
+def test_copies_of_a_fitted_estimator_go_on_together():
+    plain, found, told = both_ways(lambda: going_on(copy.deepcopy))
+    for one, other in zip(plain, found, strict=True):
+        for expected, got in zip(one, other, strict=True):
+            np.testing.assert_allclose(got, expected, atol=1e-10)
+    assert told == ""
