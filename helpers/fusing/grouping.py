@@ -153,7 +153,8 @@ def shared_memory(network):
 
 def stack_key(job):
     """Return what jobs of one stack have in common, beside the attributes of their networks."""
-    steps_taken = tuple(float(state.get("step", 0)) for state in job.optimizer_state.values())
+    states = job.optimizer_state.items()
+    steps_taken = tuple((number, float(state.get("step", 0))) for number, state in states)
     arguments = tuple(
         (name, tuple(value) if isinstance(value, list) else value)
         for name, value in sorted(job.optimizer_arguments.items())

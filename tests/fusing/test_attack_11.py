@@ -177,3 +177,76 @@ def test_copies_of_a_fitted_estimator_go_on_together():
         for expected, got in zip(one, other, strict=True):
             np.testing.assert_allclose(got, expected, atol=1e-10)
     assert told == ""
+
+
+# Layers that are frozen, thawed or replaced between calls of partial_fit --------------------------
+
+OPTIMIZERS = {
+    "adam": (torch.optim.Adam, {}),
+    "adamw": (torch.optim.AdamW, {}),
+    "sgd": (torch.optim.SGD, {"momentum": 0.9}),
+    "rmsprop": (torch.optim.RMSprop, {"centered": True}),
+}
+
+
+def in_turns(clf, step):
+    """Train for six epochs, the first layer not in the third and fourth, the last not in the last.
+
+    Parameters
+    ----------
+    clf : TorchClassifier
+        Of full batches.
+    step : callable
+        Called with `clf` in each epoch.
+    """
+    for epoch in range(6):
+        clf.module_.layers[0].requires_grad_(epoch not in (2, 3))
+        clf.module_.layers[2].requires_grad_(epoch != 5)
+        step(clf)
+    return weights_of(clf)
+
+
+@pytest.mark.parametrize("name", OPTIMIZERS)
+def test_an_optimizer_remembers_each_parameter_by_itself(name):
+    kind, arguments = OPTIMIZERS[name]
+    clf = clone(CLASSIFIER).set_params(epochs=0, batch_size=None, optimizer=name)
+    clf.set_params(**{f"optimizer__{key}": value for key, value in arguments.items()})
+    begun = [clone(clf).set_params(lr=lr).fit(X, y) for lr in (0.01, 0.05)]
+
+    def by_hand(clf):
+        """As with one optimizer that is told anew of a layer that was frozen."""
+        rows, labels, network = torch.from_numpy(X), torch.from_numpy(y), clf.module_
+        if not hasattr(clf, "own"):
+            clf.own = kind(network.parameters(), lr=clf.lr, **arguments, weight_decay=0)
+        for p in network.parameters():
+            if not p.requires_grad:
+                clf.own.state.pop(p, None)
+        clf.own.zero_grad()
+        F.cross_entropy(network(rows), labels).backward()
+        clf.own.step()
+
+    def calls(step):
+        return [lambda one=one: in_turns(one, step) for one in map(copy.deepcopy, begun)]
+
+    expected = [call() for call in calls(by_hand)]
+    plain, found, told = both_ways(lambda: calls(lambda clf: clf.partial_fit(X, y)))
+    assert told == ""
+    for weights in (*zip(plain, expected, strict=True), *zip(found, expected, strict=True)):
+        for one, other in zip(*weights, strict=True):
+            np.testing.assert_allclose(one, other, atol=1e-10)
+
+
+@pytest.mark.parametrize("name", OPTIMIZERS)
+def test_a_layer_may_be_replaced_before_the_next_call(name):
+    def replaced(lr):
+        clf = clone(CLASSIFIER).set_params(optimizer=name, lr=lr).fit(X, y)
+        torch.manual_seed(0)
+        clf.module_.layers[0] = nn.Linear(6, 40, dtype=torch.float64)
+        clf.module_.layers[2] = nn.Linear(40, 2, dtype=torch.float64)
+        return weights_of(clf.partial_fit(X, y))
+
+    plain, found, told = both_ways(lambda: [lambda lr=lr: replaced(lr) for lr in (0.01, 0.05)])
+    assert told == ""
+    for one, other in zip(plain, found, strict=True):
+        for expected, got in zip(one, other, strict=True):
+            np.testing.assert_allclose(got, expected, atol=1e-10)
