@@ -3,6 +3,7 @@
 import contextlib
 import copy
 import warnings
+import weakref
 
 import numpy as np
 import pytest
@@ -250,3 +251,66 @@ def test_a_layer_may_be_replaced_before_the_next_call(name):
     for one, other in zip(plain, found, strict=True):
         for expected, got in zip(one, other, strict=True):
             np.testing.assert_allclose(got, expected, atol=1e-10)
+
+
+# Callbacks that come to the network itself --------------------------------------------------------
+
+BUILT = []
+
+
+def referred_to(n_features, n_outputs):
+    network = Net(n_features, n_outputs)
+    BUILT.append(weakref.ref(network))
+    return network
+
+
+class Callback:
+    def setup(self, estimator, context):
+        pass
+
+    def teardown(self, estimator, context):
+        pass
+
+    def on_fit_task_begin(self, estimator, context, **_):
+        if context.task_name == "epoch":
+            self.act(estimator, context.task_id)
+
+    def on_fit_task_end(self, estimator, context, **_):
+        return False
+
+    def act(self, estimator, epoch):
+        pass
+
+
+class Thaws(Callback):
+    """Trains the hidden layer from the third epoch on."""
+
+    def act(self, estimator, epoch):
+        for built in BUILT:
+            if (network := built()) is not None:
+                network.hidden.requires_grad_(epoch >= 2)
+
+
+class Freezes(Callback):
+    def act(self, estimator, epoch):
+        if hasattr(estimator, "module_"):
+            estimator.module_.layers[0].weight.data = torch.ones(4, 6, dtype=torch.float64)
+
+
+def test_a_callback_that_comes_to_the_network_itself_acts_on_it():
+    clf = TorchClassifier(referred_to, epochs=5, random_state=0).set_callbacks(Thaws())
+    told = told_where_weights_are_equal(clf)
+    assert "a callback may come to it by a weak reference" in told
+    assert told_where_weights_are_equal(TorchClassifier(referred_to, random_state=0)) == ""
+
+
+def test_a_callback_may_change_what_partial_fit_goes_on_with():
+    def twice(lr):
+        clf = clone(CLASSIFIER).set_params(lr=lr).set_callbacks(Freezes())
+        return weights_of(clf.partial_fit(X, y).partial_fit(X, y))
+
+    plain, found, told = both_ways(lambda: [lambda lr=lr: twice(lr) for lr in (0.01, 0.05)])
+    for one, other in zip(plain, found, strict=True):
+        for expected, got in zip(one, other, strict=True):
+            np.testing.assert_allclose(got, expected, atol=1e-10)
+    assert "a callback may change `module_`, with which partial_fit goes on" in told
