@@ -314,3 +314,44 @@ def test_a_callback_may_change_what_partial_fit_goes_on_with():
         for expected, got in zip(one, other, strict=True):
             np.testing.assert_allclose(got, expected, atol=1e-10)
     assert "a callback may change `module_`, with which partial_fit goes on" in told
+
+
+# Reasons ------------------------------------------------------------------------------------------
+
+
+class OfOneImage(Net):
+    """Gives its convolution the rows of a batch as one image without a batch."""
+
+    def __init__(self, n_features, n_outputs):
+        super().__init__(n_features, n_outputs)
+        self.mix = nn.Conv1d(5, 5, 1)
+
+    def forward(self, X):
+        return self.out(self.mix(torch.tanh(self.hidden(X)).T).T)
+
+
+class BuiltAnew(Net):
+    """Its copies have torch's default precision."""
+
+    def __deepcopy__(self, memo):
+        new = type(self)(6, 2)
+        new.load_state_dict(self.state_dict())
+        return new
+
+
+class Refusing(Net):
+    def __deepcopy__(self, memo):
+        raise ValueError("there is but one of me")
+
+
+@pytest.mark.parametrize(
+    "module, reason",
+    [
+        (OfOneImage, "it has Conv1d for inputs of 2 axes"),
+        (BuiltAnew, "its copies have weights of another name, shape or precision"),
+        (Refusing, "it cannot be copied: there is but one of me"),
+    ],
+)
+def test_the_reason_is_not_that_a_training_step_fails(module, reason):
+    clf = TorchClassifier(module, epochs=3, batch_size=16, random_state=0)
+    assert f"cannot be stacked: {reason}" in told_where_weights_are_equal(clf)
