@@ -136,6 +136,14 @@ def code_of(callbacks):
     return reached, [one.__code__ for name, one in reached.functions if name not in _NOT_IN_FORWARD]
 
 
+def get_rows(callbacks):
+    """Tell whether callbacks of the user's are given the rows of a fit, as they name them."""
+    names = set()
+    for code in code_of(callbacks)[1]:
+        names.update(code.co_varnames[code.co_argcount :][: code.co_kwonlyargcount])
+    return bool(names & {"X", "y", "metadata"})
+
+
 def why_within_reach(job):
     """Return how a callback of the user's may come to the network of a job itself, or None.
 

@@ -8,6 +8,7 @@ import torch
 from scipy import sparse
 
 from helpers.datasets import Rows
+from helpers.fusing.places import get_rows
 from helpers.tensors import as_tensor
 from helpers.training import Progress
 
@@ -120,7 +121,8 @@ def assign_slots(jobs, index):
         if job.patience is not None:
             alike = id(job)  # its best epoch depends on where it ends
         for name in ("before_epoch", "after_epoch"):
-            setattr(job, name, once_an_epoch(getattr(job, name), job.history))
+            callback = once_an_epoch(getattr(job, name), job.history)
+            setattr(job, name, not_writing(callback, job) if get_rows(job.callbacks) else callback)
         slots.setdefault(alike, Slot([], number, order)).members.append(Progress(job))
     return list(slots.values())
 
@@ -138,6 +140,23 @@ def once_an_epoch(callback, history):
             return False
         reached = len(history) + 1
         return callback()
+
+    return call
+
+
+def not_writing(callback, job):
+    """Return a callback that is an error if it changes the rows of a job: a stack has copies."""
+    tensors = [t for t in (job.X, job.y, job.weight) if isinstance(t, torch.Tensor)]
+    before = list(map(checksum, tensors))
+
+    def call():
+        answer = callback()
+        if list(map(checksum, tensors)) != before:
+            raise ValueError(
+                "A callback has written to X, y or sample_weight of a fit, which fused has copied "
+                "before its first epoch. Change rows in augment, or fit without fused."
+            )
+        return answer
 
     return call
 

@@ -316,6 +316,33 @@ def test_a_callback_may_change_what_partial_fit_goes_on_with():
     assert "a callback may change `module_`, with which partial_fit goes on" in told
 
 
+class WithRows(Callback):
+    factor = 1.0
+
+    def on_fit_task_end(self, estimator, context, *, X=None):
+        if X is not None:
+            X *= self.factor
+        return False
+
+
+class Shrinks(WithRows):
+    factor = 0.9
+
+
+def test_a_callback_may_not_write_to_the_rows_of_a_stack():
+    def calls(callback):
+        clf = clone(CLASSIFIER).set_callbacks(callback)
+        return lambda: [
+            lambda lr=lr: clone(clf).set_params(lr=lr).fit(X.copy(), y) for lr in (1, 2)
+        ]
+
+    plain, found, told = both_ways(calls(Shrinks()))
+    assert all(hasattr(one, "module_") for one in plain)
+    assert all("A callback has written to X, y or sample_weight" in str(one) for one in found)
+    _, found, told = both_ways(calls(WithRows()))
+    assert told == "" and all(hasattr(one, "module_") for one in found)
+
+
 # Reasons ------------------------------------------------------------------------------------------
 
 
