@@ -49,7 +49,8 @@ class Job:
     optimizer_arguments : dict
         Further arguments of the optimizer by name.
     optimizer_state : dict
-        What the optimizer remembers of those epochs (for Adam, the moments).
+        What the optimizer remembers of those epochs (for Adam, the moments), by the number of the
+        parameter in the network.
     optimizer_settings : tuple of two lists of dict
         What the optimizer was set to at first, and what it made of that: those that hold a
         schedule change their own lr.

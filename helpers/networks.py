@@ -11,6 +11,8 @@ from helpers.arguments import name_of, same
 from helpers.last_calls import RANGES, LastCall, warn_of_dropout, warn_of_rows_as_steps
 from helpers.losses import takes_logarithms
 from helpers.modules import warn_of_lost_weights
+from helpers.optimizer_states import still_of_use
+from helpers.optimizers import known_name
 from helpers.outputs import check_outputs, normalised_as, warn_of_probabilities
 from helpers.recipes import build
 from helpers.rows import recipe_input
@@ -79,7 +81,9 @@ class NetworkMixin:
                 "arguments were changed since; call fit to start anew."
             )
         job.network = self.module_.to(job.y.device)
-        job.optimizer_state = copy.deepcopy(self._optimizer_state)
+        states = copy.deepcopy(self._optimizer_state)
+        by_name = known_name(job.optimizer) is not None
+        job.optimizer_state = still_of_use(states, job.network, by_name)
         job.optimizer_settings = self._optimizer_settings
         job.seed, job.history = self._seed, list(self.history_)
 

@@ -1,4 +1,4 @@
-"""Optimizers: their names, their arguments, and what they remember between two fits."""
+"""Optimizers: their names, their arguments, and how they go on between two fits."""
 
 import copy
 import functools
@@ -11,6 +11,7 @@ import torch
 
 from helpers.arguments import is_number, name_of, plain, same
 from helpers.optimizer_calls import check_optimizer_object, refuse_unused
+from helpers.optimizer_states import numbers_of
 
 # fused: one call for all parameters. The same rule and half the time of torch's default.
 OPTIMIZERS = {
@@ -150,17 +151,6 @@ def _takes_weight_decay(optimizer):
     return takes_any or "weight_decay" in parameters
 
 
-def state_of(optimizer):
-    """Return what an optimizer remembers of each parameter, by number, on the CPU."""
-    return {
-        parameter: {
-            name: value.cpu() if isinstance(value, torch.Tensor) else value
-            for name, value in state.items()
-        }
-        for parameter, state in optimizer.state_dict()["state"].items()
-    }
-
-
 def settings_of(optimizer):
     """Return how an optimizer is set: its groups without parameters, and its own attributes.
 
@@ -205,11 +195,13 @@ def _remember(optimizer, job):
             f"param_groups or in attributes that are numbers."
         )
     vars(optimizer).update(own)
+    places = {number: place for place, number in enumerate(numbers_of(optimizer, job.network))}
+    state = {places.get(number, number): one for number, one in job.optimizer_state.items()}
     groups = [
         now | {"params": group["params"]}
         for now, group in zip(groups, optimizer.state_dict()["param_groups"], strict=True)
     ]
-    optimizer.load_state_dict({"state": job.optimizer_state, "param_groups": groups})
+    optimizer.load_state_dict({"state": state, "param_groups": groups})
 
 
 def _parameters(optimizer):

@@ -123,14 +123,17 @@ def _kind_of(outputs):
 def check_gradients(network, dense=False):
     """Raise a ValueError if a backward pass has reached none of a network's parameters.
 
-    Where `dense`, also if a gradient is sparse.
+    Where `dense`, also if a gradient, or what it is of, is sparse.
     """
-    if dense and any(p.grad is not None and p.grad.is_sparse for p in network.parameters()):
+    trained = [p for p in network.parameters() if p.grad is not None]
+    layouts = {tensor.layout for p in trained for tensor in (p, p.grad)}
+    if dense and layouts - {torch.strided}:
         raise ValueError(
-            f"{type(network).__name__} has an embedding with sparse=True, whose sparse gradients "
-            f"neither clip nor an optimizer given by name can take. Leave sparse=True out."
+            f"{type(network).__name__} has an embedding with sparse=True, or a sparse weight, "
+            f"which neither clip nor an optimizer given by name can take. Leave sparse=True out, "
+            f"and make the weight dense, as by weight.to_dense()."
         )
-    if all(parameter.grad is None for parameter in network.parameters()):
+    if not trained:
         raise ValueError(
             f"What {type(network).__name__} returns depends on none of its parameters, so that it "
             f"cannot be trained: its forward detaches its outputs, computes in numpy, runs under "

@@ -127,18 +127,22 @@ def _first_of_two(call, name):
     return first, traces + [StorageWeakRef(storage) for storage in storages[1].values()]
 
 
+def _dense(network):
+    """Return the parameters and buffers of a network that lie in memory as a whole."""
+    tensors = [t for t in (*network.parameters(), *network.buffers()) if not is_lazy(t)]
+    return [t for t in tensors if t.layout is torch.strided and t.numel()]
+
+
 def _storages(network):
     """Return the memory in which a network keeps its parameters and buffers."""
-    tensors = [t for t in (*network.parameters(), *network.buffers()) if not is_lazy(t)]
-    return [t.untyped_storage() for t in tensors if t.numel()]
+    return [t.untyped_storage() for t in _dense(network)]
 
 
 def _changing(network):
     """Return where the parameters and buffers are, as numbers, that training would change."""
     still = {id(buffer) for part in frozen_parts(network) for buffer in part.buffers()}
     still |= {id(parameter) for parameter in network.parameters() if not parameter.requires_grad}
-    tensors = [t for t in (*network.parameters(), *network.buffers()) if not is_lazy(t)]
-    return {t.untyped_storage().data_ptr() for t in tensors if id(t) not in still and t.numel()}
+    return {t.untyped_storage().data_ptr() for t in _dense(network) if id(t) not in still}
 
 
 def _references(network):

@@ -13,7 +13,8 @@ from helpers.loss_checks import in_first_step
 from helpers.losses import OwnLoss
 from helpers.modules import leaves_input
 from helpers.optimizer_calls import in_own_words
-from helpers.optimizers import make_optimizer, settings_of, state_of
+from helpers.optimizer_states import state_of
+from helpers.optimizers import make_optimizer, settings_of
 from helpers.outputs import check_gradients
 from helpers.schedules import take_step
 from helpers.tensors import (
@@ -66,7 +67,7 @@ def train_alone(job, progress=None):
             if job.valid_rows is not None:
                 losses["valid_loss"] = _validation_loss(job)
             progress.end_epoch(losses)
-        job.optimizer_state = state_of(optimizer)
+        job.optimizer_state = state_of(optimizer, job.network)
         job.optimizer_settings = begun, settings_of(optimizer) if begun else []
         progress.finish()
 

@@ -1,5 +1,6 @@
 """Networks compared by what they hold, not by how they print."""
 
+import copy
 import textwrap
 
 from torch import nn
@@ -105,6 +106,21 @@ def structure(network):
         for name, t in named(remove_duplicate=False)
     )
     return *classes, *tensors
+
+
+def exact_copy(network):
+    """Return a copy of a network; raise a RuntimeError if there is none, or one of another kind."""
+    try:
+        new = copy.deepcopy(network)
+    except Exception as error:
+        raise RuntimeError(f"it cannot be copied: {first_line(error)}") from error
+    one, other = (
+        [(name, t.shape, t.dtype) for name, t in (*of.named_parameters(), *of.named_buffers())]
+        for of in (network, new)
+    )
+    if one != other:
+        raise RuntimeError("its copies have weights of another name, shape or precision")
+    return new
 
 
 def class_of(name, module, names):

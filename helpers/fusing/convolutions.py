@@ -32,6 +32,9 @@ class BatchedConv(nn.Module):
                 self.padding += [around[axis] if around else 0] * 2
 
     def forward(self, X):
+        if X.ndim != self.weight.ndim:  # torch takes it for one image without a batch
+            n_axes = self.weight.ndim - 3
+            raise RuntimeError(f"it has Conv{n_axes}d for inputs of {X.ndim - 1} axes")
         X = F.pad(X, (0, 0, *self.padding)) if any(self.padding) else X
         kernel = self.weight.shape[3:]
         sizes = [

@@ -107,6 +107,9 @@ def why_alone(job):
         return f"its optimizer is none of {', '.join(sorted(OPTIMIZERS))}"
     for name in sorted(job.optimizer_arguments.keys() - ELEMENTWISE):
         return f"optimizer__{name} is set"
+    tensors = *job.network.named_parameters(), *job.network.named_buffers()
+    if name := next((name for name, t in tensors if t.layout is not torch.strided), None):
+        return f"its weight or buffer `{name}` is sparse"
     if name := shared_memory(job.network):
         return f"its weight or buffer `{name}` shares memory with another"
     if has_single_row(job):
@@ -150,7 +153,8 @@ def shared_memory(network):
 
 def stack_key(job):
     """Return what jobs of one stack have in common, beside the attributes of their networks."""
-    steps_taken = tuple(float(state.get("step", 0)) for state in job.optimizer_state.values())
+    states = job.optimizer_state.items()
+    steps_taken = tuple((number, float(state.get("step", 0))) for number, state in states)
     arguments = tuple(
         (name, tuple(value) if isinstance(value, list) else value)
         for name, value in sorted(job.optimizer_arguments.items())

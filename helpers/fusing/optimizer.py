@@ -21,7 +21,8 @@ class BatchedOptimizer:
         One for each network, all with the same optimizer and the same arguments of it but for
         learning rate, its schedule, weight decay and clipping.
     states : list of dict
-        What the optimizer remembers of each network, as in `Job.optimizer_state`.
+        What the optimizer remembers of each network, by the number of the parameter in
+        `parameters`.
     """
 
     def __init__(self, parameters, jobs, states):
@@ -113,7 +114,7 @@ class BatchedOptimizer:
             parameter.addcmul_(addition, lr)
 
     def state_of(self, place):
-        """Return what it remembers of one network, in the form of `Job.optimizer_state`."""
+        """Return what it remembers of one network, as in `states`."""
         states = [self.optimizer.state.get(addition, {}) for addition in self.additions]
         return {
             i: {

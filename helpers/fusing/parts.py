@@ -105,8 +105,15 @@ class Part:
         }
         self.network = batched(stack.jobs[0].network, stored, self.chance)
         self.vmapped = any(isinstance(module, Vmapped) for module in self.network.modules())
-        self.trained = [whole for whole in stored.values() if whole.requires_grad]
+        trained = {n: whole for n, whole in enumerate(stored.values()) if whole.requires_grad}
+        self.numbers, self.trained = list(trained), list(trained.values())
+        states = [{place: of[n] for place, n in enumerate(trained) if n in of} for of in states]
         self.optimizer = BatchedOptimizer(self.trained, jobs, states)
+
+    def optimizer_state(self, place):
+        """Return what the optimizer remembers of one network, as in `Job.optimizer_state`."""
+        states = self.optimizer.state_of(place).items()
+        return {self.numbers[number]: state for number, state in states}
 
     def train_epoch(self, stack, batches, stopped):
         """Take one step for each batch; return the loss of each row, (n_networks, n)."""
@@ -148,7 +155,7 @@ class Part:
     def losses(self, X, y):
         outputs = self.network(X.movedim(1, -1))
         if isinstance(self.loss, OwnLoss):
-            with LookUps():
+            with LookUps("its loss"):
                 return self.loss.side_by_side(outputs, y)
         return self.loss(outputs, y.movedim(1, -1), reduction="none")
 

@@ -4,6 +4,7 @@ import dis
 import logging
 import os
 import types
+import weakref
 from collections import deque
 
 import numpy as np
@@ -128,6 +129,37 @@ def names_in_forward(functions):
     return names
 
 
+def code_of(callbacks):
+    """Return what callbacks of the user's come to, as `Reached`, and the code that they run."""
+    attributes = [value for one in callbacks for _, value in vars_of(one)]
+    reached = reached_from([*callbacks, *attributes])
+    return reached, [one.__code__ for name, one in reached.functions if name not in _NOT_IN_FORWARD]
+
+
+def get_rows(callbacks):
+    """Tell whether callbacks of the user's are given the rows of a fit, as they name them."""
+    names = set()
+    for code in code_of(callbacks)[1]:
+        names.update(code.co_varnames[code.co_argcount :][: code.co_kwonlyargcount])
+    return bool(names & {"X", "y", "metadata"})
+
+
+def why_within_reach(job):
+    """Return how a callback of the user's may come to the network of a job itself, or None.
+
+    What scikit-learn gives it is a copy, and a recipe keeps none. In a stack it would change what
+    nobody looks at.
+    """
+    _, codes = code_of(job.callbacks)
+    if not codes:
+        return None
+    if any(map(weakref.getweakrefs, job.network.modules())):
+        return "a callback may come to it by a weak reference, and change it between epochs"
+    if job.history and set().union(*map(names_in, codes)) & {"module_", "vars", "__dict__"}:
+        return "a callback may change `module_`, with which partial_fit goes on"
+    return None
+
+
 def set_by_callbacks(job, places):
     """Return the name of what callbacks of the user's may set between epochs, or None.
 
@@ -140,9 +172,7 @@ def set_by_callbacks(job, places):
     places : list of (holder, str)
         What it may read outside.
     """
-    attributes = [value for one in job.callbacks for _, value in vars_of(one)]
-    code = reached_from([*job.callbacks, *attributes])
-    codes = [one.__code__ for name, one in code.functions if name not in _NOT_IN_FORWARD]
+    code, codes = code_of(job.callbacks)
     if not codes:
         return None
     own = {name: getattr(job, name) for name in ("loss", "augment")}

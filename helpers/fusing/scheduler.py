@@ -17,7 +17,7 @@ from helpers.fusing.grouping import sentence, train_together
 from helpers.fusing.modes import active_mode
 from helpers.fusing.process import Process
 from helpers.fusing.settings import Settings
-from helpers.fusing.slots import bytes_of, changed_rows, checksums
+from helpers.fusing.slots import bytes_of, changed_rows, checksums, refuse_a_network_twice
 from helpers.fusing.tasks import LOCKED, WAITS, Task
 from helpers.tensors import holds_private_rng
 from helpers.training import train_alone
@@ -94,6 +94,7 @@ class Scheduler:
             return train_alone(job)
         if reason := self.settings.note(job) or self.process.set_for_training():
             return self._train_at_once(job, reason)
+        refuse_a_network_twice(job, self.waiting)
         task.job, task.checksums = job, checksums(job)
         self.waiting.append(task)
         self.bytes_waiting += bytes_of(job)
@@ -223,8 +224,7 @@ class Scheduler:
             for task in tasks:
                 task.job.error = self.settings.error_of(task.job) or changed_rows(task)
             self.settings.forget()
-            usable = [job for job in jobs if job.error is None]
-            train_together(usable, self.batches, self.told)
+            train_together([job for job in jobs if job.error is None], self.batches, self.told)
         except BaseException as error:
             for job in jobs:
                 job.error = job.error or error

@@ -17,7 +17,13 @@ import torch
 from helpers.fusing.content import Incomparable, contents
 from helpers.fusing.outside import read
 from helpers.fusing.own_code import has_own_code
-from helpers.fusing.places import functions_of, places_read, set_by_callbacks, values_of
+from helpers.fusing.places import (
+    functions_of,
+    places_read,
+    set_by_callbacks,
+    values_of,
+    why_within_reach,
+)
 from helpers.fusing.trial import MODES, OUTSIDE, answers, depends_on_more
 from helpers.jobs import Job
 from helpers.tensors import flushed_denormals, private_rng
@@ -40,6 +46,8 @@ class Settings:
 
     def note(self, job):
         """Note how things are for a job; return why it must be trained at once, or None."""
+        if reason := why_within_reach(job):
+            return reason
         functions = functions_of(job)
         if not functions and not has_own_code(job.network):
             return None

@@ -8,6 +8,7 @@ import torch
 from scipy import sparse
 
 from helpers.datasets import Rows
+from helpers.fusing.places import get_rows
 from helpers.tensors import as_tensor
 from helpers.training import Progress
 
@@ -120,7 +121,8 @@ def assign_slots(jobs, index):
         if job.patience is not None:
             alike = id(job)  # its best epoch depends on where it ends
         for name in ("before_epoch", "after_epoch"):
-            setattr(job, name, once_an_epoch(getattr(job, name), job.history))
+            callback = once_an_epoch(getattr(job, name), job.history)
+            setattr(job, name, not_writing(callback, job) if get_rows(job.callbacks) else callback)
         slots.setdefault(alike, Slot([], number, order)).members.append(Progress(job))
     return list(slots.values())
 
@@ -142,6 +144,23 @@ def once_an_epoch(callback, history):
     return call
 
 
+def not_writing(callback, job):
+    """Return a callback that is an error if it changes the rows of a job: a stack has copies."""
+    tensors = [t for t in (job.X, job.y, job.weight) if isinstance(t, torch.Tensor)]
+    before = list(map(checksum, tensors))
+
+    def call():
+        answer = callback()
+        if list(map(checksum, tensors)) != before:
+            raise ValueError(
+                "A callback has written to X, y or sample_weight of a fit, which fused has copied "
+                "before its first epoch. Change rows in augment, or fit without fused."
+            )
+        return answer
+
+    return call
+
+
 def changed_rows(task):
     """Return an error if the rows of a task's job are others than when it paused, or None."""
     if checksums(task.job) == task.checksums:
@@ -158,6 +177,17 @@ def changed_rows(task):
         "begins all fits before one is trained, and another has written to the same array, as a "
         "step with copy=False does. Have it copy, or fit without fused."
     )
+
+
+def refuse_a_network_twice(job, tasks):
+    """Raise a ValueError if a job is to go on with the network of a task that waits."""
+    if any(job.network is task.job.network for task in tasks):
+        raise ValueError(
+            "partial_fit is to go on with a network that waits for its training in another call: "
+            "fused begins all calls before one is trained, and two of them have got one estimator, "
+            "or shallow copies of one. Give each its own, as by copy.deepcopy, or fit without "
+            "fused."
+        )
 
 
 def bytes_of(job):

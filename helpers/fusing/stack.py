@@ -186,7 +186,7 @@ class Stack:
     def _optimizer_state(self, i):
         """Return what the optimizer remembers of one network."""
         part = next(part for part in self.parts if i < part.networks.stop)
-        return part.optimizer.state_of(i - part.networks.start)
+        return part.optimizer_state(i - part.networks.start)
 
     def _train_epoch(self):
         """Take one step for each batch; return the mean loss of each network, floats."""

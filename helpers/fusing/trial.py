@@ -30,7 +30,7 @@ from helpers.fusing.comparison import (
     why_different,
     without_dropout,
 )
-from helpers.fusing.content import contents, first_difference, memory_within
+from helpers.fusing.content import contents, exact_copy, first_difference, memory_within
 from helpers.fusing.outside import Outside
 from helpers.fusing.own_code import copy_of, outside_of
 from helpers.fusing.writes import WRITES, mixes_rows, writes_by_row, written_by
@@ -61,7 +61,7 @@ def trial_step(jobs):
     padded = unequal or len({n_of(job.valid_rows) for job in jobs}) > 1
     with nothing_changed(first) as outside:
         try:
-            network = copy.deepcopy(first.network)
+            network = exact_copy(first.network)
             if reason := why_impure(replace(first, loss=copy_of(first.loss)), network, outside):
                 return reason
             by_size = sorted(jobs, key=lambda job: -len(job.rows))
@@ -88,7 +88,7 @@ def depends_on_more(job):
     job = replace(job, loss=_mean_square, weight=None)
     with nothing_changed(job) as outside:
         try:
-            return why_impure(job, copy.deepcopy(job.network), outside)
+            return why_impure(job, exact_copy(job.network), outside)
         except Exception as error:
             return failure_of(error)
 

@@ -7,6 +7,7 @@ from torch.nn import functional as F
 from torch.overrides import TorchFunctionMode
 
 from helpers._compat import DisableTorchFunction, get_unwrapped, is_batchedtensor
+from helpers.fusing.content import first_line
 
 # What code may ask a tensor of its gradient.
 OF_AUTOGRAD = {"requires_grad", "grad_fn", "is_leaf"}
@@ -18,10 +19,32 @@ class LookUps(TorchFunctionMode):
     For `F.embedding` torch puts the tables of all networks end to end: a code that is too large
     would be found in the table of another network, and `padding_idx` hold in the first one alone.
     `F.one_hot` takes codes of any size there, and `index_fill` those below the first.
+
+    Code that catches an error would catch those of vmap, too, and go on as it never does alone.
+
+    Parameters
+    ----------
+    whose : str, default="it"
+        Whose code it is, for the message.
     """
 
+    def __init__(self, whose="it"):
+        super().__init__()
+        self.whose, self.error = whose, None
+
+    def __exit__(self, kind, *of_error):
+        super().__exit__(kind, *of_error)
+        if kind is None and self.error:
+            raise RuntimeError(f"{self.whose} catches an error that its stack has: {self.error}")
+
     def __torch_function__(self, function, types, args=(), kwargs=None):
-        kwargs = kwargs or {}
+        try:
+            return self._call(function, args, kwargs or {})
+        except Exception as error:
+            self.error = first_line(error)
+            raise
+
+    def _call(self, function, args, kwargs):
         if function is F.embedding:
             return embedding(*args, **kwargs)
         if function is F.one_hot:
