@@ -11,7 +11,7 @@ import torch
 
 from helpers.arguments import is_number, name_of, plain, same
 from helpers.optimizer_calls import check_optimizer_object, refuse_unused
-from helpers.optimizer_states import numbers_of
+from helpers.optimizer_states import numbers_of, still_of_use
 
 # fused: one call for all parameters. The same rule and half the time of torch's default.
 OPTIMIZERS = {
@@ -196,7 +196,12 @@ def _remember(optimizer, job):
         )
     vars(optimizer).update(own)
     places = {number: place for place, number in enumerate(numbers_of(optimizer, job.network))}
-    state = {places.get(number, number): one for number, one in job.optimizer_state.items()}
+    states = still_of_use(job.optimizer_state, job.network, type(optimizer) in CLASSES)
+    state = {
+        places.get(number, number): one
+        for number, one in states.items()
+        if number in places or not isinstance(number, int)
+    }
     groups = [
         now | {"params": group["params"]}
         for now, group in zip(groups, optimizer.state_dict()["param_groups"], strict=True)
