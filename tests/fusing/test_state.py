@@ -17,13 +17,13 @@ from torch import nn
 
 from helpers import TorchClassifier, fused, refit
 from helpers.tensors import private_rng, seeded_globally
+from tests.fusing import HANG
 
 X, y = make_classification(60, 5, random_state=0)
 CLASSIFIER = TorchClassifier(
     epochs=3, batch_size=16, random_state=0, module__hidden=4, module__dropout=0.5
 )
 CPU = torch.device("cpu")
-HANG = 60  # seconds; nothing but a hang takes so long
 
 
 class Making(nn.Module):
