@@ -6,6 +6,7 @@ import inspect
 import os
 import random
 import sys
+import tempfile
 import threading
 import time
 from contextlib import contextmanager, suppress
@@ -188,8 +189,8 @@ def _content(path):
 
 
 def _holds_other_work(folder):
-    """Tell whether the working or the home folder lies within a folder."""
-    places = os.getcwd(), os.path.expanduser("~")
+    """Tell whether the folder for work, for the home or for temporary files lies within it."""
+    places = os.getcwd(), os.path.expanduser("~"), tempfile.gettempdir()
     return any(Path(place).resolve().is_relative_to(Path(folder).resolve()) for place in places)
 
 
