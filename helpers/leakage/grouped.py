@@ -1,7 +1,18 @@
 """Groups for what asks for them in `fit`: a search, or an estimator that sets rows aside."""
 
+from sklearn import config_context
 from sklearn.pipeline import Pipeline
 from sklearn.utils.metadata_routing import MetadataRequest, get_routing_for_object
+
+
+def fit_with(groups, estimator, X, y):
+    """Fit; what splits by groups gets them, wherever it is in a Pipeline."""
+    if groups is not None:
+        with config_context(enable_metadata_routing=True):
+            if takes_groups(estimator):
+                estimator.fit(X, y, groups=groups)
+                return
+    estimator.fit(X, y)
 
 
 def takes_groups(estimator):

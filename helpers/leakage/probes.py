@@ -10,13 +10,12 @@ from types import MethodType, MethodWrapperType
 
 import numpy as np
 from scipy import stats
-from sklearn import config_context
 from sklearn.base import clone
-from sklearn.exceptions import ConvergenceWarning
+from sklearn.exceptions import ConvergenceWarning, NotFittedError
 from sklearn.utils import check_random_state
 
 from helpers._compat import _num_samples
-from helpers.leakage.grouped import takes_groups
+from helpers.leakage.grouped import fit_with
 from helpers.tensors import seeded_globally
 
 N_SEEDS = 2**32  # that numpy and torch both take
@@ -56,15 +55,18 @@ def global_seed(seed):
 
 
 def fit_seeded(estimator, X, y, seed, groups=None):
-    """Fit under a seed; what splits by groups gets them, wherever it is in a Pipeline."""
+    """Fit under a seed, and return the estimator, which a `fit` of one's own may not do."""
     X, y = own_copy(X), own_copy(y)
     with global_seed(seed), warnings.catch_warnings():
         warnings.simplefilter("ignore", ConvergenceWarning)
-        if groups is not None:
-            with config_context(enable_metadata_routing=True):
-                if takes_groups(estimator):
-                    return estimator.fit(X, y, groups=groups)
-        return estimator.fit(X, y)
+        try:
+            fit_with(groups, estimator, X, y)
+        except NotFittedError as error:
+            raise ValueError(
+                "fit asks for a part that is fitted, as cv='prefit' does, but a clone forgets what "
+                "was fitted: let fit fit it, or hand it over in a FrozenEstimator."
+            ) from error
+    return estimator
 
 
 def own_copy(values):
