@@ -153,11 +153,17 @@ def why_within_reach(job):
     _, codes = code_of(job.callbacks)
     if not codes:
         return None
-    if any(map(weakref.getweakrefs, job.network.modules())):
+    references = [ref for part in job.network.modules() for ref in weakref.getweakrefs(part)]
+    if not all(map(_is_of_torch, references)):
         return "a callback may come to it by a weak reference, and change it between epochs"
     if job.history and set().union(*map(names_in, codes)) & {"module_", "vars", "__dict__"}:
         return "a callback may change `module_`, with which partial_fit goes on"
     return None
+
+
+def _is_of_torch(reference):
+    """Tell whether a weak reference is torch's, which has one to each module once it compiled."""
+    return str(getattr(reference.__callback__, "__module__", "")).startswith("torch.")
 
 
 def set_by_callbacks(job, places):

@@ -308,6 +308,15 @@ def test_a_callback_that_comes_to_the_network_itself_acts_on_it():
     assert told_where_weights_are_equal(TorchClassifier(referred_to, random_state=0)) == ""
 
 
+@pytest.mark.slow
+def test_what_torch_refers_to_once_it_has_compiled_is_not_within_reach():
+    torch.compile(nn.Linear(2, 2), backend="eager")(torch.zeros(1, 2))
+    assert weakref.getweakrefs(nn.Linear(2, 2))
+    assert told_where_weights_are_equal(clone(CLASSIFIER).set_callbacks(Callback())) == ""
+    clf = TorchClassifier(referred_to, epochs=5, random_state=0).set_callbacks(Thaws())
+    assert "by a weak reference" in told_where_weights_are_equal(clf)
+
+
 def test_a_callback_may_change_what_partial_fit_goes_on_with():
     def twice(lr):
         clf = clone(CLASSIFIER).set_params(lr=lr).set_callbacks(Freezes())
