@@ -83,7 +83,8 @@ class NetworkMixin:
         job.network = self.module_.to(job.y.device)
         states = copy.deepcopy(self._optimizer_state)
         by_name = known_name(job.optimizer) is not None
-        job.optimizer_state = still_of_use(states, job.network, by_name)
+        dampening = job.optimizer_arguments.get("dampening")
+        job.optimizer_state = still_of_use(states, job.network, by_name, dampening)
         job.optimizer_settings = self._optimizer_settings
         job.seed, job.history = self._seed, list(self.history_)
 

@@ -25,14 +25,16 @@ def state_of(optimizer, network):
     }
 
 
-def still_of_use(states, network, by_name):
+def still_of_use(states, network, by_name, dampening):
     """Return what was remembered of parameters that are trained still and have kept their shape.
 
     Layers may have been frozen, thawed or replaced since. torch's own optimizers, those that are
     known `by_name`, do not look at shapes, and would write beyond the end of what is too small. For
-    what is new they begin with zeros.
+    what is new they begin with zeros. SGD takes a first step without its dampening, so that there
+    zeros would be another beginning: a ValueError.
     """
-    parameters = dict(enumerate(network.parameters()))
+    named = list(network.named_parameters())
+    parameters = {number: parameter for number, (_, parameter) in enumerate(named)}
 
     def fits(number, state):
         if number not in parameters:
@@ -46,6 +48,12 @@ def still_of_use(states, network, by_name):
         names = {name: t for name, t in next(iter(kept.values())).items() if t is not None}
         for number, own in parameters.items():
             if own.requires_grad and number not in kept:
+                if names and dampening:
+                    raise ValueError(
+                        f"The weight {named[number][0]!r} was thawed or replaced since the last "
+                        f"call, and SGD with dampening cannot begin with one weight while it goes "
+                        f"on with others. Call fit to start anew, without dampening."
+                    )
                 zeros = {n: torch.zeros_like(t if n == "step" else own) for n, t in names.items()}
                 kept[number] = zeros
     return dict(sorted(kept.items())) if by_name else kept

@@ -196,7 +196,9 @@ def _remember(optimizer, job):
         )
     vars(optimizer).update(own)
     places = {number: place for place, number in enumerate(numbers_of(optimizer, job.network))}
-    states = still_of_use(job.optimizer_state, job.network, type(optimizer) in CLASSES)
+    dampening = any(group.get("dampening") for group in optimizer.param_groups)
+    by_name = type(optimizer) in CLASSES
+    states = still_of_use(job.optimizer_state, job.network, by_name, dampening)
     state = {
         places.get(number, number): one
         for number, one in states.items()

@@ -127,7 +127,7 @@ def _compare(jobs, lr, unequal, unequal_valid, outside):
 def failure_of(error, what="a training step of it fails"):
     """Return what an error says, and who says it."""
     frames = traceback.extract_tb(error.__traceback__)
-    if str(error).startswith("it") and frames[-1].filename.startswith(dirname(__file__)):
+    if str(error).startswith(("it ", "its ")) and frames[-1].filename.startswith(dirname(__file__)):
         return str(error)  # a batched layer says itself what it does not take
     in_loss = (CALL.co_filename, CALL.co_name) in [(f.filename, f.name) for f in frames]
     if any("_functorch" in frame.filename for frame in frames) or "vmap" in str(error):

@@ -257,6 +257,30 @@ def test_a_layer_may_be_replaced_before_the_next_call(name):
             np.testing.assert_allclose(got, expected, atol=1e-10)
 
 
+def with_dampening(parameters, lr, weight_decay=0.0):
+    return torch.optim.SGD(parameters, lr=lr, momentum=0.9, dampening=0.5)
+
+
+@pytest.mark.parametrize(
+    "settings",
+    [
+        {"optimizer": "sgd", "optimizer__momentum": 0.9, "optimizer__dampening": 0.5},
+        {"optimizer": with_dampening},
+    ],
+)
+def test_dampening_cannot_begin_beside_weights_that_go_on(settings):
+    clf = clone(CLASSIFIER).set_params(**settings).fit(X, y).partial_fit(X, y)
+    clf.module_.layers[0].requires_grad_(False)
+    clf.partial_fit(X, y).module_.layers[0].requires_grad_(True)
+    before = copy.deepcopy(clf)
+    for whole in (contextlib.nullcontext, fused):
+        with whole(), pytest.raises(ValueError, match="The weight 'layers.0.weight' was thawed"):
+            clf.partial_fit(X, y)
+    for one, other in zip(weights_of(clf), weights_of(before), strict=True):
+        np.testing.assert_array_equal(one, other)
+    assert len(clf.history_) == len(before.history_)
+
+
 # Callbacks that come to the network itself --------------------------------------------------------
 
 BUILT = []

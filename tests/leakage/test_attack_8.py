@@ -1,4 +1,4 @@
-"""Folders, classes of one's own, gaps and columns of objects, as practitioners have them."""
+"""Folders, parts that are fitted before, and a fit of one's own, as practitioners have them."""
 
 import tempfile
 from pathlib import Path
