@@ -13,3 +13,23 @@ def no_task_is_left():
     for task in tasks:
         task.join(HANG)
     return not any(task.is_alive() for task in tasks)
+
+
+class Callback:
+    """A callback that acts as each epoch begins; itself it does nothing."""
+
+    def setup(self, estimator, context):
+        pass
+
+    def teardown(self, estimator, context):
+        pass
+
+    def on_fit_task_begin(self, estimator, context, **_):
+        if context.task_name == "epoch":
+            self.act(estimator, context.task_id)
+
+    def on_fit_task_end(self, estimator, context, **_):
+        return False
+
+    def act(self, estimator, epoch):
+        pass

@@ -15,6 +15,7 @@ from torch import nn
 from torch.nn import functional as F
 
 from helpers import TorchClassifier, fused
+from tests.fusing import Callback
 
 X, y = make_classification(70, 6, n_informative=4, random_state=0)
 CLASSIFIER = TorchClassifier(epochs=6, batch_size=16, random_state=0, module__hidden=4)
@@ -290,24 +291,6 @@ def referred_to(n_features, n_outputs):
     network = Net(n_features, n_outputs)
     BUILT.append(weakref.ref(network))
     return network
-
-
-class Callback:
-    def setup(self, estimator, context):
-        pass
-
-    def teardown(self, estimator, context):
-        pass
-
-    def on_fit_task_begin(self, estimator, context, **_):
-        if context.task_name == "epoch":
-            self.act(estimator, context.task_id)
-
-    def on_fit_task_end(self, estimator, context, **_):
-        return False
-
-    def act(self, estimator, epoch):
-        pass
 
 
 class Thaws(Callback):

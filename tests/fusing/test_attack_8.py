@@ -18,6 +18,7 @@ from torch.nn import functional as F
 
 from helpers import TorchClassifier, TorchRegressor, fused
 from helpers.copies import copy_network
+from tests.fusing import Callback
 
 X, y = make_classification(70, 6, n_informative=4, random_state=0)
 CLASSIFIER = TorchClassifier(epochs=3, batch_size=16, random_state=0, module__hidden=4)
@@ -73,32 +74,14 @@ class Shared:
 SHARED, TABLE = Shared(), {"epoch": 0}
 
 
-class Callback:
-    def setup(self, estimator, context):
-        pass
-
-    def teardown(self, estimator, context):
-        pass
-
-    def on_fit_task_begin(self, estimator, context, **_):
-        if context.task_name == "epoch":
-            self.count(estimator)
-
-    def on_fit_task_end(self, estimator, context, **_):
-        return False
-
-    def count(self, estimator):
-        pass
-
-
 class CountsGlobally(Callback):
-    def count(self, estimator):
+    def act(self, estimator, epoch):
         global EPOCH
         EPOCH += 1
 
 
 class CountsInAnAttribute(Callback):
-    def count(self, estimator):
+    def act(self, estimator, epoch):
         SHARED.epoch += 1
 
 
@@ -106,27 +89,27 @@ class CountsInWhatItHolds(Callback):
     def __init__(self):
         self.held = [SHARED]
 
-    def count(self, estimator):
+    def act(self, estimator, epoch):
         setattr(self.held[0], "ep" + "och", self.held[0].epoch + 1)
 
 
 class CountsInATable(Callback):
-    def count(self, estimator):
+    def act(self, estimator, epoch):
         TABLE["epoch"] += 1
 
 
 class CountsInTheClass(Callback):
-    def count(self, estimator):
+    def act(self, estimator, epoch):
         Scaled.scale += 1
 
 
 class CountsInTheLoss(Callback):
-    def count(self, estimator):
+    def act(self, estimator, epoch):
         estimator.loss.scale += 1
 
 
 class AdvancesTheLoss(Callback):
-    def count(self, estimator):
+    def act(self, estimator, epoch):
         estimator.loss.advance()
 
 

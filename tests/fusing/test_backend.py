@@ -28,7 +28,7 @@ from sklearn.pipeline import make_pipeline
 from helpers import MLP, TorchClassifier, fused
 from helpers.fusing.backend import TaskBackend, holds_foreign
 from helpers.fusing.tasks import Abandoned, Task
-from tests.fusing import HANG, no_task_is_left
+from tests.fusing import HANG, Callback, no_task_is_left
 
 X, y = make_classification(60, 5, random_state=0)
 CLASSIFIER = TorchClassifier(epochs=2, random_state=0, module__hidden=3)
@@ -355,21 +355,11 @@ def test_a_recipe_may_fit_a_network_itself():
         assert (cross_val_score(clf, X, y, cv=3) == plain).all()
 
 
-class Searching:
-    """A callback that runs a search of its own in each epoch."""
+class Searching(Callback):
+    """Runs a search of its own in each epoch."""
 
-    def setup(self, estimator, context):
-        pass
-
-    def teardown(self, estimator, context):
-        pass
-
-    def on_fit_task_begin(self, estimator, context, **_):
-        if context.task_name == "epoch":
-            cross_val_score(CLASSIFIER, X, y, cv=2)
-
-    def on_fit_task_end(self, estimator, context, **_):
-        return False
+    def act(self, estimator, epoch):
+        cross_val_score(CLASSIFIER, X, y, cv=2)
 
 
 def test_a_callback_may_run_a_search():

@@ -17,7 +17,7 @@ from torch import nn
 
 from helpers import TorchClassifier, fused, refit
 from helpers.tensors import private_rng, seeded_globally
-from tests.fusing import HANG
+from tests.fusing import HANG, Callback
 
 X, y = make_classification(60, 5, random_state=0)
 CLASSIFIER = TorchClassifier(
@@ -134,21 +134,12 @@ def test_a_canary_waits_until_a_network_is_trained():
         refit(SGDClassifier(random_state=0), X, y)
         done.set()
 
-    class Beside:
-        def setup(self, estimator, context):
-            pass
-
-        def teardown(self, estimator, context):
-            pass
-
-        def on_fit_task_begin(self, estimator, context, **_):
-            if context.task_name == "epoch" and context.task_id == 1:
+    class Beside(Callback):
+        def act(self, estimator, epoch):
+            if epoch == 1:
                 in_training.set()
                 # It must wait for us. An event that must not come can only be waited for so long.
                 assert not done.wait(0.5)
-
-        def on_fit_task_end(self, estimator, context, **_):
-            return False
 
     thread = threading.Thread(target=canary, daemon=True)
     thread.start()
