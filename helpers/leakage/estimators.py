@@ -235,7 +235,8 @@ def _agreement(estimator, X, y, folds, groups, seed, rng):
     subject, predicted = seeded_clone(estimator, seed), []
     for train, test in folds:
         fit_seeded(subject, rows_of(X, train), y[train], seed, rows_of(groups, train))
-        predicted.append(subject.predict(rows_of(X, test)))
+        # Some predict a column, which would be compared with every label.
+        predicted.append(np.reshape(subject.predict(rows_of(X, test)), y[test].shape))
     predicted, held_out = np.concatenate(predicted), [y[test] for _, test in folds]
     agreement = _share_equal if has_classes(task_of(estimator), y) else r2_score
     own = agreement(np.concatenate(held_out), predicted)

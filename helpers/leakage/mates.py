@@ -55,7 +55,7 @@ def batch_mates(estimator, X, y, *, groups=None, random_state=0):
 
         def difference(n_batches):
             predictions = np.empty_like(together)
-            for batch in np.array_split(by_prediction, n_batches):
+            for batch in np.array_split(by_prediction, min(n_batches, len(together))):
                 predictions[batch] = predictions_of(subject, rows_of(X, batch))
             return max(distance(together, predictions) - rounding, 0.0)
 

@@ -71,8 +71,10 @@ def shared_rows(X, y=None, *, cv=5, groups=None, task=None, random_state=0):
         )
         return Finding("shared_rows", True, evidence)
     rows = whole = as_codes(X)
-    if (differs := (rows != rows[0]).any(axis=0)).any():
-        rows = rows[:, differs]  # constant columns would hide that a single one tells rows apart
+    both_gaps = np.isnan(rows) & np.isnan(rows[0])
+    differs = ((rows != rows[0]) & ~both_gaps).any(axis=0)
+    # Constant columns would hide that a single one tells rows apart, or none.
+    rows = rows[:, differs] if differs.any() else rows[:, :1]
     found = _count_twins(rows, folds)
     if found and rows.shape[1] == 1:
         evidence = (
