@@ -11,7 +11,7 @@ def destroyed(X, test, rng):
     Columns of integers keep to their values, which may be categories. Rows that are no arrays of
     numbers are replaced by others, whole; those of a DataFrame column by column.
     """
-    if hasattr(X, "iloc"):
+    if hasattr(X, "iloc") and X.ndim == 2:  # not a Series, as of texts
         parts = {i: exchanged(X.iloc[:, i], test, rng) for i in range(X.shape[1])}
         made = type(X)(parts, index=X.index)
         for i in range(X.shape[1]):

@@ -203,6 +203,8 @@ def is_frame(values):
 
 def as_array(values):
     """Return values as an array, or as they are if they have no shape or are sparse."""
+    if hasattr(values, "detach"):  # a tensor
+        return values.detach().cpu().numpy()
     if hasattr(values, "tocsr"):  # of sparse forms, the one that has rows
         return values.tocsr()
     return values if _is_ragged(values) else np.asarray(values)
