@@ -6,6 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from helpers._compat import _num_samples, _safe_indexing
+from helpers.leakage.inputs import as_array, targets_of
 
 N_GUESSES = 10  # runs of each kind
 N_DIFFERENT = (1, 2, 8)  # rows that a table is made of
@@ -65,7 +66,8 @@ def measure(procedure, X, y, permute, rng):
         ]
         told = float(procedure(_telling(X, y, rng), y))
         lines = []
-        if np.asarray(X).dtype.kind == "f":
+        values = as_array(X)
+        if isinstance(values, np.ndarray) and values.dtype.kind == "f":
             lines = [float(procedure(_on_a_line(X, rng), permute())) for _ in range(N_GUESSES)]
     sign = 1 if told > np.mean(few) else -1
     blind = max(sign * np.array(few))
@@ -77,24 +79,24 @@ def measure(procedure, X, y, permute, rng):
 def repeated(X, n_different, rng):
     """Return a table of as many rows as X, made of a few of them."""
     n = _num_samples(X)
-    some = rng.choice(n, n_different, replace=False)
-    return _rows_of(X, some[rng.randint(n_different, size=n)])
+    some = rng.choice(n, min(n_different, n), replace=False)
+    return taken(X, some[rng.randint(len(some), size=n)])
 
 
-def _rows_of(X, rows):
-    taken = _safe_indexing(X, rows)
-    if hasattr(taken, "set_axis"):
-        return taken.set_axis(X.index)
-    return taken
+def taken(values, rows):
+    """Return some rows in the place of all; of pandas, with the index as it was."""
+    some = _safe_indexing(values, rows)
+    return some.set_axis(values.index) if hasattr(some, "set_axis") else some
 
 
 def _telling(X, y, rng):
+    y = targets_of(y, len(y))
     axis = 0 if y.ndim > 1 else None
     names, numbers = np.unique(y, return_inverse=True, axis=axis)
     if len(names) > MOST_LABELS:
         numbers = (numbers >= np.median(numbers)).astype(int)
     some = rng.choice(len(y), numbers.max() + 1, replace=False)
-    return _rows_of(X, some[numbers.ravel()])
+    return taken(X, some[numbers.ravel()])
 
 
 def _on_a_line(X, rng):

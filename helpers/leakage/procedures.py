@@ -4,8 +4,9 @@ import numpy as np
 from scipy import stats
 from sklearn.utils import check_consistent_length, check_random_state
 
-from helpers.leakage.chance import measure
+from helpers.leakage.chance import measure, taken
 from helpers.leakage.finding import Finding
+from helpers.leakage.inputs import group_numbers
 from helpers.leakage.probes import P_VALUE, seed_of
 
 ADVICE = (
@@ -23,12 +24,13 @@ def null_labels(procedure, X, y, *, groups=None, chance=None, n_permutations=20,
     ----------
     procedure : callable
         ``procedure(X, y)`` returns the score that would be reported, of any kind. Everything that
-        looks at labels must happen within it.
+        looks at labels must happen within it. A Series reaches it as a Series.
     X : array-like of shape (n_rows, ...)
     y : array-like of shape (n_rows,)
     groups : array-like of shape (n_rows,), optional
         Where given, whole groups exchange their label, so that a score that comes from
-        recognising a group is seen. The label must be the same throughout a group.
+        recognising a group is seen. The label must be the same throughout a group. Rows without a
+        group exchange their labels one by one.
     chance : float, optional
         What guessing scores on average, where you know it: 0.5 for balanced accuracy and the area
         under the ROC curve, 0 for R2. By default it is measured, in some forty more runs: on
@@ -74,12 +76,13 @@ def null_labels(procedure, X, y, *, groups=None, chance=None, n_permutations=20,
     check_consistent_length(X, y, groups)
     if n_permutations < 2:
         raise ValueError(f"n_permutations must be at least 2; got {n_permutations}.")
-    y, rng = np.asarray(y), check_random_state(random_state)
+    y, rng = y if hasattr(y, "iloc") else np.asarray(y), check_random_state(random_state)
+    groups = None if groups is None else _with_groups_of_one(groups, len(y))
     scores = [_scored(procedure, X, _permuted(y, groups, rng)) for _ in range(n_permutations)]
-    if n_without := int(np.isnan(scores).sum()):
+    if n_without := int((~np.isfinite(scores)).sum()):
         evidence = (
-            f"On {n_without} of {n_permutations} permutations of the labels it scores nan: have it "
-            "score each, or raise the error that it hides (error_score='raise')."
+            f"On {n_without} of {n_permutations} permutations of the labels it scores nan or inf: "
+            "have it score each, or raise the error that it hides (error_score='raise')."
         )
         return Finding("null_labels", None, evidence)
     scored = (
@@ -129,13 +132,25 @@ def _beside_guesses(procedure, X, y, groups, mean, seed):
     return leaked, f"guesses reach {guesses.sign * guesses.limit:.2f}, and a mean {than} is a leak."
 
 
+def _with_groups_of_one(groups, n):
+    """Return the number of each row's group; a row that has none is a group of its own."""
+    numbers = group_numbers(groups, n)
+    if numbers.shape[1] > 1:
+        raise ValueError(
+            "groups must hold one value a row, because whole groups exchange their label; it holds "
+            f"{numbers.shape[1]}. Hand over the one that the label belongs to."
+        )
+    return np.where(numbers[:, 0] < 0, n + np.arange(n), numbers[:, 0])
+
+
 def _permuted(y, groups, rng):
     if groups is None:
-        return rng.permutation(y)
+        return taken(y, rng.permutation(len(y)))
     names, first, numbers = np.unique(groups, return_index=True, return_inverse=True)
-    if (y != y[first][numbers]).any():
+    labels = np.asarray(y)
+    if (labels != labels[first][numbers]).any():
         raise ValueError(
             f"y must be the same throughout each of the {len(names)} groups, to exchange the "
             "labels of groups; it varies in at least one. Leave out groups to permute rows."
         )
-    return rng.permutation(y[first])[numbers]
+    return taken(y, rng.permutation(first)[numbers])

@@ -1,23 +1,28 @@
 """Folders, parts that are fitted before, and a fit of one's own, as practitioners have them."""
 
 import tempfile
+from functools import partial
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 import pytest
 from sklearn.base import BaseEstimator, ClassifierMixin
 from sklearn.ensemble import RandomForestClassifier, StackingClassifier
+from sklearn.feature_extraction.text import TfidfVectorizer
 from sklearn.feature_selection import SelectFromModel
 from sklearn.frozen import FrozenEstimator
 from sklearn.model_selection import KFold, TunedThresholdClassifierCV
-from sklearn.naive_bayes import GaussianNB
+from sklearn.naive_bayes import GaussianNB, MultinomialNB
 from sklearn.neighbors import KNeighborsClassifier
 from sklearn.pipeline import make_pipeline
 
 from helpers import (
     batch_mates,
+    blind_test,
     carried_weights,
     carry_over,
+    null_labels,
     purity,
     refit,
     same_answer,
@@ -128,3 +133,68 @@ def test_an_empty_column_tells_no_rows_apart(other):
     for X in (np.c_[values, beside], np.c_[beside, beside]):
         finding = shared_rows(X, cv=KFold(2))
         assert finding.leaked is None and "rows of one column" in finding.evidence, finding
+
+
+def first_fold(X, y):
+    """Score on rows that a frame and a Series are asked for by number."""
+    half = len(X) // 2
+    model = GaussianNB().fit(X.iloc[:half], y.iloc[:half])
+    return model.score(X.iloc[half:], y.iloc[half:])
+
+
+def test_a_procedure_gets_a_series_as_one_with_its_index():
+    index = [f"row {row}" for row in range(60)]
+    X, y = pd.DataFrame(ROWS, index=index), pd.Series(FLIPS, index=index)
+    finding = null_labels(first_fold, X, y, chance=0.5)
+    assert finding.leaked is False, finding
+    assert null_labels(lambda X, y: 1.0 * (y.index == X.index).all(), X, y, chance=0.9).leaked
+    as_arrays = null_labels(lambda X, y: first_fold(pd.DataFrame(X), pd.Series(y)), ROWS, FLIPS)
+    assert null_labels(first_fold, X, y).evidence == as_arrays.evidence
+
+
+@pytest.mark.parametrize("score", [-np.inf, np.inf])
+def test_infinite_scores_are_not_judged(score):
+    finding = null_labels(lambda X, y: score if y[0] else 0.5, ROWS, FLIPS, chance=0.5)
+    assert finding.leaked is None and "scores nan or inf" in finding.evidence
+
+
+def test_groups_exchange_labels_in_any_form():
+    person = np.repeat(np.arange(20), 3)
+    names = pd.Series([f"P{number}" for number in person])
+    expected = null_labels(lambda X, y: y[:10].mean(), ROWS, person % 2, groups=person, chance=0.5)
+    for groups in (names, names.to_frame(), person[:, None], pd.Series(names, dtype="category")):
+        found = null_labels(lambda X, y: y[:10].mean(), ROWS, person % 2, groups=groups, chance=0.5)
+        assert found == expected
+    with pytest.raises(ValueError, match="groups must hold one value a row"):
+        null_labels(lambda X, y: 0.5, ROWS, person % 2, groups=np.c_[person, person], chance=0.5)
+
+
+def test_rows_without_a_group_exchange_their_labels_one_by_one():
+    person = pd.Series([None] * 30 + [f"P{row // 3}" for row in range(30, 60)])
+    y = np.r_[np.arange(30) % 2, np.repeat(np.arange(10) % 2, 3)]
+    seen = []
+    null_labels(lambda X, y: seen.append(y) or 0.5, ROWS, y, groups=person, chance=0.5)
+    assert all((labels[30:].reshape(10, 3) == labels[30::3, None]).all() for labels in seen)
+    assert any(len(set(labels[:30:2])) == 2 for labels in seen)
+
+
+def test_chance_is_measured_of_rows_of_unequal_length_and_of_few_rows():
+    told = {"X of unequal length": [np.ones(1 + row % 3) * row for row in range(60)]}
+    told["few rows"] = [[row] for row in range(6)]
+    for name, X in told.items():
+        y = np.arange(len(X)) % 2
+        finding = null_labels(lambda X, y: np.mean([r[0] > 9 for r in X] == (y > 0)), X, y)
+        assert "stopped to say" not in finding.evidence, (name, finding)
+
+
+def test_texts_in_a_series_are_destroyed_whole():
+    texts = pd.Series([f"{'ab' if flip else 'ba'} {row % 7}" for row, flip in enumerate(FLIPS)])
+    texts.index = texts.index + 100
+
+    def procedure(X, y, train, test, all_rows=False):
+        words = TfidfVectorizer(analyzer="char").fit(X if all_rows else X.iloc[train])
+        model = MultinomialNB().fit(words.transform(X.iloc[train]), y[train])
+        return make_pipeline(FrozenEstimator(words), FrozenEstimator(model))
+
+    assert blind_test(procedure, texts, FLIPS).leaked is False
+    assert blind_test(partial(procedure, all_rows=True), texts, FLIPS).leaked is True
