@@ -3,7 +3,7 @@
 import copy
 import unicodedata
 import warnings
-from numbers import Integral
+from numbers import Integral, Real
 
 import numpy as np
 from sklearn.base import is_classifier, is_regressor
@@ -38,15 +38,24 @@ def has_classes(task, y):
         raise ValueError(f"task must be 'classification' or 'regression'; got {task!r}.")
     if task is not None:
         return task == "classification"
-    values = np.asarray(y)
+    values = _labels(y)
     if values.dtype.kind not in "fiu" or len(np.unique(values)) <= 2:
         return True
     return None if np.array_equal(values, np.round(values)) else False
 
 
+def _labels(y):
+    """Return labels as an array; objects that are all numbers as numbers."""
+    values = y.toarray() if hasattr(y, "toarray") else np.asarray(y)
+    is_object = values.dtype == object
+    if is_object and all(isinstance(value, Real | np.bool_) for value in values.ravel()):
+        return np.array(values.tolist())
+    return values
+
+
 def targets_of(y, n):
     """Return targets as an array: shape (n,), or (n, n_targets) where there are several."""
-    values = y.toarray() if hasattr(y, "toarray") else np.asarray(y)
+    values = _labels(y)
     if values.ndim == 0 or len(values) != n:
         raise ValueError(
             f"y must hold one value for each of the {n} rows, shape ({n},), or several, shape "
@@ -54,6 +63,11 @@ def targets_of(y, n):
         )
     values = values.reshape(n, -1)
     return values[:, 0] if values.shape[1] == 1 else values
+
+
+def n_missing_in(y):
+    """Return how many rows have a label that is missing."""
+    return sum(any(map(is_gap, row)) for row in y.reshape(len(y), -1).tolist())
 
 
 def strata_of(y, classes):

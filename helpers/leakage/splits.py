@@ -4,7 +4,14 @@ import numpy as np
 
 from helpers._compat import _num_samples
 from helpers.leakage.finding import Finding
-from helpers.leakage.inputs import column_of, folds_of, group_numbers, has_classes, targets_of
+from helpers.leakage.inputs import (
+    column_of,
+    folds_of,
+    group_numbers,
+    has_classes,
+    n_missing_in,
+    targets_of,
+)
 from helpers.leakage.later import made_of_labels
 from helpers.leakage.tables import as_codes, names_of, what_rows_are
 from helpers.leakage.times import as_span, as_times
@@ -158,6 +165,11 @@ def _looking_ahead(X, y, times):
             "the rows of one series (one shop, one person)."
         )
     table, targets = as_codes(X)[order], targets_of(y, len(order))[order]
+    if n_missing := n_missing_in(targets):
+        return False, (
+            f" y is missing in {n_missing} of {len(order)} rows, so columns were not compared with "
+            "later labels: leave those rows out."
+        )
     found = [made_of_labels(table, target) for target in targets.T.reshape(-1, len(order))]
     columns = sorted({column for own, later in found for column in own + later})
     if not columns:

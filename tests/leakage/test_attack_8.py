@@ -12,12 +12,13 @@ from sklearn.ensemble import RandomForestClassifier, StackingClassifier
 from sklearn.feature_extraction.text import TfidfVectorizer
 from sklearn.feature_selection import SelectFromModel
 from sklearn.frozen import FrozenEstimator
-from sklearn.model_selection import KFold, TunedThresholdClassifierCV
+from sklearn.model_selection import KFold, TimeSeriesSplit, TunedThresholdClassifierCV
 from sklearn.naive_bayes import GaussianNB, MultinomialNB
 from sklearn.neighbors import KNeighborsClassifier
 from sklearn.pipeline import make_pipeline
 
 from helpers import (
+    alike_rows,
     batch_mates,
     blind_test,
     carried_weights,
@@ -27,6 +28,8 @@ from helpers import (
     refit,
     same_answer,
     shared_rows,
+    time_order,
+    too_good_feature,
 )
 
 RNG = np.random.RandomState(0)
@@ -198,3 +201,37 @@ def test_texts_in_a_series_are_destroyed_whole():
 
     assert blind_test(procedure, texts, FLIPS).leaked is False
     assert blind_test(partial(procedure, all_rows=True), texts, FLIPS).leaked is True
+
+
+SERIES = pd.Series(np.random.RandomState(1).normal(size=200))
+LAGS = pd.DataFrame({"mean5": SERIES.rolling(5).mean(), "lag1": SERIES.shift(1)})[6:]
+PROXY = pd.DataFrame({"noise": SERIES[::-1].to_numpy()[6:], "proxy": 2 * SERIES[6:] + 1})
+IN_OBJECTS = {
+    "a mean that includes today": (LAGS, "'mean5'"),
+    "a proxy": (PROXY, "'proxy'"),
+}
+
+
+@pytest.mark.parametrize("name", IN_OBJECTS)
+def test_values_in_a_column_of_objects_are_values(name):
+    table, column = IN_OBJECTS[name]
+    finding = too_good_feature(table, SERIES[6:].astype(object))
+    assert finding.leaked is True and column in finding.evidence, finding
+    assert finding == too_good_feature(table, SERIES[6:])
+    assert alike_rows(table, SERIES[6:].astype(object)) == alike_rows(table, SERIES[6:])
+
+
+def test_the_order_of_values_in_a_column_of_objects_is_looked_at():
+    split = {"time": np.arange(194), "cv": TimeSeriesSplit(3)}
+    finding = time_order(LAGS, SERIES[6:].astype(object), **split)
+    assert finding.leaked is True and "'mean5'" in finding.evidence, finding
+
+
+def test_labels_that_are_missing_are_told():
+    """Tomorrow's value is not there in the last row."""
+    y = SERIES.shift(-1)[6:]
+    finding = time_order(LAGS, y, time=np.arange(194), cv=TimeSeriesSplit(3))
+    assert finding.leaked is False and "y is missing in 1 of 194 rows" in finding.evidence
+    for labels in (y, y.gt(0).map({True: "up", False: "down"}).mask(y.isna())):
+        finding = too_good_feature(LAGS, labels)
+        assert finding.leaked is None and "y is missing in 1 of 194 rows" in finding.evidence
