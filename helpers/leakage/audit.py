@@ -2,13 +2,14 @@
 
 import numpy as np
 
+from helpers._compat import _num_samples
 from helpers.leakage.alike import alike_rows
 from helpers.leakage.answers import same_answer
 from helpers.leakage.estimators import carry_over, purity, refit
 from helpers.leakage.features import too_good_feature
 from helpers.leakage.finding import Finding, Report
 from helpers.leakage.held import held_rows
-from helpers.leakage.inputs import check_length, folds_of, has_classes, task_of
+from helpers.leakage.inputs import check_length, folds_of, has_classes, one_group_a_row, task_of
 from helpers.leakage.mates import batch_mates
 from helpers.leakage.probes import seed_of
 from helpers.leakage.splits import shared_groups, time_order
@@ -80,7 +81,7 @@ def audit(
     check_length("time", time, X)
     seed = {"random_state": random_state}
     # What a search inside the estimator may split by; two names a row are for shared_groups alone.
-    inner = {"groups": groups if np.ndim(groups) == 1 else None} | seed
+    inner = {"groups": one_group_a_row(groups, _num_samples(X))} | seed
     spans = {"horizon": horizon, "window": window}
     needs = {}
     if groups is None:

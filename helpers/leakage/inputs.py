@@ -91,13 +91,20 @@ def column_of(name, values, n, required=False):
     """Return one value for each of n rows as an array, or None for None."""
     if values is None and not required:
         return None
-    values = np.asarray(values)
+    values = np.asarray(_without_mask(values))
     if values.shape != (n,):
         raise ValueError(
             f"{name} must hold one value for each of the {n} rows, shape ({n},); got shape "
             f"{values.shape}."
         )
     return values
+
+
+def _without_mask(values):
+    """Return a masked array with None in place of what is masked; all else as it is."""
+    if not np.ma.is_masked(values):
+        return values
+    return np.where(np.ma.getmaskarray(values), None, np.ma.getdata(values).astype(object))
 
 
 def group_numbers(groups, n):
@@ -110,7 +117,7 @@ def group_numbers(groups, n):
     ValueError
         If there is not one group for each row, or if two names may mean one group.
     """
-    values = np.asarray(groups, dtype=object) if groups is not None else np.empty(())
+    values = np.empty(()) if groups is None else np.asarray(_without_mask(groups), dtype=object)
     if values.ndim not in (1, 2) or len(values) != n:
         raise ValueError(
             f"groups must hold one value for each of the {n} rows, shape ({n},), or two where a "
@@ -155,7 +162,7 @@ def _spelling(name):
     return name
 
 
-def _for_splitter(groups, n):
+def one_group_a_row(groups, n):
     """Return groups that a splitter can sort: one a row, all gaps one group; None for pairs."""
     if groups is None or (numbers := group_numbers(groups, n)).shape[1] > 1:
         return None
@@ -178,7 +185,7 @@ def folds_of(cv, X, y=None, groups=None, task=None):
             "a list of pairs (train, test) of row numbers."
         )
     y = None if y is None else targets_of(y, n)
-    groups = _for_splitter(groups, n)
+    groups = one_group_a_row(groups, n)
     classes = y is not None and has_classes(task, y)
     if classes is None and (cv is None or isinstance(cv, Integral)):
         raise ValueError(
@@ -207,7 +214,10 @@ def folds_of(cv, X, y=None, groups=None, task=None):
 
 def _rows(rows, n):
     """Return row numbers, from numbers or from a mask."""
-    return np.arange(n)[np.asarray(rows)]
+    rows = np.arange(n)[np.asarray(rows)]
+    if rows.ndim != 1:
+        raise ValueError("one part of a fold is no list of row numbers.")
+    return rows
 
 
 def is_frame(values):

@@ -4,6 +4,7 @@ from datetime import date, timedelta
 
 import numpy as np
 
+from helpers.leakage.codes import NOTHING
 from helpers.leakage.dates import ADVICE, as_datetime, readings_of, readings_of_digits, seconds
 from helpers.leakage.tables import is_gap
 
@@ -17,7 +18,7 @@ def as_times(values):
         If one is missing, if they are of several kinds, or if texts can be read in several ways.
     """
     values = np.asarray(values)
-    n_missing = sum(map(is_gap, values.tolist() if values.dtype.kind in "Of" else ()))
+    n_missing = sum(map(_is_missing, values.tolist() if values.dtype.kind in "OfU" else ()))
     n_missing += int(np.isnat(values).sum()) if values.dtype.kind in "mM" else 0
     if n_missing:
         raise ValueError(
@@ -37,6 +38,10 @@ def as_times(values):
         return seconds([as_datetime(value) for value in values])
     kinds = sorted({type(value).__name__ for value in values})
     raise ValueError(f"time must be of one kind; got {', '.join(kinds)}. {ADVICE}")
+
+
+def _is_missing(value):
+    return is_gap(value) or (isinstance(value, str) and value.strip().lower() in NOTHING)
 
 
 def as_span(name, value, column):

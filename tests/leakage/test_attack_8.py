@@ -12,13 +12,20 @@ from sklearn.ensemble import RandomForestClassifier, StackingClassifier
 from sklearn.feature_extraction.text import TfidfVectorizer
 from sklearn.feature_selection import SelectFromModel
 from sklearn.frozen import FrozenEstimator
-from sklearn.model_selection import KFold, TimeSeriesSplit, TunedThresholdClassifierCV
+from sklearn.model_selection import (
+    GridSearchCV,
+    GroupKFold,
+    KFold,
+    TimeSeriesSplit,
+    TunedThresholdClassifierCV,
+)
 from sklearn.naive_bayes import GaussianNB, MultinomialNB
 from sklearn.neighbors import KNeighborsClassifier
 from sklearn.pipeline import make_pipeline
 
 from helpers import (
     alike_rows,
+    audit,
     batch_mates,
     blind_test,
     carried_weights,
@@ -27,6 +34,7 @@ from helpers import (
     purity,
     refit,
     same_answer,
+    shared_groups,
     shared_rows,
     time_order,
     too_good_feature,
@@ -235,3 +243,41 @@ def test_labels_that_are_missing_are_told():
     for labels in (y, y.gt(0).map({True: "up", False: "down"}).mask(y.isna())):
         finding = too_good_feature(LAGS, labels)
         assert finding.leaked is None and "y is missing in 1 of 194 rows" in finding.evidence
+
+
+PERSON = np.repeat(np.arange(20), 3)
+FORMS_OF_GROUPS = {
+    "a frame": pd.DataFrame({"person": PERSON}),
+    "a column": PERSON[:, None],
+    "names with gaps": pd.Series([f"P{number}" if number else None for number in PERSON]),
+    "nullable numbers with gaps": pd.Series(PERSON, dtype="Int64").mask(PERSON == 0),
+}
+
+
+@pytest.mark.parametrize("form", FORMS_OF_GROUPS)
+def test_a_search_within_an_audit_gets_groups_in_any_form(form):
+    search = GridSearchCV(GaussianNB(), {"var_smoothing": [1e-9, 1e-3]}, cv=GroupKFold(3))
+    report = audit(search, ROWS, FLIPS, cv=GroupKFold(4), groups=FORMS_OF_GROUPS[form])
+    assert not [finding for finding in report if "It stopped" in finding.evidence]
+
+
+@pytest.mark.parametrize("kind", ["numbers", "dates", "texts", "texts with a gap"])
+def test_times_that_are_masked_or_empty_are_missing(kind):
+    times = np.arange(60) + {"numbers": 0}.get(kind, np.datetime64("2024-01-01"))
+    times = np.ma.masked_array(times.astype(str) if "texts" in kind else times, np.arange(60) == 3)
+    if kind == "texts with a gap":
+        times = times.filled("nan").tolist()
+    with pytest.raises(ValueError, match="time is missing for 1 of 60 rows"):
+        time_order(ROWS, time=times, cv=TimeSeriesSplit(3))
+
+
+def test_groups_that_are_masked_are_missing():
+    groups = np.ma.masked_array(PERSON, PERSON == 0)
+    finding = shared_groups(ROWS, groups=groups, cv=GroupKFold(3))
+    assert finding.leaked is None and "3 of 60 rows have no group" in finding.evidence
+
+
+def test_a_fold_that_was_forgotten_to_be_put_into_a_list_is_refused():
+    for cv in (([0, 1], [2, 3]), [(np.arange(40)[:, None], np.arange(40, 60)[:, None])]):
+        with pytest.raises(ValueError, match="is no list of row numbers"):
+            shared_rows(ROWS, cv=cv)
