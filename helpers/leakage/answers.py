@@ -15,6 +15,7 @@ from helpers.leakage.probes import (
     fit_seeded,
     global_seed,
     predictions_of,
+    seed_of,
     seeded_clone,
 )
 
@@ -37,7 +38,7 @@ def same_answer(estimator, X, y=None, *, groups=None, random_state=0):
     y : array-like of shape (n_rows,), optional
     groups : array-like of shape (n_rows,), optional
         What a search inside the estimator may split by.
-    random_state : int, default=0
+    random_state : int, generator of numpy or None, default=0
         Seeds the clone, the global generators, and the order.
 
     Returns
@@ -62,6 +63,7 @@ def same_answer(estimator, X, y=None, *, groups=None, random_state=0):
     >>> same_answer(LogisticRegression(max_iter=1000).fit(X, y), X).leaked
     False
     """
+    random_state = seed_of(random_state)
     try:
         with left_alone(estimator):
             subject = _fitted(estimator, X, y, groups, random_state)

@@ -281,3 +281,8 @@ def test_a_fold_that_was_forgotten_to_be_put_into_a_list_is_refused():
     for cv in (([0, 1], [2, 3]), [(np.arange(40)[:, None], np.arange(40, 60)[:, None])]):
         with pytest.raises(ValueError, match="is no list of row numbers"):
             shared_rows(ROWS, cv=cv)
+
+
+@pytest.mark.parametrize("seed", [None, np.random.RandomState(1), np.random.default_rng(1)])
+def test_the_same_answer_is_asked_for_under_a_seed_of_any_form(seed):
+    assert same_answer(GaussianNB(), ROWS, FLIPS, random_state=seed).leaked is False
