@@ -8,8 +8,9 @@ from helpers.leakage.answers import same_answer
 from helpers.leakage.estimators import carry_over, purity, refit
 from helpers.leakage.features import too_good_feature
 from helpers.leakage.finding import Finding, Report
+from helpers.leakage.groups import one_group_a_row
 from helpers.leakage.held import held_rows
-from helpers.leakage.inputs import check_length, folds_of, has_classes, one_group_a_row, task_of
+from helpers.leakage.inputs import check_length, folds_of, has_classes, task_of
 from helpers.leakage.mates import batch_mates
 from helpers.leakage.probes import seed_of
 from helpers.leakage.splits import shared_groups, time_order
@@ -57,6 +58,8 @@ def audit(
     ------
     ValueError
         If lengths differ or `cv` is not of a known form, before anything is fitted.
+    TypeError
+        If `estimator` is none, or is a class.
 
     Notes
     -----

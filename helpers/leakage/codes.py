@@ -46,10 +46,14 @@ def _coded(column):
     """Return the codes of a column, and what it holds if they mean nothing."""
     dtype = getattr(column, "dtype", None)
     if hasattr(column, "to_numpy") and getattr(dtype, "kind", "O") in "fiub":
-        return column.to_numpy(dtype=float, na_value=np.nan), ""  # pandas' nullable numbers, too
+        floats = column.to_numpy(dtype=float, na_value=np.nan)  # pandas' nullable numbers, too
+        if not are_too_large(floats, dtype):
+            return floats, ""
     values = np.asarray(column)
     if values.dtype.kind in "fiub":
-        return values.astype(float), ""
+        floats = values.astype(float)
+        if not are_too_large(floats, values.dtype):
+            return floats, ""
     if values.dtype.kind in "mM":
         return np.where(np.isnat(values), np.nan, values.astype("int64").astype(float)), ""
     values = [_scalar(value) for value in values.tolist()]
@@ -58,6 +62,11 @@ def _coded(column):
     codes = np.full(len(values), np.nan)
     codes[filled] = numbers
     return codes, why
+
+
+def are_too_large(floats, dtype):
+    """Say whether whole numbers were too large for floats, which make neighbours one."""
+    return dtype.kind in "iu" and bool((np.abs(floats) >= 2.0**53).any())
 
 
 def _scalar(value):

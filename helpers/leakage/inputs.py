@@ -1,7 +1,6 @@
 """What callers hand over: the task, one value for each row, and the folds."""
 
 import copy
-import unicodedata
 import warnings
 from numbers import Integral, Real
 
@@ -10,16 +9,17 @@ from sklearn.base import is_classifier, is_regressor
 from sklearn.model_selection import check_cv
 
 from helpers._compat import _num_samples
-from helpers.leakage.codes import NOTHING
+from helpers.leakage.fitting import check_is_estimator
+from helpers.leakage.groups import one_group_a_row, without_mask
 from helpers.leakage.probes import global_seed
 from helpers.leakage.tables import is_gap
 
 TASKS = ("classification", "regression")
-NO_NAMES = NOTHING - {"na"}  # texts that stand for a gap; na may be a name
 
 
 def task_of(estimator):
     """Return what an estimator says of itself: one of `TASKS`, or None."""
+    check_is_estimator(estimator)
     try:
         if is_classifier(estimator):
             return "classification"
@@ -91,82 +91,13 @@ def column_of(name, values, n, required=False):
     """Return one value for each of n rows as an array, or None for None."""
     if values is None and not required:
         return None
-    values = np.asarray(_without_mask(values))
+    values = np.asarray(without_mask(values))
     if values.shape != (n,):
         raise ValueError(
             f"{name} must hold one value for each of the {n} rows, shape ({n},); got shape "
             f"{values.shape}."
         )
     return values
-
-
-def _without_mask(values):
-    """Return a masked array with None in place of what is masked; all else as it is."""
-    if not np.ma.is_masked(values):
-        return values
-    return np.where(np.ma.getmaskarray(values), None, np.ma.getdata(values).astype(object))
-
-
-def group_numbers(groups, n):
-    """Return the number of each row's group, one column for each column of groups; -1 for a gap.
-
-    A name means the same in all columns. An empty text is a gap, and so is "nan".
-
-    Raises
-    ------
-    ValueError
-        If there is not one group for each row, or if two names may mean one group.
-    """
-    values = np.empty(()) if groups is None else np.asarray(_without_mask(groups), dtype=object)
-    if values.ndim not in (1, 2) or len(values) != n:
-        raise ValueError(
-            f"groups must hold one value for each of the {n} rows, shape ({n},), or two where a "
-            f"row is a pair, shape ({n}, 2); got shape {np.shape(groups)}."
-        )
-    for column in values.reshape(n, -1).T:
-        are_texts = {isinstance(name, str) for name in column if not _is_no_name(name)}
-        if len(are_texts) > 1:
-            raise ValueError(
-                "groups holds texts beside other values, and '7' and 7 may be one group: make all "
-                "texts, or all numbers."
-            )
-    numbers = {}
-    flat = [-1 if _is_no_name(g) else numbers.setdefault(g, len(numbers)) for g in values.ravel()]
-    _check_spelling(numbers)
-    return np.reshape(flat, (n, -1))
-
-
-def _is_no_name(value):
-    return is_gap(value) or (isinstance(value, str) and _spelling(value) in NO_NAMES)
-
-
-def _check_spelling(names):
-    """Raise a ValueError if two names differ in capitals, spaces or needless zeros alone."""
-    spelled = {}
-    for name in names:
-        like = spelled.setdefault(_spelling(name), name) if isinstance(name, str) else name
-        if like != name:
-            raise ValueError(
-                f"groups holds {like!r} beside {name!r}, which may be one group: spell each name "
-                "in one way. If they are two, hand over numbers, and None for a row that has no "
-                "group."
-            )
-
-
-def _spelling(name):
-    """Return a name without what is written now one way and now another."""
-    name = " ".join(unicodedata.normalize("NFKC", name).casefold().split())
-    whole, _, part = name.partition(".")
-    if whole.isdecimal() and not part.strip("0"):  # 7, 007 and 7.0, but not 1.1 and 1.10
-        return f"{whole.lstrip('0')}."
-    return name
-
-
-def one_group_a_row(groups, n):
-    """Return groups that a splitter can sort: one a row, all gaps one group; None for pairs."""
-    if groups is None or (numbers := group_numbers(groups, n)).shape[1] > 1:
-        return None
-    return numbers[:, 0] if (numbers < 0).any() else np.asarray(groups).ravel()
 
 
 def folds_of(cv, X, y=None, groups=None, task=None):
@@ -187,12 +118,16 @@ def folds_of(cv, X, y=None, groups=None, task=None):
     y = None if y is None else targets_of(y, n)
     groups = one_group_a_row(groups, n)
     classes = y is not None and has_classes(task, y)
-    if classes is None and (cv is None or isinstance(cv, Integral)):
+    is_number = cv is None or isinstance(cv, Integral)
+    if classes is None and is_number:
         raise ValueError(
             f"cv={cv} makes stratified folds of classes and consecutive folds of values, and the "
             "whole numbers in y may be either: say task='classification' or task='regression', "
             "or hand over a splitter."
         )
+    stratifies = classes if is_number else "Stratified" in type(cv).__name__
+    if y is not None and stratifies and (n_missing := n_missing_in(y)):
+        raise ValueError(f"y is missing in {n_missing} of {n} rows: leave them out.")
     try:
         with warnings.catch_warnings(), global_seed(0):
             warnings.filterwarnings("ignore", "The groups parameter is ignored")

@@ -15,6 +15,8 @@ from pathlib import Path
 import numpy as np
 from sklearn.base import clone
 
+from helpers.leakage.fitting import check_is_estimator
+
 MOST_BYTES, MOST_FILES = 2**28, 1000  # that are read to put them back
 TICK = 0.01  # seconds by which a file's time may lag behind the clock
 _recording = threading.local()
@@ -40,6 +42,7 @@ class Outside:
 @contextmanager
 def left_alone(estimator):
     """Put back, in the end, the files and networks that clones share, and global generators."""
+    check_is_estimator(estimator)
     paths = {name: os.path.abspath(path) for name, path in _named_files(estimator).items()}
     contents = {name: _content(path) for name, path in paths.items()}
     networks = [(net, copy.deepcopy(net.state_dict())) for net in _shared_networks(estimator)]

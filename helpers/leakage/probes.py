@@ -15,7 +15,7 @@ from sklearn.exceptions import ConvergenceWarning, NotFittedError
 from sklearn.utils import check_random_state
 
 from helpers._compat import _num_samples
-from helpers.leakage.grouped import fit_with
+from helpers.leakage.fitting import check_is_estimator, fit_with
 from helpers.tensors import seeded_globally
 
 N_SEEDS = 2**32  # that numpy and torch both take
@@ -85,6 +85,7 @@ def own_copy(values):
 
 def seeded_clone(estimator, seed):
     """Clone, with every `random_state` set: noise that a seed controls is not memory."""
+    check_is_estimator(estimator)
     subject = clone(estimator)
     names = [n for n in subject.get_params() if n.split("__")[-1] == "random_state"]
     subject.set_params(**dict.fromkeys(names, seed_of(seed)))  # FrozenEstimator's returns nothing

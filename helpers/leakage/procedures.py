@@ -6,7 +6,7 @@ from sklearn.utils import check_consistent_length, check_random_state
 
 from helpers.leakage.chance import measure, taken
 from helpers.leakage.finding import Finding
-from helpers.leakage.inputs import group_numbers
+from helpers.leakage.groups import group_numbers
 from helpers.leakage.probes import P_VALUE, seed_of
 
 ADVICE = (

@@ -4,10 +4,10 @@ import numpy as np
 
 from helpers._compat import _num_samples
 from helpers.leakage.finding import Finding
+from helpers.leakage.groups import group_numbers
 from helpers.leakage.inputs import (
     column_of,
     folds_of,
-    group_numbers,
     has_classes,
     n_missing_in,
     targets_of,

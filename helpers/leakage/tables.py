@@ -4,7 +4,7 @@ import numpy as np
 from sklearn.impute import SimpleImputer
 
 from helpers._compat import _num_samples
-from helpers.leakage.codes import codes_of, why_without_order
+from helpers.leakage.codes import are_too_large, codes_of, why_without_order
 from helpers.leakage.codes import is_gap as is_gap  # which others take from here
 
 SEQUENCES = list | tuple | np.ndarray
@@ -35,8 +35,8 @@ def as_codes(X):
         if X.ndim == 1 and X.dtype.kind in "fiubc":
             raise ValueError(f"X must have shape (n_rows, n_features); got {X.shape}.")
         X = X.reshape(len(X), -1)
-        if X.dtype.kind in "fiub":
-            return X.astype(float)
+        if X.dtype.kind in "fiub" and not are_too_large(floats := X.astype(float), X.dtype):
+            return floats
         columns = list(X.T)
     if len(columns) == 1 and len(parts := _parts_of(columns[0])):
         columns = list(parts.T)
@@ -105,7 +105,8 @@ def what_rows_are(X):
         return ""
     values = column.ravel().tolist()
     if all(isinstance(value, SEQUENCES) or hasattr(value, "detach") for value in values):
-        return "of unequal length"
+        is_ragged = len({len(value) for value in values}) > 1
+        return "of unequal length" if is_ragged else f"values of type {type(values[0]).__name__}"
     if len(_parts_of(column.ravel())):
         return "texts"
     is_object = any(isinstance(value, dict | set) or hasattr(value, "__dict__") for value in values)

@@ -1,8 +1,24 @@
-"""Groups for what asks for them in `fit`: a search, or an estimator that sets rows aside."""
+"""What can be fitted, and groups for what asks for them in `fit`, as a search does."""
 
 from sklearn import config_context
 from sklearn.pipeline import Pipeline
 from sklearn.utils.metadata_routing import MetadataRequest, get_routing_for_object
+
+
+def check_is_estimator(estimator):
+    """Raise a TypeError unless it is an object that can be cloned and fitted."""
+    if not isinstance(estimator, type) and hasattr(estimator, "get_params"):
+        if hasattr(estimator, "fit"):
+            return
+    cure = ""
+    if isinstance(estimator, type):
+        cure = f" Write {estimator.__name__}(), with brackets."
+    elif hasattr(estimator, "state_dict"):
+        cure = " Wrap a network in TorchClassifier or TorchRegressor."
+    raise TypeError(
+        "estimator must be an estimator as scikit-learn has them, with the methods get_params and "
+        f"fit; got {estimator!r:.80}.{cure}"
+    )
 
 
 def fit_with(groups, estimator, X, y):
