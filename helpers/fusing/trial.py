@@ -25,12 +25,11 @@ from helpers.fusing.comparison import (
     NOTHING,
     ROWS_DEPEND,
     failure_of,
-    moderate_rate,
-    n_of,
     why_different,
     without_dropout,
 )
 from helpers.fusing.content import contents, exact_copy, first_difference, memory_within
+from helpers.fusing.copies import moderate_rate, n_of
 from helpers.fusing.outside import Outside
 from helpers.fusing.own_code import copy_of, outside_of
 from helpers.fusing.writes import WRITES, mixes_rows, writes_by_row, written_by

@@ -10,10 +10,10 @@ import copy
 import torch
 
 from helpers.frozen import training_mode
-from helpers.fusing.comparison import has_own_code, without_dropout
+from helpers.fusing.comparison import without_dropout
 from helpers.fusing.digests import numbers_of
 from helpers.fusing.norms import BATCH_NORMS
-from helpers.fusing.own_code import copy_of
+from helpers.fusing.own_code import copy_of, has_own_code
 from helpers.losses import OwnLoss
 from helpers.tensors import seed_generators
 

@@ -2,6 +2,8 @@
 
 import copy
 import random
+import warnings
+from itertools import pairwise
 
 import numpy as np
 import pytest
@@ -9,6 +11,7 @@ import torch
 from joblib import Parallel, delayed
 from sklearn.base import clone
 from sklearn.datasets import make_classification
+from sklearn.model_selection import GridSearchCV
 from torch import nn
 from torch.nn import functional as F
 
@@ -221,3 +224,21 @@ def test_a_trial_changes_nothing(recipe):
     assert torch.equal(generators[0], torch.get_rng_state())
     assert np.array_equal(generators[1][1], np.random.get_state()[1])
     assert generators[2] == random.getstate()
+
+
+def four_norms(n_features, n_outputs):
+    """BatchNorms, each of which divides by what few rows differ by after the one before."""
+    widths = [n_features, 5, 5, n_features, 5, 5]
+    layers = [nn.Sequential(nn.Linear(*pair), nn.BatchNorm1d(pair[1])) for pair in pairwise(widths)]
+    layers[1].append(nn.ReLU())
+    return nn.Sequential(*layers, nn.Tanh(), nn.Linear(5, n_outputs))
+
+
+def test_rounding_that_batch_norm_makes_large_is_no_reason():
+    rows = np.random.RandomState(0).normal(size=(36, 1)).astype(np.float32)
+    clf = TorchClassifier(four_norms, epochs=2, batch_size=4, random_state=0)
+    search = GridSearchCV(clf, {"lr": [0.01, 0.1]}, cv=2, refit=False, error_score="raise")
+    with fused() as run, warnings.catch_warnings():
+        warnings.simplefilter("error")
+        search.fit(rows, np.arange(36) % 2)
+    assert run.batches == [4]
