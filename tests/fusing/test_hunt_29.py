@@ -77,6 +77,18 @@ def assert_stacked(fits):
 # What is not finite -------------------------------------------------------------------------------
 
 
+@pytest.mark.parametrize("batch_size", [None, 16])
+@pytest.mark.parametrize("factors", [(1e200, 1), (1, 1e200)])
+def test_a_loss_that_is_infinite_at_once_is_told_as_in_the_loop(batch_size, factors):
+    """The fits that have it are none of those that a trial looks at."""
+    reg = TorchRegressor(epochs=3, batch_size=batch_size, random_state=0)
+    of_X, of_y = factors
+    large = X_numbers * of_X, y_numbers * of_y
+    data = [large if i in (2, 5) else (X_numbers, y_numbers) for i in range(8)]
+    plain = assert_stacked([(reg, *one) for one in data])
+    assert "before the first step" in plain[2] and isinstance(plain[0], tuple)
+
+
 class Masked(nn.Module):
     """Attention that does not look ahead."""
 
