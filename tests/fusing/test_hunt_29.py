@@ -153,3 +153,27 @@ def test_an_infinite_loss_of_validation_rows_is_that_of_the_loop():
     ]
     plain = assert_stacked(fits)
     assert plain[0][1][0]["valid_loss"] == np.inf
+
+
+# What torch has compiled --------------------------------------------------------------------------
+
+
+@torch.compile(backend="eager")
+def doubled(X):
+    return 2 * torch.tanh(X)
+
+
+class Compiled(Net):
+    def forward(self, X):
+        return self.out(doubled(self.hidden(X)))
+
+
+@torch.compile(backend="eager")
+def cross_entropy(outputs, y):
+    return nn.functional.cross_entropy(outputs, y, reduction="none")
+
+
+@pytest.mark.parametrize("settings", [{"module": Compiled}, {"module": Net, "loss": cross_entropy}])
+def test_the_variables_of_torchs_compiler_are_not_the_users(settings):
+    clf = TorchClassifier(epochs=3, batch_size=16, random_state=0, **settings)
+    assert_stacked([(clone(clf).set_params(lr=lr), X, y) for lr in (0.01, 0.1)])
