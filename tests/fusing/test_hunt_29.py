@@ -177,3 +177,21 @@ def cross_entropy(outputs, y):
 def test_the_variables_of_torchs_compiler_are_not_the_users(settings):
     clf = TorchClassifier(epochs=3, batch_size=16, random_state=0, **settings)
     assert_stacked([(clone(clf).set_params(lr=lr), X, y) for lr in (0.01, 0.1)])
+
+
+# Warnings -----------------------------------------------------------------------------------------
+
+
+class Warns(Net):
+    def forward(self, X):
+        if not self.training:
+            warnings.warn("evaluation", stacklevel=2)
+        return super().forward(X)
+
+
+def test_a_network_that_is_only_looked_at_warns_of_nothing():
+    clf = TorchClassifier(Warns, epochs=3, random_state=0)
+    fits = [(clone(clf).set_params(lr=lr), X, y) for lr in (0.01, 0.1)]
+    *_, told, run = both_ways(fits)
+    assert run.batches == [2]
+    assert told.count("evaluation") == 2  # one for each fit, when its outputs are checked
