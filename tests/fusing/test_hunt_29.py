@@ -195,3 +195,20 @@ def test_a_network_that_is_only_looked_at_warns_of_nothing():
     *_, told, run = both_ways(fits)
     assert run.batches == [2]
     assert told.count("evaluation") == 2  # one for each fit, when its outputs are checked
+
+
+# Generators ---------------------------------------------------------------------------------------
+
+
+def by_numpy(X):
+    return X + torch.from_numpy(np.random.normal(size=X.shape))
+
+
+def test_an_augmentation_that_draws_from_numpy_leaves_its_generator_as_in_the_loop():
+    clf = TorchClassifier(epochs=2, augment=by_numpy, random_state=0)
+    np.random.seed(0)
+    plain, found, *_ = both_ways([(clone(clf).set_params(lr=lr), X, y) for lr in (0.01, 0.1)])
+    drawn = np.random.rand()
+    np.random.seed(0)
+    assert found == plain and "same rows" in plain[0]
+    assert drawn == np.random.rand()
