@@ -1,5 +1,7 @@
 """How two trainings differ: losses, weights, buffers and answers, but for rounding."""
 
+import math
+
 import torch
 
 N_EPOCHS = 2  # of each of them
@@ -26,19 +28,21 @@ def difference(before, expected, found, tolerance):
             return f"the {different[0]} is trained to other numbers"
         if not all(near(one[kind], another[kind], tolerance) for kind in another):
             return "its outputs in evaluation are others"
-    allowed = 10 * tolerance * max(1.0, answers.abs().max().item())
+    allowed = 10 * tolerance * max(1.0, largest(answers))
     if not torch.allclose(answers, other_answers, rtol=0, atol=allowed, equal_nan=True):
         return "its outputs after training are others"
     return None
 
 
 def near(loss, other, tolerance):
+    if not math.isfinite(loss):  # as that of validation rows may be
+        return repr(loss) == repr(other)
     return abs(loss - other) <= tolerance * max(1.0, abs(loss))
 
 
 def largest(tensor):
-    """Return the largest absolute number in a tensor, 0 if it has none."""
-    return tensor.abs().max().item() if tensor.numel() else 0.0
+    """Return the largest absolute number in a tensor that is finite, 0 if there is none."""
+    return tensor.nan_to_num(0, 0, 0).abs().max().item() if tensor.numel() else 0.0
 
 
 def alike(name, before, state, other, tolerance):
@@ -50,4 +54,7 @@ def alike(name, before, state, other, tolerance):
     change = max(largest(state[n] - before[n]) for n in state if state[n].is_floating_point())
     unit = torch.finfo(one.dtype).eps * (largest(one) + change)
     allowed = tolerance * largest(one - before[name]) + N_UNITS.get(one.dtype, 100) * unit
-    return one.shape == another.shape and bool(((one - another).abs() <= allowed).all())
+    # What is not finite, as in the mask of an attention, has to be equal.
+    return one.shape == another.shape and torch.allclose(
+        one, another, rtol=0, atol=allowed, equal_nan=True
+    )

@@ -1,6 +1,7 @@
 """What users hand over as functions, `loss` and `augment`: compared by content."""
 
 import copy
+import warnings
 from contextlib import suppress
 from functools import partial
 
@@ -46,17 +47,18 @@ def why_functions_change(job):
     if not isinstance(job.loss, OwnLoss) and job.augment is None:
         return None
     X, y, _ = job.take(job.rows[:4])
-    if isinstance(job.loss, OwnLoss):
-        n = len(y) * job.n_outputs  # none of them 0: a mean of them may be what is kept
-        outputs = torch.linspace(0.1, 0.9, n, dtype=job.dtype, device=y.device)
-        outputs = outputs.view(len(y), -1).requires_grad_()
-        with private_rng(y.device):  # it may draw
+    with private_rng(y.device), warnings.catch_warnings():  # they may draw, and warn
+        warnings.simplefilter("ignore")
+        if isinstance(job.loss, OwnLoss):
+            n = len(y) * job.n_outputs  # none of them 0: a mean of them may be what is kept
+            outputs = torch.linspace(0.1, 0.9, n, dtype=job.dtype, device=y.device)
+            outputs = outputs.view(len(y), -1).requires_grad_()
             if keeps(job.loss.function, lambda own: OwnLoss(own, job.loss.of_values)(outputs, y)):
                 return LOSS_KEEPS
-    if job.augment is not None and keeps(
-        job.augment.function, lambda own: seeded(own, X), logs=True
-    ):
-        return AUGMENT_KEEPS
+        if job.augment is not None and keeps(
+            job.augment.function, lambda own: seeded(own, X), logs=True
+        ):
+            return AUGMENT_KEEPS
     return None
 
 

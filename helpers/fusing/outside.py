@@ -153,7 +153,8 @@ def _named_in(thing):
     names = names_in(thing.__code__)
     cells = zip(thing.__code__.co_freevars, thing.__closure__ or (), strict=True)
     places = [(cell, name) for name, cell in cells]
-    places += [(thing.__globals__, name) for name in names]
+    if not is_of_a_library(thing.__globals__.get("__name__")):  # as of what torch.compile returns
+        places += [(thing.__globals__, name) for name in names]
     places += [(vars(thing), name) for name in vars(thing)]
     places += [(thing, name) for name in ("__defaults__", "__kwdefaults__")]
     for holder, name in places:

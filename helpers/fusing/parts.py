@@ -174,7 +174,8 @@ class Part:
             own = (n_rows[:, 0] - columns[0]).clamp(0, len(columns))
             self.chance.begin_step(own, len(columns))
             losses = self.losses(stack.rows(rows[:, columns]), y[:, columns])
-            totals += (losses * weight[:, columns]).sum(1, dtype=torch.float64)
+            losses = torch.where(columns < n_rows, losses * weight[:, columns], 0)
+            totals += losses.sum(1, dtype=torch.float64)
         return totals
 
 

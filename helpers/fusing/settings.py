@@ -9,6 +9,7 @@ again as each job comes, wherever it looks them up.
 import contextvars
 import os
 import threading
+import warnings
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -176,7 +177,8 @@ class Noted:
 def answers_of(job, modes):
     """Return what the network of a job answers now in some modes, or None if it does not."""
     try:
-        with private_rng(job.y.device), flushed_denormals():
+        with private_rng(job.y.device), flushed_denormals(), warnings.catch_warnings():
+            warnings.simplefilter("ignore")
             return answers(job.network, job, modes)
     except Exception:  # which its training tells
         return None

@@ -22,6 +22,7 @@ stored : dict of (n_networks, ...)
     them while it is in the stack (shared), copies once it is released (own).
 """
 
+import math
 import time
 from itertools import pairwise
 
@@ -32,7 +33,7 @@ from helpers.datasets import Rows, joined
 from helpers.fusing.functions import check, watched
 from helpers.fusing.parts import Pace, Part, cuts, n_cores, side_by_side
 from helpers.tensors import take_rows
-from helpers.training import row_order
+from helpers.training import _divergence, row_order
 
 
 class Stack:
@@ -152,13 +153,17 @@ class Stack:
             losses["valid_loss"] = self._validation_losses()
         check(self.watches)
         for i, slot in enumerate(self.slots):
-            for member in slot.members:
-                if not member.ended:
-                    of_slot = {name: of[i] for name, of in losses.items()}
-                    attempt(member, member.end_epoch, of_slot)
+            for member in [one for one in slot.members if not one.ended]:
+                attempt(member, self._end_epoch, member, i, losses)
         self.release(lambda member: member.ended)
         if places != [part.networks.start for part in self.parts[1:]]:
             self._cut(places, [self._optimizer_state(i) for i in range(len(self.jobs))])
+
+    def _end_epoch(self, member, i, losses):
+        """Note the losses of an epoch; raise where a job alone would stop in its first step."""
+        if self.epoch == 1 and not math.isfinite(first := self.of_first_step[i]):
+            raise _divergence(member.job, {"epoch": 1, "train_loss": first}, begun=False)
+        member.end_epoch({name: of[i] for name, of in losses.items()})
 
     def _cut(self, places, states):
         """Train the stack in parts from now on; where there are no places, as a whole."""
@@ -196,14 +201,18 @@ class Stack:
         rows = orders[self.order]
         columns = torch.arange(rows.shape[1], device=self.device)
         y = self._targets(rows)
-        weight = self.weight.gather(1, rows) * (columns < self.n_rows)
+        is_own = columns < self.n_rows
+        weight = self.weight.gather(1, rows) * is_own
         share = weight / (self.n_rows - columns // size * size).clamp(max=size)
         batches = list(zip(*(whole.split(size, 1) for whole in (orders, y, share)), strict=True))
         losses = torch.cat(side_by_side(Part.train_epoch, self.parts, self, batches))
         if self.whole is not None and self.whole._version:
             self.whole = None  # the network writes to its input: a new copy for each step
-        totals = (losses * weight).sum(1, dtype=torch.float64)
-        return (totals / self.n_rows[:, 0]).tolist()
+        # Step by step in the precision of the losses, which may overflow, as it does alone.
+        steps = torch.where(is_own, losses * weight, 0).split(size, 1)
+        totals = torch.stack([step.sum(1) for step in steps])
+        self.of_first_step = totals[0].tolist()
+        return (totals.sum(0, dtype=torch.float64) / self.n_rows[:, 0]).tolist()
 
     def _targets(self, rows):
         """Return `y` of some rows of each network, (n_networks, n) or (..., n_targets)."""

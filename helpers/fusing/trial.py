@@ -178,7 +178,7 @@ def why_kept(outside):
 def copy_differs(job):
     """Whether a copy of a network answers otherwise, as one whose settings are kept by its `id`."""
     pairs = zip(answers(copy.deepcopy(job.network), job), answers(job.network, job), strict=True)
-    return not all(torch.equal(*pair) for pair in pairs)
+    return not all(torch.allclose(*pair, rtol=0, atol=0, equal_nan=True) for pair in pairs)
 
 
 @torch.no_grad()
