@@ -141,6 +141,7 @@ def _column(y, what):
     no_rows = isinstance(y, (str, bytes, dict, set, MappingView)) or getattr(y, "shape", None) == ()
     if y is not None and (no_rows or not has_rows):
         raise ValueError(f"{what} must be an array or a list; got {y!r:.80}.")
+    refuse_masked(y, what)
     if len(getattr(y, "shape", ())) > 2:
         raise ValueError(
             f"{what} must have one number or label for each row, or a row of them; its shape is "
@@ -175,6 +176,16 @@ def _kind(kind):
         if issubclass(kind, types):
             return name
     return kind.__name__
+
+
+def refuse_masked(values, what):
+    """Raise a ValueError if some values of a masked array are missing; others would see them."""
+    if np.ma.is_masked(values):
+        row = np.argwhere(np.ma.getmaskarray(values))[0][0]
+        raise ValueError(
+            f"{what} is a masked array, some values of which are missing: the first in row {row}. "
+            f"Leave such rows out, of X as well."
+        )
 
 
 def refuse_missing(values, what):
