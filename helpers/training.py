@@ -110,7 +110,8 @@ class Progress:
 
 def _whole(job):
     """Return (X, y, weight) of all training rows, and room for a copy of X, None if needless."""
-    everything = len(job.rows) == len(job.y) and getattr(job.X, "dtype", None) is job.dtype
+    everything = len(job.rows) == len(job.y) and job.valid_rows is None  # or some come twice
+    everything = everything and getattr(job.X, "dtype", None) is job.dtype
     X, y, weight = (job.X, job.y, job.weight) if everything else job.take(job.rows)
     return X, y, weight, None if leaves_input(job.network) else torch.empty_like(X)
 
