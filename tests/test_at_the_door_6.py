@@ -2,7 +2,9 @@
 
 import numpy as np
 import pytest
-from sklearn.model_selection import cross_val_predict
+import torch
+from sklearn.model_selection import cross_val_predict, cross_validate
+from torch.nn import functional as F
 
 from helpers import TorchClassifier, TorchRegressor, fused
 
@@ -76,3 +78,49 @@ def test_a_bootstrap_under_fused_is_that_of_the_loop():
     with fused():
         given = cross_val_predict(model, X, y, method="predict_proba")
     np.testing.assert_allclose(given, plain, rtol=1e-6)
+
+
+# Numbers so large that nothing is learned, and losses that no epoch can be chosen by.
+
+
+small = X.astype(np.float32)
+missing = np.where(small > 2, np.float32(-3.4e38), small)  # as rasters mark what they lack
+LARGE = [
+    (classifier, {}, missing, y, r"the largest input is 3.4e\+38. Scale X"),
+    (classifier, {"optimizer": "rmsprop"}, missing, y, r"the largest input is 3.4e\+38. Scale X"),
+    (classifier, {"optimizer": torch.optim.AdamW}, missing, y, "largest input is .* Scale X"),
+    (regressor, {}, 1e17 * small, values, "the largest input is .*e.17, .* Scale X"),
+    (classifier, {"weight_decay": 1e30}, small, y, "Lower weight_decay"),
+]
+
+
+@pytest.mark.parametrize("make, settings, rows, target, said", LARGE)
+def test_weights_that_are_never_moved_are_not_called_trained(make, settings, rows, target, said):
+    model = make().fit(small, target)
+    before = model.predict(small)
+    with pytest.raises(ValueError, match=f"^Gradients were too large to be squared.*{said}"):
+        model.set_params(**settings).fit(rows, target)
+    np.testing.assert_array_equal(model.predict(small), before)
+
+
+def test_a_decay_that_diverges_is_named():
+    with pytest.raises(ValueError, match="^Training diverged.* Lower weight_decay"):
+        classifier(optimizer="adamw", weight_decay=1e5, epochs=400).fit(small, y)
+
+
+def only_while_training(outputs, y):
+    losses = F.cross_entropy(outputs, y, reduction="none")
+    return losses if outputs.requires_grad else losses * np.nan
+
+
+far = [(np.arange(50), np.arange(50, 60))], np.where(np.arange(60)[:, None] < 50, X, 1e160)
+
+
+def test_a_loss_that_is_watched_must_be_finite_once():
+    with pytest.raises(ValueError, match="^No epoch can be chosen.*watches was nan.*only_while_tr"):
+        classifier(patience=2, loss=only_while_training).fit(X, y)
+    model = regressor(patience=2, validation_fraction=far[0])
+    with pytest.raises(ValueError, match=r"watches was inf in.*largest input is 1e\+160.*Scale X"):
+        model.fit(far[1], values)
+    with fused(), pytest.raises(ValueError, match="watches was inf"):
+        cross_validate(model, far[1], values, cv=[(range(60), range(60))], error_score="raise")
