@@ -1,6 +1,7 @@
 """The target at the door: labels and values."""
 
 from collections.abc import MappingView
+from decimal import Decimal
 from numbers import Integral, Real
 
 import numpy as np
@@ -77,6 +78,11 @@ def plain_values(y, owner):
     """
     y = _column(as_numpy(y), "y")
     values = _array(y)
+    is_table = hasattr(y, "iloc") and y.ndim == 2
+    for name, dtype in y.dtypes.items() if is_table else ():
+        if getattr(dtype, "kind", None) in ("m", "M"):
+            due = f"{owner} needs numbers in y"
+            raise ValueError(f"{due}; its column {name!r} is of dtype {dtype}.")
     if values is not None and values.ndim == 2 and values.dtype.kind not in "biufcO":
         raise ValueError(f"{owner} needs numbers in y; got values of dtype {values.dtype}.")
     if values is not None and values.dtype.kind == "c":
@@ -91,7 +97,8 @@ def plain_values(y, owner):
     for row, value in enumerate(values):
         if _kind(type(value)) == "list":
             return y  # scikit-learn tells that y has two dimensions
-        if values.dtype.kind != "O" or _kind(type(value)) not in ("bool", "int", "float"):
+        is_number = _kind(type(value)) in ("bool", "int", "float") or isinstance(value, Decimal)
+        if values.dtype.kind != "O" or not is_number:
             value = value.item() if isinstance(value, np.generic) else value
             raise ValueError(
                 f"{owner} needs numbers in y; got {value!r}, of type {type(value).__name__}, in "
@@ -155,7 +162,8 @@ def _column(y, what):
 def _array(y):
     """Return the target as an array, None if it is of a kind that only scikit-learn looks at."""
     if isinstance(y, (list, tuple)):
-        return np.fromiter(y, dtype=object, count=len(y))
+        whole = (one[()] if isinstance(one, np.ndarray) and not one.ndim else one for one in y)
+        return np.fromiter(whole, dtype=object, count=len(y))
     if isinstance(y, torch.Tensor) or not hasattr(y, "dtype"):
         return None
     return np.asarray(y)
@@ -180,7 +188,8 @@ def _kind(kind):
 
 def refuse_masked(values, what):
     """Raise a ValueError if some values of a masked array are missing; others would see them."""
-    if np.ma.is_masked(values):
+    # Those of pandas are no masked arrays, and tell what is missing themselves.
+    if isinstance(values, np.ma.MaskedArray) and np.ma.is_masked(values):
         row = np.argwhere(np.ma.getmaskarray(values))[0][0]
         raise ValueError(
             f"{what} is a masked array, some values of which are missing: the first in row {row}. "

@@ -1,8 +1,12 @@
 """What the estimator says at its door: masked targets, rows twice in a split, huge numbers."""
 
+from decimal import Decimal
+
 import numpy as np
+import pandas as pd
 import pytest
 import torch
+from scipy import sparse
 from sklearn.model_selection import cross_val_predict, cross_validate
 from torch.nn import functional as F
 
@@ -39,9 +43,47 @@ def test_values_under_a_mask_are_not_learned(ask):
         ask()
 
 
+def test_values_that_are_missing_among_several_targets():
+    for target in (np.where(np.c_[gaps, gaps], None, 1.0), [[1.0, 2.0]] * 7 + [[None, 3.0]] * 53):
+        with pytest.raises(ValueError, match="^y contains NaN or another missing value in row 7"):
+            regressor().fit(X, target)
+
+
 def test_a_masked_array_without_gaps():
     given = regressor().fit(X, np.ma.array(values)).predict(X)
     np.testing.assert_array_equal(given, regressor().fit(X, values).predict(X))
+
+
+# Forms of numbers and labels.
+
+
+@pytest.mark.parametrize("form", [list, np.array, pd.Series])
+def test_decimals_are_numbers(form):
+    given = regressor().fit(X, form([Decimal(value) for value in values])).predict(X)
+    np.testing.assert_array_equal(given, regressor().fit(X, values).predict(X))
+
+
+@pytest.mark.parametrize("kind", [int, str])
+def test_a_list_of_arrays_of_no_dimensions(kind):
+    clf = classifier().fit(X, [np.array(kind(label)) for label in y])
+    np.testing.assert_array_equal(clf.classes_, [kind(0), kind(1)])
+
+
+def test_a_column_of_dates_among_several_targets():
+    target = pd.DataFrame({"a": values, "b": pd.Timestamp("2020-01-01")})
+    with pytest.raises(ValueError, match="needs numbers in y; its column 'b' is of dtype datetime"):
+        regressor().fit(X, target)
+
+
+def test_a_complex_tensor():
+    for ask in (lambda rows: classifier().fit(rows, y), classifier().fit(X, y).predict):
+        with pytest.raises(ValueError, match="^X must hold rows of numbers.*X.real and X.imag"):
+            ask(torch.tensor(X) * 1j)
+
+
+def test_a_sparse_array_of_one_dimension():
+    with pytest.raises(ValueError, match=r"^Expected 2D input, got input with shape \(60,\)"):
+        classifier().fit(sparse.coo_array(X[:, 0]), y)
 
 
 # Rows that come twice in the part to train on, as in a bootstrap of as many rows as there are.
