@@ -19,9 +19,7 @@ OTHERS = {
     **dict.fromkeys(("criterion", "loss_fn"), "Give loss."),
     **dict.fromkeys(("learning_rate", "learning_rate_init"), "Give lr."),
     **dict.fromkeys(("early_stopping", "n_iter_no_change"), "Give patience."),
-    **dict.fromkeys(
-        ("train_split", "validation_split"), "Give patience, and validation_fraction if need be."
-    ),
+    **dict.fromkeys(("train_split", "validation_split"), "Give patience, and validation_fraction."),
     **dict.fromkeys(("model", "net", "network"), "Give module."),
     **dict.fromkeys(("hidden_layer_sizes", "hidden"), "Give module__hidden."),
     "alpha": "Give weight_decay.",
@@ -30,6 +28,11 @@ OTHERS = {
     "verbose": "The losses of all epochs are in history_.",
     "warm_start": "To train on, call partial_fit.",
     "shuffle": "Rows are shuffled in each epoch.",
+    **dict.fromkeys(("iterator_train", "iterator_valid"), "Give batch_size."),
+    **dict.fromkeys(("scheduler", "lr_scheduler"), "Give schedule, a function."),
+    "solver": "Give optimizer.",
+    "momentum": "Give optimizer__momentum.",
+    "dropout": "Give module__dropout.",
 }
 _PYTHON = {"b": bool, "i": int, "u": int, "f": float}
 
@@ -43,7 +46,7 @@ class ArgumentsMixin:
                 raise TypeError(
                     f"{type(self).__name__} has no argument {name!r}; its arguments are "
                     f"{', '.join(self._get_param_names())}, module__<name> for the module's, and "
-                    f"optimizer__<name> for the optimizer's. {OTHERS.get(name, '')}".rstrip()
+                    f"optimizer__<name> for the optimizer's. {self._cure(name)}".rstrip()
                 )
         self._arguments = arguments
 
@@ -75,13 +78,20 @@ class ArgumentsMixin:
         try:
             super().set_params(**{name: params[name] for name in params if name not in arguments})
         except ValueError as error:
-            cures = [OTHERS[name] for name in params if name in OTHERS]
+            cures = filter(None, map(self._cure, params))
             raise ValueError(
                 f"{error} Arguments of the module are written module__<name>, those of the "
                 f"optimizer optimizer__<name>. {' '.join(cures)}".rstrip()
             ) from error
         self._arguments = self._arguments | arguments
         return self
+
+    def _cure(self, name):
+        """Return what to do about the name of a parameter that is none, "" if nobody knows."""
+        own = name.partition("__")[0]  # as criterion__weight of skorch
+        if own != name and own in self._get_param_names():
+            return f"Set {own} as a whole."
+        return OTHERS.get(own, "")
 
     def _refuse_parts(self, params):
         """Raise a ValueError for a name as loss__weight, where loss has no parameters to set."""

@@ -8,9 +8,10 @@ import pytest
 import torch
 from scipy import sparse
 from sklearn.model_selection import cross_val_predict, cross_validate
+from torch import nn
 from torch.nn import functional as F
 
-from helpers import TorchClassifier, TorchRegressor, fused
+from helpers import FrozenFeatures, TorchClassifier, TorchRegressor, fused
 
 X, y = np.random.default_rng(0).normal(size=(60, 5)), np.arange(60) % 2
 values = X[:, 0] - 2
@@ -166,3 +167,76 @@ def test_a_loss_that_is_watched_must_be_finite_once():
         model.fit(far[1], values)
     with fused(), pytest.raises(ValueError, match="watches was inf"):
         cross_validate(model, far[1], values, cv=[(range(60), range(60))], error_score="raise")
+
+
+# Networks that cannot be called, and parameters of other libraries.
+
+
+class Held(nn.Module):
+    def __init__(self, n_features, n_outputs):
+        super().__init__()
+        self.linear = nn.Linear(n_features, n_outputs)
+
+
+class Misspelt(Held):
+    def foward(self, X):
+        return self.linear(X)
+
+
+class Elsewhere(Held):
+    def forward(self, X):
+        return self.linear(X) + torch.zeros(2, device="meta")
+
+
+class Away(Held):
+    def forward(self, X):
+        return self.linear(X).to("meta")
+
+
+class WithoutInit(nn.Module):
+    def _init_(self, n_features, n_outputs):
+        super().__init__()
+
+
+def listed(n_features, n_outputs):
+    return nn.ModuleList([nn.Linear(n_features, n_outputs)])
+
+
+@pytest.mark.parametrize(
+    "module, error, said",
+    [
+        (Held, TypeError, r"^Held has no method forward.*Define forward\(self, X\)"),
+        (Misspelt, TypeError, "^Misspelt has no .*Its method 'foward' must be called forward"),
+        (listed, TypeError, r"^ModuleList has no method forward.*nn.Sequential\(\*layers\)"),
+        (Elsewhere, ValueError, r"^Elsewhere cannot take rows.*Rows are on cpu.*zeros\(3\).to\(X"),
+        (Away, ValueError, r"got one on device meta. Rows are on cpu.*\.to\(X\)"),
+        (WithoutInit, TypeError, "WithoutInit has no __init__ of its own"),
+    ],
+)
+def test_networks_that_cannot_be_called(module, error, said):
+    with pytest.raises(error, match=said):
+        classifier(module).fit(X, y)
+
+
+def test_a_list_of_layers_is_not_said_to_need_other_rows():
+    with pytest.raises(NotImplementedError, match="ModuleList.*missing the required .forward"):
+        FrozenFeatures(listed(5, 2)).fit(X)
+
+
+@pytest.mark.parametrize(
+    "name, cure",
+    [
+        ("criterion__weight", "Give loss"),
+        ("iterator_train__shuffle", "Give batch_size"),
+        ("train_split__cv", "Give patience"),
+        ("lr_scheduler", "Give schedule"),
+        ("solver", "Give optimizer"),
+        ("momentum", "Give optimizer__momentum"),
+        ("loss__reduction", "Set loss as a whole"),
+    ],
+)
+def test_parameters_of_other_libraries_are_told_with_their_parts(name, cure):
+    with pytest.raises(TypeError, match=f"has no argument '{name}'.*{cure}"):
+        TorchClassifier(**{name: 1})
+    with pytest.raises(ValueError, match=cure):
+        TorchClassifier().set_params(**{name: 1})
