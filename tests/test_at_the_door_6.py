@@ -240,3 +240,52 @@ def test_parameters_of_other_libraries_are_told_with_their_parts(name, cure):
         TorchClassifier(**{name: 1})
     with pytest.raises(ValueError, match=cure):
         TorchClassifier().set_params(**{name: 1})
+
+
+# Networks that draw while they predict.
+
+
+class Drawing(nn.Module):
+    def __init__(self, n_features, n_outputs, draw):
+        super().__init__()
+        self.linear, self.draw = nn.Linear(n_features, n_outputs), draw
+        self.lstm = nn.LSTM(1, 4, batch_first=True)
+
+    def forward(self, X):
+        return self.linear(self.draw(self, X))
+
+
+def noise_of_numpy(self, X):
+    return X + torch.from_numpy(np.random.normal(size=tuple(X.shape)))
+
+
+def states(self, X):
+    hidden = torch.randn(2, 1, len(X), 4).to(X)
+    return X * self.lstm(X[..., None], tuple(hidden))[0][..., 0]
+
+
+DRAWS = [
+    lambda self, X: F.dropout1d(X[..., None])[..., 0],
+    lambda self, X: F.alpha_dropout(X, 0.5, True),
+    lambda self, X: X + torch.randn_like(X),
+    noise_of_numpy,
+    states,
+]
+QUIET = [
+    lambda self, X: F.dropout1d(X[..., None], 0.5, self.training)[..., 0],
+    lambda self, X: X + torch.randn_like(X) if self.training else X,
+    lambda self, X: [X, torch.randperm(9)][0],
+]
+
+
+@pytest.mark.parametrize("draw", DRAWS)
+def test_a_network_that_draws_while_it_predicts(draw, recwarn):
+    classifier(Drawing, module__draw=draw).fit(X, y)
+    (warned,) = recwarn.list
+    assert str(warned.message).startswith("Drawing draws random numbers while it predicts")
+
+
+@pytest.mark.parametrize("draw", QUIET)
+def test_a_network_that_draws_in_training_or_without_effect(draw, recwarn):
+    classifier(Drawing, module__draw=draw).fit(X, y)
+    assert not recwarn.list
