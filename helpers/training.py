@@ -6,11 +6,12 @@ from dataclasses import replace
 
 import torch
 
+from helpers.arguments import name_of
 from helpers.copies import put_back, weights_of
 from helpers.divergence import check_end, divergence
 from helpers.frozen import training_mode
 from helpers.loss_checks import in_first_step
-from helpers.losses import OwnLoss
+from helpers.losses import AS_OUTPUTS, OwnLoss
 from helpers.modules import leaves_input
 from helpers.optimizer_calls import in_own_words
 from helpers.optimizer_states import state_of
@@ -154,7 +155,13 @@ def _train_epoch(job, optimizer, whole):
         loss = _batch_loss(this, X, y, weight)
         if is_first and not loss.isfinite():
             raise divergence(job, {"epoch": 1, "train_loss": loss.item()}, begun=False)
-        loss.backward()
+        try:
+            loss.backward()
+        except RuntimeError as error:
+            if isinstance(job.loss, OwnLoss) and "Found dtype" in str(error):
+                name = name_of(job.loss.function)
+                error.add_note(f"{name} was given y of {y.dtype}. {AS_OUTPUTS}")
+            raise
         if is_first:
             check_gradients(job.network, dense=isinstance(job.optimizer, str) or job.clip)
         if job.clip is not None:

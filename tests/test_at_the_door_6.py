@@ -1,5 +1,6 @@
 """What the estimator says at its door: masked targets, rows twice in a split, huge numbers."""
 
+import re
 from decimal import Decimal
 
 import numpy as np
@@ -289,3 +290,36 @@ def test_a_network_that_draws_while_it_predicts(draw, recwarn):
 def test_a_network_that_draws_in_training_or_without_effect(draw, recwarn):
     classifier(Drawing, module__draw=draw).fit(X, y)
     assert not recwarn.list
+
+
+# Losses of tensors of another type.
+
+weight = torch.tensor([1.0, 2.0])
+TYPES = [
+    (lambda outputs, y: F.cross_entropy(outputs, y, weight, reduction="none"), r"weight.to\(outp"),
+    (lambda outputs, y: F.huber_loss(outputs[:, 1], y, reduction="none"), r"y.to\(outputs\)"),
+    (
+        lambda outputs, y: F.binary_cross_entropy_with_logits(outputs[:, 1], y, reduction="none"),
+        r"y.to\(outputs\)",
+    ),
+    (lambda outputs, y: abs(outputs[:, 1].numpy() - y.numpy()), "Compute with torch"),
+]
+
+
+@pytest.mark.parametrize("loss, said", TYPES)
+def test_losses_of_tensors_of_another_type_are_told_how(loss, said):
+    with pytest.raises((RuntimeError, TypeError)) as raised:
+        classifier(loss=loss).fit(X, y)
+    (note,) = raised.value.__notes__
+    assert re.search(said, note)
+    assert "one_hot" not in note
+
+
+def test_weights_of_a_loss_of_torch_may_be_whole_numbers():
+    losses = [
+        nn.CrossEntropyLoss(weight=torch.tensor(weight), reduction="none")
+        for weight in ([1, 2], [1.0, 2.0])
+    ]
+    first, second = (classifier(loss=loss).fit(X, y).predict_proba(X) for loss in losses)
+    np.testing.assert_array_equal(first, second)
+    assert losses[0].weight.dtype == torch.int64
