@@ -10,7 +10,7 @@ import numpy as np
 import torch
 from torch import nn
 
-from helpers.arguments import is_number, plain
+from helpers.arguments import check_call, is_number, plain
 
 
 class MLP(nn.Module):
@@ -95,8 +95,11 @@ def leaves_input(network):
 
 
 def check_forward(network):
-    """Raise a TypeError if a network has no forward, and so answers nothing."""
+    """Raise a TypeError if a network has no forward, or others than torch's train and eval."""
     kind = type(network)
+    cure = "It stands where torch has its own, which sets the mode: give yours another name."
+    check_call("train", network.train, ("mode",), cure)
+    check_call("eval", network.eval, (), cure)
     # That of what is scripted cannot be asked for.
     if getattr(kind, "forward", None) is not nn.Module.forward or "forward" in vars(network):
         return

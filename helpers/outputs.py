@@ -55,19 +55,6 @@ def check_outputs(network, X, n_outputs, watch=None):
     return outputs
 
 
-def answer(network, X):
-    """Return what a network answers; say what it means if a code is beyond a layer."""
-    try:
-        return network(X)
-    except (IndexError, RuntimeError) as error:
-        if not is_beyond(str(error)):
-            raise
-        raise ValueError(
-            f"{type(network).__name__} cannot take some rows of X: {str(error).rstrip('.')}. "
-            f"{why_not(X, str(error))}"
-        ) from error
-
-
 def _row_in_words(X):
     return f"{X.shape[1]} numbers" if X.ndim == 2 else f"shape {tuple(X.shape[1:])}"
 

@@ -72,7 +72,10 @@ def why_not(X, error):
     if re.search(DEVICES, error):
         return f"Rows are on {X.device}: create tensors there, as by torch.zeros(3).to(X)."
     if "dtype" in error:
-        return "The network has the precision of X; do not cast inside it, cast X."
+        return (
+            "The network has the precision of X: do not cast inside it, cast X, and make new "
+            "tensors like X, as by torch.zeros(3).to(X)."
+        )
     if "indices" in error:
         return (
             "Rows reach a network as floats; cast columns of codes where they are looked up: "

@@ -194,6 +194,25 @@ class Away(Held):
         return self.linear(X).to("meta")
 
 
+class OwnTrain(Held):
+    forward = Misspelt.foward
+
+    def train(self, X, y):
+        """Not torch's."""
+
+
+class OwnEval(OwnTrain):
+    train = nn.Module.train
+
+    def eval(self, X):
+        """Not torch's."""
+
+
+class Single(Held):
+    def forward(self, X):
+        return self.linear(X @ torch.eye(5, dtype=torch.float32))
+
+
 class WithoutInit(nn.Module):
     def _init_(self, n_features, n_outputs):
         super().__init__()
@@ -211,6 +230,9 @@ def listed(n_features, n_outputs):
         (listed, TypeError, r"^ModuleList has no method forward.*nn.Sequential\(\*layers\)"),
         (Elsewhere, ValueError, r"^Elsewhere cannot take rows.*Rows are on cpu.*zeros\(3\).to\(X"),
         (Away, ValueError, r"got one on device meta. Rows are on cpu.*\.to\(X\)"),
+        (OwnTrain, TypeError, r"^train is called as train\(mode\).*give yours another name"),
+        (OwnEval, TypeError, r"^eval is called as eval\(\).*give yours another name"),
+        (Single, ValueError, r"make new tensors like X, as by torch.zeros\(3\).to\(X\)"),
         (WithoutInit, TypeError, "WithoutInit has no __init__ of its own"),
     ],
 )
@@ -323,3 +345,55 @@ def test_weights_of_a_loss_of_torch_may_be_whole_numbers():
     first, second = (classifier(loss=loss).fit(X, y).predict_proba(X) for loss in losses)
     np.testing.assert_array_equal(first, second)
     assert losses[0].weight.dtype == torch.int64
+
+
+# Answers that are no predictions.
+
+
+class Logarithm(Held):
+    def forward(self, X):
+        return self.linear(X.log1p())
+
+
+class Standardised(Held):
+    def forward(self, X):
+        return self.linear((X - X.mean(0)) / X.std(0, correction=0))
+
+
+class Normalised(Held):
+    def __init__(self, n_features, n_outputs):
+        super().__init__(n_features, n_outputs)
+        self.norm = nn.BatchNorm1d(n_features, track_running_stats=False)
+
+    def forward(self, X):
+        return self.linear(self.norm(X))
+
+
+beyond = np.where(np.arange(60)[:, None] == 7, -2.0, abs(X))
+
+
+@pytest.mark.parametrize(
+    "make, target", [(classifier, y), (classifier, np.c_[y, y]), (regressor, y)]
+)
+def test_nan_is_no_prediction(make, target):
+    model = make(Logarithm).fit(abs(X), target)
+    with pytest.raises(ValueError, match=r"^Logarithm cannot answer for row 7 of X.*\[nan"):
+        model.predict(beyond)
+
+
+def test_a_row_that_a_network_cannot_answer_for_alone():
+    with pytest.raises(ValueError, match=r"cannot answer for row 0.*\[nan, nan\].*one row alone"):
+        classifier(Standardised).fit(X, y).predict(X[:1])
+    with pytest.raises(ValueError, match="^Normalised normalises.*track_running_stats=True"):
+        classifier(Normalised).fit(X, y).predict(X[:1])
+
+
+class Masked(Held):
+    def forward(self, X):
+        return self.linear(X).masked_fill(torch.tensor([False, False, True]), -np.inf)
+
+
+def test_an_impossible_class_is_none_of_these():
+    given = classifier(Masked).partial_fit(X, y, classes=[0, 1, 2]).predict_proba(X)
+    np.testing.assert_array_equal(given[:, 2], 0)
+    np.testing.assert_allclose(given.sum(1), 1)
