@@ -82,7 +82,7 @@ class TorchEstimator(ArgumentsMixin, NetworkMixin, CopyMixin, CallbackSupportMix
         self._take_arguments(module__arguments)
 
     @with_callbacks
-    def fit(self, X, y=None, sample_weight=None, groups=None):
+    def fit(self, X, y=None, sample_weight=None, groups=None, **others):
         """Build a new network and train it.
 
         Parameters
@@ -110,12 +110,12 @@ class TorchEstimator(ArgumentsMixin, NetworkMixin, CopyMixin, CallbackSupportMix
         Raises
         ------
         TypeError
-            If `module` is an instance, or hands out the same weights twice, or if `schedule`,
-            `loss` or `augment` cannot be called as it has to be.
+            If `module` is an instance, or hands out the same weights twice, if `schedule`, `loss`
+            or `augment` cannot be called as it has to be, or if there is another argument.
         ValueError
-            If data or parameters cannot be used, or training diverges. The estimator then
-            stays as it was.
+            If data or parameters cannot be used, or training diverges. Then nothing is changed.
         """
+        self._refuse_others(others)
         return self._learn(X, y, sample_weight, groups)
 
     @torch.inference_mode(False)  # whatever the caller has switched off, gradients are needed

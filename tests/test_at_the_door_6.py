@@ -1,14 +1,19 @@
 """What the estimator says at its door: masked targets, rows twice in a split, huge numbers."""
 
+import copy
+import pickle
 import re
 from decimal import Decimal
+from itertools import pairwise
 
 import numpy as np
 import pandas as pd
 import pytest
 import torch
 from scipy import sparse
+from sklearn.base import clone
 from sklearn.model_selection import cross_val_predict, cross_validate
+from sklearn.pipeline import make_pipeline
 from torch import nn
 from torch.nn import functional as F
 
@@ -397,3 +402,59 @@ def test_an_impossible_class_is_none_of_these():
     given = classifier(Masked).partial_fit(X, y, classes=[0, 1, 2]).predict_proba(X)
     np.testing.assert_array_equal(given[:, 2], 0)
     np.testing.assert_allclose(given.sum(1), 1)
+
+
+# Arguments of a recipe that it changes, or that are set as attributes, and those of fit.
+
+
+def stacked(n_features, n_outputs, config, sizes=()):
+    widths = config["widths"]
+    widths.insert(0, n_features)
+    if len(sizes):
+        sizes *= 2
+    widths += [*sizes, n_outputs]
+    return nn.Sequential(*[nn.Linear(*pair) for pair in pairwise(widths)])
+
+
+def test_a_recipe_may_change_what_it_is_given():
+    config, sizes = {"widths": [4]}, np.array([3])
+    model = classifier(stacked, module__config=config, module__sizes=sizes)
+    for _ in range(2):
+        model.fit(X, y)
+        assert [layer.out_features for layer in model.module_] == [4, 6, 2]
+    assert config == {"widths": [4]}
+    assert sizes.tolist() == [3]
+
+
+def test_arguments_of_the_module_are_attributes_as_other_parameters_are():
+    model = classifier(module__hidden=4, optimizer="sgd", optimizer__momentum=0.5)
+    assert (model.module__hidden, model.optimizer__momentum) == (4, 0.5)
+    model.module__hidden = 7
+    assert model.get_params()["module__hidden"] == clone(model).module__hidden == 7
+    assert model.fit(X, y).module_.layers[0].out_features == 7
+    for copied in (copy.copy(model), copy.deepcopy(model), pickle.loads(pickle.dumps(model))):
+        copied.module__hidden = 8
+        assert (copied.module__hidden, model.module__hidden) == (8, 7)
+    with pytest.raises(
+        AttributeError, match="'TorchClassifier' object has no attribute 'module__b"
+    ):
+        model.module__bias  # noqa: B018
+    assert not hasattr(TorchClassifier(), "module__hidden")
+
+
+@pytest.mark.parametrize(
+    "name, cure",
+    [
+        ("epochs", r"Set it before, TorchClassifier\(epochs=...\)"),
+        ("eval_set", "Give patience, and validation_fraction"),
+        ("verbose", "history_"),
+        ("nonsense", "$"),
+    ],
+)
+def test_arguments_that_fit_does_not_have(name, cure):
+    with pytest.raises(
+        TypeError, match=f"^fit of TorchClassifier has no argument '{name}'.*{cure}"
+    ):
+        classifier().fit(X, y, **{name: 1})
+    with pytest.raises(TypeError, match=f"^fit of TorchClassifier has no argument '{name}'"):
+        make_pipeline(classifier()).fit(X, y, **{f"torchclassifier__{name}": 1})
