@@ -65,6 +65,9 @@ def plain_labels(y, owner, what="y"):
         )
     kind = kinds.pop()
     cast = kind if kind in ("int", "float", "bool") else "str"
+    if kind == "int" and max(map(abs, values)) >= 2**63:  # numpy has none so large
+        cast = "str"
+    kind = type(values[0]).__name__ if kind == "list" else kind
     raise ValueError(
         f"Unknown label type: {what} is of dtype {dtype or 'object'} and holds {kind}. Give labels "
         f"a dtype of their own: {f'np.array({what})' if is_list else what}.astype({cast})."

@@ -458,3 +458,41 @@ def test_arguments_that_fit_does_not_have(name, cure):
         classifier().fit(X, y, **{name: 1})
     with pytest.raises(TypeError, match=f"^fit of TorchClassifier has no argument '{name}'"):
         make_pipeline(classifier()).fit(X, y, **{f"torchclassifier__{name}": 1})
+
+
+# Optimizers that train something else, and weights and labels of other kinds.
+
+stranger = nn.Linear(5, 2)
+OPTIMIZERS = [
+    (lambda given, **settings: torch.optim.SGD(stranger.parameters(), **settings), "of others"),
+    (
+        lambda network, **settings: torch.optim.SGD(network.parameters(), **settings),
+        "no attribute 'parameters'. It is called as .* with a list of parameters",
+    ),
+]
+
+
+@pytest.mark.parametrize("optimizer, said", OPTIMIZERS)
+def test_an_optimizer_of_other_parameters(optimizer, said):
+    with pytest.raises(ValueError, match=f"<lambda> .*{said}"):
+        classifier(optimizer=optimizer).fit(X, y)
+
+
+@pytest.mark.parametrize("kind", [torch.tensor, np.array])
+def test_weights_of_classes_without_dimensions(kind):
+    first, second = (
+        classifier(class_weight={0: one, 1: two}).fit(X, y).predict_proba(X)
+        for one, two in ((1.0, 2.5), (kind(1.0), kind(2.5)))
+    )
+    np.testing.assert_array_equal(first, second)
+
+
+def test_the_cure_for_labels_works():
+    for labels, said in (
+        ([10**30 + int(label) for label in y], r"holds int.*np.array\(y\).astype\(str\)"),
+        (pd.Series([(int(label), 1) for label in y]), r"holds tuple.*y.astype\(str\)"),
+    ):
+        with pytest.raises(ValueError, match=said):
+            classifier().fit(X, labels)
+        as_told = labels if isinstance(labels, pd.Series) else np.array(labels)
+        assert len(classifier().fit(X, as_told.astype(str)).classes_) == 2
