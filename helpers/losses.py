@@ -105,6 +105,8 @@ class OwnLoss:
             return " outputs are no probabilities; nn.BCEWithLogitsLoss takes them as they are."
         if "numpy" in said:
             return " Compute with torch, which finds the gradients."
+        if "not implemented for 'Long'" in said:
+            return " outputs come first and y second: does it take them so?"
         if "to be Long" in said or "must be Tensor" in said:
             return ""
         if re.search("dtype|scalar type|output type|floating point|expected device", said):

@@ -329,6 +329,7 @@ TYPES = [
         lambda outputs, y: F.binary_cross_entropy_with_logits(outputs[:, 1], y, reduction="none"),
         r"y.to\(outputs\)",
     ),
+    (lambda y, x: F.cross_entropy(x, y, reduction="none"), "outputs come first and y second"),
     (lambda outputs, y: abs(outputs[:, 1].numpy() - y.numpy()), "Compute with torch"),
 ]
 
