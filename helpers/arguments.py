@@ -11,26 +11,9 @@ import numpy as np
 import torch
 
 from helpers._compat import validate_parameter_constraints
+from helpers.other_names import cure_for
 
 PREFIXES = ("module__", "optimizer__")
-# What other libraries call a parameter, and where it is here.
-OTHERS = {
-    **dict.fromkeys(("max_epochs", "max_iter", "n_epochs", "num_epochs"), "Give epochs."),
-    **dict.fromkeys(("criterion", "loss_fn"), "Give loss."),
-    **dict.fromkeys(("learning_rate", "learning_rate_init"), "Give lr."),
-    **dict.fromkeys(("early_stopping", "n_iter_no_change"), "Give patience."),
-    **dict.fromkeys(
-        ("train_split", "validation_split"), "Give patience, and validation_fraction if need be."
-    ),
-    **dict.fromkeys(("model", "net", "network"), "Give module."),
-    **dict.fromkeys(("hidden_layer_sizes", "hidden"), "Give module__hidden."),
-    "alpha": "Give weight_decay.",
-    "seed": "Give random_state.",
-    "callbacks": "Those of scikit-learn are set by set_callbacks(...).",
-    "verbose": "The losses of all epochs are in history_.",
-    "warm_start": "To train on, call partial_fit.",
-    "shuffle": "Rows are shuffled in each epoch.",
-}
 _PYTHON = {"b": bool, "i": int, "u": int, "f": float}
 
 
@@ -38,14 +21,35 @@ class ArgumentsMixin:
     """Gives an estimator parameters that begin with `module__` or `optimizer__`."""
 
     def _take_arguments(self, arguments):
+        own = self._get_param_names()
         for name in arguments:
             if not name.startswith(PREFIXES):
                 raise TypeError(
                     f"{type(self).__name__} has no argument {name!r}; its arguments are "
-                    f"{', '.join(self._get_param_names())}, module__<name> for the module's, and "
-                    f"optimizer__<name> for the optimizer's. {OTHERS.get(name, '')}".rstrip()
+                    f"{', '.join(own)}, module__<name> for the module's, and optimizer__<name> for "
+                    f"the optimizer's. {cure_for(name, own)}".rstrip()
                 )
         self._arguments = arguments
+
+    def __setattr__(self, name, value):
+        """Set an attribute; ``module__*`` and ``optimizer__*`` as `set_params` does."""
+        if name.startswith(PREFIXES):
+            self._arguments = vars(self).get("_arguments", {}) | {name: value}
+        else:
+            super().__setattr__(name, value)
+
+    def __getattr__(self, name):
+        """Return ``module__*`` and ``optimizer__*``, as other parameters are attributes."""
+        if name.startswith(PREFIXES) and name in vars(self).get("_arguments", ()):
+            return self._arguments[name]
+        raise AttributeError(f"{type(self).__name__!r} object has no attribute {name!r}")
+
+    def _refuse_others(self, given):
+        """Raise a TypeError for an argument that fit does not have, a dict by name."""
+        owner, own = type(self).__name__, self._get_param_names()
+        for name in given:
+            cure = f"Set it before, {owner}({name}=...)." if name in own else cure_for(name, own)
+            raise TypeError(f"fit of {owner} has no argument {name!r}. {cure}".rstrip())
 
     @classmethod
     @cache  # asked some times in each fit
@@ -75,7 +79,8 @@ class ArgumentsMixin:
         try:
             super().set_params(**{name: params[name] for name in params if name not in arguments})
         except ValueError as error:
-            cures = [OTHERS[name] for name in params if name in OTHERS]
+            own = self._get_param_names()
+            cures = [cure for name in params if (cure := cure_for(name, own)) and name not in own]
             raise ValueError(
                 f"{error} Arguments of the module are written module__<name>, those of the "
                 f"optimizer optimizer__<name>. {' '.join(cures)}".rstrip()

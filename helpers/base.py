@@ -9,6 +9,7 @@ from sklearn.base import BaseEstimator, ClassifierMixin, RegressorMixin
 from sklearn.callback import CallbackSupportMixin, with_callbacks
 from sklearn.utils.validation import check_is_fitted
 
+from helpers.answers import predicted
 from helpers.arguments import ArgumentsMixin, check_parameters
 from helpers.augmentation import Augmentation
 from helpers.copies import CopyMixin, unchanged_on_failure
@@ -19,7 +20,6 @@ from helpers.losses import OwnLoss, in_precision
 from helpers.modules import MLP
 from helpers.networks import NetworkMixin
 from helpers.optimizers import check_optimizer
-from helpers.outputs import answer
 from helpers.parameters import CONSTRAINTS, NUMBERS, check_functions
 from helpers.row_weights import check_weights, sample_weights, weights_of_parts
 from helpers.rows import check_rows
@@ -82,7 +82,7 @@ class TorchEstimator(ArgumentsMixin, NetworkMixin, CopyMixin, CallbackSupportMix
         self._take_arguments(module__arguments)
 
     @with_callbacks
-    def fit(self, X, y=None, sample_weight=None, groups=None):
+    def fit(self, X, y=None, sample_weight=None, groups=None, **others):
         """Build a new network and train it.
 
         Parameters
@@ -110,12 +110,12 @@ class TorchEstimator(ArgumentsMixin, NetworkMixin, CopyMixin, CallbackSupportMix
         Raises
         ------
         TypeError
-            If `module` is an instance, or hands out the same weights twice, or if `schedule`,
-            `loss` or `augment` cannot be called as it has to be.
+            If `module` is an instance, or hands out the same weights twice, if `schedule`, `loss`
+            or `augment` cannot be called as it has to be, or if there is another argument.
         ValueError
-            If data or parameters cannot be used, or training diverges. The estimator then
-            stays as it was.
+            If data or parameters cannot be used, or training diverges. Then nothing is changed.
         """
+        self._refuse_others(others)
         return self._learn(X, y, sample_weight, groups)
 
     @torch.inference_mode(False)  # whatever the caller has switched off, gradients are needed
@@ -232,7 +232,7 @@ class TorchEstimator(ArgumentsMixin, NetworkMixin, CopyMixin, CallbackSupportMix
         with as_torch_starts(where[0]), torch.no_grad():
             whole = None
             for rows in chunks(torch.arange(X.shape[0]), self._row_shape):
-                outputs = answer(self.module_, take_rows(X, rows).to(*where)).cpu()
+                outputs = predicted(self.module_, take_rows(X, rows).to(*where), rows)
                 if whole is None:
                     # Small tensors that are kept would lie where the rows of the next part could,
                     # and memory would grow from part to part.

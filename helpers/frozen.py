@@ -204,7 +204,7 @@ def _call(network, rows):
     name, n_rows, given = type(network).__name__, len(rows), tuple(rows.shape[1:])
     try:
         outputs = network(rows)
-    except torch.OutOfMemoryError:
+    except (torch.OutOfMemoryError, NotImplementedError):  # the latter if it has no forward
         raise
     except (RuntimeError, IndexError, ValueError) as error:
         mend = "Give X the shape that it was trained with: images are (n, channels, height, width)."

@@ -1,6 +1,7 @@
 """The target at the door: labels and values."""
 
 from collections.abc import MappingView
+from decimal import Decimal
 from numbers import Integral, Real
 
 import numpy as np
@@ -64,6 +65,9 @@ def plain_labels(y, owner, what="y"):
         )
     kind = kinds.pop()
     cast = kind if kind in ("int", "float", "bool") else "str"
+    if kind == "int" and max(map(abs, values)) >= 2**63:  # numpy has none so large
+        cast = "str"
+    kind = type(values[0]).__name__ if kind == "list" else kind
     raise ValueError(
         f"Unknown label type: {what} is of dtype {dtype or 'object'} and holds {kind}. Give labels "
         f"a dtype of their own: {f'np.array({what})' if is_list else what}.astype({cast})."
@@ -77,6 +81,11 @@ def plain_values(y, owner):
     """
     y = _column(as_numpy(y), "y")
     values = _array(y)
+    is_table = hasattr(y, "iloc") and y.ndim == 2
+    for name, dtype in y.dtypes.items() if is_table else ():
+        if getattr(dtype, "kind", None) in ("m", "M"):
+            due = f"{owner} needs numbers in y"
+            raise ValueError(f"{due}; its column {name!r} is of dtype {dtype}.")
     if values is not None and values.ndim == 2 and values.dtype.kind not in "biufcO":
         raise ValueError(f"{owner} needs numbers in y; got values of dtype {values.dtype}.")
     if values is not None and values.dtype.kind == "c":
@@ -91,7 +100,8 @@ def plain_values(y, owner):
     for row, value in enumerate(values):
         if _kind(type(value)) == "list":
             return y  # scikit-learn tells that y has two dimensions
-        if values.dtype.kind != "O" or _kind(type(value)) not in ("bool", "int", "float"):
+        is_number = _kind(type(value)) in ("bool", "int", "float") or isinstance(value, Decimal)
+        if values.dtype.kind != "O" or not is_number:
             value = value.item() if isinstance(value, np.generic) else value
             raise ValueError(
                 f"{owner} needs numbers in y; got {value!r}, of type {type(value).__name__}, in "
@@ -141,6 +151,7 @@ def _column(y, what):
     no_rows = isinstance(y, (str, bytes, dict, set, MappingView)) or getattr(y, "shape", None) == ()
     if y is not None and (no_rows or not has_rows):
         raise ValueError(f"{what} must be an array or a list; got {y!r:.80}.")
+    refuse_masked(y, what)
     if len(getattr(y, "shape", ())) > 2:
         raise ValueError(
             f"{what} must have one number or label for each row, or a row of them; its shape is "
@@ -154,7 +165,8 @@ def _column(y, what):
 def _array(y):
     """Return the target as an array, None if it is of a kind that only scikit-learn looks at."""
     if isinstance(y, (list, tuple)):
-        return np.fromiter(y, dtype=object, count=len(y))
+        whole = (one[()] if isinstance(one, np.ndarray) and not one.ndim else one for one in y)
+        return np.fromiter(whole, dtype=object, count=len(y))
     if isinstance(y, torch.Tensor) or not hasattr(y, "dtype"):
         return None
     return np.asarray(y)
@@ -175,6 +187,17 @@ def _kind(kind):
         if issubclass(kind, types):
             return name
     return kind.__name__
+
+
+def refuse_masked(values, what):
+    """Raise a ValueError if some values of a masked array are missing; others would see them."""
+    # Those of pandas are no masked arrays, and tell what is missing themselves.
+    if isinstance(values, np.ma.MaskedArray) and np.ma.is_masked(values):
+        row = np.argwhere(np.ma.getmaskarray(values))[0][0]
+        raise ValueError(
+            f"{what} is a masked array, some values of which are missing: the first in row {row}. "
+            f"Leave such rows out, of X as well."
+        )
 
 
 def refuse_missing(values, what):

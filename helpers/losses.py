@@ -1,6 +1,7 @@
 """A loss of the user's own."""
 
 import copy
+import re
 
 import torch
 from torch import nn
@@ -8,6 +9,8 @@ from torch.func import vmap
 from torch.nn import functional as F
 
 from helpers.arguments import name_of, unwrapped
+
+AS_OUTPUTS = "Tensors in it must be as outputs are: y.to(outputs), or weight.to(outputs)."
 
 
 def in_precision(loss, dtype, device):
@@ -17,10 +20,15 @@ def in_precision(loss, dtype, device):
     """
     if not isinstance(loss, nn.Module):
         return loss
+    weights = [t for n, t in loss.named_buffers() if n in ("weight", "pos_weight")]  # of torch's
     floats = [t for t in (*loss.parameters(), *loss.buffers()) if t.is_floating_point()]
-    if all(tensor.dtype == dtype and tensor.device == device for tensor in floats):
+    if all(tensor.dtype == dtype and tensor.device == device for tensor in floats + weights):
         return loss
-    return copy.deepcopy(loss).to(device, dtype)
+    new = copy.deepcopy(loss)
+    for name, weight in list(new.named_buffers()):
+        if name in ("weight", "pos_weight"):  # perhaps whole numbers
+            new.register_buffer(name, weight.to(dtype))
+    return new.to(device, dtype)
 
 
 class OwnLoss:
@@ -85,20 +93,30 @@ class OwnLoss:
         try:
             return self.function(outputs, y.clone())  # it may write to its targets
         except Exception as error:
-            cure = ""
-            if isinstance(self.function, nn.BCELoss) and outputs.shape == y.shape:
-                cure = " outputs are no probabilities; nn.BCEWithLogitsLoss takes them as they are."
-            elif outputs.ndim > y.ndim and not isinstance(self.function, nn.CrossEntropyLoss):
-                cure = (
-                    f" y holds the numbers of classes, from 0 on. A loss of values takes them as "
-                    f"F.one_hot(y, {outputs.shape[1]}).to(outputs)."
-                )
             error.add_note(
                 f"loss was called as {name_of(self.function)}(outputs, y) with outputs of shape "
                 f"{tuple(outputs.shape)} and {outputs.dtype}, y of shape {tuple(y.shape)} and "
-                f"{y.dtype}.{cure}"
+                f"{y.dtype}.{self._cure(str(error), outputs, y)}"
             )
             raise
+
+    def _cure(self, said, outputs, y):
+        if isinstance(self.function, nn.BCELoss) and outputs.shape == y.shape:
+            return " outputs are no probabilities; nn.BCEWithLogitsLoss takes them as they are."
+        if "numpy" in said:
+            return " Compute with torch, which finds the gradients."
+        if "not implemented for 'Long'" in said:
+            return " outputs come first and y second: does it take them so?"
+        if "to be Long" in said or "must be Tensor" in said:
+            return ""
+        if re.search("dtype|scalar type|output type|floating point|expected device", said):
+            return f" {AS_OUTPUTS}"
+        if outputs.ndim > y.ndim and not isinstance(self.function, nn.CrossEntropyLoss):
+            return (
+                f" y holds the numbers of classes, from 0 on. A loss of values takes them as "
+                f"F.one_hot(y, {outputs.shape[1]}).to(outputs)."
+            )
+        return ""
 
     def _about_shapes(self, outputs, y):
         given = tuple(y.shape if self.of_values else outputs.shape)

@@ -2,6 +2,7 @@
 
 import math
 import warnings
+from difflib import get_close_matches
 from itertools import pairwise
 from numbers import Integral
 
@@ -9,7 +10,7 @@ import numpy as np
 import torch
 from torch import nn
 
-from helpers.arguments import is_number, plain
+from helpers.arguments import check_call, is_number, plain
 
 
 class MLP(nn.Module):
@@ -91,6 +92,24 @@ def leaves_input(network):
         if seen or type(network) not in (MLP, nn.Sequential) or first is None:
             return not seen and type(network) is nn.Linear
         network = first
+
+
+def check_forward(network):
+    """Raise a TypeError if a network has no forward, or others than torch's train and eval."""
+    kind = type(network)
+    cure = "It stands where torch has its own, which sets the mode: give yours another name."
+    check_call("train", network.train, ("mode",), cure)
+    check_call("eval", network.eval, (), cure)
+    # That of what is scripted cannot be asked for.
+    if getattr(kind, "forward", None) is not nn.Module.forward or "forward" in vars(network):
+        return
+    cure = "Define forward(self, X) in it, which returns the outputs."
+    alike = get_close_matches("forward", [name for name in vars(kind) if name != "forward"], 1)
+    if alike:
+        cure = f"Its method {alike[0]!r} must be called forward."
+    elif isinstance(network, (nn.ModuleList, nn.ModuleDict)):
+        cure = "It only holds layers: return nn.Sequential(*layers), or a class that calls them."
+    raise TypeError(f"{kind.__name__} has no method forward, so that it cannot be asked. {cure}")
 
 
 def warn_of_lost_weights(network):

@@ -8,7 +8,14 @@ from sklearn.base import ClassifierMixin
 from sklearn.utils import check_random_state
 
 from helpers.arguments import name_of, same
-from helpers.last_calls import RANGES, LastCall, warn_of_dropout, warn_of_rows_as_steps
+from helpers.last_calls import (
+    RANGES,
+    LastCall,
+    states_of_generators,
+    warn_of_draws,
+    warn_of_dropout,
+    warn_of_rows_as_steps,
+)
 from helpers.losses import takes_logarithms
 from helpers.modules import warn_of_lost_weights
 from helpers.optimizer_states import still_of_use
@@ -40,10 +47,13 @@ class NetworkMixin:
             job.network = moved(network, X.device, X.dtype)
             warn_of_channels_last(network, self._row_shape)
             warn_of_lost_weights(network)
-            last = LastCall()
+            last, generators = LastCall(), states_of_generators(X.device)
             outputs = check_outputs(job.network, X, self._n_outputs, watch=last)
             warn_of_dropout(network, last)
-            warn_of_rows_as_steps(network, X, outputs)
+            if states_of_generators(X.device) == generators:
+                warn_of_rows_as_steps(network, X, outputs)
+            elif not last.drops:
+                warn_of_draws(network, X, outputs)
             if self.loss is None and last.result is outputs and last.name in RANGES:
                 job.ends_in = last.name
             looks_like = self._looks_like(outputs)

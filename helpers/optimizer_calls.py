@@ -10,13 +10,19 @@ from helpers.arguments import name_of, same
 DEFAULTS = {"lr": 0.01, "weight_decay": 0}
 
 
-def check_optimizer_object(optimizer, recipe):
-    """Raise an error unless a callable has returned an optimizer that can take a plain step."""
+def check_optimizer_object(optimizer, recipe, parameters):
+    """Raise an error unless a callable has made an optimizer of parameters, for plain steps."""
     name = name_of(recipe)
     if not isinstance(optimizer, torch.optim.Optimizer):
         raise TypeError(
             f"optimizer={name} must return a torch optimizer when it is called as "
             f"optimizer(parameters, lr=..., weight_decay=...); got {type(optimizer).__name__}."
+        )
+    own = {id(one) for group in optimizer.param_groups for one in group["params"]}
+    if own and own.isdisjoint(map(id, parameters)):
+        raise ValueError(
+            f"optimizer={name} must train the parameters that it is given; it returned an "
+            f"optimizer of others, so that nothing would be learned. Hand its first argument on."
         )
     closure = inspect.signature(optimizer.step).parameters.get("closure")
     if closure is not None and closure.default is closure.empty:

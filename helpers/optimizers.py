@@ -116,20 +116,25 @@ def make_optimizer(job):
         make = getattr(make, "func", make)
     if not job.weight_decay and not _takes_weight_decay(job.optimizer):
         del given["weight_decay"]
+    parameters = [p for p in job.network.parameters() if p.requires_grad]
     try:
-        optimizer = make([p for p in job.network.parameters() if p.requires_grad], **given)
-    except (TypeError, ValueError, RuntimeError) as error:
+        optimizer = make(list(parameters), **given)
+    except (AttributeError, TypeError, ValueError, RuntimeError) as error:
         own = ("lr", "weight_decay")
         said = ", ".join(f"{k if k in own else 'optimizer__' + k}={v!r}" for k, v in given.items())
-        own_call = isinstance(error, TypeError) and not isinstance(job.optimizer, str)
-        called = " It is called as optimizer(parameters, lr=..., and what optimizer__<name> gives)."
+        wrong_call = isinstance(error, (AttributeError, TypeError))
+        own_call = wrong_call and not isinstance(job.optimizer, str)
+        called = (
+            " It is called as optimizer(parameters, lr=..., and what optimizer__<name> gives), "
+            "with a list of parameters."
+        )
         raise ValueError(
             f"The optimizer {_name(job.optimizer)} does not take {said}: "
             f"{str(error).rstrip('.')}.{called if own_call else ''}"
         ) from error
     begun = []
     if not isinstance(job.optimizer, str):
-        check_optimizer_object(optimizer, job.optimizer)
+        check_optimizer_object(optimizer, job.optimizer, parameters)
         begun = settings_of(optimizer)
         refuse_unused(optimizer, job.optimizer, given, settings_of)
     if job.optimizer_state or any(job.optimizer_settings):

@@ -9,7 +9,8 @@ import torch
 from torch.func import functional_call
 
 from helpers.arguments import check_call
-from helpers.shapes import is_beyond, why_not
+from helpers.modules import check_forward
+from helpers.shapes import DEVICES, is_beyond, why_not
 
 STATES = 8  # random weights with which outputs that look like probabilities are looked at again
 
@@ -31,6 +32,7 @@ def check_outputs(network, X, n_outputs, watch=None):
         If it cannot take `X`, or answers anything else.
     """
     name = type(network).__name__
+    check_forward(network)
     network.eval()
     try:
         rows = X.clone()
@@ -42,7 +44,7 @@ def check_outputs(network, X, n_outputs, watch=None):
         check_call("forward", network.forward, ("X",), "A network gets the rows, and no more.")
         raise
     except (RuntimeError, IndexError, ValueError) as error:
-        words = "dtype|shape|size|dimension|index|indices|input"
+        words = f"dtype|shape|size|dimension|index|indices|input|{DEVICES}"
         if not re.search(words, str(error)) and not is_beyond(str(error)):
             raise
         raise ValueError(
@@ -51,19 +53,6 @@ def check_outputs(network, X, n_outputs, watch=None):
         ) from error
     check_type(network, outputs, X, n_outputs)
     return outputs
-
-
-def answer(network, X):
-    """Return what a network answers; say what it means if a code is beyond a layer."""
-    try:
-        return network(X)
-    except (IndexError, RuntimeError) as error:
-        if not is_beyond(str(error)):
-            raise
-        raise ValueError(
-            f"{type(network).__name__} cannot take some rows of X: {str(error).rstrip('.')}. "
-            f"{why_not(X, str(error))}"
-        ) from error
 
 
 def _row_in_words(X):
@@ -81,6 +70,9 @@ def check_type(network, outputs, X, n_outputs):
         mend = "Return the numbers of the last layer as they are, without argmax or a cast."
     elif outputs.layout is not torch.strided:
         wrong, mend = "a sparse tensor", "Return outputs.to_dense()."
+    elif outputs.device != X.device:
+        wrong = f"one on device {outputs.device}"
+        mend = f"Rows are on {X.device}: create tensors there, as by torch.zeros(3).to(X)."
     elif tuple(outputs.shape) != shape:
         wrong = f"shape {tuple(outputs.shape)}"
         mend = "Use the recipe's second argument, n_outputs, as the width of the last layer."

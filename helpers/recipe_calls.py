@@ -46,8 +46,10 @@ def check_recipe(recipe, arguments, owner):
         if isinstance(layer, type) and layer.__module__.startswith("torch.nn."):
             raise TypeError(_about_layer(name_of(recipe), owner))
     if len(widths) < 2 and all(p.kind is not p.VAR_POSITIONAL for p in parameters):
-        takes = widths[0].name if widths else "nothing"
-        raise TypeError(_how_to_write(recipe, parameters, owner, f"takes {takes} by position"))
+        problem = f"takes {widths[0].name if widths else 'nothing'} by position"
+        if getattr(recipe, "__init__", None) is nn.Module.__init__:
+            problem = "has no __init__ of its own, and takes nothing"
+        raise TypeError(_how_to_write(recipe, parameters, owner, problem))
     if not _stand_for_widths(widths, name_of(recipe) == "<lambda>"):
         names = " and ".join(str(p).split(":")[0] for p in widths)
         raise TypeError(_how_to_write(recipe, parameters, owner, f"begins with {names}"))

@@ -4,6 +4,7 @@ import gc
 import sys
 import weakref
 
+import numpy as np
 import torch
 from torch import nn
 from torch.multiprocessing.reductions import StorageWeakRef
@@ -65,7 +66,7 @@ def build(recipe, n_features, n_outputs, arguments, *, owner):
 
     def call():
         try:
-            return recipe(n_features, n_outputs, **arguments)
+            return recipe(n_features, n_outputs, **_own_copy(arguments))
         except Exception as error:
             given = [f"{n_features}, {n_outputs}", *(f"{n}={v!r}" for n, v in arguments.items())]
             error.add_note(f"{owner} called the recipe as {name}({', '.join(given)}).")
@@ -76,7 +77,7 @@ def build(recipe, n_features, n_outputs, arguments, *, owner):
                         f"{argument}.module_, of which a recipe takes a copy: "
                         f"copy.deepcopy({argument}.module_)."
                     )
-            if said := about_input(recipe, n_features, n_outputs, arguments, error):
+            if said := about_input(recipe, n_features, n_outputs, _own_copy(arguments), error):
                 raise TypeError(said) from error
             raise
 
@@ -85,9 +86,18 @@ def build(recipe, n_features, n_outputs, arguments, *, owner):
         if traces and not _gone(traces):
             gc.collect(generation)  # which takes longer than a short fit
     if traces and _gone(traces):
-        check_widths(recipe, network, n_features, n_outputs, arguments, owner)
+        check_widths(recipe, network, n_features, n_outputs, _own_copy(arguments), owner)
         return network
     return copy_network(network, f"{name} keeps what it returns, so each network is copied")
+
+
+def _own_copy(value):
+    """Return an argument whose lists, dicts, sets and arrays are new: a recipe may change them."""
+    if type(value) in (tuple, list):
+        return type(value)(map(_own_copy, value))
+    if type(value) is dict:
+        return {key: _own_copy(one) for key, one in value.items()}
+    return value.copy() if isinstance(value, (set, np.ndarray)) else value
 
 
 def _first_of_two(call, name):

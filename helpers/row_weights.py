@@ -8,7 +8,7 @@ import torch
 from sklearn.utils import compute_class_weight
 
 from helpers._compat import _check_sample_weight
-from helpers.arguments import is_number
+from helpers.arguments import is_number, plain
 from helpers.tensors import as_numpy
 
 # Python and numpy have these for numbers, and none of them can be a weight.
@@ -100,6 +100,7 @@ def class_weights(class_weight, y, classes, sample_weight, partial):
                 sample_weight=None if sample_weight is None else sample_weight[counted],
             )
         return weight[number]
+    class_weight = {label: _plain(weight) for label, weight in class_weight.items()}
     for label, weight in class_weight.items():
         if not is_number(weight) or not 0 <= weight < np.inf:
             raise ValueError(
@@ -115,6 +116,12 @@ def class_weights(class_weight, y, classes, sample_weight, partial):
             f"{without}. The labels are {labels}."
         )
     return np.array([float(class_weight.get(label, 1)) for label in labels])[number]
+
+
+def _plain(weight):
+    """Return a weight as Python's number, also one of an array or a tensor without dimensions."""
+    is_tensor = isinstance(weight, torch.Tensor) and not weight.ndim
+    return plain(weight.item() if is_tensor else weight)
 
 
 def check_weights(weight, rows, scale):

@@ -166,15 +166,16 @@ def refuse_datasets(X, owner):
 def refuse_no_numbers(X):
     """Raise a ValueError if `X` has no rows, or rows of what are no numbers that can be taken."""
     wrong = cure = None
+    is_tensor = isinstance(X, torch.Tensor)
     no_rows = isinstance(X, (str, bytes, dict, set, Iterator, MappingView))
     if X is None or no_rows and not sparse.issparse(X):  # a sparse array may be a dict
         wrong, cure = f"{X!r:.60}", "Give an array, a table, or a list of rows."
         if isinstance(X, str):
             cure = "Read the file first, for instance with pandas.read_csv or np.load."
-    elif isinstance(X, torch.Tensor) and X.is_nested:
+    elif is_tensor and X.is_nested:
         wrong = "a nested tensor, with rows of unequal lengths"
         cure = "Fill them up: torch.nested.to_padded_tensor(X, 0.0)."
-    elif isinstance(X, torch.Tensor) and _is_unusual(X):
+    elif is_tensor and (X.is_meta or X.is_quantized or X.layout is not torch.strided):
         kind = "on the device 'meta'" if X.is_meta else "that is quantized or sparse"
         wrong, cure = f"a tensor {kind}", "Give X.dequantize(), X.to_dense(), or an array."
     elif np.ma.is_masked(X):
@@ -183,23 +184,22 @@ def refuse_no_numbers(X):
     elif getattr(getattr(X, "dtype", None), "names", None):
         wrong = "a structured array"
         cure = "Give np.lib.recfunctions.structured_to_unstructured(X), or a DataFrame."
-    elif any(getattr(dtype, "kind", None) == "c" for dtype in _dtypes_of(X)):
+    elif "c" in _kinds_of(X):
         wrong, cure = "complex numbers (Complex data not supported)", "Give X.real and X.imag."
-    elif any(getattr(dtype, "kind", None) in ("m", "M") for dtype in _dtypes_of(X)):
+    elif {"m", "M"} & _kinds_of(X):
         wrong = "dates or times"
         cure = "Say what counts, for instance days: (X - start) / np.timedelta64(1, 'D')."
     if wrong:
         raise ValueError(f"X must hold rows of numbers; got {wrong}. {cure}")
 
 
-def _is_unusual(X):
-    return X.is_meta or X.is_quantized or X.layout is not torch.strided
-
-
-def _dtypes_of(X):
-    """Return the dtypes of a table's columns, or of an array."""
+def _kinds_of(X):
+    """Return what numpy calls the kinds of the dtypes of a table's columns, or of an array."""
+    if isinstance(X, torch.Tensor):
+        return {"c"} if X.is_complex() else set()
     dtypes = getattr(X, "dtypes", None)
-    return list(dtypes) if np.iterable(dtypes) else [getattr(X, "dtype", None)]
+    dtypes = dtypes if np.iterable(dtypes) else [getattr(X, "dtype", None)]
+    return {getattr(dtype, "kind", None) for dtype in dtypes}
 
 
 def _holds_numbers(X):
@@ -243,7 +243,7 @@ def _refuse_vectors(X, error):
 
 def _first_of(X):
     """Return the first element of a list or a column, None of anything else."""
-    if isinstance(X, (list, tuple)) or len(shape_of(X) or ()) == 1:
+    if isinstance(X, (list, tuple)) or len(shape_of(X) or ()) == 1 and not sparse.issparse(X):
         X = getattr(X, "values", X)  # of a pandas Series
         return X[0] if len(X) else None
     return None

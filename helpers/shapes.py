@@ -12,6 +12,7 @@ BEYOND = (
     r"index out of range in self|select\(\): index .* out of range .* at dimension 0"
     r"|not in the valid range|Class values must be"
 )
+DEVICES = "same device|expected device"  # what it says of tensors that lie apart
 
 
 def about_input(recipe, n_features, n_outputs, arguments, error):
@@ -68,8 +69,13 @@ def about_input(recipe, n_features, n_outputs, arguments, error):
 
 def why_not(X, error):
     """Return the likely reason why a new network failed on its first rows `X`, and the cure."""
+    if re.search(DEVICES, error):
+        return f"Rows are on {X.device}: create tensors there, as by torch.zeros(3).to(X)."
     if "dtype" in error:
-        return "The network has the precision of X; do not cast inside it, cast X."
+        return (
+            "The network has the precision of X: do not cast inside it, cast X, and make new "
+            "tensors like X, as by torch.zeros(3).to(X)."
+        )
     if "indices" in error:
         return (
             "Rows reach a network as floats; cast columns of codes where they are looked up: "

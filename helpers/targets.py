@@ -61,6 +61,10 @@ def indicators(y, dtype, classes, owner):
 
 def values(y, dtype):
     """Return the values of a regression in the precision `dtype`."""
+    for row in np.flatnonzero(np.isnan(y).reshape(len(y), -1).any(1))[:1]:  # were None, say
+        raise ValueError(
+            f"y contains NaN or another missing value in row {row}. Leave such rows out, of X too."
+        )
     with np.errstate(over="ignore"):
         numbers = y.astype(dtype)
     if not np.isfinite(numbers).all():

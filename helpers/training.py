@@ -8,9 +8,10 @@ import torch
 
 from helpers.arguments import name_of
 from helpers.copies import put_back, weights_of
+from helpers.divergence import check_end, divergence
 from helpers.frozen import training_mode
 from helpers.loss_checks import in_first_step
-from helpers.losses import OwnLoss
+from helpers.losses import AS_OUTPUTS, OwnLoss
 from helpers.modules import leaves_input
 from helpers.optimizer_calls import in_own_words
 from helpers.optimizer_states import state_of
@@ -24,9 +25,6 @@ from helpers.tensors import (
     seed_generators,
     seed_others,
 )
-
-# Inputs, targets and weights above it are named as the likely cause when training diverges.
-FAR_FROM_ONE = 1000
 
 # Who trains a job, where it is not `train_alone`: `helpers.fused` sets it for its own threads.
 trainer = ContextVar("trainer")
@@ -86,7 +84,7 @@ class Progress:
         job = self.job
         row = {"epoch": len(job.history) + 1} | losses
         if not math.isfinite(row["train_loss"]):
-            raise _divergence(job, row)
+            raise divergence(job, row)
         job.history.append(row)
         self._waited += 1
         if row.get("valid_loss", math.inf) < self._best_loss:
@@ -103,14 +101,15 @@ class Progress:
             return  # that is why it ends
         if self._best_weights is not None:
             put_back(job.network, self._best_weights)
-        if job.history and not all(p.isfinite().all() for p in job.network.parameters()):
-            raise _divergence(job, job.history[-1])
+        if job.history:
+            check_end(job, has_best=self._best_weights is not None)
         job.network.eval()
 
 
 def _whole(job):
     """Return (X, y, weight) of all training rows, and room for a copy of X, None if needless."""
-    everything = len(job.rows) == len(job.y) and getattr(job.X, "dtype", None) is job.dtype
+    everything = len(job.rows) == len(job.y) and job.valid_rows is None  # or some come twice
+    everything = everything and getattr(job.X, "dtype", None) is job.dtype
     X, y, weight = (job.X, job.y, job.weight) if everything else job.take(job.rows)
     return X, y, weight, None if leaves_input(job.network) else torch.empty_like(X)
 
@@ -155,8 +154,14 @@ def _train_epoch(job, optimizer, whole):
             this = replace(job, loss=in_first_step(job.loss))
         loss = _batch_loss(this, X, y, weight)
         if is_first and not loss.isfinite():
-            raise _divergence(job, {"epoch": 1, "train_loss": loss.item()}, begun=False)
-        loss.backward()
+            raise divergence(job, {"epoch": 1, "train_loss": loss.item()}, begun=False)
+        try:
+            loss.backward()
+        except RuntimeError as error:
+            if isinstance(job.loss, OwnLoss) and "Found dtype" in str(error):
+                name = name_of(job.loss.function)
+                error.add_note(f"{name} was given y of {y.dtype}. {AS_OUTPUTS}")
+            raise
         if is_first:
             check_gradients(job.network, dense=isinstance(job.optimizer, str) or job.clip)
         if job.clip is not None:
@@ -202,38 +207,3 @@ def _validation_loss(job):
             for rows in chunks(job.valid_rows, job.X.shape[1:])
         )
     return total / len(job.valid_rows)
-
-
-def _divergence(job, row, begun=True):
-    """Return the error that names the cause of a loss or weight that is not finite.
-
-    Where training has not begun, it is of the first weights, so that lr is no cause.
-    """
-    batches = chunks(job.rows, job.X.shape[1:])
-    largest = {"input": max(abs(job.take(rows)[0]).max() for rows in batches)}
-    cures = {"input": "scale X, for instance with make_pipeline(StandardScaler(), ...)"}
-    if job.y.is_floating_point():
-        largest["target"] = abs(job.y).max()
-        cures["target"] = "scale y, for instance with TransformedTargetRegressor"
-    if job.weight is not None:
-        largest["weight of a row"] = job.weight.max()
-        cures["weight of a row"] = "divide the weights by their mean"
-    said = [f"the largest {what} is {float(value):.3g}" for what, value in largest.items()]
-    # What is far from 1 is the likely cause.
-    causes = [cures[what] for what, value in largest.items() if value > FAR_FROM_ONE]
-    causes += ["lower lr"] if job.lr > 1 and begun else []
-    if isinstance(job.loss, OwnLoss):
-        causes.append(f"see whether {name_of(job.loss.function)} is finite for all outputs")
-    and_schedule = "" if job.lr_factors is None else " and a schedule"
-    cure = " and ".join(causes) or f"lower lr, or {cures['input']}"
-    if not begun and not isinstance(job.loss, OwnLoss):  # or that may be the cause
-        finite = f"see whether {type(job.network).__name__} is finite for all rows"
-        cure = " and ".join(causes) or f"{finite}: no logarithm of 0 or less, no division by 0"
-        return ValueError(
-            f"The loss was {row['train_loss']:.3g} before the first step of training; "
-            f"{', '.join(said)}. {cure[0].upper()}{cure[1:]}."
-        )
-    return ValueError(
-        f"Training diverged: the loss was {row['train_loss']:.3g} in epoch {row['epoch']}, with "
-        f"lr={job.lr}{and_schedule}; {', '.join(said)}. {cure[0].upper()}{cure[1:]}."
-    )

@@ -10,7 +10,7 @@ import torch
 from sklearn.utils import check_consistent_length
 
 from helpers.arguments import name_of
-from helpers.labels import refuse_missing
+from helpers.labels import refuse_masked, refuse_missing
 from helpers.tensors import as_numpy
 
 
@@ -45,6 +45,7 @@ def _check_groups(groups, y):
         check_consistent_length(y, groups)
     except (TypeError, ValueError) as error:
         raise ValueError(f"{due}: {error}") from error
+    refuse_masked(groups, "groups")
     labels = np.asarray(as_numpy(groups))
     if labels.ndim == 0 or labels.size != len(labels):
         raise ValueError(f"{due}; got shape {labels.shape} for {len(y)} rows.")

@@ -30,10 +30,11 @@ import torch
 from torch.nn.utils.rnn import pad_sequence
 
 from helpers.datasets import Rows, joined
+from helpers.divergence import divergence
 from helpers.fusing.functions import check, watched
 from helpers.fusing.parts import Pace, Part, cuts, n_cores, side_by_side
 from helpers.tensors import take_rows
-from helpers.training import _divergence, row_order
+from helpers.training import row_order
 
 
 class Stack:
@@ -162,7 +163,7 @@ class Stack:
     def _end_epoch(self, member, i, losses):
         """Note the losses of an epoch; raise where a job alone would stop in its first step."""
         if self.epoch == 1 and not math.isfinite(first := self.of_first_step[i]):
-            raise _divergence(member.job, {"epoch": 1, "train_loss": first}, begun=False)
+            raise divergence(member.job, {"epoch": 1, "train_loss": first}, begun=False)
         member.end_epoch({name: of[i] for name, of in losses.items()})
 
     def _cut(self, places, states):

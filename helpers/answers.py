@@ -1,0 +1,55 @@
+"""What a network answers when it is trained and when it predicts, or why it cannot."""
+
+import math
+
+import torch
+
+from helpers.shapes import is_beyond, why_not
+
+
+def answer(network, X):
+    """Return what a network answers; say what it means if a code is beyond a layer."""
+    try:
+        return network(X)
+    except (IndexError, RuntimeError) as error:
+        if not is_beyond(str(error)):
+            raise
+        raise ValueError(
+            f"{type(network).__name__} cannot take some rows of X: {str(error).rstrip('.')}. "
+            f"{why_not(X, str(error))}"
+        ) from error
+
+
+def predicted(network, X, rows):
+    """Return what a trained network answers, on the CPU.
+
+    Parameters
+    ----------
+    network : nn.Module
+    X : Tensor
+    rows : Tensor of int64
+        The numbers of its rows, for the message.
+
+    Raises
+    ------
+    ValueError
+        If it answers NaN or infinity, which `predict` would take for a class; minus infinity is
+        the logit of a class that is impossible.
+    """
+    name = type(network).__name__
+    try:
+        outputs = answer(network, X).cpu()
+    except ValueError as error:
+        if "Expected more than 1" not in str(error):
+            raise
+        raise ValueError(
+            f"{name} normalises over the rows that are predicted together, and cannot answer for "
+            f"one alone. Have BatchNorm keep its statistics: track_running_stats=True."
+        ) from error
+    for row in torch.nonzero(~(outputs < math.inf).flatten(1).all(1))[:1, 0]:
+        raise ValueError(
+            f"{name} cannot answer for row {rows[row]} of X: its outputs are "
+            f"{outputs[row].tolist()!s:.60}. Give rows of the scale of those in fit, and see "
+            f"whether forward is finite for all, one row alone included."
+        )
+    return outputs
