@@ -61,9 +61,8 @@ class Stack:
         self._share_rows(sets)
         self.watches = watched([first, *self.owners.values()])
         self._cut([], [job.optimizer_state for job in self.jobs])
-        # Where torch has threads of its own, they would be in each other's way.
-        # Augmentation draws from the one global generator. A Dataset may seek in one file, and
-        # nobody says that two threads may ask it at once.
+        # Torch's own threads would be in each other's way. Augmentation draws from the one global
+        # generator. A Dataset may seek in one file, and nobody says that two threads may ask it.
         alone = torch.get_num_threads() == 1 and self.device.type == "cpu"
         alone = alone and not self.augmented and not isinstance(self.X, Rows)
         places = cuts(len(self.jobs), n_cores()) if alone else []
@@ -210,8 +209,8 @@ class Stack:
         if self.whole is not None and self.whole._version:
             self.whole = None  # the network writes to its input: a new copy for each step
         # Step by step in the precision of the losses, which may overflow, as it does alone.
-        steps = torch.where(is_own, losses * weight, 0).split(size, 1)
-        totals = torch.stack([step.sum(1) for step in steps])
+        losses = torch.where(is_own, losses * weight, 0)
+        totals = torch.stack([step.sum(1) for step in losses.split(size, 1)])
         self.of_first_step = totals[0].tolist()
         return (totals.sum(0, dtype=torch.float64) / self.n_rows[:, 0]).tolist()
 
