@@ -33,6 +33,18 @@ _BEGUN = {"forward", "train", "eval", "backward", "setup_context", "jvp", "vmap"
 # How code gives a name a value, and what has no names but may change.
 _STORES = {"STORE_GLOBAL", "STORE_DEREF", "STORE_NAME", "STORE_ATTR"}
 _STORES_BY_TEXT = {"setattr", "__dict__", "vars", "globals", "update", "__setattr__"}
+# How numpy, Python and torch call what draws from their global generators.
+_DRAWS = {"rand", "randn", "randint", "randperm", "rand_like", "randn_like", "random", "randrange"}
+_DRAWS |= {
+    "bernoulli",
+    "multinomial",
+    "normal_",
+    "uniform_",
+    "choices",
+    "gauss",
+    "shuffle",
+    "sample",
+}
 _CHANGED = (list, dict, set, deque, bytearray, torch.Tensor, np.ndarray, nn.Module)
 
 
@@ -145,14 +157,16 @@ def get_rows(callbacks):
 
 
 def why_within_reach(job):
-    """Return how a callback of the user's may come to the network of a job itself, or None.
+    """Return how a callback of the user's may come to what a job has but in a stack, or None.
 
-    What scikit-learn gives it is a copy, and a recipe keeps none. In a stack it would change what
-    nobody looks at.
+    That is the network itself: what scikit-learn gives it is a copy, and a recipe keeps none. In a
+    stack it would change what nobody looks at. And the global generators, which each epoch seeds.
     """
     _, codes = code_of(job.callbacks)
     if not codes:
         return None
+    if set().union(*map(names_in, codes)) & _DRAWS:
+        return "a callback may draw random numbers, which each epoch of a fit seeds"
     references = [ref for part in job.network.modules() for ref in weakref.getweakrefs(part)]
     if not all(map(_is_of_torch, references)):
         return "a callback may come to it by a weak reference, and change it between epochs"

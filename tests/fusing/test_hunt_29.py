@@ -12,6 +12,7 @@ from sklearn.datasets import make_classification, make_regression
 from torch import nn
 
 from helpers import TorchClassifier, TorchRegressor, fused
+from tests.fusing import Callback
 
 X, y = make_classification(70, 6, n_informative=4, n_classes=3, random_state=0)
 X_numbers, y_numbers = make_regression(70, 6, n_informative=4, random_state=0)
@@ -212,3 +213,18 @@ def test_an_augmentation_that_draws_from_numpy_leaves_its_generator_as_in_the_lo
     np.random.seed(0)
     assert found == plain and "same rows" in plain[0]
     assert drawn == np.random.rand()
+
+
+class StopsByChance(Callback):
+    def on_fit_task_end(self, estimator, context, **_):
+        return context.task_name == "epoch" and np.random.rand() < 0.3
+
+
+def test_what_a_callback_draws_is_that_of_its_fit():
+    clf = TorchClassifier(epochs=20, random_state=0).set_callbacks(StopsByChance())
+    plain, found, told, run = both_ways(
+        [(clone(clf).set_params(lr=lr), X, y) for lr in (0.01, 0.1)]
+    )
+    assert_equal(found, plain)
+    assert len(plain[0][1]) < 20 and run.batches == [1, 1]
+    assert ["a callback may draw random numbers" in text for text in told] == [True]
