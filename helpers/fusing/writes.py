@@ -9,6 +9,7 @@ import copy
 
 import torch
 
+from helpers._compat import TorchDispatchMode
 from helpers.frozen import training_mode
 from helpers.fusing.comparison import without_dropout
 from helpers.fusing.digests import numbers_of
@@ -99,11 +100,56 @@ def mixes_rows(job):
 
 
 def acts_on_others(function, X, y):
-    """Tell whether a function gives half of the rows anything else where the others are nan."""
-    n = len(X) // 2
+    """Tell whether a function takes rows into account for others, be it without effect as yet.
+
+    It gives half of the rows anything else where the others are nan, or nan comes out of these on
+    the way: a mean of all may wait for what is no number to be compared with.
+    """
+    n, total = len(X) // 2, len(X)
+    with_nan = torch.cat([X[:n], torch.full_like(X[n:], torch.nan)])
     try:
+        with NotOfRows(n, total) as at_first:
+            function(X.clone(), y)
         alone = function(X[:n].clone(), y[:n])
-        among = function(torch.cat([X[:n], torch.full_like(X[n:], torch.nan)]), y)[:n]
+        with NotOfRows(n, total) as later:
+            among = function(with_nan, y)[:n]
     except Exception:  # it refuses them, as an index would be
         return False
-    return not torch.allclose(alone, among, rtol=1e-3, atol=1e-5, equal_nan=True)
+    comes_out = later.found and not at_first.found
+    return comes_out or not torch.allclose(alone, among, rtol=1e-3, atol=1e-5, equal_nan=True)
+
+
+class NotOfRows(TorchDispatchMode):
+    """Within it, notes whether something is nan that does not belong to the last rows.
+
+    Parameters
+    ----------
+    n, total : int
+        The first `n` of all rows are numbers.
+    """
+
+    def __init__(self, n, total):
+        super().__init__()
+        self.n, self.total, self.found = n, total, False
+
+    def __torch_dispatch__(self, function, types, args=(), kwargs=None):
+        result = function(*args, **(kwargs or {}))
+        several = isinstance(result, tuple | list)
+        for one in result if several else [result]:
+            if isinstance(one, torch.Tensor) and one.is_floating_point():
+                is_new = "empty" in function.__name__  # whose numbers are left from before
+                self.found |= not is_new and not self._is_of_rows(one.isnan())
+        return result
+
+    def _is_of_rows(self, nan):
+        """Tell whether there is an axis of rows, or several in each, whose first are numbers."""
+        if not nan.any():
+            return True
+        for axis, size in enumerate(nan.shape):
+            if size and size % self.total == 0:
+                n_each = size // self.total
+                one_by_one = nan.narrow(axis, 0, n_each * self.n)
+                in_turns = nan.unflatten(axis, (n_each, self.total)).narrow(axis + 1, 0, self.n)
+                if not one_by_one.any() or not in_turns.any():
+                    return True
+        return False

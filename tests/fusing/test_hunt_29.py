@@ -228,3 +228,75 @@ def test_what_a_callback_draws_is_that_of_its_fit():
     assert_equal(found, plain)
     assert len(plain[0][1]) < 20 and run.batches == [1, 1]
     assert ["a callback may draw random numbers" in text for text in told] == [True]
+
+
+# Rows that are padding ----------------------------------------------------------------------------
+
+
+class CentresLate(Net):
+    """Centres the rows of a batch from its 31st on."""
+
+    def __init__(self, n_features, n_outputs):
+        super().__init__(n_features, n_outputs)
+        self.register_buffer("n", torch.tensor(0))
+
+    def forward(self, X):
+        if self.training:
+            self.n += 1
+        hidden = torch.tanh(self.hidden(X))
+        return self.out(torch.where(self.n > 30, hidden - hidden.mean(0), hidden))
+
+
+class CentresLarge(Net):
+    def forward(self, X):
+        hidden = self.hidden(X)
+        return self.out(torch.where(hidden.abs().mean() > 1.2, torch.tanh(hidden), hidden))
+
+
+class KeepsLate(CentresLate):
+    def __init__(self, n_features, n_outputs):
+        super().__init__(n_features, n_outputs)
+        self.register_buffer("mean", torch.zeros(5))
+
+    def forward(self, X):
+        hidden = torch.tanh(self.hidden(X))
+        if self.training:
+            self.n += 1
+            self.mean.copy_(torch.where(self.n > 30, hidden.detach().mean(0), self.mean))
+        return self.out(hidden - self.mean)
+
+
+def doubled_late(outputs, y):
+    losses = nn.functional.cross_entropy(outputs, y, reduction="none")
+    return torch.where(losses.mean() < 0.5, losses * 2, losses)
+
+
+@pytest.mark.parametrize(
+    "settings",
+    [{"module": CentresLate}, {"module": CentresLarge}, {"module": KeepsLate}]
+    + [{"loss": doubled_late}],
+)
+def test_rows_that_act_on_each_other_late_are_not_padded(settings):
+    clf = TorchClassifier(epochs=15, batch_size=16, lr=0.1, random_state=0, **settings)
+    fits = [(clone(clf).set_params(lr=lr), X[:n], y[:n]) for lr in (0.01, 0.1) for n in (70, 67)]
+    plain, found, _, run = both_ways(fits)
+    assert_equal(found, plain)
+    assert run.batches == [2, 2]
+
+
+class TimeFirst(nn.Module):
+    """Attention along a row, with the rows as the second axis."""
+
+    def __init__(self, n_features, n_outputs):
+        super().__init__()
+        self.into, self.attention = nn.Linear(1, 4), nn.MultiheadAttention(4, 2)
+        self.out = nn.Linear(4, n_outputs)
+
+    def forward(self, X):
+        hidden = self.into(X.T.unsqueeze(-1))
+        return self.out(self.attention(hidden, hidden, hidden)[0].mean(0))
+
+
+def test_rows_on_any_axis_are_padded():
+    clf = TorchClassifier(TimeFirst, epochs=2, batch_size=16, random_state=0)
+    assert_stacked([(clf, X[:n], y[:n]) for n in (70, 67)])
