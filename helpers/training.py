@@ -165,7 +165,8 @@ def _train_epoch(job, optimizer, whole):
         if is_first:
             check_gradients(job.network, dense=isinstance(job.optimizer, str) or job.clip)
         if job.clip is not None:
-            torch.nn.utils.clip_grad_norm_(job.network.parameters(), job.clip)
+            trained = [p for p in job.network.parameters() if p.requires_grad]
+            torch.nn.utils.clip_grad_norm_(trained, job.clip)
         try:
             take_step(optimizer, job.lr_factor(epoch, step))
         except (AssertionError, RuntimeError) as error:

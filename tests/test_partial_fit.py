@@ -217,3 +217,17 @@ def test_divergence_leaves_the_network():
     with pytest.raises(ValueError, match="diverged"):
         regressor.partial_fit(X, y * 1e200)
     assert_array_equal(regressor.predict(X), before)
+
+
+def test_a_layer_that_was_frozen_does_not_count_where_gradients_are_clipped():
+    """It keeps the gradient of its last step."""
+    clf = TorchClassifier(clip=0.1, optimizer="sgd", epochs=3, random_state=0).partial_fit(X, y)
+    next(clf.module_.parameters()).requires_grad_(False)
+    without_gradients = copy.deepcopy(clf)
+    without_gradients.module_.zero_grad()
+    for weight, expected in zip(
+        clf.partial_fit(X, y).module_.parameters(),
+        without_gradients.partial_fit(X, y).module_.parameters(),
+        strict=True,
+    ):
+        assert_array_equal(weight.detach(), expected.detach())
