@@ -34,17 +34,10 @@ _BEGUN = {"forward", "train", "eval", "backward", "setup_context", "jvp", "vmap"
 _STORES = {"STORE_GLOBAL", "STORE_DEREF", "STORE_NAME", "STORE_ATTR"}
 _STORES_BY_TEXT = {"setattr", "__dict__", "vars", "globals", "update", "__setattr__"}
 # How numpy, Python and torch call what draws from their global generators.
-_DRAWS = {"rand", "randn", "randint", "randperm", "rand_like", "randn_like", "random", "randrange"}
-_DRAWS |= {
-    "bernoulli",
-    "multinomial",
-    "normal_",
-    "uniform_",
-    "choices",
-    "gauss",
-    "shuffle",
-    "sample",
-}
+_DRAWS = set(
+    "rand randn randint randperm rand_like randn_like random randrange bernoulli multinomial "
+    "normal_ uniform_ choices gauss shuffle sample".split()
+)
 _CHANGED = (list, dict, set, deque, bytearray, torch.Tensor, np.ndarray, nn.Module)
 
 
