@@ -46,10 +46,11 @@ def predicted(network, X, rows):
             f"{name} normalises over the rows that are predicted together, and cannot answer for "
             f"one alone. Have BatchNorm keep its statistics: track_running_stats=True."
         ) from error
-    for row in torch.nonzero(~(outputs < math.inf).flatten(1).all(1))[:1, 0]:
+    wrong = ~(outputs < math.inf).flatten(1).all(1) | (outputs == -math.inf).flatten(1).all(1)
+    for row in torch.nonzero(wrong)[:1, 0]:
         raise ValueError(
             f"{name} cannot answer for row {rows[row]} of X: its outputs are "
-            f"{outputs[row].tolist()!s:.60}. Give rows of the scale of those in fit, and see "
-            f"whether forward is finite for all, one row alone included."
+            f"{outputs[row].tolist()!s:.60}. Give rows of the scale of those in fit. "
+            f"See whether forward is finite for all rows, and for one row alone."
         )
     return outputs

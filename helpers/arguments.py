@@ -29,7 +29,8 @@ class ArgumentsMixin:
                     f"{', '.join(own)}, module__<name> for the module's, and optimizer__<name> for "
                     f"the optimizer's. {cure_for(name, own)}".rstrip()
                 )
-        self._arguments = arguments
+        # A subclass may have set some already.
+        self._arguments = vars(self).get("_arguments", {}) | arguments
 
     def __setattr__(self, name, value):
         """Set an attribute; ``module__*`` and ``optimizer__*`` as `set_params` does."""
@@ -42,13 +43,14 @@ class ArgumentsMixin:
         """Return ``module__*`` and ``optimizer__*``, as other parameters are attributes."""
         if name.startswith(PREFIXES) and name in vars(self).get("_arguments", ()):
             return self._arguments[name]
-        raise AttributeError(f"{type(self).__name__!r} object has no attribute {name!r}")
+        return object.__getattribute__(self, name)  # which raises the error that led here
 
     def _refuse_others(self, given):
         """Raise a TypeError for an argument that fit does not have, a dict by name."""
         owner, own = type(self).__name__, self._get_param_names()
         for name in given:
-            cure = f"Set it before, {owner}({name}=...)." if name in own else cure_for(name, own)
+            is_own = name in own or name.startswith(PREFIXES)
+            cure = f"Set it before, {owner}({name}=...)." if is_own else cure_for(name, own)
             raise TypeError(f"fit of {owner} has no argument {name!r}. {cure}".rstrip())
 
     @classmethod
@@ -80,7 +82,8 @@ class ArgumentsMixin:
             super().set_params(**{name: params[name] for name in params if name not in arguments})
         except ValueError as error:
             own = self._get_param_names()
-            cures = [cure for name in params if (cure := cure_for(name, own)) and name not in own]
+            unknown = [name for name in params if name not in own and name not in arguments]
+            cures = filter(None, (cure_for(name, own) for name in unknown))
             raise ValueError(
                 f"{error} Arguments of the module are written module__<name>, those of the "
                 f"optimizer optimizer__<name>. {' '.join(cures)}".rstrip()

@@ -23,7 +23,7 @@ def check_end(job, has_best):
         numbers = [one for state in job.optimizer_state.values() for one in state.values()]
         # They divide by the root of squares: a weight stays where it is if that is infinite.
         if not all(one.isfinite().all() for one in numbers if isinstance(one, torch.Tensor)):
-            what = f"Gradients were too large to be squared in {job.dtype}: the loss was"
+            what = f"Gradients were too large to be squared in {job.dtype}; the loss was"
             raise divergence(job, last, what=what)
 
 

@@ -2,7 +2,6 @@
 
 import copy
 import math
-import pickle
 import warnings
 
 import torch
@@ -10,7 +9,7 @@ from torch import nn
 from torch.nn import functional as F
 from torch.overrides import TorchFunctionMode
 
-from helpers.tensors import chunks, states_of_others
+from helpers.tensors import chunks
 
 # Between which numbers lies what these functions of torch return, by their names.
 RANGES = {
@@ -57,37 +56,33 @@ def warn_of_dropout(network, last):
         what = f"keeps its layer {kept!r} in training mode while it predicts,"
         cure = "If that is not meant, have its train() and forward() leave the layer's mode alone."
     warnings.warn(
-        f"{type(network).__name__} {what} so that its answers are others each time. {cure}",
+        f"{type(network).__name__} {what} so that its answers differ each time. {cure}",
         UserWarning,
         stacklevel=2,
     )
 
 
-def states_of_generators(device):
-    """Return, to be compared, the states of all generators that a network may draw from."""
-    of_device = torch.cuda.get_rng_state(device) if device.type == "cuda" else torch.empty(0)
-    return torch.get_rng_state().tolist(), of_device.tolist(), pickle.dumps(states_of_others())
-
-
 def warn_of_draws(network, X, outputs):
     """Warn if a network that has drawn in evaluation mode has other answers when asked again.
 
-    A copy of it is asked, as it may count its calls.
+    A copy of it is asked, as it may count its calls. Returns whether it has: first weights that are
+    drawn as late as that, as by nn.LazyLinear, stay the same.
     """
     try:
         own = copy.deepcopy(network)
         with torch.no_grad():
             changes = [abs(own(X.clone()) - outputs).max() for _ in range(2)]
     except Exception:  # one that cannot be asked again is not accused
-        return
-    if max(changes) > 1e-3 * abs(outputs).max():
+        return False
+    if differs := max(changes) > 1e-3 * abs(outputs).max():
         warnings.warn(
             f"{type(network).__name__} draws random numbers while it predicts, so that its answers "
-            f"are others each time. If that is not meant, draw only if self.training, as "
+            f"differ each time. If that is not meant, draw only if self.training, as "
             f"F.dropout2d(X, p, self.training) does, and begin states with zeros.",
             UserWarning,
             stacklevel=2,
         )
+    return bool(differs)
 
 
 def warn_of_rows_as_steps(network, X, outputs):

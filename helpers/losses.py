@@ -20,14 +20,14 @@ def in_precision(loss, dtype, device):
     """
     if not isinstance(loss, nn.Module):
         return loss
-    weights = [t for n, t in loss.named_buffers() if n in ("weight", "pos_weight")]  # of torch's
+    own = ("weight", "pos_weight") if type(loss).__module__.startswith("torch.") else ()
+    weights = {name: t for name, t in loss.named_buffers() if name in own}  # or whole numbers
     floats = [t for t in (*loss.parameters(), *loss.buffers()) if t.is_floating_point()]
-    if all(tensor.dtype == dtype and tensor.device == device for tensor in floats + weights):
+    if all(t.dtype == dtype and t.device == device for t in (*floats, *weights.values())):
         return loss
     new = copy.deepcopy(loss)
-    for name, weight in list(new.named_buffers()):
-        if name in ("weight", "pos_weight"):  # perhaps whole numbers
-            new.register_buffer(name, weight.to(dtype))
+    for name, weight in weights.items():
+        new.register_buffer(name, weight.to(dtype))
     return new.to(device, dtype)
 
 

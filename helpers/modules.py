@@ -109,7 +109,7 @@ def check_forward(network):
         cure = f"Its method {alike[0]!r} must be called forward."
     elif isinstance(network, (nn.ModuleList, nn.ModuleDict)):
         cure = "It only holds layers: return nn.Sequential(*layers), or a class that calls them."
-    raise TypeError(f"{kind.__name__} has no method forward, so that it cannot be asked. {cure}")
+    raise TypeError(f"{kind.__name__} has no method forward, which computes its outputs. {cure}")
 
 
 def warn_of_lost_weights(network):

@@ -11,7 +11,6 @@ from helpers.arguments import name_of, same
 from helpers.last_calls import (
     RANGES,
     LastCall,
-    states_of_generators,
     warn_of_draws,
     warn_of_dropout,
     warn_of_rows_as_steps,
@@ -24,7 +23,7 @@ from helpers.outputs import check_outputs, normalised_as, warn_of_probabilities
 from helpers.recipes import build
 from helpers.rows import recipe_input
 from helpers.shapes import warn_of_channels_last
-from helpers.tensors import moved, private_rng, seed_generators
+from helpers.tensors import moved, private_rng, seed_generators, states_of_generators
 
 
 class NetworkMixin:
@@ -50,10 +49,9 @@ class NetworkMixin:
             last, generators = LastCall(), states_of_generators(X.device)
             outputs = check_outputs(job.network, X, self._n_outputs, watch=last)
             warn_of_dropout(network, last)
-            if states_of_generators(X.device) == generators:
+            draws = states_of_generators(X.device) != generators
+            if not draws or not (last.drops or warn_of_draws(network, X, outputs)):
                 warn_of_rows_as_steps(network, X, outputs)
-            elif not last.drops:
-                warn_of_draws(network, X, outputs)
             if self.loss is None and last.result is outputs and last.name in RANGES:
                 job.ends_in = last.name
             looks_like = self._looks_like(outputs)

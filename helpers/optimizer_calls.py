@@ -22,7 +22,7 @@ def check_optimizer_object(optimizer, recipe, parameters):
     if own and own.isdisjoint(map(id, parameters)):
         raise ValueError(
             f"optimizer={name} must train the parameters that it is given; it returned an "
-            f"optimizer of others, so that nothing would be learned. Hand its first argument on."
+            f"optimizer of others. Pass its first argument to the optimizer."
         )
     closure = inspect.signature(optimizer.step).parameters.get("closure")
     if closure is not None and closure.default is closure.empty:

@@ -7,7 +7,7 @@ OTHERS = {
     **dict.fromkeys(("early_stopping", "n_iter_no_change"), "Give patience."),
     **dict.fromkeys(
         ("train_split", "validation_split", "validation_data", "eval_set"),
-        "Give patience, and validation_fraction.",
+        "Give patience, and validation_fraction if need be.",
     ),
     **dict.fromkeys(("model", "net", "network"), "Give module."),
     **dict.fromkeys(("hidden_layer_sizes", "hidden"), "Give module__hidden."),
@@ -20,7 +20,7 @@ OTHERS = {
     **dict.fromkeys(("iterator_train", "iterator_valid"), "Give batch_size."),
     **dict.fromkeys(("scheduler", "lr_scheduler"), "Give schedule, a function."),
     "solver": "Give optimizer.",
-    "momentum": "Give optimizer__momentum.",
+    "momentum": "Give optimizer='sgd' and optimizer__momentum.",
     "dropout": "Give module__dropout.",
 }
 

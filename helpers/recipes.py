@@ -92,12 +92,18 @@ def build(recipe, n_features, n_outputs, arguments, *, owner):
 
 
 def _own_copy(value):
-    """Return an argument whose lists, dicts, sets and arrays are new: a recipe may change them."""
+    """Return an argument whose lists, dicts, sets and arrays are new: a recipe may change them.
+
+    What is read-only, or lies in a file, stays as it is.
+    """
     if type(value) in (tuple, list):
         return type(value)(map(_own_copy, value))
     if type(value) is dict:
         return {key: _own_copy(one) for key, one in value.items()}
-    return value.copy() if isinstance(value, (set, np.ndarray)) else value
+    may_change = isinstance(value, set)
+    if isinstance(value, np.ndarray) and not isinstance(value, np.memmap):
+        may_change = value.flags.writeable
+    return value.copy() if may_change else value
 
 
 def _first_of_two(call, name):

@@ -2,6 +2,7 @@
 
 import math
 import os
+import pickle
 import random
 import threading
 import warnings
@@ -223,6 +224,14 @@ def seed_others():
 def states_of_others():
     """Return the states of the global generators of Python and numpy."""
     return random.getstate(), np.random.get_state(legacy=False)
+
+
+def states_of_generators(device):
+    """Return the states of all global generators, to be compared."""
+    states = [torch.get_rng_state().numpy().tobytes()]
+    if device.type == "cuda":
+        states.append(torch.cuda.get_rng_state(device).numpy().tobytes())
+    return *states, pickle.dumps(states_of_others())
 
 
 def put_back_others(states):

@@ -12,8 +12,10 @@ import pytest
 import torch
 from scipy import sparse
 from sklearn.base import clone
+from sklearn.exceptions import NotFittedError
 from sklearn.model_selection import cross_val_predict, cross_validate
 from sklearn.pipeline import make_pipeline
+from sklearn.utils.validation import check_is_fitted
 from torch import nn
 from torch.nn import functional as F
 
@@ -259,7 +261,7 @@ def test_a_list_of_layers_is_not_said_to_need_other_rows():
         ("train_split__cv", "Give patience"),
         ("lr_scheduler", "Give schedule"),
         ("solver", "Give optimizer"),
-        ("momentum", "Give optimizer__momentum"),
+        ("momentum", "Give optimizer='sgd' and optimizer__momentum"),
         ("loss__reduction", "Set loss as a whole"),
     ],
 )
@@ -497,3 +499,73 @@ def test_the_cure_for_labels_works():
             classifier().fit(X, labels)
         as_told = labels if isinstance(labels, pd.Series) else np.array(labels)
         assert len(classifier().fit(X, as_told.astype(str)).classes_) == 2
+
+
+class Lazy(nn.Module):
+    """Draws its first weights as it is first asked, and takes rows for the steps of a sequence."""
+
+    def __init__(self, n_features, n_outputs):
+        super().__init__()
+        self.into, self.lstm, self.out = nn.LazyLinear(6), nn.LSTM(6, 4), nn.Linear(4, n_outputs)
+
+    def forward(self, X):
+        return self.out(self.lstm(self.into(X))[0])
+
+
+def test_first_weights_that_are_drawn_late_hide_no_other_warning():
+    with pytest.warns(UserWarning, match="batch_first") as caught:
+        classifier(Lazy).fit(X, y)
+    assert len(caught) == 1
+
+
+class Impossible(nn.Module):
+    def __init__(self, n_features, n_outputs):
+        super().__init__()
+        self.linear = nn.Linear(n_features, n_outputs)
+
+    def forward(self, X):
+        outputs = self.linear(X)
+        return outputs if self.training else outputs.masked_fill(X[:, :1] > 1, -torch.inf)
+
+
+def test_one_class_at_least_is_possible():
+    model = classifier(Impossible).fit(X[X[:, 0] < 1], y[X[:, 0] < 1])
+    first = np.flatnonzero(X[:, 0] > 1)[0]
+    for ask in (model.predict, model.predict_proba):
+        with pytest.raises(ValueError, match=f"cannot answer for row {first} of X"):
+            ask(X)
+
+
+class Named(TorchClassifier):
+    def __init__(self, module__hidden=4):
+        self.module__hidden = module__hidden
+        super().__init__()
+
+    @property
+    def asks(self):
+        return check_is_fitted(self)
+
+
+def test_a_subclass_may_set_arguments_of_the_module_and_have_properties():
+    assert clone(Named(module__hidden=7)).get_params()["module__hidden"] == 7
+    with pytest.raises(NotFittedError, match="not fitted yet"):
+        _ = Named().asks
+
+
+def test_arguments_of_the_module_are_not_said_to_belong_elsewhere():
+    with pytest.raises(TypeError, match=r"Set it before, TorchClassifier\(module__hidden=\.\.\.\)"):
+        classifier().fit(X, y, module__hidden=4)
+    with pytest.raises(ValueError, match=r"optimizer__<name>\. Give epochs\.$"):
+        classifier().set_params(module__hidden=4, max_epochs=3)
+
+
+def test_large_tables_that_cannot_be_written_to_reach_a_recipe_as_they_are():
+    table, given = np.ones((3, 2)), []
+    table.flags.writeable = False
+
+    def recipe(n_features, n_outputs, table):
+        given.append(table)
+        return nn.Linear(n_features, n_outputs)
+
+    classifier(recipe, module__table=table).fit(X, y)
+    assert all(one is table for one in given)

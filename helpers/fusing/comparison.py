@@ -11,7 +11,13 @@ from torch.nn.utils.rnn import pad_sequence
 from helpers.fusing.chance import DROPOUTS
 from helpers.fusing.content import contents, first_difference, first_line
 from helpers.fusing.copies import as_dtype, copied, n_of
-from helpers.fusing.differences import N_EPOCHS, TOLERANCE, difference
+from helpers.fusing.differences import (
+    LARGE_ROUNDING,
+    N_EPOCHS,
+    N_UNITS,
+    TOLERANCE,
+    difference,
+)
 from helpers.fusing.functions import LOSS_KEEPS
 from helpers.fusing.own_code import contents_of, outside_of
 from helpers.fusing.slots import TensorIndex, assign_slots
@@ -22,6 +28,7 @@ from helpers.training import train_alone
 ROWS_DEPEND = "its rows depend on each other in training, and its fits have unequal numbers of rows"
 DRAWS_OTHERWISE = "its dropout draws in another order than a stack does"
 STACKED = "when it is stacked"
+ROUNDED = "rounding in float32 would make its weights others in a stack, which float64 does not"
 NOTHING = 0.0
 CALL = OwnLoss._call.__code__  # through which what a user's loss raises comes
 NOT_FINITE = "its loss is not a finite number in a trial step"
@@ -78,19 +85,22 @@ def compare(jobs, lr, unequal, unequal_valid):
     Where `unequal`, the copies have unequal numbers of rows, so that some are padded. What is
     different in float32 but not in float64 was rounding.
     """
-    outside = outside_of(jobs[0].loss)
-    try:
-        reason = _compare(jobs, lr, unequal, unequal_valid, outside, jobs[0].dtype)
-        if reason and reason.endswith(STACKED) and jobs[0].dtype == torch.float32:
+    outside, dtype = outside_of(jobs[0].loss), jobs[0].dtype
+
+    def look(dtype, n_units):
+        try:
+            return _compare(jobs, lr, unequal, unequal_valid, outside, dtype, n_units)
+        finally:
             outside.restore()
-            if not _compare(jobs, lr, unequal, unequal_valid, outside, torch.float64):
-                return None
-        return reason
-    finally:
-        outside.restore()
+
+    reason = look(dtype, N_UNITS[dtype])
+    if dtype == torch.float32 and reason and reason.endswith(STACKED):
+        if not look(torch.float64, N_UNITS[torch.float64]):
+            return look(dtype, LARGE_ROUNDING) and ROUNDED
+    return reason
 
 
-def _compare(jobs, lr, unequal, unequal_valid, outside, dtype):
+def _compare(jobs, lr, unequal, unequal_valid, outside, dtype, n_units):
     sizes = min(len(job.rows) for job in jobs), min(n_of(job.valid_rows) for job in jobs)
 
     def copies():
@@ -110,7 +120,7 @@ def _compare(jobs, lr, unequal, unequal_valid, outside, dtype):
     if outside.changed() or contents_of(job.loss for job in some) != losses:
         return LOSS_KEEPS
     tolerance = TOLERANCE[dtype]
-    if reason := difference(before[0], alone[0], again, tolerance):
+    if reason := difference(before[0], alone[0], again, tolerance, n_units):
         what = "outputs" if "outputs" in reason else "weights"
         return f"two equal training steps of it give different {what}"
     try:
@@ -118,7 +128,7 @@ def _compare(jobs, lr, unequal, unequal_valid, outside, dtype):
     except Exception as error:
         return failure_of(error, "a stack of it fails")
     for of_one in zip(before, alone, stacked, strict=True):
-        if reason := difference(*of_one, tolerance):
+        if reason := difference(*of_one, tolerance, n_units):
             return f"{reason} {STACKED}"
     return None
 

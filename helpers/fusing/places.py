@@ -35,8 +35,9 @@ _STORES = {"STORE_GLOBAL", "STORE_DEREF", "STORE_NAME", "STORE_ATTR"}
 _STORES_BY_TEXT = {"setattr", "__dict__", "vars", "globals", "update", "__setattr__"}
 # How numpy, Python and torch call what draws from their global generators.
 _DRAWS = set(
-    "rand randn randint randperm rand_like randn_like random randrange bernoulli multinomial "
-    "normal_ uniform_ choices gauss shuffle sample".split()
+    "rand randn randint randperm rand_like randn_like random random_ randrange getrandbits sample "
+    "choice choices shuffle permutation gauss normal normal_ standard_normal uniform uniform_ "
+    "bernoulli binomial multinomial poisson exponential_ dropout".split()
 )
 _CHANGED = (list, dict, set, deque, bytearray, torch.Tensor, np.ndarray, nn.Module)
 
@@ -158,8 +159,8 @@ def why_within_reach(job):
     _, codes = code_of(job.callbacks)
     if not codes:
         return None
-    if set().union(*map(names_in, codes)) & _DRAWS:
-        return "a callback may draw random numbers, which each epoch of a fit seeds"
+    if any(_DRAWS & set(code.co_names) for code in codes):
+        return "a callback may draw random numbers, whose generators each epoch of a fit seeds"
     references = [ref for part in job.network.modules() for ref in weakref.getweakrefs(part)]
     if not all(map(_is_of_torch, references)):
         return "a callback may come to it by a weak reference, and change it between epochs"

@@ -8,14 +8,12 @@ that its network depends on nothing but weights, rows and seed.
 
 import copy
 import functools
-import random
 import sys
 import threading
 import warnings
 from contextlib import contextmanager
 from dataclasses import replace
 
-import numpy as np
 import torch
 from torch import nn
 
@@ -33,7 +31,12 @@ from helpers.fusing.copies import moderate_rate, n_of
 from helpers.fusing.outside import Outside
 from helpers.fusing.own_code import copy_of, outside_of
 from helpers.fusing.writes import WRITES, mixes_rows, writes_by_row, written_by
-from helpers.tensors import flushed_denormals, private_rng, seed_generators
+from helpers.tensors import (
+    flushed_denormals,
+    private_rng,
+    seed_generators,
+    states_of_generators,
+)
 
 MODES = (training_mode, nn.Module.eval)
 # What is outside of a network has been changed by it, or may be by others.
@@ -229,12 +232,3 @@ def _listen():
                 paths.add(path)
 
     sys.addaudithook(hear)
-
-
-def states_of_generators(device):
-    """Return the states of the global generators of torch, numpy and Python."""
-    states = [torch.get_rng_state().tolist()]
-    if device.type == "cuda":
-        states.append(torch.cuda.get_rng_state(device).tolist())
-    numpy_state = np.random.get_state()
-    return *states, numpy_state[1].tolist(), numpy_state[2:], random.getstate()

@@ -87,11 +87,13 @@ def mixes_rows(job):
         if type(module) in BATCH_NORMS:
             module.eval()
 
-    def answer(X, y):
-        return copy.deepcopy(network)(X)  # it may count its batches
+    def answer():
+        own = copy.deepcopy(network)  # it may count its batches
+        return lambda X, y: own(X)
 
-    def losses(outputs, y):
-        return copy_of(job.loss)(outputs, y, reduction="none")
+    def losses():
+        own = copy_of(job.loss)
+        return lambda outputs, y: own(outputs, y, reduction="none")
 
     if has_own_code(network) and acts_on_others(answer, X, y):
         return True
@@ -99,57 +101,78 @@ def mixes_rows(job):
     return isinstance(job.loss, OwnLoss) and acts_on_others(losses, outputs.view(len(y), -1), y)
 
 
-def acts_on_others(function, X, y):
+def acts_on_others(make, X, y):
     """Tell whether a function takes rows into account for others, be it without effect as yet.
 
-    It gives half of the rows anything else where the others are nan, or nan comes out of these on
-    the way: a mean of all may wait for what is no number to be compared with.
+    `make` returns a new copy of it. Half of the rows get others beside them, which are nan, have
+    another sign, or are all the same. Nothing on the way may differ then in what does not belong to
+    the others: a mean may be computed that is only compared with something.
     """
-    n, total = len(X) // 2, len(X)
-    with_nan = torch.cat([X[:n], torch.full_like(X[n:], torch.nan)])
+    n = len(X) // 2
+    first, last = X[:n], X[n:]
+    given, _ = results_of(make, X, y)
+    for others in (torch.full_like(last, torch.nan), -last, last[:1].expand_as(last)):
+        found, among = results_of(make, torch.cat([first, others]), y)
+        if given is None or found is None:
+            continue  # it refuses such rows, as an index would be
+        if len(given) != len(found) or not all(map(same_but_for(n, len(X)), given, found)):
+            return True
+        alone = results_of(make, first, y[:n])[1]
+        if alone is not None and not near(alone, among[:n]):
+            return True
+    return False
+
+
+def near(one, other):
+    return torch.allclose(one, other, rtol=1e-3, atol=1e-5, equal_nan=True)
+
+
+def results_of(make, *arguments):
+    """Return all that torch computes in a function, and what it returns; twice None if it fails."""
+    function = make()
+    seed_generators(0, arguments[0].device)  # it may draw
     try:
-        with NotOfRows(n, total) as at_first:
-            function(X.clone(), y)
-        alone = function(X[:n].clone(), y[:n])
-        with NotOfRows(n, total) as later:
-            among = function(with_nan, y)[:n]
-    except Exception:  # it refuses them, as an index would be
-        return False
-    comes_out = later.found and not at_first.found
-    return comes_out or not torch.allclose(alone, among, rtol=1e-3, atol=1e-5, equal_nan=True)
+        with Results() as results:
+            returned = function(*(one.clone() for one in arguments))
+    except Exception:
+        return None, None
+    return results.kept, returned
 
 
-class NotOfRows(TorchDispatchMode):
-    """Within it, notes whether something is nan that does not belong to the last rows.
+class Results(TorchDispatchMode):
+    """Within it, copies of all that torch computes are kept in the list `kept`."""
 
-    Parameters
-    ----------
-    n, total : int
-        The first `n` of all rows are numbers.
-    """
-
-    def __init__(self, n, total):
+    def __init__(self):
         super().__init__()
-        self.n, self.total, self.found = n, total, False
+        self.kept = []
 
     def __torch_dispatch__(self, function, types, args=(), kwargs=None):
         result = function(*args, **(kwargs or {}))
-        several = isinstance(result, tuple | list)
-        for one in result if several else [result]:
-            if isinstance(one, torch.Tensor) and one.is_floating_point():
-                is_new = "empty" in function.__name__  # whose numbers are left from before
-                self.found |= not is_new and not self._is_of_rows(one.isnan())
+        is_new = "empty" in function.__name__  # whose numbers are left from before
+        for one in result if isinstance(result, tuple | list) else [result]:
+            if isinstance(one, torch.Tensor) and one.layout is torch.strided and not is_new:
+                self.kept.append(one.detach().clone())
         return result
 
-    def _is_of_rows(self, nan):
-        """Tell whether there is an axis of rows, or several in each, whose first are numbers."""
-        if not nan.any():
+
+def same_but_for(n, total):
+    """Return a function that tells whether two tensors differ in the last of `total` rows alone.
+
+    They are those from number `n` on, on any axis, where rows may be blocks or come in turns.
+    """
+
+    def is_same(one, other):
+        if one.shape != other.shape:
+            return False
+        different = ~torch.isclose(one, other, rtol=1e-5, atol=1e-7, equal_nan=True)
+        if not different.any():
             return True
-        for axis, size in enumerate(nan.shape):
-            if size and size % self.total == 0:
-                n_each = size // self.total
-                one_by_one = nan.narrow(axis, 0, n_each * self.n)
-                in_turns = nan.unflatten(axis, (n_each, self.total)).narrow(axis + 1, 0, self.n)
-                if not one_by_one.any() or not in_turns.any():
-                    return True
+        for axis, size in enumerate(different.shape):
+            for blocks in range(1, size // total + 1):
+                if size % (blocks * total) == 0:
+                    in_rows = different.unflatten(axis, (blocks, total, -1))
+                    if not in_rows.narrow(axis + 1, 0, n).any():
+                        return True
         return False
+
+    return is_same

@@ -109,7 +109,7 @@ def alike_rows(X, y=None, *, cv=5, groups=None, task=None, random_state=0):
         return Finding(name, None, f"Rows are {what}: hand over the numbers made of them.")
     table = as_numbers(X)
     targets = [] if y is None else list(targets_of(y, len(table)).T.reshape(-1, len(table)))
-    if n_missing := sum(map(n_missing_in, targets)):
+    if y is not None and (n_missing := n_missing_in(targets_of(y, len(table)))):
         evidence = f"y is missing in {n_missing} of {len(table)} rows: leave them out."
         return Finding(name, None, evidence)
     classes = y is not None and has_classes(task, y) is not False

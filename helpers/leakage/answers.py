@@ -76,7 +76,8 @@ def same_answer(estimator, X, y=None, *, groups=None, random_state=0):
             evidence = f"{what}, the predictions differ by {difference:.3g} on average."
             if is_training(subject):
                 evidence += " Put the network into evaluation mode (net.eval()) before it predicts."
-            return Finding("same_answer", True, evidence + " Let fit alone draw and augment.")
+            evidence += " Only fit may draw random numbers or augment rows."
+            return Finding("same_answer", True, evidence)
     evidence = f"Asked again, in another order, and {N_ALONE} rows alone, it predicts the same."
     return Finding("same_answer", False, evidence)
 

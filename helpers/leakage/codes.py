@@ -66,7 +66,7 @@ def _coded(column):
 
 def are_too_large(floats, dtype):
     """Say whether whole numbers were too large for floats, which make neighbours one."""
-    return dtype.kind in "iu" and bool((np.abs(floats) >= 2.0**53).any())
+    return dtype.kind in "iu" and dtype.itemsize == 8 and bool((np.abs(floats) >= 2.0**53).any())
 
 
 def _scalar(value):

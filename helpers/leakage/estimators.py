@@ -236,7 +236,7 @@ def _agreement(estimator, X, y, folds, groups, seed, rng):
     for train, test in folds:
         fit_seeded(subject, rows_of(X, train), y[train], seed, rows_of(groups, train))
         if not hasattr(subject, "predict"):
-            raise TypeError(f"It takes an estimator that can predict; got {subject!r:.80}.")
+            raise TypeError(f"carry_over takes an estimator with predict; got {subject!r:.70}.")
         # Some predict a column, which would be compared with every label.
         predicted.append(np.reshape(subject.predict(rows_of(X, test)), y[test].shape))
     predicted, held_out = np.concatenate(predicted), [y[test] for _, test in folds]

@@ -7,11 +7,11 @@ from sklearn.utils.metadata_routing import MetadataRequest, get_routing_for_obje
 
 def check_is_estimator(estimator):
     """Raise a TypeError unless it is an object that can be cloned and fitted."""
-    if not isinstance(estimator, type) and hasattr(estimator, "get_params"):
-        if hasattr(estimator, "fit"):
-            return
+    has_both = hasattr(estimator, "get_params") and hasattr(estimator, "fit")
+    if has_both and not isinstance(estimator, type):
+        return
     cure = ""
-    if isinstance(estimator, type):
+    if has_both:
         cure = f" Write {estimator.__name__}(), with brackets."
     elif hasattr(estimator, "state_dict"):
         cure = " Wrap a network in TorchClassifier or TorchRegressor."

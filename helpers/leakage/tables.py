@@ -105,7 +105,7 @@ def what_rows_are(X):
         return ""
     values = column.ravel().tolist()
     if all(isinstance(value, SEQUENCES) or hasattr(value, "detach") for value in values):
-        is_ragged = len({len(value) for value in values}) > 1
+        is_ragged = len({np.shape(value) for value in values}) > 1
         return "of unequal length" if is_ragged else f"values of type {type(values[0]).__name__}"
     if len(_parts_of(column.ravel())):
         return "texts"

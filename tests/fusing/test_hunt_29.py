@@ -220,8 +220,14 @@ class StopsByChance(Callback):
         return context.task_name == "epoch" and np.random.rand() < 0.3
 
 
-def test_what_a_callback_draws_is_that_of_its_fit():
-    clf = TorchClassifier(epochs=20, random_state=0).set_callbacks(StopsByChance())
+class StopsByAnotherName(Callback):
+    def on_fit_task_end(self, estimator, context, **_):
+        return context.task_name == "epoch" and torch.normal(0.0, 1.0, (1,)).item() > 1
+
+
+@pytest.mark.parametrize("callback", [StopsByChance, StopsByAnotherName])
+def test_what_a_callback_draws_is_that_of_its_fit(callback):
+    clf = TorchClassifier(epochs=20, random_state=0).set_callbacks(callback())
     plain, found, told, run = both_ways(
         [(clone(clf).set_params(lr=lr), X, y) for lr in (0.01, 0.1)]
     )
@@ -271,10 +277,23 @@ def doubled_late(outputs, y):
     return torch.where(losses.mean() < 0.5, losses * 2, losses)
 
 
+class CentresLateBesideNan(CentresLate):
+    def __init__(self, n_features, n_outputs):
+        super().__init__(n_features, n_outputs)
+        self.register_buffer("unused", torch.full((3,), torch.nan))
+
+
+def by_accuracy(outputs, y):
+    """What is compared with something is no number that could be nan."""
+    losses = nn.functional.cross_entropy(outputs, y, reduction="none")
+    is_right = outputs.argmax(1) == y
+    return torch.where(is_right.double().mean() > 0.6, losses * 0.1, losses)
+
+
 @pytest.mark.parametrize(
     "settings",
     [{"module": CentresLate}, {"module": CentresLarge}, {"module": KeepsLate}]
-    + [{"loss": doubled_late}],
+    + [{"module": CentresLateBesideNan}, {"loss": doubled_late}, {"loss": by_accuracy}],
 )
 def test_rows_that_act_on_each_other_late_are_not_padded(settings):
     clf = TorchClassifier(epochs=15, batch_size=16, lr=0.1, random_state=0, **settings)
@@ -297,6 +316,14 @@ class TimeFirst(nn.Module):
         return self.out(self.attention(hidden, hidden, hidden)[0].mean(0))
 
 
-def test_rows_on_any_axis_are_padded():
-    clf = TorchClassifier(TimeFirst, epochs=2, batch_size=16, random_state=0)
+class RowsBetween(TimeFirst):
+    """Flattens axes before and after that of the rows."""
+
+    def forward(self, X):
+        return self.out(self.into(X.T[:, :, None, None].repeat(1, 1, 2, 1)).mean((0, 2)))
+
+
+@pytest.mark.parametrize("module", [TimeFirst, RowsBetween])
+def test_rows_on_any_axis_are_padded(module):
+    clf = TorchClassifier(module, epochs=2, batch_size=16, random_state=0)
     assert_stacked([(clf, X[:n], y[:n]) for n in (70, 67)])

@@ -11,11 +11,11 @@ import torch
 from joblib import Parallel, delayed
 from sklearn.base import clone
 from sklearn.datasets import make_classification
-from sklearn.model_selection import GridSearchCV
 from torch import nn
 from torch.nn import functional as F
 
 from helpers import MLP, TorchClassifier, fused
+from helpers.fusing import comparison
 from helpers.fusing.comparison import ROWS_DEPEND
 from helpers.fusing.trial import trial_step
 from helpers.jobs import Job
@@ -234,11 +234,27 @@ def four_norms(n_features, n_outputs):
     return nn.Sequential(*layers, nn.Tanh(), nn.Linear(5, n_outputs))
 
 
-def test_rounding_that_batch_norm_makes_large_is_no_reason():
-    rows = np.random.RandomState(0).normal(size=(36, 1)).astype(np.float32)
+def fits_of_four_norms(dtype=np.float32):
+    rows = np.random.RandomState(0).normal(size=(36, 1)).astype(dtype)
     clf = TorchClassifier(four_norms, epochs=2, batch_size=4, random_state=0)
-    search = GridSearchCV(clf, {"lr": [0.01, 0.1]}, cv=2, refit=False, error_score="raise")
+    parts = rows[18:], rows[:18]
+    fits = [(clone(clf).set_params(lr=lr), part) for lr in (0.01, 0.1) for part in parts]
+    return Parallel()(delayed(model.fit)(part, np.arange(18) % 2) for model, part in fits)
+
+
+def test_rounding_that_batch_norm_makes_large_is_no_reason():
     with fused() as run, warnings.catch_warnings():
         warnings.simplefilter("error")
-        search.fit(rows, np.arange(36) % 2)
-    assert run.batches == [4]
+        fits_of_four_norms()
+        together = fits_of_four_norms(np.float64)
+    assert run.batches == [4, 4]
+    for one, other in zip(together, fits_of_four_norms(np.float64), strict=True):
+        for found, expected in zip(state(one), state(other), strict=True):
+            torch.testing.assert_close(found, expected, rtol=0, atol=1e-6)
+
+
+def test_rounding_that_is_too_large_is_told(monkeypatch):
+    monkeypatch.setattr(comparison, "LARGE_ROUNDING", comparison.N_UNITS[torch.float32])
+    with fused() as run, pytest.warns(UserWarning, match="rounding in float32 would make"):
+        fits_of_four_norms()
+    assert run.batches == [1] * 4

@@ -3,6 +3,7 @@
 import numpy as np
 import pandas as pd
 import pytest
+import torch
 from sklearn.base import BaseEstimator, ClassifierMixin
 from sklearn.dummy import DummyClassifier
 from sklearn.model_selection import GroupKFold, KFold, StratifiedKFold
@@ -87,14 +88,14 @@ class Decides(ClassifierMixin, BaseEstimator):
 
 
 def test_an_estimator_that_cannot_predict_is_named():
-    with pytest.raises(TypeError, match=r"takes an estimator that can predict; got Decides\(\)"):
+    with pytest.raises(TypeError, match=r"takes an estimator with predict; got Decides\(\)"):
         carry_over(Decides(), ROWS, FLIPS)
     assert refit(Decides(), ROWS, FLIPS).leaked is False
 
 
 def test_guesses_are_not_called_augmentation():
     finding = same_answer(DummyClassifier(strategy="stratified"), ROWS, FLIPS)
-    assert finding.leaked is True and "Let fit alone draw and augment" in finding.evidence
+    assert finding.leaked is True and "Only fit may draw random numbers" in finding.evidence
 
 
 @pytest.mark.parametrize("rows", [[[row, row + 1] for row in range(60)], [(1, 2)] * 60])
@@ -127,3 +128,14 @@ def test_whole_numbers_beyond_those_of_floats_stay_different(form):
 def test_whole_numbers_that_floats_hold_are_kept():
     below = np.c_[2**53 - 1 - np.arange(5), -np.arange(5)]
     assert (as_codes(below) == below).all()
+
+
+def test_labels_that_are_missing_in_several_columns_are_counted_by_row():
+    Y = np.where(np.arange(60)[:, None] < 30, np.nan, ROWS[:, :2])
+    finding = alike_rows(ROWS, Y, cv=KFold(3), task="regression")
+    assert finding.leaked is None and "y is missing in 30 of 60 rows" in finding.evidence
+
+
+def test_a_column_of_tensors_without_axes_is_looked_into():
+    frame = pd.DataFrame({"a": [torch.tensor(float(row % 7)) for row in range(60)]})
+    assert alike_rows(frame, cv=KFold(3)).leaked is not True
