@@ -220,6 +220,7 @@ IN_OBJECTS = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", IN_OBJECTS)
 def test_values_in_a_column_of_objects_are_values(name):
     table, column = IN_OBJECTS[name]
@@ -254,6 +255,7 @@ FORMS_OF_GROUPS = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("form", FORMS_OF_GROUPS)
 def test_a_search_within_an_audit_gets_groups_in_any_form(form):
     search = GridSearchCV(GaussianNB(), {"var_smoothing": [1e-9, 1e-3]}, cv=GroupKFold(3))
