@@ -33,8 +33,8 @@ def predicted(network, X, rows):
     Raises
     ------
     ValueError
-        If it answers NaN or infinity, which `predict` would take for a class; minus infinity is
-        the logit of a class that is impossible.
+        If it answers NaN or infinity, or nothing but minus infinity, which `predict` would take
+        for a class. Minus infinity beside other numbers is the logit of an impossible class.
     """
     name = type(network).__name__
     try:

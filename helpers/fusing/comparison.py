@@ -28,7 +28,7 @@ from helpers.training import train_alone
 ROWS_DEPEND = "its rows depend on each other in training, and its fits have unequal numbers of rows"
 DRAWS_OTHERWISE = "its dropout draws in another order than a stack does"
 STACKED = "when it is stacked"
-ROUNDED = "rounding in float32 would make its weights others in a stack, which float64 does not"
+ROUNDED = "rounding in float32 would give it other weights in a stack; in float64 it would not"
 NOTHING = 0.0
 CALL = OwnLoss._call.__code__  # through which what a user's loss raises comes
 NOT_FINITE = "its loss is not a finite number in a trial step"

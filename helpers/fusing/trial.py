@@ -31,12 +31,7 @@ from helpers.fusing.copies import moderate_rate, n_of
 from helpers.fusing.outside import Outside
 from helpers.fusing.own_code import copy_of, outside_of
 from helpers.fusing.writes import WRITES, mixes_rows, writes_by_row, written_by
-from helpers.tensors import (
-    flushed_denormals,
-    private_rng,
-    seed_generators,
-    states_of_generators,
-)
+from helpers.tensors import flushed_denormals, private_rng, seed_generators, states_of_generators
 
 MODES = (training_mode, nn.Module.eval)
 # What is outside of a network has been changed by it, or may be by others.

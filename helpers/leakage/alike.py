@@ -6,7 +6,7 @@ from sklearn.preprocessing import StandardScaler
 
 from helpers._compat import _num_samples
 from helpers.leakage.finding import Finding
-from helpers.leakage.inputs import folds_of, has_classes, n_missing_in, targets_of
+from helpers.leakage.inputs import about_missing, folds_of, has_classes, targets_of
 from helpers.leakage.nearness import (
     MOVED_ON,
     labels_owe,
@@ -109,9 +109,8 @@ def alike_rows(X, y=None, *, cv=5, groups=None, task=None, random_state=0):
         return Finding(name, None, f"Rows are {what}: hand over the numbers made of them.")
     table = as_numbers(X)
     targets = [] if y is None else list(targets_of(y, len(table)).T.reshape(-1, len(table)))
-    if y is not None and (n_missing := n_missing_in(targets_of(y, len(table)))):
-        evidence = f"y is missing in {n_missing} of {len(table)} rows: leave them out."
-        return Finding(name, None, evidence)
+    if y is not None and (missing := about_missing(targets_of(y, len(table)))):
+        return Finding(name, None, missing)
     classes = y is not None and has_classes(task, y) is not False
     table = table[:, [not number_of_its_own(column) for column in table.T]]
     if len(table) < 4 * N_NEIGHBOURS or not table.shape[1]:

@@ -7,7 +7,7 @@ from scipy.stats import spearmanr
 from helpers.leakage.carriers import ASK, MOST_NAMES, carriers, judged, listed
 from helpers.leakage.columns import BY_CHANCE, Table
 from helpers.leakage.finding import Finding
-from helpers.leakage.inputs import has_classes, n_missing_in, targets_of
+from helpers.leakage.inputs import about_missing, has_classes, targets_of
 from helpers.leakage.later import indicators_of, made_of_labels
 from helpers.leakage.probes import seed_of
 from helpers.leakage.tables import (
@@ -103,8 +103,8 @@ def too_good_feature(X, y, *, task=None, random_state=0):
     y = targets_of(y, len(X))
     if y.ndim > 1:
         return _of_several(table, y, task, random_state)
-    if n_missing := n_missing_in(y):
-        return Finding(name, None, f"y is missing in {n_missing} of {len(y)} rows: leave them out.")
+    if missing := about_missing(y):
+        return Finding(name, None, missing)
     if X.shape[1] < 2:
         return Finding(name, None, "It compares columns, and there is one.")
     left_out = without_order(table)

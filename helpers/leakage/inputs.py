@@ -13,6 +13,7 @@ from helpers.leakage.fitting import check_is_estimator
 from helpers.leakage.groups import one_group_a_row, without_mask
 from helpers.leakage.probes import global_seed
 from helpers.leakage.tables import is_gap
+from helpers.tensors import as_numpy
 
 TASKS = ("classification", "regression")
 
@@ -46,7 +47,7 @@ def has_classes(task, y):
 
 def _labels(y):
     """Return labels as an array; objects that are all numbers as numbers."""
-    values = y.toarray() if hasattr(y, "toarray") else np.asarray(y)
+    values = y.toarray() if hasattr(y, "toarray") else np.asarray(without_mask(y))
     is_object = values.dtype == object
     if is_object and all(isinstance(value, Real | np.bool_) for value in values.ravel()):
         return np.array(values.tolist())
@@ -65,9 +66,10 @@ def targets_of(y, n):
     return values[:, 0] if values.shape[1] == 1 else values
 
 
-def n_missing_in(y):
-    """Return how many rows have a label that is missing."""
-    return sum(any(map(is_gap, row)) for row in y.reshape(len(y), -1).tolist())
+def about_missing(y):
+    """Return a sentence on labels that are missing, or ''."""
+    n_missing = sum(any(map(is_gap, row)) for row in y.reshape(len(y), -1).tolist())
+    return f"y is missing in {n_missing} of {len(y)} rows: leave them out." if n_missing else ""
 
 
 def strata_of(y, classes):
@@ -126,8 +128,8 @@ def folds_of(cv, X, y=None, groups=None, task=None):
             "or hand over a splitter."
         )
     stratifies = classes if is_number else "Stratified" in type(cv).__name__
-    if y is not None and stratifies and (n_missing := n_missing_in(y)):
-        raise ValueError(f"y is missing in {n_missing} of {n} rows: leave them out.")
+    if y is not None and stratifies and (missing := about_missing(y)):
+        raise ValueError(missing)
     try:
         with warnings.catch_warnings(), global_seed(0):
             warnings.filterwarnings("ignore", "The groups parameter is ignored")
@@ -162,8 +164,7 @@ def is_frame(values):
 
 def as_array(values):
     """Return values as an array, or as they are if they have no shape or are sparse."""
-    if hasattr(values, "detach"):  # a tensor
-        return values.detach().cpu().numpy()
+    values = as_numpy(values)
     if hasattr(values, "tocsr"):  # of sparse forms, the one that has rows
         return values.tocsr()
     return values if _is_ragged(values) else np.asarray(values)

@@ -5,13 +5,7 @@ import numpy as np
 from helpers._compat import _num_samples
 from helpers.leakage.finding import Finding
 from helpers.leakage.groups import group_numbers
-from helpers.leakage.inputs import (
-    column_of,
-    folds_of,
-    has_classes,
-    n_missing_in,
-    targets_of,
-)
+from helpers.leakage.inputs import about_missing, column_of, folds_of, has_classes, targets_of
 from helpers.leakage.later import made_of_labels
 from helpers.leakage.tables import as_codes, names_of, what_rows_are
 from helpers.leakage.times import as_span, as_times
@@ -165,11 +159,8 @@ def _looking_ahead(X, y, times):
             "the rows of one series (one shop, one person)."
         )
     table, targets = as_codes(X)[order], targets_of(y, len(order))[order]
-    if n_missing := n_missing_in(targets):
-        return False, (
-            f" y is missing in {n_missing} of {len(order)} rows, so columns were not compared with "
-            "later labels: leave those rows out."
-        )
+    if missing := about_missing(targets):
+        return False, f" Columns were not compared with later labels: {missing}"
     found = [made_of_labels(table, target) for target in targets.T.reshape(-1, len(order))]
     columns = sorted({column for own, later in found for column in own + later})
     if not columns:

@@ -255,6 +255,9 @@ def test_rounding_that_batch_norm_makes_large_is_no_reason():
 
 def test_rounding_that_is_too_large_is_told(monkeypatch):
     monkeypatch.setattr(comparison, "LARGE_ROUNDING", comparison.N_UNITS[torch.float32])
-    with fused() as run, pytest.warns(UserWarning, match="rounding in float32 would make"):
+    with (
+        fused() as run,
+        pytest.warns(UserWarning, match="float32 would give it other weights"),
+    ):
         fits_of_four_norms()
     assert run.batches == [1] * 4

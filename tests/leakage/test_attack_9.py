@@ -139,3 +139,11 @@ def test_labels_that_are_missing_in_several_columns_are_counted_by_row():
 def test_a_column_of_tensors_without_axes_is_looked_into():
     frame = pd.DataFrame({"a": [torch.tensor(float(row % 7)) for row in range(60)]})
     assert alike_rows(frame, cv=KFold(3)).leaked is not True
+
+
+def test_labels_under_a_mask_are_missing():
+    y = np.ma.masked_array(FLIPS, np.arange(60) == 3)
+    for finding in (too_good_feature(ROWS, y), alike_rows(ROWS, y, cv=KFold(3))):
+        assert finding.leaked is None and "y is missing in 1 of 60 rows" in finding.evidence
+    with pytest.raises(ValueError, match="y is missing in 1 of 60 rows"):
+        carry_over(GaussianNB(), ROWS, y, cv=3)
