@@ -11,6 +11,18 @@ from notebooks.leaks.kinds import NaiveClassifier
 __all__ = ["NaiveClassifier"]
 
 
+class Net(nn.Module):
+    """A hidden layer, as users write it."""
+
+    def __init__(self, n_features, n_outputs):
+        super().__init__()
+        self.hidden = nn.Linear(n_features, 5)
+        self.out = nn.Linear(5, n_outputs)
+
+    def forward(self, X):
+        return self.out(torch.tanh(self.hidden(X)))
+
+
 class Tempered(nn.Module):
     """Logits divided by a learned temperature; notes the mode of each forward pass."""
 

@@ -16,19 +16,10 @@ from torch.nn import functional as F
 
 from helpers import TorchClassifier, fused
 from tests.fusing import Callback
+from tests.networks import Net
 
 X, y = make_classification(70, 6, n_informative=4, random_state=0)
 CLASSIFIER = TorchClassifier(epochs=6, batch_size=16, random_state=0, module__hidden=4)
-
-
-class Net(nn.Module):
-    def __init__(self, n_features, n_outputs):
-        super().__init__()
-        self.hidden = nn.Linear(n_features, 5)
-        self.out = nn.Linear(5, n_outputs)
-
-    def forward(self, X):
-        return self.out(torch.tanh(self.hidden(X)))
 
 
 def both_ways(calls):

@@ -13,20 +13,11 @@ from torch import nn
 
 from helpers import TorchClassifier, TorchRegressor, fused
 from tests.fusing import Callback
+from tests.networks import Net
 
 X, y = make_classification(70, 6, n_informative=4, n_classes=3, random_state=0)
 X_numbers, y_numbers = make_regression(70, 6, n_informative=4, random_state=0)
 y_numbers /= y_numbers.std()
-
-
-class Net(nn.Module):
-    def __init__(self, n_features, n_outputs):
-        super().__init__()
-        self.hidden = nn.Linear(n_features, 5)
-        self.out = nn.Linear(5, n_outputs)
-
-    def forward(self, X):
-        return self.out(torch.tanh(self.hidden(X)))
 
 
 def fit(clf, X, y):
