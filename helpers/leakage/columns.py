@@ -18,7 +18,7 @@ OF_PRODUCTS = 0.05  # the relative error of a product, but for rounding
 FEWEST_OF_CLASS = 20  # rows that are drawn of each class, if there are so many
 FEWEST_TIMES = 5  # that others must err as often as one row does
 FEWEST_ROWS = 10  # of a table in which a column of values can be told from chance
-BY_CHANCE = 0.001  # at most, that a column of noise tells all classes
+BY_CHANCE = 0.001  # at most, that an honest column looks made of labels
 MOST_COMBINATIONS = 20  # of values, that tell the value of another column
 # For classes and for values: of the error of guessing, and how many times less than the others.
 NEARLY = {True: (0.06, 10), False: (0.01, 50)}

@@ -1,14 +1,14 @@
 """The canary for columns that know too much."""
 
 import numpy as np
-from scipy.special import comb
 from scipy.stats import spearmanr
 
 from helpers.leakage.carriers import ASK, MOST_NAMES, carriers, judged, listed
-from helpers.leakage.columns import BY_CHANCE, Table
+from helpers.leakage.columns import Table
+from helpers.leakage.encoded import mean_labels
 from helpers.leakage.finding import Finding
 from helpers.leakage.inputs import about_missing, has_classes, targets_of
-from helpers.leakage.later import indicators_of, made_of_labels
+from helpers.leakage.later import made_of_labels, told_by_indicators
 from helpers.leakage.probes import seed_of
 from helpers.leakage.tables import (
     as_codes,
@@ -38,8 +38,9 @@ def too_good_feature(X, y, *, task=None, random_state=0):
     same knowledge may be in the table twice. It asks about the columns found if all the others err
     far more. A column that numbers the rows is asked about if it alone predicts a class, and a
     column that is a sum of its own row's label and those of rows near by or of all rows before, as
-    a mean that includes today. For values, more than 20 of them, it asks about a column that
-    alone is in the order of `y`, as its logarithm is.
+    a mean that includes today; or that holds, for each of its values, the mean label of the rows
+    with that value, as target encoding on all rows does. For values, more than 20 of them, it asks
+    about a column that alone is in the order of `y`, as its logarithm is.
 
     Parameters
     ----------
@@ -82,8 +83,9 @@ def too_good_feature(X, y, *, task=None, random_state=0):
     values from other rows it sees, in a table that is in order, sums of labels at most 14 rows
     away or of all so far; of columns and rows that take many values, also changes, the largest,
     the smallest, median or spread of a window; but only what is exact, and no two of these in
-    one, as a z-score, and no gaps that were filled in from later rows. Of more than 200 columns it
-    looks, in each fold, at those that are correlated most with `y`.
+    one, as a z-score, and no gaps that were filled in from later rows. Of mean labels of categories
+    it sees those of all rows, and not those that leave out the row itself. Of more than 200 columns
+    it looks, in each fold, at those that are correlated most with `y`.
 
     Examples
     --------
@@ -174,29 +176,18 @@ def _with_those_left_out(finding, left_out, names):
     return Finding(finding.name, finding.leaked, f"{finding.evidence} {unseen}")
 
 
-def _told_by_indicators(X, y, names):
-    """Return what columns tell whole classes, as dummies of the label do; or None."""
-    told, counts = indicators_of(X, y), np.unique(y, return_counts=True)[1]
-    # How many columns of noise tell a class: each is one choice of rows among all choices.
-    by_chance = np.minimum(X.shape[1] / comb(len(y), counts), 1.0)
-    numbers = list(set(told.values()))
-    if len(numbers) >= len(counts) - 1 and by_chance[numbers].prod() < BY_CHANCE:
-        evidence = f"{listed(list(told), names)} made of the label: one value stands for one class."
-        return Finding("too_good_feature", True, evidence + ASK)
-    told = [column for column, number in told.items() if by_chance[number] < BY_CHANCE]
-    if not told:
-        return None
-    evidence = (
-        f"{listed(told, names)} one value in all rows of one class, and another in all other rows."
-    )
-    return Finding("too_good_feature", None, evidence + ASK)
-
-
 def _beyond_the_score(finding, table, names, X, y):
     """Look for columns made of labels, and for columns that know another thing than the label."""
-    told = _told_by_indicators(X, y, names) if table.classes else None
+    told = told_by_indicators(X, y, names) if table.classes else None
     if told and told.leaked:
         return told
+    if encoded := mean_labels(X, y, table.classes):
+        evidence = (
+            f"{listed(encoded, names)} made of labels: each value is the mean label of the rows "
+            "that hold it, as in target encoding on all rows. Encode in each fold: put a "
+            "TargetEncoder in the pipeline."
+        )
+        return Finding(finding.name, True, evidence)
     own, later = made_of_labels(X, y)
     if own:
         evidence = (

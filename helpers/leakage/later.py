@@ -1,7 +1,11 @@
 """Columns that are made of labels: of their own row, as dummies are, or of later rows."""
 
 import numpy as np
+from scipy.special import comb
 
+from helpers.leakage.carriers import ASK, listed
+from helpers.leakage.columns import BY_CHANCE
+from helpers.leakage.finding import Finding
 from helpers.leakage.moving import Moving
 
 MOST_STEPS = 14  # rows before and after that a column may be made of
@@ -63,7 +67,25 @@ def made_of_labels(table, y):
     return own, later
 
 
-def indicators_of(table, y):
+def told_by_indicators(X, y, names):
+    """Return what columns tell whole classes, as dummies of the label do; or None."""
+    told, counts = _indicators_of(X, y), np.unique(y, return_counts=True)[1]
+    # How many columns of noise tell a class: each is one choice of rows among all choices.
+    by_chance = np.minimum(X.shape[1] / comb(len(y), counts), 1.0)
+    numbers = list(set(told.values()))
+    if len(numbers) >= len(counts) - 1 and by_chance[numbers].prod() < BY_CHANCE:
+        evidence = f"{listed(list(told), names)} made of the label: one value stands for one class."
+        return Finding("too_good_feature", True, evidence + ASK)
+    told = [column for column, number in told.items() if by_chance[number] < BY_CHANCE]
+    if not told:
+        return None
+    evidence = (
+        f"{listed(told, names)} one value in all rows of one class, and another in all other rows."
+    )
+    return Finding("too_good_feature", None, evidence + ASK)
+
+
+def _indicators_of(table, y):
     """Return a dict: the columns of two values, one of which stands in all rows of one class alone.
 
     Each with the number of that class; a gap is a value. Of two classes, a column that tells one

@@ -1,0 +1,121 @@
+"""Columns of mean labels: seen where they are of all rows, left alone where they are of others."""
+
+import numpy as np
+import pandas as pd
+import pytest
+from sklearn.model_selection import KFold
+from sklearn.preprocessing import TargetEncoder
+
+from helpers import too_good_feature
+from helpers.leakage.encoded import mean_labels
+
+LABELS = {
+    "two classes": lambda r: r.randint(2, size=600),
+    "four classes": lambda r: r.randint(4, size=600),
+    "values": lambda r: r.normal(10, 3, size=600),
+    "counts": lambda r: r.poisson(4, size=600),
+}
+
+
+def drawn(labels, seed=1):
+    """Return a generator, the place of each of 600 rows, and labels that know no place."""
+    rng = np.random.RandomState(seed)
+    return rng, rng.randint(60, size=600), LABELS[labels](rng)
+
+
+def by_scikit_learn(places, y, smooth, rows=slice(None)):
+    encoder = TargetEncoder(target_type="continuous", smooth=smooth)
+    return encoder.fit(places[rows, None], y[rows]).transform(places[:, None])[:, 0]
+
+
+def by_pandas(places, y):
+    return pd.Series(y).groupby(places).transform("mean").to_numpy(copy=True)
+
+
+def left_out(places, y):
+    """Return means of all rows of a place but the row's own."""
+    by_place = pd.Series(y).groupby(places)
+    n = by_place.transform("size").to_numpy()
+    return (by_place.transform("sum").to_numpy() - y) / np.maximum(n - 1, 1)
+
+
+def found(column, y, labels):
+    return mean_labels(np.asarray(column, float)[:, None], y, classes="classes" in labels)
+
+
+@pytest.mark.parametrize("labels", LABELS)
+@pytest.mark.parametrize("smooth", [0.0, 1.0, 10.0, "auto"])
+def test_means_of_all_rows_are_seen(labels, smooth):
+    _, places, y = drawn(labels)
+    assert found(by_scikit_learn(places, y, smooth), y, labels) == [0]
+
+
+@pytest.mark.parametrize("labels", LABELS)
+def test_rounded_means_and_those_of_single_precision_are_seen(labels):
+    _, places, y = drawn(labels)
+    means = by_pandas(places, y)
+    for column in (means.round(3), means.round(2), means.astype(np.float32)):
+        assert found(column, y, labels) == [0]
+
+
+@pytest.mark.parametrize("labels", LABELS)
+def test_means_of_other_rows_are_left_alone(labels):
+    rng, places, y = drawn(labels)
+    training = rng.uniform(size=600) < 0.8
+    crossed = TargetEncoder(target_type="continuous", cv=KFold(5))
+    honest = {
+        "of training rows": by_scikit_learn(places, y, 0.0, training),
+        "of training rows, smoothed": by_scikit_learn(places, y, "auto", training),
+        "of other folds": crossed.fit_transform(places[:, None], y)[:, 0],
+        "of last year": by_pandas(places, LABELS[labels](rng)),
+        "places": places,
+        "a coarse measurement of the label": np.round(y + rng.normal(scale=0.01, size=600), 1),
+    }
+    for what, column in honest.items():
+        assert found(column, y, labels) == [], what
+
+
+def test_scores_that_say_the_truth_on_average_are_left_alone():
+    """Few values, each near the share of ones in its rows, and in small tables equal to it."""
+    rng = np.random.RandomState(0)
+    for _ in range(300):
+        chances = rng.randint(1, 10, size=rng.randint(20, 200)) / 10
+        y = (rng.uniform(size=len(chances)) < chances).astype(int)
+        assert found(chances, y, "two classes") == []
+
+
+def test_a_column_that_is_the_label_is_left_to_its_score():
+    for y in (LABELS["two classes"], LABELS["values"]):
+        y = y(np.random.RandomState(0))
+        assert found(y, y, "values") == []
+        assert found(np.repeat(y, 2), np.repeat(y, 2), "values") == []
+
+
+def test_gaps_and_columns_beside_it_change_nothing():
+    rng, places, y = drawn("two classes")
+    means = np.where(rng.uniform(size=600) < 0.2, np.nan, by_pandas(places, y))
+    assert found(means, y, "two classes") == []  # of the rows that are left
+    means = by_pandas(places, y)
+    means[places == 3] = np.nan
+    table = np.column_stack([rng.normal(size=600), means, np.full(600, y.mean())])
+    assert mean_labels(table, y, classes=True) == [1]
+
+
+def test_the_share_of_one_class_of_several_is_seen_and_so_are_classes_that_are_texts():
+    _, places, y = drawn("four classes")
+    names = np.array(["ash", "beech", "elm", "oak"])[y]
+    share = by_pandas(places, (y == 2).astype(float))
+    assert found(share, names, "four classes") == [0]
+
+
+def test_the_canary_names_the_column_and_the_cure():
+    rng, places, y = drawn("two classes")
+    table = pd.DataFrame({"noise": rng.normal(size=600), "other": rng.normal(size=600)})
+    assert too_good_feature(table, y).leaked is False
+    table["of_place"] = by_pandas(places, y)
+    finding = too_good_feature(table, y)
+    assert finding.leaked
+    assert "of_place" in finding.evidence
+    assert "TargetEncoder" in finding.evidence
+    table["of_place"] = left_out(places, y)
+    assert not too_good_feature(table, y).leaked  # not seen: it holds no label of its own
