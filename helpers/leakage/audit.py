@@ -1,5 +1,7 @@
 """All canaries in one call."""
 
+from contextlib import suppress
+
 import numpy as np
 
 from helpers._compat import _num_samples
@@ -12,6 +14,7 @@ from helpers.leakage.groups import one_group_a_row
 from helpers.leakage.held import held_rows
 from helpers.leakage.inputs import check_length, folds_of, has_classes, task_of
 from helpers.leakage.mates import batch_mates
+from helpers.leakage.prepared import prepared
 from helpers.leakage.probes import seed_of
 from helpers.leakage.splits import shared_groups, time_order
 from helpers.leakage.told_apart import shift
@@ -63,8 +66,10 @@ def audit(
 
     Notes
     -----
-    What happened before `X` and `y` were handed over it cannot see. For that, write the whole
-    procedure as a function and give it to `null_labels` and `blind_test`.
+    What happened before `X` and `y` were handed over it cannot judge. Where a table shows that it
+    was scaled to mean 0 and standard deviation 1, or to between 0 and 1, or filled in with means,
+    or turned by PCA, by all of its rows, the row of `blind_test` says so. Write the whole procedure
+    as a function, and give it to `null_labels` and `blind_test`.
 
     Examples
     --------
@@ -103,6 +108,8 @@ def audit(
         )
     for name in ("null_labels", "blind_test"):
         needs[name] = f"Write the whole procedure as a function, for {name}(procedure, X, y)."
+    with suppress(Exception):  # the canaries on rows say what is wrong with them
+        needs["blind_test"] = " ".join(filter(None, [prepared(X), needs["blind_test"]]))
     looks = {
         "purity": lambda: purity(estimator, X, y, **inner),
         "refit": lambda: refit(estimator, X, y, **inner),

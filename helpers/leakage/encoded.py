@@ -55,7 +55,7 @@ def _is_encoded(column, y):
     of_all, variance, y = y.mean(), y.var(), y[there]
     means = np.bincount(number, y) / counts
     spread = np.sqrt(np.bincount(number, (y - means[number]) ** 2) / counts)
-    allowed = _rounding(values) + ROUNDING * np.abs(y).max()
+    allowed = rounding_of(values) + ROUNDING * np.abs(y).max()
     chance = _chance(y, counts, spread, allowed)
     away = counts * (values - means)
     if (np.abs(away) <= allowed * counts).all():
@@ -89,7 +89,7 @@ def _is_no_chance(chance):
     return bool(np.log(np.sort(chance)[1:]).sum() < math.log(BY_CHANCE))
 
 
-def _rounding(values):
+def rounding_of(values):
     """Return half a unit of the last decimal of values that are rounded to one, or 0."""
     for decimals in range(MOST_DECIMALS + 1):
         if np.allclose(values, np.round(values, decimals), rtol=0, atol=1e-9):
