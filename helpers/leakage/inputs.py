@@ -46,8 +46,11 @@ def has_classes(task, y):
 
 
 def _labels(y):
-    """Return labels as an array; objects that are all numbers as numbers."""
+    """Return labels as an array; objects that are all numbers as numbers, times in seconds."""
     values = y.toarray() if hasattr(y, "toarray") else np.asarray(without_mask(y))
+    if values.dtype.kind in "mM":
+        begin = np.zeros((), values.dtype)  # of times, 1970
+        return np.where(np.isnat(values), np.nan, (values - begin) / np.timedelta64(1, "s"))
     is_object = values.dtype == object
     if is_object and all(isinstance(value, Real | np.bool_) for value in values.ravel()):
         return np.array(values.tolist())

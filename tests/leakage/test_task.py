@@ -95,3 +95,14 @@ def test_texts_two_values_and_fractions_speak_for_themselves():
     assert shift(X, names, cv=3) == shift(X, y, cv=3, task="classification")
     assert shift(X, y + 0.5, cv=3) == shift(X, y, cv=3, task="regression")
     assert too_good_feature(X[:100], y[:100]).leaked is False
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("start", [np.timedelta64(0, "s"), np.datetime64("2026-01-01", "s")])
+def test_times_and_lengths_of_time_are_values(start):
+    times = start + (3600 * price).astype("timedelta64[ms]") + np.timedelta64(1, "ms")
+    assert too_good_feature(measured, times).leaked is False
+    assert too_good_feature(with_invoice, times).leaked is True
+    assert shift(measured, times, cv=5) == shift(measured, price, cv=KFold(5))
+    times[3] = "NaT"
+    assert "missing in 1 of 150 rows" in too_good_feature(measured, times).evidence
