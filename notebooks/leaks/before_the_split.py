@@ -57,7 +57,7 @@ def selection(X, y, train, test, seed, leaky):
 @in_learning("target encoding on all rows", "L1.2", draws.noise_with_categories)
 def target_encoding(X, y, train, test, seed, leaky):
     seen = np.union1d(train, test) if leaky else train
-    encoder = TargetEncoder(smooth=1, random_state=seed)
+    encoder = TargetEncoder(smooth=1)
     # the encoder is fitted to the rows `seen`, the model to those in `train`
     return fit_two(encoder, LogisticRegression(), X, y, seen, train)
 

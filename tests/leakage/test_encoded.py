@@ -108,6 +108,7 @@ def test_the_share_of_one_class_of_several_is_seen_and_so_are_classes_that_are_t
     assert found(share, names, "four classes") == [0]
 
 
+@pytest.mark.slow
 def test_the_canary_names_the_column_and_the_cure():
     rng, places, y = drawn("two classes")
     table = pd.DataFrame({"noise": rng.normal(size=600), "other": rng.normal(size=600)})

@@ -77,6 +77,7 @@ def test_columns_of_few_values_and_shares_have_none():
         assert prepared(table) == "", seed
 
 
+@pytest.mark.slow
 def test_audit_says_so_where_it_asks_for_the_procedure():
     def of_blind_test(table):
         report = audit(LogisticRegression(max_iter=1000), table[:200], Y[:200])
