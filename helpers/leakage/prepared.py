@@ -8,7 +8,7 @@ from helpers.leakage.encoded import rounding_of
 from helpers.leakage.tables import as_codes, names_of, what_rows_are
 
 FEWEST_ROWS = 10
-MOST_COLUMNS = 1000
+MOST_COLUMNS = 200
 ROUNDING = 1e-5  # of a standard deviation; single precision
 FEWEST_TURNED = 3  # columns: points in a plane may be laid out so that two are uncorrelated
 
@@ -25,10 +25,9 @@ def prepared(X):
     table[np.isinf(table)] = np.nan
     names, varied = names_of(X), np.flatnonzero(np.isfinite(table).sum(0) >= FEWEST_ROWS)
     varied = [number for number in varied if np.nanstd(table[:, number])]
-    said, known = [], set()
+    said = []
     for what, is_so in KINDS.items():
         found = [number for number in varied if is_so(table[:, number])]
-        known.update(found)
         if found:
             said.append(f"{listed(found, names)} {what}.")
     turned = [number for number in varied if _is_fine(table[:, number])]
