@@ -9,6 +9,7 @@ from torch import nn
 from torch.nn import functional as F
 from torch.overrides import TorchFunctionMode
 
+from helpers.modules import MLP
 from helpers.tensors import chunks
 
 # Between which numbers lies what these functions of torch return, by their names.
@@ -85,34 +86,42 @@ def warn_of_draws(network, X, outputs):
     return bool(differs)
 
 
-def warn_of_rows_as_steps(network, X, outputs):
-    """Warn if a layer for sequences takes the rows of a batch for the steps of one sequence.
+def warn_of_other_rows(network, X, outputs):
+    """Warn if a network has another answer for a row if it is asked for beside other rows.
 
-    It has then another answer for a row that is asked for alone. A copy of the network is asked, if
-    it has a layer without `batch_first`, or rows have no steps.
+    Then predictions depend on which rows are predicted together. A copy of the network is asked.
     """
-    layers = [part for part in network.modules() if hasattr(part, "batch_first")]
-    layer = next((part for part in layers if X.ndim == 2 or not part.batch_first), None)
-    if layer is None or len(X) < 2:
+    if isinstance(network, MLP) or len(X) < 2:
         return
     try:
         own = copy.deepcopy(network)
         with torch.no_grad():  # the last, since the first step of a sequence sees no other
-            answers = own(X.clone())[-1:], own(X[-1:].clone())
-        changes = [abs(answer - outputs[-1:]).max() for answer in answers]
-    except Exception:  # one that takes no single row is not accused
+            answers = own(X.clone()), own(X[[-1] * len(X)])
+        changes = [abs(answer[-1] - outputs[-1]).max() for answer in answers]
+    except Exception:  # one that cannot be asked again is not accused
         return
-    if answers[1].shape != outputs[-1:].shape:
-        return
-    least = 1e-3 * abs(outputs).max()
-    if changes[0] < least < changes[1]:
+    if changes[0] < 1e-3 * abs(outputs).max() < changes[1]:
         warnings.warn(
-            f"{type(network).__name__} has another answer for a row that is asked for alone: its "
-            f"{type(layer).__name__} takes the rows of a batch for the steps of one sequence. Give "
-            f"it batch_first=True, and rows of the shape (steps, features).",
+            f"{type(network).__name__} has another answer for a row if other rows are predicted "
+            f"with it: {_how_rows_meet(network, X)}",
             UserWarning,
             stacklevel=2,
         )
+
+
+def _how_rows_meet(network, X):
+    """Return how a network may take rows into account for others, and the cure."""
+    layers = [part for part in network.modules() if hasattr(part, "batch_first")]
+    layer = next((part for part in layers if X.ndim == 2 or not part.batch_first), None)
+    if layer is not None:
+        return (
+            f"its {type(layer).__name__} takes the rows of a batch for the steps of one sequence. "
+            f"Give it batch_first=True, and rows of the shape (steps, features)."
+        )
+    return (
+        "its forward takes them into account, as X.mean(0), softmax(0) or BatchNorm without "
+        "running statistics. Compute along the other axes, and scale X in a pipeline."
+    )
 
 
 def warn_of_range(job, owner, of_classes):

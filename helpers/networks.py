@@ -13,7 +13,7 @@ from helpers.last_calls import (
     LastCall,
     warn_of_draws,
     warn_of_dropout,
-    warn_of_rows_as_steps,
+    warn_of_other_rows,
 )
 from helpers.losses import takes_logarithms
 from helpers.modules import warn_of_lost_weights
@@ -51,7 +51,7 @@ class NetworkMixin:
             warn_of_dropout(network, last)
             draws = states_of_generators(X.device) != generators
             if not draws or not (last.drops or warn_of_draws(network, X, outputs)):
-                warn_of_rows_as_steps(network, X, outputs)
+                warn_of_other_rows(network, X, outputs)
             if self.loss is None and last.result is outputs and last.name in RANGES:
                 job.ends_in = last.name
             looks_like = self._looks_like(outputs)

@@ -1,0 +1,80 @@
+"""A network whose answer for a row depends on the rows beside it is told so, and no other is."""
+
+import warnings
+
+import numpy as np
+import pytest
+import torch
+from torch import nn
+from torch.nn import functional as F
+
+from helpers import TorchClassifier, TorchRegressor
+
+rng = np.random.RandomState(0)
+X = rng.normal(size=(60, 5)).astype(np.float32)
+Y = rng.randint(2, size=60)
+
+
+class Net(nn.Module):
+    def __init__(self, n_features, n_outputs, act):
+        super().__init__()
+        self.own_norm = nn.BatchNorm1d(n_features)
+        self.batch_norm = nn.BatchNorm1d(n_features, track_running_stats=False)
+        self.linear, self.act = nn.Linear(n_features, n_outputs), act
+
+    def forward(self, X):
+        return self.linear(self.act(self, X))
+
+
+MIXING = {
+    "mean": lambda net, X: X - X.mean(0),
+    "softmax": lambda net, X: X.softmax(0),
+    "batch norm": lambda net, X: net.batch_norm(X),
+    "kept in training": lambda net, X: F.batch_norm(X, None, None, training=True),
+    "unit length of columns": lambda net, X: F.normalize(X, dim=0),
+    "sorted": lambda net, X: X.sort(0)[0],
+    "added up": lambda net, X: X.cumsum(0),
+    "attention between rows": lambda net, X: (X @ X.T).softmax(-1) @ X,
+}
+HONEST = {
+    "batch norm": lambda net, X: net.own_norm(X),
+    "layer norm": lambda net, X: F.layer_norm(X, X.shape[1:]),
+    "softmax": lambda net, X: X.softmax(1),
+    "unit length of rows": lambda net, X: F.normalize(X),
+    "mean of rows that is not used": lambda net, X: X + 0 * X.mean(0),
+    "dropout": lambda net, X: F.dropout(X, 0.5, net.training),
+    "nothing": lambda net, X: 0 * X,
+}
+
+
+@pytest.mark.parametrize("act", MIXING)
+def test_a_network_that_takes_other_rows_into_account(act):
+    with pytest.warns(UserWarning, match="Net has another answer for a row if other rows"):
+        TorchClassifier(Net, module__act=MIXING[act], epochs=2).fit(X, Y)
+    with pytest.warns(UserWarning, match=r"as X.mean\(0\), softmax\(0\) or BatchNorm"):
+        TorchRegressor(Net, module__act=MIXING[act], epochs=2).fit(X, X[:, 0])
+
+
+@pytest.mark.parametrize("act", HONEST)
+def test_a_network_that_answers_row_by_row(act):
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        TorchClassifier(Net, module__act=HONEST[act], epochs=2).fit(X, Y)
+        TorchClassifier(epochs=2).fit(X, Y)
+
+
+def test_asking_changes_nothing():
+    """It is asked in a copy: statistics, counters and generators are what they were."""
+
+    def recipe(n_features, n_outputs):
+        return Net(n_features, n_outputs, count)
+
+    def count(net, X):
+        net.calls = getattr(net, "calls", 0) + 1
+        return net.own_norm(X)
+
+    state = torch.get_rng_state()
+    clf = TorchClassifier(recipe, epochs=3, random_state=0).fit(X, Y)
+    assert torch.equal(torch.get_rng_state(), state)
+    assert clf.module_.calls == 4  # one to see what it returns, and one for each epoch
+    assert clf.module_.own_norm.num_batches_tracked == 3
