@@ -95,7 +95,9 @@ def warn_of_other_rows(network, X, outputs):
         return
     try:
         own = copy.deepcopy(network)
-        with torch.no_grad():  # the last, since the first step of a sequence sees no other
+        with torch.no_grad(), warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # it has warned when its outputs were checked
+            # The answer for the last, since the first step of a sequence sees no other.
             answers = own(X.clone()), own(X[[-1] * len(X)])
         changes = [abs(answer[-1] - outputs[-1]).max() for answer in answers]
     except Exception:  # one that cannot be asked again is not accused
