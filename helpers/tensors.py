@@ -66,7 +66,8 @@ def as_numpy(values):
     if not isinstance(values, torch.Tensor) or values.layout is not torch.strided:
         return values
     values = values.detach().cpu()
-    return (values.float() if values.dtype == torch.bfloat16 else values).numpy()
+    is_short = values.is_floating_point() and values.dtype.itemsize < 4  # numpy has not all of them
+    return (values.float() if is_short else values).numpy()
 
 
 def torch_dtype(dtype):
