@@ -89,9 +89,9 @@ class TorchEstimator(ArgumentsMixin, NetworkMixin, CopyMixin, CallbackSupportMix
         ----------
         X : array-like of shape (n_rows, *shape of a row), sparse matrix, or `rows_of` a Dataset
             Rows of tables have the shape (n_features,), images (channels, height, width). float64
-            and float32 are trained in their own precision, anything else in float32, or in
-            float64 if it holds whole numbers of 2**24 or more. uint8 becomes float32 when a batch
-            is taken, as 0.0 to 255.0: divide by 255 in the network, or in a step before it.
+            (one column is enough) and float32 are trained in their own precision, anything else in
+            float32, or in float64 if it holds whole numbers of 2**24 or more. uint8 becomes float32
+            when a batch is taken, as 0.0 to 255.0: divide by 255 in the network, or before it.
             Columns of codes for an embedding are cast there: ``self.embedding(X[:, 0].long())``.
         y : array-like of shape (n_rows,) or (n_rows, n_targets)
             Labels of any type (classifier) or numbers (regressor). Several columns are numbers of

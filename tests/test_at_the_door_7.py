@@ -5,6 +5,7 @@ import pandas as pd
 import pytest
 import torch
 from numpy.testing import assert_array_equal
+from scipy import sparse
 
 from helpers import TorchClassifier, rows_of, y_of
 
@@ -77,3 +78,69 @@ def test_labels_of_a_dataset_are_not_changed():
     half = torch.tensor(1.5, dtype=torch.bfloat16, requires_grad=True)
     assert y_of(Listed([(X[0], half), (X[1], half)])).tolist() == [1.5, 1.5]
     assert rows_of(Listed([half.detach().expand(3)])).dtype == np.float32
+
+
+# The precision of tables.
+
+
+class Table:
+    """A table of a library that numpy knows only by what it makes of it."""
+
+    def __init__(self, array, dtypes=()):
+        self.array, self.shape, self.dtypes = array, array.shape, list(dtypes)
+
+    def __len__(self):
+        return len(self.array)
+
+    def __array__(self, dtype=None, copy=None):
+        return np.asarray(self.array, dtype)
+
+
+DOUBLES = {
+    "byte order": X.astype(">f8"),
+    "longdouble": X.astype(np.longdouble),
+    "Float64": pd.DataFrame(X).astype("Float64"),
+    "one Float64": pd.DataFrame(X).astype({0: "Float64"}),
+    "another library": Table(X, [object()]),
+    "sparse": sparse.csr_array(X.astype(np.longdouble)),
+    "sparse columns": pd.DataFrame(X).astype(pd.SparseDtype("float64", 0.0)),
+}
+
+
+@pytest.mark.parametrize("rows", DOUBLES.values(), ids=DOUBLES)
+def test_numbers_of_float64_are_trained_in_float64_whatever_holds_them(rows):
+    found, due = classifier().fit(rows, y), classifier().fit(X, y)
+    assert_array_equal(found.predict_proba(rows), due.predict_proba(X))
+    assert_array_equal(found.predict_proba(X), due.predict_proba(X))
+    assert found.module_.layers[0].weight.dtype == torch.float64
+
+
+def test_one_column_of_float64_is_enough():
+    table = pd.DataFrame(X, columns=list("abcde")).assign(code=pd.Series(y).astype("category"))
+    found, due = classifier().fit(table, y), classifier().fit(np.c_[X, y], y)
+    assert_array_equal(found.predict_proba(table), due.predict_proba(np.c_[X, y]))
+    single = table.astype(dict.fromkeys("abcde", np.float32))
+    assert classifier().fit(single, y).module_.layers[0].weight.dtype == torch.float32
+
+
+def test_large_numbers_are_not_rounded_and_large_floats_are_no_whole_numbers():
+    stamps = 1.7e9 + np.arange(60.0)[:, np.newaxis]
+    due = classifier().fit(stamps, y).predict_proba(stamps)
+    for rows in (stamps.tolist(), stamps.astype(object), stamps.astype(int).astype(str).tolist()):
+        assert_array_equal(classifier().fit(np.array(rows, object), y).predict_proba(stamps), due)
+    assert_array_equal(classifier().fit(stamps.tolist(), y).predict_proba(stamps), due)
+    huge = pd.DataFrame({"a": 1e20 * X[:, 0], "b": pd.Series(y > 0, dtype=object)})
+    due = classifier().fit(huge.to_numpy(float), y).predict_proba(huge.to_numpy(float))
+    assert_array_equal(classifier().fit(huge, y).predict_proba(huge), due)
+    whole = np.array([[2**60 + 1, 0.5]] * 60, dtype=object)
+    with pytest.raises(ValueError, match="^X holds whole numbers of 9,007,199,254,740,992 or more"):
+        classifier().fit(whole, y)
+
+
+def test_times_in_a_table_of_another_library():
+    class Temporal:
+        def is_temporal(self):
+            return True
+
+    with pytest.raises(ValueError, match="^X must hold rows of numbers; got dates or times"):
+        classifier().fit(Table(X, [object(), Temporal()]), y)
