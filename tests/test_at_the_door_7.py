@@ -6,6 +6,8 @@ import pytest
 import torch
 from numpy.testing import assert_array_equal
 from scipy import sparse
+from sklearn.base import clone
+from torch.nn import functional as F
 
 from helpers import TorchClassifier, rows_of, y_of
 
@@ -144,3 +146,75 @@ def test_times_in_a_table_of_another_library():
 
     with pytest.raises(ValueError, match="^X must hold rows of numbers; got dates or times"):
         classifier().fit(Table(X, [object(), Temporal()]), y)
+
+
+# Functions that keep something from one fit to the next.
+
+
+class Warmup:
+    def __init__(self):
+        self.calls = 0
+
+    def __call__(self, done):
+        self.calls += 1
+        return min(1.0, self.calls / 5)
+
+
+SCHEDULES = {
+    "counts": Warmup(),
+    "counts, as a method": Warmup().__call__,
+    "draws": lambda done: np.random.random(),
+    "draws with torch": lambda done: torch.rand(()),
+}
+
+
+@pytest.mark.parametrize("schedule", SCHEDULES.values(), ids=SCHEDULES)
+def test_a_schedule_that_cannot_be_asked_again(schedule):
+    state, of_torch = np.random.get_state()[1].tolist(), torch.get_rng_state()
+    with pytest.raises(ValueError, match="^schedule must return the same factor whenever"):
+        classifier(schedule=schedule).fit(X, y)
+    assert np.random.get_state()[1].tolist() == state
+    assert torch.equal(torch.get_rng_state(), of_torch)
+
+
+def test_a_schedule_that_is_an_object_or_seeds_what_it_draws():
+    class Falling:
+        def __call__(self, done):
+            return 1 - done
+
+    def drawn(done):
+        return np.random.RandomState(0).random() + 0 * np.random.seed(int(10 * done)).__sizeof__()
+
+    due = classifier(schedule=lambda done: 1 - done).fit(X, y)
+    found = classifier(schedule=Falling()).fit(X, y)
+    assert_array_equal(found.predict_proba(X), due.predict_proba(X))
+    state = np.random.get_state()[1].tolist()
+    classifier(schedule=drawn).fit(X, y)
+    assert np.random.get_state()[1].tolist() == state
+
+
+class Growing:
+    """A loss that weighs its numbers more with each call."""
+
+    def __init__(self):
+        self.calls = 0
+
+    def __call__(self, outputs, y):
+        self.calls += 1
+        return self.calls * F.cross_entropy(outputs, y, reduction="none")
+
+
+class Noted(Growing):
+    def __call__(self, outputs, y):
+        return super().__call__(outputs, y) / self.calls
+
+
+@pytest.mark.parametrize("settings", [{}, {"patience": 2, "batch_size": 20}])
+def test_a_loss_that_keeps_something_is_warned_of(settings, recwarn):
+    with pytest.warns(UserWarning, match="^Growing has other losses after this fit than before"):
+        clf = classifier(loss=Growing(), **settings).fit(X, y)
+    recwarn.clear()
+    clf.partial_fit(X, y)  # which goes on, as it has to
+    fitted = clone(clf).set_params(loss=Noted()).fit(X, y)
+    assert fitted.loss.calls > 0  # a note changes no loss
+    assert not [w for w in recwarn if "other losses" in str(w.message)]
