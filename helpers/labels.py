@@ -125,6 +125,8 @@ def find_classes(y, classes, known, owner):
     """
     check_classification_targets(y)
     given = y if classes is None else np.asarray(plain_labels(classes, owner, "classes"))
+    if classes is not None:
+        refuse_missing(given.ravel(), "classes")
     found = np.unique(given) if known is None else known
     if classes is not None and known is not None and not np.array_equal(np.unique(given), known):
         raise ValueError(

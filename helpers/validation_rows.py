@@ -49,6 +49,8 @@ def _check_groups(groups, y):
     labels = np.asarray(as_numpy(groups))
     if labels.ndim == 0 or labels.size != len(labels):
         raise ValueError(f"{due}; got shape {labels.shape} for {len(y)} rows.")
+    if labels.dtype.kind not in "biuSU":
+        refuse_missing(labels.ravel().astype(object), "groups")
     try:
         np.unique(labels)
     except TypeError as error:
@@ -56,8 +58,6 @@ def _check_groups(groups, y):
             f"groups must be labels of one type: {error}. Give, for instance, "
             f"[str(group) for group in groups]."
         ) from error
-    if labels.dtype.kind not in "biuSU":
-        refuse_missing(labels.ravel().astype(object), "groups")
 
 
 def split_as_told(job, how, data):

@@ -1,5 +1,8 @@
 """What the estimator says at its door: rows by number, the precision of tables, kept state."""
 
+import copy
+import pickle
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -7,9 +10,11 @@ import torch
 from numpy.testing import assert_array_equal
 from scipy import sparse
 from sklearn.base import clone
+from torch import nn
 from torch.nn import functional as F
+from torch.nn.utils.parametrizations import weight_norm
 
-from helpers import TorchClassifier, rows_of, y_of
+from helpers import TorchClassifier, TorchRegressor, rows_of, y_of
 
 X, y = np.random.default_rng(0).normal(size=(60, 5)), np.arange(60) % 2
 
@@ -218,3 +223,85 @@ def test_a_loss_that_keeps_something_is_warned_of(settings, recwarn):
     fitted = clone(clf).set_params(loss=Noted()).fit(X, y)
     assert fitted.loss.calls > 0  # a note changes no loss
     assert not [w for w in recwarn if "other losses" in str(w.message)]
+
+
+# Tensors that a recipe is given, and what cannot be used.
+
+
+class Scaled(nn.Module):
+    def __init__(self, n_features, n_outputs, scale):
+        super().__init__()
+        self.register_buffer("scale", scale.mul_(2))  # which changes what it was given
+        self.layer = nn.Linear(n_features, n_outputs)
+
+    def forward(self, X):
+        return self.layer(X * self.scale.to(X))
+
+
+def test_a_tensor_that_is_handed_over_becomes_a_buffer_of_each_network():
+    scale = torch.ones(5)
+    clf = classifier(Scaled, module__scale=scale).fit(X, y)
+    assert torch.equal(scale, torch.ones(5))
+    assert clf.module_.scale.tolist() == [2.0] * 5
+    assert_array_equal(clone(clf).fit(X, y).predict_proba(X), clf.predict_proba(X))
+    weights = nn.Parameter(torch.ones(5))
+    with pytest.raises(TypeError, match="returned the same weights twice"):
+        classifier(Held, module__weights=weights).fit(X, y)
+
+
+class Held(nn.Module):
+    def __init__(self, n_features, n_outputs, weights):
+        super().__init__()
+        self.weights, self.layer = weights, nn.Linear(n_features, n_outputs)
+
+    def forward(self, X):
+        return self.layer(X * self.weights)
+
+
+REFUSED = {
+    "missing in classes": (
+        lambda: classifier().partial_fit(X, y / 1, classes=np.array([0, 1, np.nan])),
+        "^classes contains NaN or another missing value",
+    ),
+    "groups of None": (
+        lambda: classifier(patience=1).fit(X, y, groups=[None] * 60),
+        "^groups contains NaN or another missing value: None in row 0",
+    ),
+    "tiny weights": (
+        lambda: classifier().fit(X.astype("f4"), y, sample_weight=np.full(60, 1e-50)),
+        "^sample_weight holds 1e-50 at most, which is too small for float32",
+    ),
+    "weights that float32 rounds": (
+        lambda: classifier().fit(X.astype("f4"), y, sample_weight=np.linspace(1e-44, 5e-44, 60)),
+        "^sample_weight holds 5e-44 at most, which is too small for float32",
+    ),
+    "tiny weights of classes": (
+        lambda: classifier(class_weight={0: 1e-50, 1: 2e-50}).fit(X.astype("f4"), y),
+        "^class_weight holds 2e-50 at most, which is too small for float32",
+    ),
+}
+
+
+@pytest.mark.parametrize("ask, words", REFUSED.values(), ids=REFUSED)
+def test_what_is_missing_or_too_small_is_named(ask, words):
+    with pytest.raises(ValueError, match=words):
+        ask()
+
+
+def test_weights_of_which_one_is_large_enough():
+    few = np.where(np.arange(60) < 40, 1.0, 1e-60)
+    found = classifier().fit(X.astype("f4"), y, sample_weight=few)
+    due = classifier().fit(X[:40].astype("f4"), y[:40])
+    np.testing.assert_allclose(found.predict_proba(X), due.predict_proba(X), rtol=1e-5)
+    with np.errstate(all="raise"):
+        TorchRegressor(epochs=1).fit(X.astype("f4"), 1e-42 * X[:, 0])
+
+
+def test_a_parametrized_network_is_copied_and_not_pickled():
+    def recipe(n_features, n_outputs):
+        return weight_norm(nn.Linear(n_features, n_outputs))
+
+    clf = classifier(recipe).fit(X, y)
+    assert_array_equal(copy.deepcopy(clf).predict_proba(X), clf.predict_proba(X))
+    with pytest.raises(TypeError, match="^torch pickles no network with a parametrization"):
+        pickle.dumps(clf)
