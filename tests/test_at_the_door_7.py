@@ -305,3 +305,42 @@ def test_a_parametrized_network_is_copied_and_not_pickled():
     assert_array_equal(copy.deepcopy(clf).predict_proba(X), clf.predict_proba(X))
     with pytest.raises(TypeError, match="^torch pickles no network with a parametrization"):
         pickle.dumps(clf)
+
+
+# A loss of one number for all rows, where rows are weighted.
+
+SPREAD = {
+    "expand": lambda outputs, y: F.cross_entropy(outputs, y).expand(len(y)),
+    "repeat": lambda outputs, y: F.cross_entropy(outputs, y).repeat(len(y)),
+    "sum": lambda outputs, y: F.cross_entropy(outputs, y, reduction="sum") * torch.ones(len(y)),
+}
+
+
+@pytest.mark.parametrize("loss", SPREAD.values(), ids=SPREAD)
+def test_a_mean_that_is_spread_over_the_rows_cannot_be_weighted(loss):
+    weighted = [
+        lambda: classifier(loss=loss).fit(X, y, sample_weight=1.0 + y),
+        lambda: classifier(loss=loss, class_weight={0: 3}, batch_size=20).fit(X, y),
+        lambda: classifier(loss=loss).partial_fit(X, y, sample_weight=1.0 + y),
+    ]
+    for ask in weighted:
+        with pytest.raises(ValueError, match="returns the same number for all rows.*no effect"):
+            ask()
+    assert classifier(loss=loss).fit(X, y).n_epochs_ == 3  # a loss of a batch as a whole
+
+
+def equal_logits(n_features, n_outputs):
+    layer = nn.Linear(n_features, n_outputs)
+    nn.init.zeros_(layer.weight)
+    nn.init.zeros_(layer.bias)
+    return layer
+
+
+def test_losses_that_are_equal_at_first_can_be_weighted():
+    weights = 1.0 + y
+    due = classifier(equal_logits).fit(X, y, sample_weight=weights)
+    own = nn.CrossEntropyLoss(reduction="none")
+    found = classifier(equal_logits, loss=own).fit(X, y, sample_weight=weights)
+    np.testing.assert_allclose(found.predict_proba(X), due.predict_proba(X), rtol=1e-12)
+    hinge = TorchRegressor(loss=lambda outputs, y: F.relu((outputs - y).abs() - 99), epochs=1)
+    hinge.fit(X, X[:, 0], sample_weight=weights)
