@@ -56,7 +56,14 @@ def as_tensor(array):
 
 
 def as_numpy(values):
-    """Return a tensor, or a list of tensors of one shape, as an array; the rest as it is."""
+    """Return a tensor, or a list of tensors of one shape, as an array; the rest as it is.
+
+    An array of numbers that torch has no dtype for, of another byte order or longer than float64,
+    is converted.
+    """
+    if isinstance(values, np.ndarray) and values.dtype.kind in "iuf":
+        native = values.dtype.newbyteorder("=")
+        return values.astype(np.float64 if native.itemsize > 8 else native, copy=False)
     if isinstance(values, (list, tuple)) and len(values):
         if not all(isinstance(value, torch.Tensor) for value in values):
             return values

@@ -13,8 +13,9 @@ from sklearn.base import clone
 from torch import nn
 from torch.nn import functional as F
 from torch.nn.utils.parametrizations import weight_norm
+from torch.utils.data import DataLoader, TensorDataset
 
-from helpers import TorchClassifier, TorchRegressor, rows_of, y_of
+from helpers import FrozenFeatures, TorchClassifier, TorchRegressor, rows_of, y_of
 
 X, y = np.random.default_rng(0).normal(size=(60, 5)), np.arange(60) % 2
 
@@ -344,3 +345,28 @@ def test_losses_that_are_equal_at_first_can_be_weighted():
     np.testing.assert_allclose(found.predict_proba(X), due.predict_proba(X), rtol=1e-12)
     hinge = TorchRegressor(loss=lambda outputs, y: F.relu((outputs - y).abs() - 99), epochs=1)
     hinge.fit(X, X[:, 0], sample_weight=weights)
+
+
+# Other byte orders, and Datasets as labels.
+
+
+@pytest.mark.parametrize("dtype", [">f8", np.longdouble])
+def test_rows_that_torch_has_no_dtype_for(dtype):
+    rows = rows_of(Listed(list(X.astype(dtype))))
+    assert rows.dtype == np.float64
+    assert_array_equal(np.asarray(rows), X)
+    layer = nn.Linear(5, 3)
+    due = FrozenFeatures(layer).fit_transform(X)
+    assert_array_equal(FrozenFeatures(layer).fit_transform(X.astype(dtype)), due)
+    found = TorchRegressor(epochs=1, random_state=0).fit(X, X[:, 0].astype(dtype))
+    due = TorchRegressor(epochs=1, random_state=0).fit(X, X[:, 0])
+    assert_array_equal(found.predict(X), due.predict(X))
+    assert classifier().fit(X, y.astype(">i8")).classes_.dtype == np.int64
+
+
+def test_a_dataset_is_no_target():
+    dataset = TensorDataset(torch.tensor(X), torch.tensor(y))
+    for given, cure in ((dataset, r"y_of\(y\)"), (DataLoader(dataset), r"y_of\(y.dataset\)")):
+        for estimator in (classifier(), TorchRegressor()):
+            with pytest.raises(ValueError, match=f"^y must be an array or a list; got a.*{cure}"):
+                estimator.fit(X, given)
