@@ -14,7 +14,7 @@ from helpers.arguments import ArgumentsMixin, check_parameters
 from helpers.augmentation import Augmentation
 from helpers.copies import CopyMixin, unchanged_on_failure
 from helpers.jobs import Job, report_epochs
-from helpers.looking_back import KeptLoss, look_back
+from helpers.looking_back import Kept, look_back
 from helpers.losses import OwnLoss, in_precision
 from helpers.modules import MLP
 from helpers.networks import NetworkMixin
@@ -145,11 +145,11 @@ class TorchEstimator(ArgumentsMixin, NetworkMixin, CopyMixin, CallbackSupportMix
             job.lr_factors = lr_factors(self.schedule, n_steps)
             warn_of_rates(self.schedule, job.lr_factors, job.lr)
         new.module_, new.history_ = job.network, job.history
-        own_loss = None if partial else KeptLoss.of(self.loss)
+        kept = [] if partial else Kept.of(loss=self.loss, augment=self.augment)
         report_epochs(job, context, task, learned=vars(new))
         with unchanged_on_failure(job.network) if resume else nullcontext():
             train(job)
-            look_back(job, type(self).__name__, isinstance(self, ClassifierMixin), own_loss)
+            look_back(job, type(self).__name__, isinstance(self, ClassifierMixin), kept)
         new.n_epochs_, new._optimizer_state = len(job.history), job.optimizer_state
         new._optimizer_settings = job.optimizer_settings
         self.__dict__ = new.__dict__

@@ -1,7 +1,8 @@
-"""What is looked at when a network is trained: its outputs, and what its loss has kept."""
+"""What is looked at when a network is trained: its outputs, and what its functions have kept."""
 
 import copy
 import warnings
+from contextlib import suppress
 from types import BuiltinFunctionType, FunctionType
 
 import torch
@@ -14,44 +15,51 @@ from helpers.tensors import private_rng
 from helpers.training import trainer
 
 
-class KeptLoss:
-    """A loss that is an object, and may keep something, with a copy of it from before a fit."""
+class Kept:
+    """A `loss` or an `augment` that is an object, with a copy of it from before a fit."""
 
-    def __init__(self, function):
-        self.function, self.before = function, copy.deepcopy(function)
+    def __init__(self, parameter, function):
+        self.parameter, self.function = parameter, function
+        self.before = copy.deepcopy(function)
 
     @classmethod
-    def of(cls, function):
-        """Return None of what keeps nothing, or cannot be copied: functions, losses of torch.
+    def of(cls, **functions):
+        """Return a list without those that keep nothing, or cannot be copied.
 
-        And under `fused`, which tells of a loss that keeps something itself.
+        Functions and layers of torch keep nothing. Under `fused` it is empty: that tells of what
+        they keep itself.
         """
-        is_function = isinstance(function, (FunctionType, BuiltinFunctionType, type(None)))
-        of_torch = type(function).__module__.startswith("torch.")
-        if is_function or of_torch or trainer.get(None) is not None:
-            return None
-        try:
-            return cls(function)
-        except Exception:
-            return None
+        kept = []
+        for parameter, function in functions.items():
+            is_function = isinstance(function, (FunctionType, BuiltinFunctionType, type(None)))
+            of_torch = type(function).__module__.startswith("torch.")
+            if not is_function and not of_torch and trainer.get(None) is None:
+                with suppress(Exception):
+                    kept.append(cls(parameter, function))
+        return kept
 
     @torch.no_grad()
     def has_changed(self, job):
-        """Whether it answers otherwise than before the fit, for the same outputs."""
-        X, y, _ = job.take(job.rows[:64])
+        """Whether it answers otherwise than before the fit, for the same rows or outputs."""
+        answers = []
         try:
-            outputs = copy.deepcopy(job.network).eval()(X)
-            answers = []
             for function in (self.before, copy.deepcopy(self.function)):
                 torch.manual_seed(0)
-                own = in_precision(function, job.dtype, y.device)
-                answers.append(OwnLoss(own, job.loss.of_values)(outputs, y, reduction="none"))
+                answers.append(self._answer(function, job))
+            return not torch.allclose(*answers, equal_nan=True)
         except Exception:  # one that cannot be asked in this way is not accused
             return False
-        return not torch.allclose(*answers, equal_nan=True)
+
+    def _answer(self, function, job):
+        X, y, _ = job.take(job.rows[:64])
+        if self.parameter == "augment":
+            return function(X)
+        outputs = copy.deepcopy(job.network).eval()(X)
+        own = OwnLoss(in_precision(function, job.dtype, y.device), job.loss.of_values)
+        return own(outputs, y, reduction="none")
 
 
-def look_back(job, owner, of_classes, own_loss):
+def look_back(job, owner, of_classes, kept):
     """Warn of what shows when a network is trained.
 
     Parameters
@@ -61,24 +69,26 @@ def look_back(job, owner, of_classes, own_loss):
         The estimator's name.
     of_classes : bool
         Whether its outputs are logits.
-    own_loss : KeptLoss or None
+    kept : list of Kept
     """
     if not job.history:
         return
     fell = job.history[-1]["train_loss"] < 0 and isinstance(job.loss, OwnLoss)
-    if not fell and not job.ends_in and own_loss is None:
+    if not fell and not job.ends_in and not kept:
         return
     with private_rng(job.y.device):
         if fell:
             warn_of_endless(job)
         elif job.ends_in:
             warn_of_range(job, owner, of_classes)
-        if own_loss is not None and own_loss.has_changed(job):
-            warnings.warn(
-                f"{name_of(own_loss.function)} has other losses after this fit than before, for "
-                f"the same outputs: it keeps something between its calls, with which the next fit "
-                f"of {owner} begins, so that it cannot be repeated. Compute the loss from outputs "
-                f"and y alone, or keep that in the module, which each fit builds anew.",
-                UserWarning,
-                stacklevel=2,
-            )
+        for one in kept:
+            if one.has_changed(job):
+                warnings.warn(
+                    f"{name_of(one.function)}, the {one.parameter} of this fit, answers otherwise "
+                    f"after it than before: it keeps something between its calls, with which the "
+                    f"next fit of {owner} begins, so that no fit can be repeated. Compute from "
+                    f"what it is given alone, or keep that in the module, which each fit builds "
+                    f"anew.",
+                    UserWarning,
+                    stacklevel=2,
+                )

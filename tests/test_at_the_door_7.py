@@ -217,13 +217,33 @@ class Noted(Growing):
 
 @pytest.mark.parametrize("settings", [{}, {"patience": 2, "batch_size": 20}])
 def test_a_loss_that_keeps_something_is_warned_of(settings, recwarn):
-    with pytest.warns(UserWarning, match="^Growing has other losses after this fit than before"):
+    with pytest.warns(UserWarning, match="^Growing, the loss of this fit, answers otherwise"):
         clf = classifier(loss=Growing(), **settings).fit(X, y)
     recwarn.clear()
     clf.partial_fit(X, y)  # which goes on, as it has to
     fitted = clone(clf).set_params(loss=Noted()).fit(X, y)
     assert fitted.loss.calls > 0  # a note changes no loss
-    assert not [w for w in recwarn if "other losses" in str(w.message)]
+    assert not [w for w in recwarn if "answers otherwise" in str(w.message)]
+
+
+class Late:
+    """An augmentation that begins after some calls."""
+
+    def __init__(self):
+        self.calls = 0
+
+    def __call__(self, X):
+        self.calls += 1
+        return X * (2 if self.calls > 6 else 1)
+
+
+def test_an_augmentation_that_keeps_something_is_warned_of(recwarn):
+    with pytest.warns(UserWarning, match="^Late, the augment of this fit, answers otherwise"):
+        classifier(augment=Late(), epochs=6).fit(X, y)
+    recwarn.clear()
+    classifier(augment=nn.Dropout(0.5)).fit(X, y)
+    classifier(augment=lambda X: X + torch.randn_like(X)).fit(X, y)
+    assert not [w for w in recwarn if "answers otherwise" in str(w.message)]
 
 
 # Tensors that a recipe is given, and what cannot be used.
