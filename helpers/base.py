@@ -14,8 +14,7 @@ from helpers.arguments import ArgumentsMixin, check_parameters
 from helpers.augmentation import Augmentation
 from helpers.copies import CopyMixin, unchanged_on_failure
 from helpers.jobs import Job, report_epochs
-from helpers.last_calls import warn_of_range
-from helpers.loss_checks import warn_of_endless
+from helpers.looking_back import Kept, look_back
 from helpers.losses import OwnLoss, in_precision
 from helpers.modules import MLP
 from helpers.networks import NetworkMixin
@@ -31,7 +30,6 @@ from helpers.tensors import (
     as_torch_starts,
     choose_device,
     chunks,
-    private_rng,
     take_rows,
     torch_dtype,
 )
@@ -89,9 +87,9 @@ class TorchEstimator(ArgumentsMixin, NetworkMixin, CopyMixin, CallbackSupportMix
         ----------
         X : array-like of shape (n_rows, *shape of a row), sparse matrix, or `rows_of` a Dataset
             Rows of tables have the shape (n_features,), images (channels, height, width). float64
-            and float32 are trained in their own precision, anything else in float32, or in
-            float64 if it holds whole numbers of 2**24 or more. uint8 becomes float32 when a batch
-            is taken, as 0.0 to 255.0: divide by 255 in the network, or in a step before it.
+            (one column is enough) and float32 are trained in their own precision, anything else in
+            float32, or in float64 if it holds whole numbers of 2**24 or more. uint8 becomes float32
+            when a batch is taken, as 0.0 to 255.0: divide by 255 in the network, or before it.
             Columns of codes for an embedding are cast there: ``self.embedding(X[:, 0].long())``.
         y : array-like of shape (n_rows,) or (n_rows, n_targets)
             Labels of any type (classifier) or numbers (regressor). Several columns are numbers of
@@ -147,25 +145,16 @@ class TorchEstimator(ArgumentsMixin, NetworkMixin, CopyMixin, CallbackSupportMix
             job.lr_factors = lr_factors(self.schedule, n_steps)
             warn_of_rates(self.schedule, job.lr_factors, job.lr)
         new.module_, new.history_ = job.network, job.history
+        kept = [] if partial else Kept.of(loss=self.loss, augment=self.augment)
         report_epochs(job, context, task, learned=vars(new))
         with unchanged_on_failure(job.network) if resume else nullcontext():
             train(job)
-            new._look_back(job)
+            look_back(job, type(self).__name__, isinstance(self, ClassifierMixin), kept)
         new.n_epochs_, new._optimizer_state = len(job.history), job.optimizer_state
         new._optimizer_settings = job.optimizer_settings
         self.__dict__ = new.__dict__
         context.call_on_fit_task_end(**task, reconstruction_attributes={})
         return self
-
-    def _look_back(self, job):
-        """Warn of what shows when a network is trained."""
-        fell = job.history and job.history[-1]["train_loss"] < 0 and isinstance(job.loss, OwnLoss)
-        if fell or job.ends_in and job.history:
-            with private_rng(job.y.device):
-                if fell:
-                    warn_of_endless(job)
-                else:
-                    warn_of_range(job, type(self).__name__, isinstance(self, ClassifierMixin))
 
     def _job(self, X, y, sample_weight, classes, settings, partial, resume):
         """Validate the data; return a `Job` that lacks only its network, and the target."""

@@ -10,6 +10,7 @@ from types import FunctionType, ModuleType
 import numpy as np
 import torch
 from torch import nn
+from torch.nn.utils.parametrize import is_parametrized
 
 _OF_ALL_MODULES = set(vars(nn.Module()))
 
@@ -226,6 +227,13 @@ class CopyMixin:
         """Pickle the network on the CPU, so that it can be loaded on any machine."""
         state = dict(super().__getstate__())
         if "module_" in state:
+            for name, part in self.module_.named_modules():
+                if is_parametrized(part):
+                    raise TypeError(
+                        f"torch pickles no network with a parametrization, as layer {name!r} of "
+                        f"{type(self.module_).__name__} has. Save module_.state_dict(), or put "
+                        f"numbers in its place: remove_parametrizations(layer, 'weight')."
+                    )
             if next(self.module_.parameters()).is_cuda:
                 state["module_"] = copy_network(self.module_, "Pickling copies to the CPU").cpu()
             if hooks := parameter_hooks(self.module_):

@@ -1,14 +1,11 @@
 """Datasets of torch as rows that scikit-learn can split, loaded when a batch asks for them."""
 
-import os
-
 import numpy as np
 import torch
-from scipy import sparse
-from torch.utils.data import DataLoader, IterableDataset
 
+from helpers.dataset_checks import by_number, cure_of, refuse_loss, together
 from helpers.generators import generators_put_back
-from helpers.tensors import seeded_globally
+from helpers.tensors import as_numpy, seeded_globally
 
 LOOKED_AT = 8  # rows that are loaded twice, to see whether they stay what they are
 
@@ -55,7 +52,7 @@ def rows_of(dataset, load=None):
     >>> y_of(dataset)
     array([0, 1, 0, 1, 0, 1])
     """
-    _check_dataset(dataset)
+    dataset = by_number(dataset)
     if load is not None and not callable(load):
         raise TypeError(f"load must be a function that makes an array of a row; got {load!r}.")
     if len(dataset) == 0:
@@ -80,7 +77,7 @@ def y_of(dataset):
     -------
     ndarray of shape (n_rows,) or (n_rows, n_targets)
     """
-    _check_dataset(dataset)
+    dataset = by_number(dataset)
     labels = []
     for i in range(len(dataset)):
         item = dataset[i]
@@ -89,8 +86,8 @@ def y_of(dataset):
                 f"Item {i} of the {type(dataset).__name__} is no pair (row, label), so that it "
                 f"holds no label; give y as an array of your own."
             )
-        labels.append(item[1].numpy() if isinstance(item[1], torch.Tensor) else item[1])
-    return np.asarray(labels)
+        labels.append(as_numpy(item[1]))
+    return together(labels)
 
 
 class Rows:
@@ -154,6 +151,8 @@ class Rows:
                     f"{row.shape}, others have {self._first.shape}; bring all to one shape in the "
                     f"Dataset, for instance by Resize, or by padding."
                 )
+            if row.dtype != self.dtype:
+                refuse_loss(row, self.dtype, f"Item {number} of the {type(self.dataset).__name__}")
             place[...] = row
         return loaded
 
@@ -164,8 +163,8 @@ class Rows:
         row = row if self.load is None else self.load(row)
         where = f"Item {number} of the {type(self.dataset).__name__}"
         if not isinstance(row, (np.ndarray, np.number, torch.Tensor)):
-            raise TypeError(f"{where} is no array of numbers but {_cure(row)}")
-        row = np.asarray(row.detach().cpu() if isinstance(row, torch.Tensor) else row)
+            raise TypeError(f"{where} is no array of numbers but {cure_of(row)}")
+        row = np.asarray(as_numpy(row))
         if row.dtype.kind not in "biuf":
             raise TypeError(f"{where} is no array of numbers; its dtype is {row.dtype}.")
         if row.ndim == 0:
@@ -198,51 +197,3 @@ def joined(sets):
         return torch.cat(sets)
     first = sets[0]
     return Rows(first.dataset, first.load, np.concatenate([s.numbers for s in sets]), first._first)
-
-
-def _check_dataset(dataset):
-    """Raise a TypeError if an object has no rows that can be asked for by number."""
-    name = type(dataset).__name__
-    if isinstance(dataset, DataLoader):
-        raise TypeError(
-            f"A {name} has no rows to split; hand over its Dataset, loader.dataset, and set "
-            f"batch_size in the estimator."
-        )
-    if isinstance(dataset, IterableDataset):
-        raise TypeError(
-            f"{name} gives its rows one after the other, so that no split can ask for some of "
-            f"them; hand over a Dataset with __len__ and __getitem__."
-        )
-    if isinstance(dataset, str):
-        raise TypeError(
-            f"rows_of and y_of need a Dataset, or a list of paths; got the one path {dataset!r}. "
-            f"For a folder, give sorted(Path(folder).iterdir()) and load=..., what reads a file."
-        )
-    if isinstance(dataset, dict) or sparse.issparse(dataset):
-        raise TypeError(
-            f"rows_of and y_of need a Dataset, whose rows are dataset[0], dataset[1], ...; got a "
-            f"{name}. Give the array or list that holds the rows."
-        )
-    if not hasattr(dataset, "__len__") or not hasattr(dataset, "__getitem__"):
-        raise TypeError(
-            f"rows_of and y_of need a Dataset, an object with __len__ and __getitem__; {name} "
-            f"lacks one."
-        )
-
-
-def _cure(row):
-    """Return what a row is instead of an array, and what to do."""
-    kind = type(row)
-    if isinstance(row, dict):
-        keys = ", ".join(map(repr, row))
-        key = next(iter(row), "image")
-        return f"a dict with the keys {keys}: rows_of(dataset, load=lambda item: item[{key!r}])."
-    if isinstance(row, (str, os.PathLike)):
-        return f"the path or text {str(row)!r}: rows_of(paths, load=np.load), or what reads it."
-    if kind.__module__.split(".")[0] == "PIL":
-        return (
-            "a PIL image: give the Dataset a transform that makes an array of one shape, such as "
-            "torchvision's PILToTensor(), or write rows_of(dataset, load=np.asarray), which puts "
-            "the channels last."
-        )
-    return f"of type {kind.__name__}: rows_of(dataset, load=...) takes what makes an array of it."

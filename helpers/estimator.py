@@ -181,8 +181,8 @@ class TorchClassifier(ClassifierMixin, TorchEstimator):
                 "class_weight weighs the classes of one column, and y has several; use "
                 "sample_weight, or MultiOutputClassifier of sklearn.multioutput."
             )
-        of_class = class_weights(self.class_weight, y, self.classes_, weight, partial)
-        with np.errstate(over="ignore"):  # told when the weights are added up
+        of_class = class_weights(self.class_weight, y, self.classes_, weight, self._dtype, partial)
+        with np.errstate(over="ignore", under="ignore"):  # told when they are added up
             of_class = of_class.astype(self._dtype)
             return of_class if weight is None else weight * of_class
 

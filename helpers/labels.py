@@ -7,6 +7,7 @@ from numbers import Integral, Real
 import numpy as np
 import torch
 from sklearn.utils.multiclass import check_classification_targets
+from torch.utils.data import DataLoader, Dataset
 
 from helpers.tensors import as_numpy
 
@@ -125,6 +126,8 @@ def find_classes(y, classes, known, owner):
     """
     check_classification_targets(y)
     given = y if classes is None else np.asarray(plain_labels(classes, owner, "classes"))
+    if classes is not None:
+        refuse_missing(given.ravel(), "classes")
     found = np.unique(given) if known is None else known
     if classes is not None and known is not None and not np.array_equal(np.unique(given), known):
         raise ValueError(
@@ -149,6 +152,12 @@ def _column(y, what):
     """Return the one column of a table, or `y` as it is; refuse what has no rows."""
     has_rows = any(hasattr(y, name) for name in ("__len__", "__array__", "shape"))
     no_rows = isinstance(y, (str, bytes, dict, set, MappingView)) or getattr(y, "shape", None) == ()
+    if isinstance(y, (Dataset, DataLoader)):
+        of = "y" if isinstance(y, Dataset) else "y.dataset"
+        raise ValueError(
+            f"{what} must be an array or a list; got a {type(y).__name__}. Give y_of({of}) of "
+            f"helpers, its labels."
+        )
     if y is not None and (no_rows or not has_rows):
         raise ValueError(f"{what} must be an array or a list; got {y!r:.80}.")
     refuse_masked(y, what)

@@ -28,6 +28,33 @@ class FirstLoss(OwnLoss):
                 self._refuse_spread(outputs.detach(), y)
         return losses
 
+    def __call__(self, outputs, y, reduction="mean"):
+        losses = super().__call__(outputs, y, reduction)
+        if reduction == "none" and len(y) > 1 and (losses == losses[0]).all():
+            with torch.random.fork_rng(devices=[y.device] if y.is_cuda else []):
+                self._refuse_one(outputs.detach(), y)
+        return losses
+
+    def _refuse_one(self, outputs, y):
+        """Raise a ValueError if a copy of the loss has one number for all rows, drawn at random.
+
+        It is called where rows are weighted, which would have no effect.
+        """
+        drawn = torch.Generator().manual_seed(0)
+        try:
+            new = outputs + torch.randn(outputs.shape, generator=drawn).to(outputs)
+            own = OwnLoss(copy.deepcopy(self.function), self.of_values)
+            losses = own(new.requires_grad_(), y, reduction="none").detach()
+        except Exception:  # as below
+            return
+        if losses[0] != 0 and losses.isfinite().all() and (losses == losses[0]).all():
+            raise ValueError(
+                f"loss must return one number for each row, and rows are weighted here, by "
+                f"sample_weight or class_weight; {name_of(self.function)} returns the same number "
+                f"for all rows, as if it were their mean, so that weights have no effect. Leave "
+                f"out .mean() or .sum() over the rows."
+            )
+
     def _refuse_spread(self, outputs, y):
         """Ask a copy of the loss about outputs drawn at random; raise a ValueError if it spreads.
 

@@ -92,14 +92,17 @@ def build(recipe, n_features, n_outputs, arguments, *, owner):
 
 
 def _own_copy(value):
-    """Return an argument whose lists, dicts, sets and arrays are new: a recipe may change them.
+    """Return an argument whose lists, dicts, sets, arrays and tensors are new.
 
-    What is read-only, or lies in a file, stays as it is.
+    A recipe may change them, or make them part of a network. What is read-only, or lies in a file,
+    stays as it is, and so do weights (`nn.Parameter`), which it may not hand out twice.
     """
     if type(value) in (tuple, list):
         return type(value)(map(_own_copy, value))
     if type(value) is dict:
         return {key: _own_copy(one) for key, one in value.items()}
+    if type(value) is torch.Tensor and value.is_leaf:
+        return value.detach().clone().requires_grad_(value.requires_grad)
     may_change = isinstance(value, set)
     if isinstance(value, np.ndarray) and not isinstance(value, np.memmap):
         may_change = value.flags.writeable

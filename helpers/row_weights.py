@@ -22,6 +22,8 @@ def sample_weights(sample_weight, y, dtype):
     sample_weight = as_numpy(sample_weight)
     try:
         _refuse_no_numbers(sample_weight)
+        exact = _check_sample_weight(sample_weight, y, dtype=np.float64)
+        _refuse_tiny(exact, dtype, "sample_weight")
         return _check_sample_weight(sample_weight, y, dtype=dtype, ensure_non_negative=True)
     except (TypeError, ValueError) as error:
         if "weight" in str(error):
@@ -61,7 +63,17 @@ def _refuse_no_numbers(weights):
             )
 
 
-def class_weights(class_weight, y, classes, sample_weight, partial):
+def _refuse_tiny(weights, dtype, what):
+    """Raise a ValueError if all weights are so small that a dtype rounds them, if not to 0."""
+    largest, info = weights.max(initial=0), np.finfo(dtype)
+    if 0 < largest < info.tiny / info.eps:
+        raise ValueError(
+            f"{what} holds {largest:.3g} at most, which is too small for {np.dtype(dtype)}, the "
+            f"precision of X. Divide {what} by its largest, or give X as float64."
+        )
+
+
+def class_weights(class_weight, y, classes, sample_weight, dtype, partial):
     """Return the weight of each row by its class, shape (n_rows,).
 
     Parameters
@@ -72,6 +84,8 @@ def class_weights(class_weight, y, classes, sample_weight, partial):
         All labels, sorted.
     sample_weight : ndarray of shape (n_rows,), or None
         "balanced" counts a row as often as its weight says: one of weight 0 not at all.
+    dtype : numpy.dtype
+        The precision of X.
     partial : bool
         Whether more rows are to come.
 
@@ -115,7 +129,9 @@ def class_weights(class_weight, y, classes, sample_weight, partial):
             f"class_weight names {unknown}, which y does not hold, and gives no weight to "
             f"{without}. The labels are {labels}."
         )
-    return np.array([float(class_weight.get(label, 1)) for label in labels])[number]
+    weight = np.array([float(class_weight.get(label, 1)) for label in labels])
+    _refuse_tiny(weight, dtype, "class_weight")
+    return weight[number]
 
 
 def _plain(weight):

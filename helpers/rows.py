@@ -11,11 +11,10 @@ from sklearn.utils.validation import validate_data
 from torch.utils.data import DataLoader, Dataset
 
 from helpers.datasets import Rows
+from helpers.precision import ROUNDED_FROM, has_doubles, kinds_of, rounds_integers
 from helpers.tensors import as_numpy
 
 ENCODE = "Encode columns of text, for instance with OneHotEncoder() or OrdinalEncoder()."
-# From here on float32, and float64, round some whole numbers.
-ROUNDED_FROM = {np.dtype(np.float32): 2**24, np.dtype(np.float64): 2**53}
 
 
 def check_rows(estimator, X, y="no_validation", *, reset, **checks):
@@ -40,7 +39,8 @@ def check_rows(estimator, X, y="no_validation", *, reset, **checks):
     X = as_numpy(X)
     if not reset:
         _check_shape(shape_of(X), estimator._row_shape, owner)
-    dtypes = [np.float32, np.float64] if reset else [estimator._dtype]
+    dtypes = [np.float64 if has_doubles(X) else np.float32, np.float64]
+    dtypes = dtypes if reset else [estimator._dtype]
 
     def validated(*dtypes):
         # Of rows that are not loaded yet, an array of their shape that takes no memory.
@@ -68,10 +68,10 @@ def check_rows(estimator, X, y="no_validation", *, reset, **checks):
             raise ValueError(f"{what} must hold numbers: {error}.{cure}") from error
         raise
     trained_on = target is not None
-    rounded = trained_on and _rounds_integers(found, X)
+    rounded = trained_on and rounds_integers(found, X)
     if rounded and reset:
         found, target = validated(np.float64)
-        rounded = _rounds_integers(found, X)
+        rounded = rounds_integers(found, X)
     if rounded:
         raise ValueError(
             f"X holds whole numbers of {ROUNDED_FROM[found.dtype]:,} or more, which "
@@ -106,20 +106,6 @@ def _check_shape(shape, known, owner):
         f"X has rows of shape {tuple(shape[1:])}, but {owner} was fitted on rows of shape "
         f"{tuple(known)}."
     )
-
-
-def _rounds_integers(found, X):
-    """Whether the conversion of `X` to `found` can have rounded whole numbers."""
-    if isinstance(X, Rows) or found.dtype not in ROUNDED_FROM:
-        return False
-    kind = getattr(getattr(X, "dtype", None), "kind", "?")
-    if kind in "fb":  # numpy's floats, which are the most
-        return False
-    numbers = found.data if hasattr(found, "tocsr") else found
-    limit = ROUNDED_FROM[found.dtype]
-    if not numbers.size or max(numbers.max(), -numbers.min()) < limit:
-        return False
-    return kind in "iu" or np.asarray(X).dtype.kind in "iuO"
 
 
 def shape_of(X):
@@ -184,22 +170,13 @@ def refuse_no_numbers(X):
     elif getattr(getattr(X, "dtype", None), "names", None):
         wrong = "a structured array"
         cure = "Give np.lib.recfunctions.structured_to_unstructured(X), or a DataFrame."
-    elif "c" in _kinds_of(X):
+    elif "c" in kinds_of(X):
         wrong, cure = "complex numbers (Complex data not supported)", "Give X.real and X.imag."
-    elif {"m", "M"} & _kinds_of(X):
+    elif {"m", "M"} & kinds_of(X):
         wrong = "dates or times"
         cure = "Say what counts, for instance days: (X - start) / np.timedelta64(1, 'D')."
     if wrong:
         raise ValueError(f"X must hold rows of numbers; got {wrong}. {cure}")
-
-
-def _kinds_of(X):
-    """Return what numpy calls the kinds of the dtypes of a table's columns, or of an array."""
-    if isinstance(X, torch.Tensor):
-        return {"c"} if X.is_complex() else set()
-    dtypes = getattr(X, "dtypes", None)
-    dtypes = dtypes if np.iterable(dtypes) else [getattr(X, "dtype", None)]
-    return {getattr(dtype, "kind", None) for dtype in dtypes}
 
 
 def _holds_numbers(X):

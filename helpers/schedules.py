@@ -2,11 +2,14 @@
 
 import math
 import warnings
+from types import FunctionType
 
 import numpy as np
 import torch
 
 from helpers.arguments import is_number, name_of, names_by_place, plain, words_of
+from helpers.generators import generators_put_back
+from helpers.tensors import states_of_generators
 
 # Names of what torch's LambdaLR counts, words that may stand beside them, and the least change of
 # a factor during a training for which an argument named step can be the share of the steps.
@@ -32,7 +35,8 @@ def lr_factors(schedule, n_steps):
     ------
     ValueError
         If the number of steps is not known, if the schedule returns no number, or one that is
-        negative or not finite, or if it is a function of the number of an epoch or a step.
+        negative or not finite, if it is a function of the number of an epoch or a step, or if it
+        counts its calls or draws at random.
 
     Examples
     --------
@@ -46,6 +50,18 @@ def lr_factors(schedule, n_steps):
             "how many calls will come. Use fit, or schedule=None and set_params(lr=...) between "
             "the calls."
         )
+    with generators_put_back():
+        before = states_of_generators(torch.device("cpu"))
+        factors = _asked(schedule, n_steps)
+        drawn = before != states_of_generators(torch.device("cpu"))
+        if drawn or not isinstance(schedule, FunctionType):  # an object, which may count its calls
+            _refuse_others(schedule, factors, _asked(schedule, n_steps))
+    _refuse_count(schedule, factors)
+    return factors
+
+
+def _asked(schedule, n_steps):
+    """Return what a schedule answers for each step."""
     factors = np.empty(n_steps)
     for step in range(n_steps):
         done = step / n_steps
@@ -64,8 +80,17 @@ def lr_factors(schedule, n_steps):
                 f"Write, for instance, schedule=lambda done: 1 - done."
             )
         factors[step] = number
-    _refuse_count(schedule, factors)
     return factors
+
+
+def _refuse_others(schedule, factors, again):
+    """Raise a ValueError if a schedule has answered otherwise when it was asked again."""
+    if not np.array_equal(factors, again):
+        raise ValueError(
+            f"schedule must return the same factor whenever it is asked for the same share, so "
+            f"that a fit can be repeated; {name_of(schedule)} returned others. It counts its "
+            f"calls, or draws at random. Compute the factor from the share alone."
+        )
 
 
 def _refuse_count(schedule, factors):

@@ -65,7 +65,7 @@ def values(y, dtype):
         raise ValueError(
             f"y contains NaN or another missing value in row {row}. Leave such rows out, of X too."
         )
-    with np.errstate(over="ignore"):
+    with np.errstate(over="ignore", under="ignore"):
         numbers = y.astype(dtype)
     if not np.isfinite(numbers).all():
         raise ValueError(

@@ -56,7 +56,14 @@ def as_tensor(array):
 
 
 def as_numpy(values):
-    """Return a tensor, or a list of tensors of one shape, as an array; the rest as it is."""
+    """Return a tensor, or a list of tensors of one shape, as an array; the rest as it is.
+
+    An array of numbers that torch has no dtype for, of another byte order or longer than float64,
+    is converted.
+    """
+    if isinstance(values, np.ndarray) and values.dtype.kind in "iuf":
+        native = values.dtype.newbyteorder("=")
+        return values.astype(np.float64 if native.itemsize > 8 else native, copy=False)
     if isinstance(values, (list, tuple)) and len(values):
         if not all(isinstance(value, torch.Tensor) for value in values):
             return values
@@ -66,7 +73,8 @@ def as_numpy(values):
     if not isinstance(values, torch.Tensor) or values.layout is not torch.strided:
         return values
     values = values.detach().cpu()
-    return (values.float() if values.dtype == torch.bfloat16 else values).numpy()
+    is_short = values.is_floating_point() and values.dtype.itemsize < 4  # numpy has not all of them
+    return (values.float() if is_short else values).numpy()
 
 
 def torch_dtype(dtype):

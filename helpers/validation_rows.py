@@ -52,6 +52,8 @@ def _check_groups(groups, y):
     try:
         np.unique(labels)
     except TypeError as error:
+        if len(set(map(type, labels.ravel()))) == 1:  # which has no order, as that of None
+            refuse_missing(labels.ravel(), "groups")
         raise ValueError(
             f"groups must be labels of one type: {error}. Give, for instance, "
             f"[str(group) for group in groups]."
