@@ -75,6 +75,8 @@ class Chance:
         if self.padded:
             n_rows = dict(zip(self.seeds, self.n_rows.tolist(), strict=True))
             own = [mask[: n_rows[seed]] for mask, seed in zip(own, self.generators, strict=True)]
+            # Padding is kept: where all is dropped, code that divides by a sum makes nan of it.
+            drawn.fill_(not by_hand)
         for mask, generator in zip(own, self.generators.values(), strict=True):
             if by_hand:
                 mask.uniform_(generator=generator)

@@ -1,10 +1,16 @@
-"""What a network under vmap writes by an index."""
+"""What a network under vmap writes by an index, and what is dropped of rows that are padding."""
 
 import pytest
 import torch
+from sklearn.base import clone
+from torch import nn
 from torch.func import vmap
 
+from helpers import TorchClassifier
+from helpers.fusing import chance
 from helpers.fusing.vmapped import LookUps
+from tests.fusing.test_hunt_29 import X, assert_stacked, y
+from tests.networks import Net
 
 
 @pytest.mark.parametrize("dim", [0, -2])
@@ -21,3 +27,28 @@ def test_a_negative_index_is_one_of_its_own_network(dim, in_place):
     with LookUps():
         found = vmap(fill)(tables, index)
     assert torch.equal(found, torch.stack([*map(fill, tables, index)]))
+
+
+class Shares(Net):
+    """Divides by a sum after dropout, which is 0 only where all is dropped."""
+
+    def __init__(self, n_features, n_outputs):
+        super().__init__(n_features, n_outputs)
+        self.hidden, self.out = nn.Linear(n_features, 64), nn.Linear(64, n_outputs)
+        self.dropout = nn.Dropout(0.1)
+
+    def forward(self, X):
+        hidden = self.dropout(torch.sigmoid(self.hidden(X)))
+        return self.out(hidden / hidden.sum(1, keepdim=True))
+
+
+@pytest.mark.parametrize("by_hand", [False, True])
+@pytest.mark.parametrize("batch_size", [None, 16])
+def test_nothing_is_dropped_of_padding(monkeypatch, batch_size, by_hand):
+    if by_hand and not chance.bernoulli_compares():
+        pytest.skip("torch draws in another way on this processor")
+    monkeypatch.setattr(chance, "bernoulli_compares", lambda: by_hand)
+    clf = TorchClassifier(Shares, epochs=3, batch_size=batch_size, random_state=0)
+    assert_stacked(
+        [(clone(clf).set_params(lr=lr), X[:n], y[:n]) for lr in (0.01, 0.1) for n in (70, 67)]
+    )
