@@ -129,7 +129,9 @@ class OutsideVmap(nn.Module):
         if not isinstance(input, torch.Tensor):
             raise RuntimeError(f"it gives a layer a {type(input).__name__}, which is no tensor")
         if not isinstance(self.batched, BatchedRecurrent):
-            return ForAll.apply(self._rows_last, input)
+            outputs = ForAll.apply(self._rows_last, input)
+            in_place = self.training and getattr(self.batched, "in_place", False)
+            return input.copy_(outputs) if in_place else outputs
         states = hx if isinstance(hx, tuple) else () if hx is None else (hx,)
         outputs, *states = ForAll.apply(self.batched, input, *states)
         return outputs, states[0] if len(states) == 1 else tuple(states)

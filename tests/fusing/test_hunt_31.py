@@ -1,4 +1,4 @@
-"""What a network under vmap writes by an index, and what is dropped of rows that are padding."""
+"""Ordinary networks as they are written in 2026: what they write, drop and assign."""
 
 import pytest
 import torch
@@ -49,6 +49,42 @@ def test_nothing_is_dropped_of_padding(monkeypatch, batch_size, by_hand):
         pytest.skip("torch draws in another way on this processor")
     monkeypatch.setattr(chance, "bernoulli_compares", lambda: by_hand)
     clf = TorchClassifier(Shares, epochs=3, batch_size=batch_size, random_state=0)
+    assert_stacked(
+        [(clone(clf).set_params(lr=lr), X[:n], y[:n]) for lr in (0.01, 0.1) for n in (70, 67)]
+    )
+
+
+class InPlace(Net):
+    """Uses what its dropout has written to."""
+
+    def __init__(self, n_features, n_outputs, kind=nn.Dropout, p=0.3):
+        super().__init__(n_features, n_outputs)
+        self.dropout = kind(p, inplace=True)
+
+    def forward(self, X):
+        hidden = self.hidden(X)
+        return self.out(torch.tanh(self.dropout(hidden) + hidden))
+
+
+class OfATanh(InPlace):
+    """A tanh needs its output for the gradient: nothing may be written there."""
+
+    def forward(self, X):
+        return self.out(self.dropout(torch.tanh(self.hidden(X))))
+
+
+@pytest.mark.parametrize(
+    "module, settings",
+    [
+        (InPlace, {}),
+        (InPlace, {"kind": nn.AlphaDropout}),
+        (OfATanh, {"p": 0.0}),
+        (OfATanh, {"kind": nn.FeatureAlphaDropout}),
+    ],
+)
+def test_dropout_in_place_writes_to_its_input(module, settings):
+    settings = {f"module__{name}": value for name, value in settings.items()}
+    clf = TorchClassifier(module, epochs=3, batch_size=16, random_state=0, **settings)
     assert_stacked(
         [(clone(clf).set_params(lr=lr), X[:n], y[:n]) for lr in (0.01, 0.1) for n in (70, 67)]
     )
