@@ -93,6 +93,8 @@ class Vmapped(nn.Module):
         named = (*module.named_parameters(), *module.named_buffers())
         self.tensors = {name: of_all[id(tensor)] for name, tensor in named}
         self.own_parameters = [name for name, _ in module.named_parameters()]
+        self.own_buffers = [name for name, _ in module.named_buffers()]
+        self.replaced = {}  # buffers that a forward pass has given another tensor
         self.frozen = [part for part in module.modules() if not part.training]
         for parent in list(module.modules()):
             for name, child in parent._modules.items():
@@ -110,11 +112,21 @@ class Vmapped(nn.Module):
         def call(tensors, X):
             for name in self.own_parameters:
                 as_parameter(tensors[name])
-            return functional_call(self.module, tensors, (X,))
+            now = dict(tensors)
+            outputs = functional_call(self.module, now, (X,))  # which puts what is assigned there
+            names = [name for name in self.own_buffers if now[name] is not tensors[name]]
+            return outputs, {name: now[name] for name in names}
 
         with LookUps():
-            outputs = vmap(call, randomness="error")(self.tensors, X.movedim(-1, 1))
+            outputs, self.replaced = vmap(call, randomness="error")(self.tensors, X.movedim(-1, 1))
         return outputs.movedim(1, -1)
+
+    @torch.no_grad()
+    def store_buffers(self):
+        """Store what was assigned to buffers, when no gradient needs what they were before."""
+        for name, value in self.replaced.items():
+            self.tensors[name].copy_(value)
+        self.replaced = {}
 
 
 class OutsideVmap(nn.Module):

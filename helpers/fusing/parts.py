@@ -104,7 +104,7 @@ class Part:
             for name, whole in stack.stored.items()
         }
         self.network = batched(stack.jobs[0].network, stored, self.chance)
-        self.vmapped = any(isinstance(module, Vmapped) for module in self.network.modules())
+        self.vmapped = [part for part in self.network.modules() if isinstance(part, Vmapped)]
         trained = {n: whole for n, whole in enumerate(stored.values()) if whole.requires_grad}
         self.numbers, self.trained = list(trained), list(trained.values())
         states = [{place: of[n] for place, n in enumerate(trained) if n in of} for of in states]
@@ -150,6 +150,8 @@ class Part:
             gradients = [
                 gradient if gradient is None else gradient.clone() for gradient in gradients
             ]
+        for module in self.vmapped:
+            module.store_buffers()
         return losses.detach(), gradients
 
     def losses(self, X, y):

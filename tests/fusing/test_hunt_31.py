@@ -9,7 +9,7 @@ from torch.func import vmap
 from helpers import TorchClassifier
 from helpers.fusing import chance
 from helpers.fusing.vmapped import LookUps
-from tests.fusing.test_hunt_29 import X, assert_stacked, y
+from tests.fusing.test_hunt_29 import X, assert_equal, assert_stacked, both_ways, y
 from tests.networks import Net
 
 
@@ -88,3 +88,60 @@ def test_dropout_in_place_writes_to_its_input(module, settings):
     assert_stacked(
         [(clone(clf).set_params(lr=lr), X[:n], y[:n]) for lr in (0.01, 0.1) for n in (70, 67)]
     )
+
+
+class Averaging(Net):
+    """Keeps an average and a count in buffers, which it assigns; the gradient needs the old one."""
+
+    def __init__(self, n_features, n_outputs):
+        super().__init__(n_features, n_outputs)
+        self.register_buffer("scale", torch.ones(5))
+        self.register_buffer("n", torch.tensor(0))
+
+    def forward(self, X):
+        hidden = self.hidden(X) * self.scale
+        if self.training:
+            self.scale = 0.9 * self.scale + 0.1 * hidden.detach().abs().mean(0)
+            self.n = self.n + 1
+        return self.out(torch.tanh(hidden * self.scale / self.n.clamp(min=1)))
+
+
+def averaging_between(n_features, n_outputs):
+    return nn.Sequential(nn.Linear(n_features, 4), Averaging(4, 4), nn.Linear(4, n_outputs))
+
+
+@pytest.mark.parametrize("module", [Averaging, averaging_between])
+@pytest.mark.parametrize("settings", [{}, {"batch_size": 16}, {"patience": 2}])
+def test_a_buffer_may_be_assigned(module, settings):
+    clf = TorchClassifier(module, epochs=4, random_state=0, **settings)
+    assert_stacked([(clone(clf).set_params(lr=lr), X, y) for lr in (0.01, 0.1, 0.05)])
+
+
+class Growing(Net):
+    def __init__(self, n_features, n_outputs):
+        super().__init__(n_features, n_outputs)
+        self.register_buffer("seen", torch.zeros(3))
+
+    def forward(self, X):
+        if self.training:
+            self.seen = torch.cat([self.seen, self.seen[-1:] + 1])
+        return super().forward(X) + self.seen.mean()
+
+
+class Halving(Net):
+    def __init__(self, n_features, n_outputs):
+        super().__init__(n_features, n_outputs)
+        self.register_buffer("seen", torch.tensor(0))
+
+    def forward(self, X):
+        if self.training:
+            self.seen = self.seen / 2
+        return super().forward(X) + self.seen
+
+
+@pytest.mark.parametrize("module", [Growing, Halving])
+def test_a_buffer_of_another_shape_or_precision_is_the_reason(module):
+    clf = TorchClassifier(module, epochs=3, random_state=0)
+    plain, found, told, _ = both_ways([(clone(clf).set_params(lr=lr), X, y) for lr in (0.01, 0.1)])
+    assert_equal(found, plain)
+    assert ["its buffer `seen` comes to be of another shape" in text for text in told] == [True]
