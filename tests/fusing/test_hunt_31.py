@@ -1,5 +1,7 @@
 """Ordinary networks as they are written in 2026: what they write, drop and assign."""
 
+import time
+
 import pytest
 import torch
 from sklearn.base import clone
@@ -7,7 +9,8 @@ from torch import nn
 from torch.func import vmap
 
 from helpers import TorchClassifier
-from helpers.fusing import chance
+from helpers.fusing import chance, parts
+from helpers.fusing.parts import Pace
 from helpers.fusing.vmapped import LookUps
 from tests.fusing.test_hunt_29 import X, assert_equal, assert_stacked, both_ways, y
 from tests.networks import Net
@@ -145,3 +148,71 @@ def test_a_buffer_of_another_shape_or_precision_is_the_reason(module):
     plain, found, told, _ = both_ways([(clone(clf).set_params(lr=lr), X, y) for lr in (0.01, 0.1)])
     assert_equal(found, plain)
     assert ["its buffer `seen` comes to be of another shape" in text for text in told] == [True]
+
+
+# A stack in parts ---------------------------------------------------------------------------------
+
+CONTEXTS, SCALE = [], (0.5, torch.tensor(2.0, dtype=torch.float64))
+
+
+def between():
+    """Let another thread run, if there is one."""
+    time.sleep(0.001)
+
+
+class InAList(Net):
+    def forward(self, X):
+        hidden = torch.tanh(self.hidden(X))
+        CONTEXTS.append(hidden.detach().abs())
+        between()
+        return self.out(hidden * CONTEXTS.pop())
+
+
+class InItsClass(Net):
+    context = None
+
+    def forward(self, X):
+        hidden = torch.tanh(self.hidden(X))
+        type(self).context = hidden.detach().abs()
+        between()
+        outputs = self.out(hidden * self.context)
+        InItsClass.context = None
+        return outputs
+
+
+class ByConstants(Net):
+    def forward(self, X):
+        return self.out(torch.tanh(self.hidden(X)) * SCALE[0] * SCALE[1])
+
+
+class ListOfALoss:
+    def __init__(self):
+        self.contexts = []
+
+    def __call__(self, outputs, y):
+        self.contexts.append(outputs.detach().abs().mean(1))
+        between()
+        return nn.functional.cross_entropy(outputs, y, reduction="none") * self.contexts.pop()
+
+
+@pytest.mark.parametrize(
+    "settings, places",
+    [
+        ({"module": InAList}, []),
+        ({"module": InItsClass}, []),
+        ({"module": ByConstants}, [32]),
+        ({"module": Net, "loss": ListOfALoss()}, [32]),
+    ],
+)
+def test_two_threads_do_not_meet_outside_of_a_network(monkeypatch, settings, places):
+    used = []
+
+    def note(pace, wall, cpu):
+        used.append(pace.places)
+        return pace.places
+
+    monkeypatch.setattr(Pace, "note", note)
+    monkeypatch.setattr(parts, "n_cores", lambda: 2)
+    clf = TorchClassifier(epochs=4, optimizer="sgd", **settings)
+    assert_stacked([(clone(clf).set_params(random_state=i), X, y) for i in range(64)])
+    assert used == [places] * 4
