@@ -1,6 +1,7 @@
 """Networks side by side: one product for each layer."""
 
 import copy
+import functools
 
 import torch
 from torch import nn
@@ -99,7 +100,7 @@ class Vmapped(nn.Module):
         for parent in list(module.modules()):
             for name, child in parent._modules.items():
                 if layer := _layer(child, of_all, chance, NOT_BY_VMAP):
-                    parent._modules[name] = OutsideVmap(child, layer)
+                    parent._modules[name] = outside_vmap(type(child))(child, layer)
         self.module = module
 
     def train(self, mode=True):
@@ -129,11 +130,17 @@ class Vmapped(nn.Module):
         self.replaced = {}
 
 
+@functools.cache
+def outside_vmap(kind):
+    """Return `OutsideVmap` as a layer of a kind, for code that asks with isinstance what it has."""
+    return type(kind.__name__, (OutsideVmap, kind), {})
+
+
 class OutsideVmap(nn.Module):
     """A batched layer within a module that runs under vmap."""
 
     def __init__(self, module, layer):
-        super().__init__()
+        nn.Module.__init__(self)
         vars(self).update(vars(module))  # what a forward pass may ask for, as in self.conv.weight
         self.batched = layer
 

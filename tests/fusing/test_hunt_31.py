@@ -150,6 +150,38 @@ def test_a_buffer_of_another_shape_or_precision_is_the_reason(module):
     assert ["its buffer `seen` comes to be of another shape" in text for text in told] == [True]
 
 
+class Asking(nn.Module):
+    """Asks its layers what they are, as loops over layers do."""
+
+    def __init__(self, n_features, n_outputs):
+        super().__init__()
+        layers = nn.Conv1d(1, 4, 3, padding=1), nn.BatchNorm1d(4), nn.Dropout(0.2)
+        self.layers = nn.ModuleList([*layers, nn.GRU(n_features, 4, batch_first=True)])
+        self.layers.append(nn.Linear(16, n_outputs))
+
+    def forward(self, X):
+        hidden, names = X.unsqueeze(1), []
+        for layer in self.layers[:-1]:
+            names.append(type(layer).__name__)
+            hidden = layer(hidden)
+            if isinstance(layer, nn.Conv1d):
+                hidden = hidden.relu()
+            if isinstance(layer, nn.RNNBase):
+                hidden = hidden[0]
+        assert names == ["Conv1d", "BatchNorm1d", "Dropout", "GRU"]
+        kinds = nn.Conv1d, nn.Linear
+        weights = [one.weight for one in self.modules() if isinstance(one, kinds)]
+        penalty = sum(weight.square().sum() for weight in weights)
+        return self.layers[-1](hidden.flatten(1)) * (1 + 0.01 * penalty)
+
+
+def test_layers_are_of_their_kind():
+    clf = TorchClassifier(Asking, epochs=3, batch_size=16, optimizer="sgd", random_state=0)
+    assert_stacked(
+        [(clone(clf).set_params(lr=lr), X[:n], y[:n]) for lr in (0.01, 0.1) for n in (70, 68)]
+    )
+
+
 # A stack in parts ---------------------------------------------------------------------------------
 
 CONTEXTS, SCALE = [], (0.5, torch.tensor(2.0, dtype=torch.float64))
