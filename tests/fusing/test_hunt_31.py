@@ -182,6 +182,24 @@ def test_layers_are_of_their_kind():
     )
 
 
+class WithGradient(Net):
+    """Has outputs with a gradient for validation rows, too, whose losses have none."""
+
+    def forward(self, X):
+        with torch.enable_grad():
+            return super().forward(X)
+
+
+def entropy(outputs, y):
+    return nn.functional.cross_entropy(outputs, y, reduction="none")
+
+
+def test_a_loss_of_validation_rows_has_no_gradient():
+    clf = TorchClassifier(WithGradient, epochs=3, loss=entropy, patience=2, random_state=0)
+    plain = assert_stacked([(clone(clf).set_params(lr=lr), X, y) for lr in (0.01, 0.1)])
+    assert not any(isinstance(one, str) for one in plain)
+
+
 # A stack in parts ---------------------------------------------------------------------------------
 
 CONTEXTS, SCALE = [], (0.5, torch.tensor(2.0, dtype=torch.float64))
