@@ -146,7 +146,7 @@ class OwnLoss:
                 f"loss must return one number for each row, a tensor of shape ({len(y)},), so that "
                 f"rows can be weighted; {name} returned {wrong}. {cure}"
             )
-        if outputs.requires_grad and not losses.requires_grad:
+        if torch.is_grad_enabled() and outputs.requires_grad and not losses.requires_grad:
             raise ValueError(
                 f"loss must be computed from outputs with operations that have a gradient; what "
                 f"{name} returned has none. It detaches outputs, computes in numpy, runs under "

@@ -75,6 +75,8 @@ class Chance:
         if self.padded:
             n_rows = dict(zip(self.seeds, self.n_rows.tolist(), strict=True))
             own = [mask[: n_rows[seed]] for mask, seed in zip(own, self.generators, strict=True)]
+            # Padding is kept: where all is dropped, code that divides by a sum makes nan of it.
+            drawn.fill_(not by_hand)
         for mask, generator in zip(own, self.generators.values(), strict=True):
             if by_hand:
                 mask.uniform_(generator=generator)
@@ -117,6 +119,8 @@ class BatchedDropout(nn.Module):
             raise RuntimeError("its dropout draws on a GPU, which has an order of its own")
         self.kind, self.chance = type(layer), chance
         self.p = layer.p if layer.training else 0.0  # in a frozen part it drops nothing
+        # Whether it writes to its input. torch's AlphaDropout does not look at `inplace`.
+        self.in_place = layer.inplace and self.p > 0 and self.kind not in OF_ALPHA
         chance.used = True
 
     def forward(self, X):
@@ -130,7 +134,7 @@ class BatchedDropout(nn.Module):
                 raise RuntimeError(f"it has {self.kind.__name__} for inputs of {len(shape)} axes")
             shape = (*shape[:2], *[1] * (len(shape) - 2))
         masks = self.chance.masks(shape, 1 - self.p, X.dtype)
-        if self.kind not in (nn.AlphaDropout, nn.FeatureAlphaDropout):
+        if self.kind not in OF_ALPHA:
             return X * masks.div_(1 - self.p)
         scale = 1 / math.sqrt((ALPHA**2 * self.p + 1) * (1 - self.p))
         shift = (masks - 1).mul_(ALPHA * scale).add_(ALPHA * scale * self.p)
@@ -144,4 +148,5 @@ OF_CHANNELS = {
     nn.Dropout3d: {5},
     nn.FeatureAlphaDropout: {2, 3, 4, 5},
 }
+OF_ALPHA = {nn.AlphaDropout, nn.FeatureAlphaDropout}
 DROPOUTS = {nn.Dropout, nn.AlphaDropout, *OF_CHANNELS}

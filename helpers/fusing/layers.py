@@ -1,6 +1,7 @@
 """Networks side by side: one product for each layer."""
 
 import copy
+import functools
 
 import torch
 from torch import nn
@@ -93,11 +94,13 @@ class Vmapped(nn.Module):
         named = (*module.named_parameters(), *module.named_buffers())
         self.tensors = {name: of_all[id(tensor)] for name, tensor in named}
         self.own_parameters = [name for name, _ in module.named_parameters()]
+        self.own_buffers = [name for name, _ in module.named_buffers()]
+        self.replaced = {}  # buffers that a forward pass has given another tensor
         self.frozen = [part for part in module.modules() if not part.training]
         for parent in list(module.modules()):
             for name, child in parent._modules.items():
                 if layer := _layer(child, of_all, chance, NOT_BY_VMAP):
-                    parent._modules[name] = OutsideVmap(child, layer)
+                    parent._modules[name] = outside_vmap(type(child))(child, layer)
         self.module = module
 
     def train(self, mode=True):
@@ -110,18 +113,34 @@ class Vmapped(nn.Module):
         def call(tensors, X):
             for name in self.own_parameters:
                 as_parameter(tensors[name])
-            return functional_call(self.module, tensors, (X,))
+            now = dict(tensors)
+            outputs = functional_call(self.module, now, (X,))  # which puts what is assigned there
+            names = [name for name in self.own_buffers if now[name] is not tensors[name]]
+            return outputs, {name: now[name] for name in names}
 
         with LookUps():
-            outputs = vmap(call, randomness="error")(self.tensors, X.movedim(-1, 1))
+            outputs, self.replaced = vmap(call, randomness="error")(self.tensors, X.movedim(-1, 1))
         return outputs.movedim(1, -1)
+
+    @torch.no_grad()
+    def store_buffers(self):
+        """Store what was assigned to buffers, when no gradient needs what they were before."""
+        for name, value in self.replaced.items():
+            self.tensors[name].copy_(value)
+        self.replaced = {}
+
+
+@functools.cache
+def outside_vmap(kind):
+    """Return `OutsideVmap` as a layer of a kind, for code that asks with isinstance what it has."""
+    return type(kind.__name__, (OutsideVmap, kind), {})
 
 
 class OutsideVmap(nn.Module):
     """A batched layer within a module that runs under vmap."""
 
     def __init__(self, module, layer):
-        super().__init__()
+        nn.Module.__init__(self)
         vars(self).update(vars(module))  # what a forward pass may ask for, as in self.conv.weight
         self.batched = layer
 
@@ -129,7 +148,9 @@ class OutsideVmap(nn.Module):
         if not isinstance(input, torch.Tensor):
             raise RuntimeError(f"it gives a layer a {type(input).__name__}, which is no tensor")
         if not isinstance(self.batched, BatchedRecurrent):
-            return ForAll.apply(self._rows_last, input)
+            outputs = ForAll.apply(self._rows_last, input)
+            in_place = self.training and getattr(self.batched, "in_place", False)
+            return input.copy_(outputs) if in_place else outputs
         states = hx if isinstance(hx, tuple) else () if hx is None else (hx,)
         outputs, *states = ForAll.apply(self.batched, input, *states)
         return outputs, states[0] if len(states) == 1 else tuple(states)

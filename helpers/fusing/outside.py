@@ -23,7 +23,7 @@ LARGE, MANY = 2**26, 1000
 DATA = 2**20
 MISSING = object()
 CODE = (types.ModuleType, types.FunctionType, types.BuiltinFunctionType, type)
-_PLAIN = (bool, int, float, complex, str, bytes, type(None), torch.Tensor, np.ndarray)
+PLAIN = (bool, int, float, complex, str, bytes, type(None), torch.Tensor, np.ndarray)
 
 
 class Outside:
@@ -125,7 +125,7 @@ def reached_from(things):
     own, seen = {id(thing) for _, thing in waiting}, {}
     while waiting:
         name, thing = waiting.pop()
-        if isinstance(thing, _PLAIN) or id(thing) in seen:
+        if isinstance(thing, PLAIN) or id(thing) in seen:
             continue
         seen[id(thing)] = thing  # which keeps it alive, and its id its own
         if isinstance(thing, types.FunctionType):

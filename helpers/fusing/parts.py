@@ -10,6 +10,8 @@ import torch
 from helpers.fusing.chance import Chance
 from helpers.fusing.layers import Vmapped, batched, mixes_rows
 from helpers.fusing.optimizer import BatchedOptimizer
+from helpers.fusing.own_code import copy_of
+from helpers.fusing.races import may_meet_outside
 from helpers.fusing.vmapped import LookUps
 from helpers.losses import OwnLoss
 from helpers.tensors import chunk_size, flushed_denormals
@@ -40,6 +42,12 @@ def n_cores():
     if hasattr(os, "sched_getaffinity"):
         return len(os.sched_getaffinity(0))
     return os.cpu_count() or 1
+
+
+def cuts_of(jobs):
+    """Return where to cut a stack of jobs, so that each core gets a part."""
+    places = cuts(len(jobs), n_cores())
+    return [] if places and may_meet_outside(jobs[0]) else places
 
 
 class Pace:
@@ -95,7 +103,9 @@ class Part:
     def __init__(self, stack, networks, states):
         self.networks = networks  # not the stack: a cycle would keep its weights alive
         jobs = stack.jobs[networks]
-        self.loss, self.order = jobs[0].loss, stack.order[networks]
+        self.order = stack.order[networks]
+        # Its own: another thread may be in it. The first part has the one that is watched.
+        self.loss = copy_of(jobs[0].loss) if networks.start else jobs[0].loss
         self.chance = Chance(jobs)
         self.chance.begin_epoch(stack.epoch + 1)
         # `data`, so that autograd does not see what is written to the weights of other parts.
@@ -104,7 +114,7 @@ class Part:
             for name, whole in stack.stored.items()
         }
         self.network = batched(stack.jobs[0].network, stored, self.chance)
-        self.vmapped = any(isinstance(module, Vmapped) for module in self.network.modules())
+        self.vmapped = [part for part in self.network.modules() if isinstance(part, Vmapped)]
         trained = {n: whole for n, whole in enumerate(stored.values()) if whole.requires_grad}
         self.numbers, self.trained = list(trained), list(trained.values())
         states = [{place: of[n] for place, n in enumerate(trained) if n in of} for of in states]
@@ -150,6 +160,8 @@ class Part:
             gradients = [
                 gradient if gradient is None else gradient.clone() for gradient in gradients
             ]
+        for module in self.vmapped:
+            module.store_buffers()
         return losses.detach(), gradients
 
     def losses(self, X, y):

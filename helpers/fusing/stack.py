@@ -32,7 +32,7 @@ from torch.nn.utils.rnn import pad_sequence
 from helpers.datasets import Rows, joined
 from helpers.divergence import divergence
 from helpers.fusing.functions import check, watched
-from helpers.fusing.parts import Pace, Part, cuts, n_cores, side_by_side
+from helpers.fusing.parts import Pace, Part, cuts_of, side_by_side
 from helpers.tensors import take_rows
 from helpers.training import row_order
 
@@ -65,7 +65,7 @@ class Stack:
         # generator. A Dataset may seek in one file, and nobody says that two threads may ask it.
         alone = torch.get_num_threads() == 1 and self.device.type == "cpu"
         alone = alone and not self.augmented and not isinstance(self.X, Rows)
-        places = cuts(len(self.jobs), n_cores()) if alone else []
+        places = cuts_of(self.jobs) if alone else []
         self.pace = Pace(places, max(job.epochs for job in self.jobs))
         self.whole = None
         if not self.in_batches and not self.augmented:

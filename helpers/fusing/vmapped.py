@@ -76,8 +76,8 @@ def one_hot(tensor, num_classes=-1):
 
 def index_fill(function, input, dim, index, value):
     if is_batchedtensor(index):
-        n = input.shape[dim]
-        index = ForAll.apply(partial(within, n=n, low=-n), index)
+        n = input.shape[dim]  # a negative index would be one of the network before
+        index = ForAll.apply(partial(within, n=n, low=-n), index) % n
     return function(input, dim, index, value)
 
 

@@ -11,7 +11,7 @@ from joblib import Parallel, delayed
 from sklearn.datasets import make_classification
 
 from helpers import TorchClassifier, fused, rows_of
-from helpers.fusing import parts, stack
+from helpers.fusing import parts
 
 X, y = make_classification(60, 4, random_state=0)
 CLASSIFIER = TorchClassifier(epochs=2, random_state=0, module__hidden=4)
@@ -154,7 +154,7 @@ def test_a_dataset_is_read_by_one_thread(monkeypatch):
             return X[i]
 
     rows = rows_of(Watched())
-    monkeypatch.setattr(stack, "n_cores", lambda: 2)
+    monkeypatch.setattr(parts, "n_cores", lambda: 2)
     monkeypatch.setattr(parts.Pace, "note", lambda pace, wall, cpu: pace.places)
     monkeypatch.setattr(torch, "get_num_threads", lambda: 1)
     clf = TorchClassifier(epochs=3, batch_size=16, module__hidden=4, random_state=0)

@@ -1,0 +1,30 @@
+"""Whether two threads, each with networks of one stack, would be in each other's way."""
+
+import torch
+
+from helpers.fusing.outside import CODE, MISSING, PLAIN, reached_from, read
+from helpers.fusing.places import functions_of, names_stored, places_read
+
+
+def may_meet_outside(job):
+    """Tell whether a network, or its loss, may change what is outside of it while it is called.
+
+    It may use a list of contexts that is as before in the end. Two threads would meet there.
+    """
+    functions = functions_of(job)
+    called = reached_from([*job.network.modules(), *functions]).functions
+    codes = [function.__code__ for _, function in called]
+    stored = set().union(*map(names_stored, codes))
+    created = set().union(*(names_stored(code, {"STORE_GLOBAL"}) for code in codes))
+    places, _ = places_read(job.network, functions)
+    return any(
+        name in created if value is MISSING else name in stored or not is_fixed(value)
+        for name, value in ((name, read(holder, name)) for holder, name in places)
+    )
+
+
+def is_fixed(value):
+    """Tell whether no code can change a value; under vmap none writes to a tensor outside."""
+    if isinstance(value, tuple | frozenset):
+        return all(map(is_fixed, value))
+    return isinstance(value, (*PLAIN, *CODE, torch.dtype, torch.device))
