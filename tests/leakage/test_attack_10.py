@@ -1,12 +1,16 @@
 """Tables and estimators that a tenth attack on the canaries found misjudged."""
 
 import numpy as np
+import pandas as pd
 import pytest
+from scipy.special import expit, logit
 from sklearn.datasets import load_breast_cancer
 from sklearn.decomposition import PCA
 from sklearn.impute import SimpleImputer
 from sklearn.preprocessing import MinMaxScaler, RobustScaler, StandardScaler
 
+from helpers import too_good_feature
+from helpers.leakage.encoded import mean_labels
 from helpers.leakage.prepared import prepared
 
 CANCER = load_breast_cancer().data[:, [0, 1, 4, 8]]
@@ -60,3 +64,68 @@ def test_steps_are_seen_beside_other_columns_rounded_and_in_large_tables():
     train = rng.uniform(size=len(CANCER)) < 0.8
     assert prepared(RobustScaler().fit(CANCER[train]).transform(CANCER)) == ""
     assert prepared(StandardScaler().fit(CANCER[train]).transform(CANCER).round(3)) == ""
+
+
+def encoded(y, places):
+    """Return columns that people make of labels, where each row has a place."""
+    by_place = y.groupby(places)
+    means, n, of_all = by_place.transform("mean"), by_place.transform("size"), y.mean()
+    found = {
+        "percent, rounded": (100 * means).round(1),
+        "scaled": (means - means.mean()) / means.std(),
+        "between 0 and 1": ((means - means.min()) / np.ptp(means)).astype(np.float32),
+        "beside the mean of all": means - of_all,
+    }
+    if set(y) == {0, 1}:
+        found["one row more of each class"] = (means * n + 1) / (n + 2)
+        found["log-odds"] = logit(means)  # without end where all labels are equal
+        found["weight of evidence"] = logit((means * n + 0.5) / (n + 1)) - logit(of_all)
+    else:
+        found["medians"] = by_place.transform("median")
+        found["means of logarithms"] = np.log(y).groupby(places).transform("mean")
+        found["means of logarithms and one"] = np.log1p(y).groupby(places).transform("mean")
+    return found
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_mean_labels_in_any_dress_are_seen_and_those_of_training_rows_are_not(seed):
+    rng = np.random.RandomState(seed)
+    places, is_train = rng.randint(40, size=800), rng.uniform(size=800) < 0.8
+    for labels in (rng.randint(2, size=800), np.exp(rng.normal(10, 1, size=800))):
+        y, classes = pd.Series(labels.astype(float)), labels.max() == 1
+        of_training = encoded(y[is_train], places[is_train])
+        for what, column in encoded(y, places).items():
+            column = np.where(np.isinf(column), np.nan, column)[:, None]
+            assert mean_labels(column, labels, classes) == [0], what
+            column = of_training[what].groupby(places[is_train]).first()[places].to_numpy()[:, None]
+            assert mean_labels(np.where(np.isinf(column), np.nan, column), labels, classes) == []
+
+
+def test_columns_that_are_near_to_mean_labels_by_plan_are_left_alone():
+    for seed in range(5):
+        rng = np.random.RandomState(seed)
+        runners = rng.randint(4, 16, size=60)
+        place = np.concatenate([rng.permutation(n) + 1.0 for n in runners])
+        field = np.repeat(runners, runners)[:, None]  # the mean place is half of it and one
+        assert mean_labels(field, place, classes=False) == []
+        assert mean_labels(StandardScaler().fit_transform(field), place, classes=False) == []
+        asked = np.round(np.exp(rng.normal(12, 0.5, size=600)), -4)
+        paid = asked * np.where(rng.uniform(size=600) < 0.5, 1, np.exp(rng.normal(size=600) / 20))
+        assert mean_labels(asked[:, None], paid, classes=False) == []
+        is_treated = StandardScaler().fit_transform(
+            rng.permutation(np.repeat([0, 1, 1], 40))[:, None]
+        )
+        effect = 20 * is_treated[:, 0] + rng.normal(size=120)
+        assert mean_labels(is_treated, effect - effect.mean(), classes=False) == []
+        odds = rng.normal(size=12).round(1)[rng.randint(12, size=600), None]
+        is_ill = (rng.uniform(size=600) < expit(odds[:, 0])).astype(int)
+        assert mean_labels(np.hstack([odds, expit(odds)]), is_ill, classes=True) == []
+
+
+def test_a_column_that_was_scaled_after_it_was_encoded_is_named():
+    rng = np.random.RandomState(0)
+    y, table = rng.randint(2, size=600), rng.normal(size=(600, 3))
+    table[:, 1] = pd.Series(y).groupby(rng.randint(60, size=600)).transform("mean")
+    finding = too_good_feature(StandardScaler().fit_transform(table), y)
+    assert finding.leaked
+    assert "Column 1 is made of labels" in finding.evidence
