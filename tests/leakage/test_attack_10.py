@@ -3,13 +3,15 @@
 import numpy as np
 import pandas as pd
 import pytest
+from scipy.sparse import csr_matrix
 from scipy.special import expit, logit
-from sklearn.datasets import load_breast_cancer
+from sklearn.datasets import load_breast_cancer, load_digits
 from sklearn.decomposition import PCA
 from sklearn.impute import SimpleImputer
+from sklearn.neighbors import KNeighborsClassifier
 from sklearn.preprocessing import MinMaxScaler, RobustScaler, StandardScaler
 
-from helpers import too_good_feature
+from helpers import alike_rows, refit, too_good_feature
 from helpers.leakage.encoded import mean_labels
 from helpers.leakage.prepared import prepared
 
@@ -129,3 +131,29 @@ def test_a_column_that_was_scaled_after_it_was_encoded_is_named():
     finding = too_good_feature(StandardScaler().fit_transform(table), y)
     assert finding.leaked
     assert "Column 1 is made of labels" in finding.evidence
+
+
+LIGHTS = {
+    "brighter": lambda image: image + 2,
+    "brighter, up to white": lambda image: np.minimum(image + 2.5, 16),
+    "of less contrast": lambda image: 8 + (image - 8) * 0.5,
+    "as it was": None,
+}
+
+
+@pytest.mark.parametrize("light", LIGHTS)
+def test_copies_of_images_in_another_light_are_seen(light):
+    rng = np.random.RandomState(0)
+    images, y = load_digits().images[:400], load_digits().target[:400]
+    images[rng.uniform(size=400) < 0.05] = 0  # plain ones are no copies
+    if change := LIGHTS[light]:
+        images, y = np.concatenate([images, change(images)]), np.tile(y, 2)
+    rows = rng.permutation(len(y))
+    finding = alike_rows(images[rows], y[rows], task="classification")
+    assert finding.leaked is bool(change), finding
+
+
+def test_labels_may_be_sparse():
+    rng = np.random.RandomState(0)
+    X, y = rng.normal(size=(60, 3)), csr_matrix(rng.randint(2, size=(60, 3)))
+    assert refit(KNeighborsClassifier(), X, y).leaked is False
