@@ -8,10 +8,12 @@ from scipy.special import expit, logit
 from sklearn.datasets import load_breast_cancer, load_digits
 from sklearn.decomposition import PCA
 from sklearn.impute import SimpleImputer
+from sklearn.linear_model import LogisticRegression
+from sklearn.multiclass import OneVsRestClassifier
 from sklearn.neighbors import KNeighborsClassifier
 from sklearn.preprocessing import MinMaxScaler, RobustScaler, StandardScaler
 
-from helpers import alike_rows, refit, too_good_feature
+from helpers import alike_rows, batch_mates, refit, same_answer, too_good_feature
 from helpers.leakage.encoded import mean_labels
 from helpers.leakage.prepared import prepared
 
@@ -156,4 +158,37 @@ def test_copies_of_images_in_another_light_are_seen(light):
 def test_labels_may_be_sparse():
     rng = np.random.RandomState(0)
     X, y = rng.normal(size=(60, 3)), csr_matrix(rng.randint(2, size=(60, 3)))
-    assert refit(KNeighborsClassifier(), X, y).leaked is False
+    estimator = OneVsRestClassifier(LogisticRegression())
+    for canary in (refit, batch_mates, same_answer):
+        assert canary(estimator, X, y).leaked is False
+
+
+class HalfIll(LogisticRegression):
+    """Says of the likelier half of the rows that they are ill."""
+
+    def predict(self, X):
+        chances = self.predict_proba(X)[:, 1]
+        return (chances > np.median(chances)).astype(int)
+
+
+class Drawing(LogisticRegression):
+    """Draws each label by its probability."""
+
+    def predict(self, X):
+        return (np.random.uniform(size=len(X)) < self.predict_proba(X)[:, 1]).astype(int)
+
+
+def test_labels_are_compared_beside_probabilities():
+    rng = np.random.RandomState(0)
+    X = rng.normal(size=(100, 3))
+    y = (X[:, 0] + rng.normal(size=100) > 0).astype(int)
+    assert batch_mates(HalfIll(), X, y).leaked
+    assert same_answer(HalfIll(), X, y).leaked
+    assert same_answer(Drawing(), X, y).leaked
+    assert not batch_mates(Drawing(), X, y).leaked  # it is chance
+    for honest in (LogisticRegression(), KNeighborsClassifier(2)):
+        assert batch_mates(honest, X, y).leaked is False
+        assert same_answer(honest, X, y).leaked is False
+    names = np.array(["no", "yes"], dtype=object)[y]
+    assert batch_mates(LogisticRegression(), X, names).leaked is False
+    assert same_answer(LogisticRegression(), X, names).leaked is False
