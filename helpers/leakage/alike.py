@@ -15,7 +15,14 @@ from helpers.leakage.nearness import (
     told_by_the_row_before,
 )
 from helpers.leakage.probes import seed_of
-from helpers.leakage.tables import as_numbers, number_of_its_own, spread_out, what_rows_are
+from helpers.leakage.tables import (
+    as_numbers,
+    number_of_its_own,
+    of_one_light,
+    shape_of_rows,
+    spread_out,
+    what_rows_are,
+)
 
 MOST_ROWS = 1000  # whose neighbours are looked for
 N_NEIGHBOURS = 15
@@ -49,7 +56,7 @@ def alike_rows(X, y=None, *, cv=5, groups=None, task=None, random_state=0):
     a gap. For each row it measures how much farther the second nearest row is than the nearest,
     the third than the second, and so on. Among rows drawn one by one no place in that order
     stands out, whatever the table; among rows of which k belong together, the gap after k - 1
-    does.
+    does. Images are compared in one brightness and contrast as well.
 
     Parameters
     ----------
@@ -127,12 +134,14 @@ def alike_rows(X, y=None, *, cv=5, groups=None, task=None, random_state=0):
     if share >= MOVED_ON and not mixed:
         evidence = f"{share:.0%} of consecutive rows are windows of one series; few are mixed."
         return Finding(name, False, evidence)
-    rng = np.random.RandomState(random_state)
+    rng, is_plain = np.random.RandomState(random_state), np.ptp(table, axis=1) == 0
     table = spread_out(table, rng)
     tables = [StandardScaler().fit_transform(table)]
     spread = table.std(axis=0)
     if spread.max() <= ONE_UNIT * np.median(spread):  # as pixels, whose edges would else count most
         tables.append(table)
+    if len(shape_of_rows(X)) > 1 and table.shape[1] == np.prod(shape_of_rows(X)):
+        tables.append(of_one_light(table, is_plain, rng))
     n_of_class = _rows_of_a_class(task, y) if classes else np.inf
     most = int(max(2, min(N_NEIGHBOURS, n_of_class // 2)))  # each class may be a cluster
     looks = [_look(rows, folds, rng, most) for rows in tables]

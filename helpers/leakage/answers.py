@@ -1,6 +1,8 @@
 """The canary for predictions that are another each time."""
 
 import copy
+from contextlib import suppress
+from itertools import chain
 
 import numpy as np
 from sklearn.exceptions import NotFittedError
@@ -9,8 +11,10 @@ from sklearn.utils.validation import check_is_fitted
 from helpers._compat import _num_samples
 from helpers.leakage.estimators import rows_of
 from helpers.leakage.finding import Finding
+from helpers.leakage.mates import LABELS, decides_labels, rounding_in
 from helpers.leakage.outside import is_training, left_alone
 from helpers.leakage.probes import (
+    METHODS,
     distance,
     fit_seeded,
     global_seed,
@@ -69,7 +73,8 @@ def same_answer(estimator, X, y=None, *, groups=None, random_state=0):
             subject = _fitted(estimator, X, y, groups, random_state)
     except NotFittedError:
         return Finding("same_answer", None, "The estimator is not fitted: fit it, or hand over y.")
-    for what, difference in _differences(subject, X, random_state):
+    finest = _differences(subject, X, random_state, METHODS)
+    for what, difference in chain(finest, _of_labels(subject, X, random_state)):
         if difference is None:
             return Finding("same_answer", None, f"It gave the same answers, but {what}.")
         if difference > 0:
@@ -89,22 +94,30 @@ def _fitted(estimator, X, y, groups, seed):
     return copy.deepcopy(estimator)
 
 
-def _differences(subject, X, seed):
+def _of_labels(subject, X, seed):
+    if decides_labels(subject):
+        with suppress(Exception):  # carry_over says what is wrong with predict
+            yield from _differences(subject, X, seed, LABELS)
+
+
+def _differences(subject, X, seed, methods):
     """Yield in what way it was asked, and how far the predictions differ beyond rounding."""
     n = _num_samples(X)
 
     def ask(rows, number):
         with global_seed(seed + number):
-            return predictions_of(subject, rows_of(X, rows))
+            return predictions_of(subject, rows_of(X, rows), methods)
 
     rows, rng = np.arange(n), np.random.RandomState(seed)
     first = ask(rows, 0)
-    rounding = 1e-3 * first.std() if first.dtype.kind == "f" else 0.0
+    rounding = rounding_in(first, methods)
     yield "Asked again", distance(first, ask(rows, 1)) - rounding
     order = rng.permutation(n)
     yield "In another order", distance(first[order], ask(order, 0)) - rounding
     half = rows[: (n + 1) // 2]
     yield "Without the other half", distance(first[half], ask(half, 0)) - rounding
+    if methods is LABELS:
+        return
     alone = order[:N_ALONE]
     try:
         answers = np.concatenate([ask([row], 0) for row in alone])

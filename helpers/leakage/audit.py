@@ -67,9 +67,10 @@ def audit(
     Notes
     -----
     What happened before `X` and `y` were handed over it cannot judge. Where a table shows that it
-    was scaled to mean 0 and standard deviation 1, or to between 0 and 1, or filled in with means,
-    or turned by PCA, by all of its rows, the row of `blind_test` says so. Write the whole procedure
-    as a function, and give it to `null_labels` and `blind_test`.
+    was scaled by the mean and standard deviation of all of its rows, by their quartiles, or to
+    between 0 and 1, or filled in with means, or turned by PCA, the row of `blind_test` says so. It
+    does not see medians filled in, nor gaps filled by neighbours. Write the whole procedure as a
+    function, and give it to `null_labels` and `blind_test`.
 
     Examples
     --------

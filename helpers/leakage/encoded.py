@@ -3,6 +3,7 @@
 import math
 
 import numpy as np
+from scipy.special import expit, logit
 
 from helpers.leakage.columns import BY_CHANCE
 
@@ -10,14 +11,17 @@ MOST_COLUMNS = 200
 MOST_CLASSES = 20
 MOST_DECIMALS = 6
 ROUNDING = 1e-6  # of the largest label
+MOST_STEPS = 1000  # of a column in even steps
 
 
 def mean_labels(table, y, classes):
     """Find columns whose values are mean labels, of the rows of this table, and of all of them.
 
     A mean may be rounded, and may be drawn towards that of all rows, as if a number of rows more
-    had that one (`smooth` of scikit-learn's TargetEncoder). Means of other rows alone, such as
-    those of the training rows, of other folds or of last year, do not fit, and are left alone.
+    had that one (`smooth` of scikit-learn's TargetEncoder), or, of shares, a half. It may be scaled
+    after, as by StandardScaler, or be a logarithm of odds (weight of evidence). Of values it may be
+    that of their logarithms, or a median. Means of other rows alone, such as those of the training
+    rows, of other folds or of last year, do not fit, and are left alone.
 
     Parameters
     ----------
@@ -39,6 +43,8 @@ def mean_labels(table, y, classes):
         targets += [y.astype(float)] if y.dtype.kind in "fiu" and len(names) > 2 else []
     else:
         targets = [y.astype(float)]
+        targets += [np.log(y)] if y.min() > 0 else []
+        targets += [np.log1p(y)] if y.min() >= 0 else []
     return [
         number
         for number, column in enumerate(table[:, :MOST_COLUMNS].T)
@@ -52,19 +58,69 @@ def _is_encoded(column, y):
     values, number, counts = np.unique(column[there], return_inverse=True, return_counts=True)
     if len(values) < 2 or 2 * len(values) > there.sum():
         return False
-    of_all, variance, y = y.mean(), y.var(), y[there]
+    whole, y = y, y[there]
     means = np.bincount(number, y) / counts
     spread = np.sqrt(np.bincount(number, (y - means[number]) ** 2) / counts)
-    allowed = rounding_of(values) + ROUNDING * np.abs(y).max()
+    rounding = rounding_of(values)
+    least = ROUNDING * np.abs(y).max()
+    groups = y, means, counts, spread
+    if _are_means(values, groups, whole, rounding + least):
+        return True
+    if set(whole) <= {0, 1}:
+        odds = expit(values), expit(values + logit(whole.mean()))
+        if any(_are_means(shares, groups, whole, rounding / 4 + least) for shares in odds):
+            return True
+    return _are_on_a_line(values, groups, rounding, least) or _are_medians(
+        values, number, groups, rounding + least
+    )
+
+
+def _are_means(values, groups, whole, allowed):
+    """Say whether values are the means of groups of labels, or pulled towards that of all."""
+    y, means, counts, spread = groups
     chance = _chance(y, counts, spread, allowed)
     away = counts * (values - means)
     if (np.abs(away) <= allowed * counts).all():
-        return _is_no_chance(chance)
+        return _is_no_chance(chance, 1)
     # Pulled by some rows more that have the mean of all: so many everywhere, or, as TargetEncoder
     # decides by itself, the more the less the labels of a category are alike.
-    pull = of_all - values
-    pulls = pull, pull * spread**2 / max(variance, 1e-300)
+    pull = whole.mean() - values
+    pulls = [pull, pull * spread**2 / max(whole.var(), 1e-300)]
+    pulls += [0.5 - values] if set(whole) <= {0, 1} else []  # one row more of each class
     return any(_is_pulled(away, pull, counts, allowed, chance) for pull in pulls)
+
+
+def _are_on_a_line(values, groups, rounding, least):
+    """Say whether values are means that were scaled: by a factor, and moved.
+
+    Levels of an experiment and counts, which are in even steps, may lie on a line by plan: the mean
+    place in a race is half the number of runners and one.
+    """
+    y, means, counts, spread = groups
+    steps = (values - values[0]) / np.diff(values).min()
+    if len(values) < 4 or (steps[-1] < MOST_STEPS and np.allclose(steps, np.round(steps))):
+        return False
+    centred = values - np.average(values, weights=counts)
+    slope = (counts * centred) @ means / ((counts * centred) @ centred)
+    line = y.mean() + slope * centred
+    allowed = 2 * (abs(slope) * rounding + least)
+    if np.ptp(line) < 100 * allowed or (np.abs(means - line) > allowed).any():
+        return False
+    return _is_no_chance(_chance(y, counts, spread, allowed), 2)
+
+
+def _are_medians(values, number, groups, allowed):
+    """Say whether values are medians of labels hardly two of which are alike."""
+    y, _, counts, spread = groups
+    # A price that many rows have is their median, if they pay what is asked.
+    if 2 * len(np.unique(y)) < len(y) or np.bincount(number, y == values[number]).max() > 1:
+        return False
+    ends = np.cumsum(counts)
+    in_order = np.split(y[np.lexsort((y, number))], ends[:-1])
+    medians = np.array([np.median(some) for some in in_order])
+    if (np.abs(medians - values) > allowed).any():
+        return False
+    return _is_no_chance(_chance(y, counts, spread, allowed), 1)
 
 
 def _is_pulled(away, pull, counts, allowed, chance):
@@ -81,12 +137,16 @@ def _is_pulled(away, pull, counts, allowed, chance):
     by_multiples = 2 * tolerance / np.maximum(smooth * np.abs(pull), 1e-300)
     chance = np.clip(np.maximum(times * chance, by_multiples), 0, 1)
     left = np.abs(away - times * smooth * pull)
-    return bool((left <= tolerance).all()) and _is_no_chance(chance)
+    return bool((left <= tolerance).all()) and _is_no_chance(chance, 2)
 
 
-def _is_no_chance(chance):
-    """Say whether values fit that would hardly all do so by chance; one fits by our choice."""
-    return bool(np.log(np.sort(chance)[1:]).sum() < math.log(BY_CHANCE))
+def _is_no_chance(chance, n_chosen):
+    """Say whether values fit that would hardly all do so by chance; some fit by our choice.
+
+    That is one: the column was chosen among others. Where labels and values have one mean, as if
+    both were centred, and one value was pulled so that it fits, another one fits as well.
+    """
+    return bool(np.log(np.sort(chance)[n_chosen:]).sum() < math.log(BY_CHANCE))
 
 
 def rounding_of(values):

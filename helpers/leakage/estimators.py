@@ -118,7 +118,7 @@ def refit(estimator, X, y, *, groups=None, random_state=0):
     random_state = seed_of(random_state)
     stratify = strata_of(y, has_classes(task_of(estimator), y))
     half_a, half_b = train_test_split(
-        np.arange(len(y)), test_size=0.5, stratify=stratify, random_state=random_state
+        np.arange(_num_samples(y)), test_size=0.5, stratify=stratify, random_state=random_state
     )
     of_a = np.random.RandomState(random_state).permutation(half_a)  # whose labels A is given
 

@@ -84,7 +84,8 @@ def too_good_feature(X, y, *, task=None, random_state=0):
     away or of all so far; of columns and rows that take many values, also changes, the largest,
     the smallest, median or spread of a window; but only what is exact, and no two of these in
     one, as a z-score, and no gaps that were filled in from later rows. Of mean labels of categories
-    it sees those of all rows, and not those that leave out the row itself. Of more than 200 columns
+    it sees those of all rows, scaled or as logarithms of odds as well, and medians of values, but
+    not those that leave out the row itself. Of more than 200 columns
     it looks, in each fold, at those that are correlated most with `y`.
 
     Examples
@@ -183,9 +184,9 @@ def _beyond_the_score(finding, table, names, X, y):
         return told
     if encoded := mean_labels(X, y, table.classes):
         evidence = (
-            f"{listed(encoded, names)} made of labels: each value is the mean label of the rows "
-            "that hold it, as in target encoding on all rows. Encode in each fold: put a "
-            "TargetEncoder in the pipeline."
+            f"{listed(encoded, names)} made of labels: each value is the mean or median label of "
+            "the rows that hold it, or that mean in other units, as in target encoding on all "
+            "rows. Encode in each fold: put a TargetEncoder in the pipeline."
         )
         return Finding(finding.name, True, evidence)
     own, later = made_of_labels(X, y)

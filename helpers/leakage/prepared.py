@@ -1,5 +1,7 @@
 """What a table shows of steps that were fitted to all of its rows: scaling, filling, turning."""
 
+from math import comb
+
 import numpy as np
 
 from helpers.leakage.carriers import listed
@@ -10,6 +12,9 @@ from helpers.leakage.tables import as_codes, names_of, what_rows_are
 FEWEST_ROWS = 10
 MOST_COLUMNS = 200
 ROUNDING = 1e-5  # of a standard deviation; single precision
+DOUBLE = 1e-8
+COARSE = 0.01  # of a standard deviation: columns so rounded have a mean of 0 by chance
+MOST_COUNTED = 1000
 FEWEST_TURNED = 3  # columns: points in a plane may be laid out so that two are uncorrelated
 
 
@@ -26,19 +31,56 @@ def prepared(X):
     names, varied = names_of(X), np.flatnonzero(np.isfinite(table).sum(0) >= FEWEST_ROWS)
     varied = [number for number in varied if np.nanstd(table[:, number])]
     said = []
-    for what, is_so in KINDS.items():
-        found = [number for number in varied if is_so(table[:, number])]
-        if found:
+    for what, find in KINDS.items():
+        if found := [varied[number] for number in find(table[:, varied].T)]:
             said.append(f"{listed(found, names)} {what}.")
-    turned = [number for number in varied if _is_fine(table[:, number])]
+    turned = [number for number in varied if _may_be_turned(table[:, number])]
     if _are_turned(table[:, turned]):
-        said.append(f"{listed(turned, names)} uncorrelated with all others, as PCA makes them.")
+        said.append(f"{listed(turned, names)} uncorrelated with the others, as PCA makes them.")
     if not said:
         return ""
     return (
         f"{' '.join(said)} So all rows had a part in it, test rows too. Fit such steps in each "
         "fold, in a pipeline."
     )
+
+
+def _each(is_so):
+    """Return a function that finds the columns of which something is so."""
+    return lambda columns: [number for number, column in enumerate(columns) if is_so(column)]
+
+
+def _between_0_and_1(columns):
+    """Find columns scaled to between 0 and 1, if they are too many for chance.
+
+    A share may be 0 in one row and 1 in another, and so may some pixels of many: then most of the
+    columns between 0 and 1 are not so. Time from 0 to 1, and its powers, are in one order.
+    """
+    found = _each(_is_between_0_and_1)(columns)
+    within = [
+        column
+        for column in columns
+        if _is_fine(column) and np.nanmin(column) >= 0 and np.nanmax(column) <= 1 + 1e-7
+    ]
+    if len(within) == 1 and found:
+        return [] if _is_symmetric(within[0][np.isfinite(within[0])]) else found
+    orders = {np.argsort(column).tobytes() for column in within}
+    return found if len(orders) > 1 and 2 * len(found) > len(within) else []
+
+
+def _are_shares(values):
+    """Say whether values are counts, each divided by another one."""
+    products = values[:100, None] * np.arange(1, MOST_COUNTED + 1)
+    are_whole = np.abs(products - np.round(products)) < 1e-9
+    return bool(are_whole.any(axis=1).all() and not are_whole.all(axis=0).any())
+
+
+def _filled(columns):
+    """Find columns filled in with a mean, if so many of so many would hardly be so by chance."""
+    chances = [_chance_of_filled(column) for column in columns]
+    found = [number for number, chance in enumerate(chances) if chance < BY_CHANCE]
+    by_chance = comb(len(columns), len(found)) * np.prod([chances[number] for number in found])
+    return found if by_chance < 10 * BY_CHANCE else []
 
 
 def _is_standardised(column):
@@ -50,10 +92,30 @@ def _is_normalised(column):
     return _is_scaled(column, 1 / np.sqrt(np.isfinite(column).sum()))
 
 
+def _is_robustly_scaled(column):
+    there = column[np.isfinite(column)]
+    low, middle, high = np.percentile(there, [25, 50, 75])
+    is_scaled = abs(middle) < ROUNDING and abs(high - low - 1) < ROUNDING
+    return bool(is_scaled and _is_fine(there) and not _is_symmetric(there))
+
+
 def _is_scaled(column, deviation):
-    """Say whether a column has a mean of 0 and this standard deviation."""
-    std = np.nanstd(column)
-    return abs(np.nanmean(column)) < ROUNDING * std and abs(std / deviation - 1) < ROUNDING
+    """Say whether a column has a mean of 0 and this standard deviation, but for its rounding."""
+    there = column[np.isfinite(column)]
+    rounding, std = rounding_of(there), there.std()
+    if rounding > COARSE * std or _is_symmetric(there):
+        return False
+    allowed = ROUNDING * std + rounding * np.sqrt(3 / len(there))
+    return bool(abs(there.mean()) < allowed and abs(std - deviation) < allowed)
+
+
+def _is_symmetric(values):
+    """Say whether half of the values mirrors the other, as levels of an experiment are planned.
+
+    So are even steps, and a table that holds each pair of rivals twice, in both orders.
+    """
+    pairs = np.sort(values) + np.sort(values)[::-1]
+    return bool(np.ptp(pairs) <= 1e-9 * np.ptp(values))
 
 
 def _is_between_0_and_1(column):
@@ -62,21 +124,24 @@ def _is_between_0_and_1(column):
     if not np.allclose(ends, (0, 1), rtol=0, atol=1e-7) or not _is_fine(column):
         return False
     once = all((column == end).sum() == 1 for end in ends)
-    return once and not rounding_of(column[np.isfinite(column)])  # shares may be 0.00 and 1.00
+    there = column[np.isfinite(column)]  # shares may be 0.00 and 1.00, and pixels 0/255 and 255/255
+    is_rounded = rounding_of(there) or rounding_of(255 * there)
+    return once and not is_rounded and not _are_shares(there)
 
 
-def _is_filled(column):
-    """Say whether the value that comes most often is the mean of all the others."""
+def _chance_of_filled(column):
+    """Return how likely the commonest value is to be the mean of all others; 1 if it is not."""
     values, counts = np.unique(column[np.isfinite(column)], return_counts=True)
     most = values[counts.argmax()]
     rest = column[np.isfinite(column) & (column != most)]
-    if counts.max() < 2 or len(rest) < FEWEST_ROWS or not rest.std():
-        return False
-    allowed = ROUNDING * rest.std()
+    if counts.max() < 2 or len(rest) < FEWEST_ROWS or _is_symmetric(rest):
+        return 1.0
+    is_single = (values == values.astype(np.float32)).all()
+    allowed = (ROUNDING if is_single else DOUBLE) * rest.std()
     # How likely it is that a mean lies so near to a number: few values have only some means.
     apart = np.diff(values).min() / len(rest)
     by_chance = max(2 * allowed, apart) * np.sqrt(len(rest) / (2 * np.pi)) / rest.std()
-    return abs(most - rest.mean()) <= allowed and by_chance < BY_CHANCE
+    return by_chance if abs(most - rest.mean()) <= allowed else 1.0
 
 
 def _is_fine(column):
@@ -85,19 +150,29 @@ def _is_fine(column):
     return 2 * len(np.unique(there)) > len(there)
 
 
+def _may_be_turned(column):
+    return _is_fine(column) and abs(np.nanmean(column)) < ROUNDING * np.nanstd(column)
+
+
 def _are_turned(columns):
-    """Say whether several columns have a mean of 0, and none is correlated with another."""
+    """Say whether several columns, each with a mean of 0, are not correlated with each other.
+
+    Waves over whole periods are like that as well, but of one spread, which is not 1.
+    """
     n_rows, n_columns = columns.shape
     if n_columns < FEWEST_TURNED or n_columns > n_rows - 2 or np.isnan(columns).any():
         return False
-    centred = np.abs(columns.mean(axis=0)) < ROUNDING * columns.std(axis=0)
+    spread = columns.std(axis=0)
+    if np.ptp(spread) < ROUNDING * spread.max() and not _is_standardised(columns[:, 0]):
+        return False
     correlated = np.corrcoef(columns, rowvar=False) - np.eye(n_columns)
-    return bool(centred.all() and (np.abs(correlated) < 10 * ROUNDING).all())
+    return bool((np.abs(correlated) < 10 * ROUNDING).all())
 
 
 KINDS = {
-    "scaled to mean 0 and standard deviation 1": _is_standardised,
-    "scaled to mean 0 and a sum of squares of 1": _is_normalised,
-    "scaled to between 0 and 1": _is_between_0_and_1,
-    "filled in with the mean of its other rows": _is_filled,
+    "scaled to mean 0 and standard deviation 1": _each(_is_standardised),
+    "scaled to mean 0 and a sum of squares of 1": _each(_is_normalised),
+    "scaled to median 0 and a middle half of width 1": _each(_is_robustly_scaled),
+    "scaled to between 0 and 1": _between_0_and_1,
+    "filled in with the mean of its other rows": _filled,
 }

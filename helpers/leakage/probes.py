@@ -177,7 +177,7 @@ def _moved(a, b):
     return any(map(differ, (a.row, a.col), (b.row, b.col)))
 
 
-def predictions_of(estimator, X):
+def predictions_of(estimator, X, methods=METHODS):
     """Return the finest predictions there are; of several targets, side by side.
 
     Raises
@@ -187,9 +187,10 @@ def predictions_of(estimator, X):
     ValueError
         If it predicts no finite numbers, or not one row for each row.
     """
-    for method in METHODS:
+    for method in methods:
         if hasattr(estimator, method):
             predicted = getattr(estimator, method)(own_copy(X))
+            predicted = predicted.toarray() if hasattr(predicted, "toarray") else predicted
             if isinstance(predicted, list) and np.ndim(predicted[0]) == 2:  # one table a target
                 predicted = np.hstack(predicted)
             if hasattr(predicted, "detach"):

@@ -78,6 +78,16 @@ def spread_out(table, rng):
     return table
 
 
+def of_one_light(images, is_plain, rng):
+    """Return images, a row each, of one brightness and contrast; noise for plain ones.
+
+    A copy that was made brighter is as far from its original as another image is, until then. Plain
+    ones, of one colour, would become one image, in the midst of all others.
+    """
+    images = np.where(is_plain[:, None], rng.normal(size=images.shape), images)
+    return (images - images.mean(axis=1, keepdims=True)) / images.std(axis=1, keepdims=True)
+
+
 def names_of(X):
     """Return what to call each column of `as_codes`: its number and, where it has one, its name."""
     if hasattr(X, "columns"):
