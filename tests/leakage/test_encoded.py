@@ -84,6 +84,14 @@ def test_scores_that_say_the_truth_on_average_are_left_alone():
         assert found(chances, y, "two classes") == []
 
 
+def test_the_share_of_winners_is_known_before_the_race():
+    rng = np.random.RandomState(0)
+    runners = np.repeat(sizes := rng.randint(4, 16, size=60), sizes)
+    won = np.concatenate([np.arange(size) == 0 for size in sizes]).astype(int)
+    assert found(1 / runners, won, "two classes") == []
+    assert found(runners, won, "two classes") == []
+
+
 def test_a_column_that_is_the_label_is_left_to_its_score():
     for y in (LABELS["two classes"], LABELS["values"]):
         y = y(np.random.RandomState(0))
