@@ -6,6 +6,7 @@ from scipy.stats import spearmanr
 from helpers.leakage.carriers import ASK, MOST_NAMES, carriers, judged, listed
 from helpers.leakage.columns import Table
 from helpers.leakage.encoded import mean_labels
+from helpers.leakage.filled import filled_by_class
 from helpers.leakage.finding import Finding
 from helpers.leakage.inputs import about_missing, has_classes, targets_of
 from helpers.leakage.later import made_of_labels, told_by_indicators
@@ -39,8 +40,9 @@ def too_good_feature(X, y, *, task=None, random_state=0):
     far more. A column that numbers the rows is asked about if it alone predicts a class, and a
     column that is a sum of its own row's label and those of rows near by or of all rows before, as
     a mean that includes today; or that holds, for each of its values, the mean label of the rows
-    with that value, as target encoding on all rows does. For values, more than 20 of them, it asks
-    about a column that alone is in the order of `y`, as its logarithm is.
+    with that value, as target encoding on all rows does; or whose gaps hold the mean or median of
+    their class. For values, more than 20 of them, it asks about a column that alone is in the order
+    of `y`, as its logarithm is.
 
     Parameters
     ----------
@@ -85,8 +87,8 @@ def too_good_feature(X, y, *, task=None, random_state=0):
     the smallest, median or spread of a window; but only what is exact, and no two of these in
     one, as a z-score, and no gaps that were filled in from later rows. Of mean labels of categories
     it sees those of all rows, scaled or as logarithms of odds as well, and medians of values, but
-    not those that leave out the row itself. Of more than 200 columns
-    it looks, in each fold, at those that are correlated most with `y`.
+    not those that leave out the row itself. Of more than 200 columns it looks, in each fold, at
+    those that are correlated most with `y`.
 
     Examples
     --------
@@ -182,6 +184,12 @@ def _beyond_the_score(finding, table, names, X, y):
     told = told_by_indicators(X, y, names) if table.classes else None
     if told and told.leaked:
         return told
+    if table.classes and (filled := filled_by_class(X, y)):
+        evidence = (
+            f"{listed(filled, names)} filled in class by class: a value that comes often is the "
+            "mean or median of its class, and tells it. Fill gaps without labels, in the pipeline."
+        )
+        return Finding(finding.name, True, evidence)
     if encoded := mean_labels(X, y, table.classes):
         evidence = (
             f"{listed(encoded, names)} made of labels: each value is the mean or median label of "

@@ -7,12 +7,10 @@ import numpy as np
 from helpers.leakage.carriers import listed
 from helpers.leakage.columns import BY_CHANCE
 from helpers.leakage.encoded import rounding_of
+from helpers.leakage.filled import FEWEST_ROWS, ROUNDING, chance_of_filled, is_symmetric
 from helpers.leakage.tables import as_codes, names_of, what_rows_are
 
-FEWEST_ROWS = 10
 MOST_COLUMNS = 200
-ROUNDING = 1e-5  # of a standard deviation; single precision
-DOUBLE = 1e-8
 COARSE = 0.01  # of a standard deviation: columns so rounded have a mean of 0 by chance
 MOST_COUNTED = 1000
 FEWEST_TURNED = 3  # columns: points in a plane may be laid out so that two are uncorrelated
@@ -63,7 +61,7 @@ def _between_0_and_1(columns):
         if _is_fine(column) and np.nanmin(column) >= 0 and np.nanmax(column) <= 1 + 1e-7
     ]
     if len(within) == 1 and found:
-        return [] if _is_symmetric(within[0][np.isfinite(within[0])]) else found
+        return [] if is_symmetric(within[0][np.isfinite(within[0])]) else found
     orders = {np.argsort(column).tobytes() for column in within}
     return found if len(orders) > 1 and 2 * len(found) > len(within) else []
 
@@ -77,7 +75,7 @@ def _are_shares(values):
 
 def _filled(columns):
     """Find columns filled in with a mean, if so many of so many would hardly be so by chance."""
-    chances = [_chance_of_filled(column) for column in columns]
+    chances = [chance_of_filled(column) for column in columns]
     found = [number for number, chance in enumerate(chances) if chance < BY_CHANCE]
     by_chance = comb(len(columns), len(found)) * np.prod([chances[number] for number in found])
     return found if by_chance < 10 * BY_CHANCE else []
@@ -96,26 +94,17 @@ def _is_robustly_scaled(column):
     there = column[np.isfinite(column)]
     low, middle, high = np.percentile(there, [25, 50, 75])
     is_scaled = abs(middle) < ROUNDING and abs(high - low - 1) < ROUNDING
-    return bool(is_scaled and _is_fine(there) and not _is_symmetric(there))
+    return bool(is_scaled and _is_fine(there) and not is_symmetric(there))
 
 
 def _is_scaled(column, deviation):
     """Say whether a column has a mean of 0 and this standard deviation, but for its rounding."""
     there = column[np.isfinite(column)]
     rounding, std = rounding_of(there), there.std()
-    if rounding > COARSE * std or _is_symmetric(there):
+    if rounding > COARSE * std or is_symmetric(there):
         return False
     allowed = ROUNDING * std + rounding * np.sqrt(3 / len(there))
     return bool(abs(there.mean()) < allowed and abs(std - deviation) < allowed)
-
-
-def _is_symmetric(values):
-    """Say whether half of the values mirrors the other, as levels of an experiment are planned.
-
-    So are even steps, and a table that holds each pair of rivals twice, in both orders.
-    """
-    pairs = np.sort(values) + np.sort(values)[::-1]
-    return bool(np.ptp(pairs) <= 1e-9 * np.ptp(values))
 
 
 def _is_between_0_and_1(column):
@@ -127,21 +116,6 @@ def _is_between_0_and_1(column):
     there = column[np.isfinite(column)]  # shares may be 0.00 and 1.00, and pixels 0/255 and 255/255
     is_rounded = rounding_of(there) or rounding_of(255 * there)
     return once and not is_rounded and not _are_shares(there)
-
-
-def _chance_of_filled(column):
-    """Return how likely the commonest value is to be the mean of all others; 1 if it is not."""
-    values, counts = np.unique(column[np.isfinite(column)], return_counts=True)
-    most = values[counts.argmax()]
-    rest = column[np.isfinite(column) & (column != most)]
-    if counts.max() < 2 or len(rest) < FEWEST_ROWS or _is_symmetric(rest):
-        return 1.0
-    is_single = (values == values.astype(np.float32)).all()
-    allowed = (ROUNDING if is_single else DOUBLE) * rest.std()
-    # How likely it is that a mean lies so near to a number: few values have only some means.
-    apart = np.diff(values).min() / len(rest)
-    by_chance = max(2 * allowed, apart) * np.sqrt(len(rest) / (2 * np.pi)) / rest.std()
-    return by_chance if abs(most - rest.mean()) <= allowed else 1.0
 
 
 def _is_fine(column):
