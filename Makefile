@@ -20,8 +20,10 @@ HANGS = 1200
 ROOT_FLAG = $(if $(filter 0,$(shell id -u)),--allow-root)
 
 # Tests must not depend on what the user has set up for Jupyter, IPython and matplotlib at home.
+# What Python has compiled it keeps, or every process would compile it again.
 # One thread: networks this small gain nothing from more, and lose much on a busy machine.
-CLEAN_ENV = env -u MPLBACKEND OMP_NUM_THREADS=1 JUPYTER_CONFIG_DIR="$(CURDIR)/.venv/jupyter" \
+CLEAN_ENV = env -u MPLBACKEND -u PYTHONDONTWRITEBYTECODE OMP_NUM_THREADS=1 \
+            JUPYTER_CONFIG_DIR="$(CURDIR)/.venv/jupyter" \
             IPYTHONDIR="$(CURDIR)/.venv/ipython" MPLCONFIGDIR="$(CURDIR)/.venv/matplotlib"
 
 .DEFAULT_GOAL = help
@@ -30,7 +32,7 @@ CLEAN_ENV = env -u MPLBACKEND OMP_NUM_THREADS=1 JUPYTER_CONFIG_DIR="$(CURDIR)/.v
 
 help:
 	@echo "make lab      open the course in JupyterLab"
-	@echo "make check    after you change a line, under two minutes: lint and the quick tests of helpers"
+	@echo "make check    after you change a line, a minute: lint and the quick tests of helpers"
 	@echo "make test     some 20 minutes: all that is promised is checked: code, notebooks, browser"
 	@echo "make lowest   the tests of helpers with the oldest libraries that pyproject.toml allows"
 	@echo "make portable  compare the outputs under other kernels of the processor: SETS=Haswell/avx2/1"
