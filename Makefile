@@ -20,7 +20,7 @@ HANGS = 1200
 ROOT_FLAG = $(if $(filter 0,$(shell id -u)),--allow-root)
 
 # Tests must not depend on what the user has set up for Jupyter, IPython and matplotlib at home.
-# What Python has compiled it keeps, or every process would compile it again.
+# Python keeps what it has compiled; otherwise every process would compile all of it again.
 # One thread: networks this small gain nothing from more, and lose much on a busy machine.
 CLEAN_ENV = env -u MPLBACKEND -u PYTHONDONTWRITEBYTECODE OMP_NUM_THREADS=1 \
             JUPYTER_CONFIG_DIR="$(CURDIR)/.venv/jupyter" \
@@ -33,7 +33,7 @@ CLEAN_ENV = env -u MPLBACKEND -u PYTHONDONTWRITEBYTECODE OMP_NUM_THREADS=1 \
 help:
 	@echo "make lab      open the course in JupyterLab"
 	@echo "make check    after you change a line, a minute: lint and the quick tests of helpers"
-	@echo "make test     some 20 minutes: all that is promised is checked: code, notebooks, browser"
+	@echo "make test     some 25 minutes: all that is promised is checked: code, notebooks, browser"
 	@echo "make lowest   the tests of helpers with the oldest libraries that pyproject.toml allows"
 	@echo "make portable  compare the outputs under other kernels of the processor: SETS=Haswell/avx2/1"
 	@echo "make assignments   write what students get from notebooks/assignments/source"

@@ -122,7 +122,7 @@ def _how_rows_meet(network, X):
         )
     return (
         "its forward takes them into account, as X.mean(0), softmax(0) or BatchNorm without "
-        "running statistics. Compute along the other axes, and scale X in a pipeline."
+        "running statistics do. Compute along the other axes, and scale X in a pipeline."
     )
 
 

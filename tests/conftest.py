@@ -112,7 +112,7 @@ def pytest_ignore_collect(collection_path, config):
 
 def pytest_collection_modifyitems(items):
     for item in items:
-        # What somebody tried in order to break it seldom breaks by a change of another line.
+        # Attempts to break what was built are many; `make test` runs them.
         if item.path.stem.startswith(("test_attack", "test_hunt")):
             item.add_marker(pytest.mark.slow)
     place = {name: number for number, name in enumerate(LONGEST_FIRST)}

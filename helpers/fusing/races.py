@@ -9,7 +9,8 @@ from helpers.fusing.places import functions_of, names_stored, places_read
 def may_meet_outside(job):
     """Tell whether a network, or its loss, may change what is outside of it while it is called.
 
-    It may use a list of contexts that is as before in the end. Two threads would meet there.
+    For example, `forward` may append to a global list and remove the entry in the end. Of two
+    threads that call it at once, each would see the entries of the other.
     """
     functions = functions_of(job)
     called = reached_from([*job.network.modules(), *functions]).functions

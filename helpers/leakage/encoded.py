@@ -143,10 +143,10 @@ def _is_pulled(away, pull, counts, allowed, chance):
 
 
 def _is_no_chance(chance, n_chosen):
-    """Say whether values fit that would hardly all do so by chance; some fit by our choice.
+    """Say whether values would hardly all fit by chance, but for those that were made to fit.
 
-    That is one: the column was chosen among others. Where labels and values have one mean, as if
-    both were centred, and one value was pulled so that it fits, another one fits as well.
+    One is made to fit by choosing the column among others. A second one is where a factor was
+    chosen, too.
     """
     return bool(np.log(np.sort(chance)[n_chosen:]).sum() < math.log(BY_CHANCE))
 

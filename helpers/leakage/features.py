@@ -187,7 +187,8 @@ def _beyond_the_score(finding, table, names, X, y):
     if table.classes and (filled := filled_by_class(X, y)):
         evidence = (
             f"{listed(filled, names)} filled in class by class: a value that comes often is the "
-            "mean or median of its class, and tells it. Fill gaps without labels, in the pipeline."
+            "mean or median of one class, and stands in no other. Fill gaps without labels, in the "
+            "pipeline."
         )
         return Finding(finding.name, True, evidence)
     if encoded := mean_labels(X, y, table.classes):

@@ -38,8 +38,8 @@ def prepared(X):
     if not said:
         return ""
     return (
-        f"{' '.join(said)} So all rows had a part in it, test rows too. Fit such steps in each "
-        "fold, in a pipeline."
+        f"{' '.join(said)} Such steps were fitted to all rows, test rows included. Fit them in "
+        "each fold, in a pipeline."
     )
 
 
