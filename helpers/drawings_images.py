@@ -226,12 +226,12 @@ def who_sees(table, columns):
     --------
     >>> fig, alt = who_sees({"wrong: a step": [True, False], "honest": [False, None]}, ["a", "b"])
     >>> alt
-    'One check sees at most 1 of 1 mistakes; 0 seen by none. wrong: a step: a. honest: none.'
+    'Each check sees at most 1 of 1 mistakes; seen by none: 0. wrong: a step: a. honest: none.'
     """
     wrong = [alarms for name, alarms in table.items() if name.startswith("wrong")]
     most = max(sum(map(bool, alarms)) for alarms in zip(*wrong, strict=True))
     missed = len(wrong) - sum(map(any, wrong))
-    title = f"One check sees at most {most} of {len(wrong)} mistakes; {missed} seen by none"
+    title = f"Each check sees at most {most} of {len(wrong)} mistakes; seen by none: {missed}"
     fig, ax = blank(8.2, 3.2, title=title, xlabel="check", ylabel="")
     values = [[1.0 if alarm else 0.0 for alarm in line] for line in table.values()]
     ax.imshow(values, cmap="Greys", vmax=1.3, aspect="auto")
