@@ -19,7 +19,7 @@ from helpers.fusing.differences import (
     difference,
 )
 from helpers.fusing.functions import LOSS_KEEPS
-from helpers.fusing.own_code import contents_of, outside_of
+from helpers.fusing.own_code import contents_of, given_functions, outside_of
 from helpers.fusing.slots import TensorIndex, assign_slots
 from helpers.fusing.stack import Stack
 from helpers.losses import OwnLoss
@@ -46,20 +46,17 @@ def why_different(jobs, lr, unequal):
         Whether the numbers of rows of all that are to be trained are unequal.
     """
     reason = compare(jobs, lr, unequal, unequal_valid=True)
-    if reason and unequal and not compare(jobs, lr, unequal=False, unequal_valid=True):
+    if reason is None:
+        return None
+    if unequal and not compare(jobs, lr, unequal=False, unequal_valid=True):
         return ROWS_DEPEND
-    if reason and jobs[0].valid_rows is not None:
+    if jobs[0].valid_rows is not None:
         if not compare(jobs, lr, unequal=False, unequal_valid=False):
             return "its rows depend on each other"
-    if (
-        reason
-        and reason.endswith(STACKED)
-        and DROPOUTS & {type(module) for module in jobs[0].network.modules()}
-    ):
+    if reason.endswith(STACKED):
         quiet = [replace(job, network=copy.deepcopy(job.network)) for job in jobs]
-        for job in quiet:
-            without_dropout(job.network)
-        if not compare(quiet, lr, unequal, unequal_valid=True):
+        have_dropout = all(without_dropout(job.network) for job in quiet)
+        if have_dropout and not compare(quiet, lr, unequal, unequal_valid=True):
             return DRAWS_OTHERWISE
     return reason
 
@@ -85,7 +82,7 @@ def compare(jobs, lr, unequal, unequal_valid):
     Where `unequal`, the copies have unequal numbers of rows, so that some are padded. What is
     different in float32 but not in float64 was rounding.
     """
-    outside, dtype = outside_of(jobs[0].loss), jobs[0].dtype
+    outside, dtype = outside_of(given_functions(jobs[0]).get("loss")), jobs[0].dtype
 
     def look(dtype, n_units):
         try:

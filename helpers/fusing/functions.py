@@ -6,13 +6,13 @@ from contextlib import suppress
 from functools import partial
 
 import torch
-from torch import nn
 
 from helpers.augmentation import Augmentation
 from helpers.copies import refilled
 from helpers.fusing.content import digest, first_line
 from helpers.fusing.digests import attributes_of
-from helpers.fusing.outside import DATA, Outside, size_of
+from helpers.fusing.outside import DATA, size_of
+from helpers.fusing.own_code import given_functions, outside_of
 from helpers.losses import OwnLoss
 from helpers.tensors import private_rng
 
@@ -28,9 +28,9 @@ def contents_of_functions(job):
 
 def why_incomparable(job):
     """Return why a job's loss or augmentation cannot be compared with another, or None."""
-    for name, own in (("loss", job.loss), ("augment", job.augment)):
+    for name, function in given_functions(job).items():
         try:
-            digest(getattr(own, "function", None))
+            digest(function)
         except Exception as error:
             return (
                 f"its {name} cannot be compared with that of another fit "
@@ -90,10 +90,8 @@ class Watch:
 
     def __init__(self, function, logs=False):
         self.function, self.logs = function, logs
-        holder = nn.Module()
-        holder.own = function
         self._before, self._copied = digest(function), copy.deepcopy(function)
-        self._outside = Outside(holder)
+        self._outside = outside_of(function)
 
     def has_changed(self):
         changes = [(value, was) for *_, value, was in self._outside.changes()]

@@ -93,9 +93,9 @@ def find_groups(jobs, leave_out):
                 leave_out(group[0], None)
 
 
-def why_unlike(job, *attributes):
-    """Return why a job is like no other, where networks differ in nothing but attributes."""
-    name = difference(*attributes)
+def why_unlike(job, one, other):
+    """Return why a job is like no other, where two networks differ in nothing but attributes."""
+    name = next(name for name in (*one, *other) if one.get(name) != other.get(name))
     return depends_on_more(job) or f"its attribute `{name}` differs from fit to fit"
 
 
@@ -171,11 +171,6 @@ def stack_key(job):
 def source(X):
     """Return where rows come from that are not in memory: those of one stack have one Dataset."""
     return (id(X.dataset), id(X.load)) if isinstance(X, Rows) else None
-
-
-def difference(one, other):
-    """Return the name of the first attribute that is another in each of two networks."""
-    return next(name for name in (*one, *other) if one.get(name) != other.get(name))
 
 
 def train_by_number_of_rows(group, batches, leave_out, reason):

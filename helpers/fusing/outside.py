@@ -214,12 +214,21 @@ def _stands_in_a_library(function):
     return is_of_a_library(function.__module__) and getattr(home, name, None) is function
 
 
+def codes_within(code):
+    """Yield code, and that of functions and comprehensions within it."""
+    yield code
+    for const in code.co_consts:
+        if isinstance(const, types.CodeType):
+            yield from codes_within(const)
+
+
 def names_in(code):
-    """Return the names that code uses, as text too, those of functions within it included."""
-    inner = (const for const in code.co_consts if isinstance(const, types.CodeType))
-    of_inner = (name for const in inner for name in names_in(const))
-    texts = (c for c in code.co_consts if isinstance(c, str) and c.isidentifier())
-    return {*code.co_names, *code.co_freevars, *texts, *of_inner}
+    """Return the names that code uses, as text too."""
+    names = set()
+    for one in codes_within(code):
+        texts = (c for c in one.co_consts if isinstance(c, str) and c.isidentifier())
+        names.update(one.co_names, one.co_freevars, texts)
+    return names
 
 
 def read(holder, name):

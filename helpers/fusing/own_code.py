@@ -43,6 +43,17 @@ def is_the_users(function):
     return not isinstance(function, type) and not is_of_a_library(home)
 
 
+def given_functions(job):
+    """Return the loss and the augmentation of a job that are functions of the user's, by name."""
+    both = {"loss": job.loss, "augment": job.augment}
+    return {name: own.function for name, own in both.items() if hasattr(own, "function")}
+
+
+def functions_of(job):
+    """Return the functions of the user's that training calls: held by layers, loss, augment."""
+    return held_functions(job.network) + list(filter(is_the_users, given_functions(job).values()))
+
+
 def copy_of(loss):
     """Return a copy of a loss, which may count its calls, or itself if it cannot be copied."""
     try:
@@ -51,10 +62,10 @@ def copy_of(loss):
         return loss
 
 
-def outside_of(loss):
-    """Return the variables that a loss of the user's may use outside itself."""
+def outside_of(function):
+    """Return the variables that a function of the user's may use outside itself."""
     holder = nn.Module()
-    holder.own = getattr(loss, "function", None)
+    holder.own = function
     return Outside(holder)
 
 

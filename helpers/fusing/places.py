@@ -3,7 +3,6 @@
 import dis
 import logging
 import os
-import types
 import weakref
 from collections import deque
 
@@ -17,13 +16,14 @@ from helpers.fusing.digests import attributes_of, digest
 from helpers.fusing.outside import (
     DATA,
     MISSING,
+    codes_within,
     is_of_a_library,
     names_in,
     reached_from,
     read,
     size_of,
 )
-from helpers.fusing.own_code import held_functions, is_the_users
+from helpers.fusing.own_code import given_functions, is_the_users
 
 # What is called when networks are made or copied, and not by a forward pass.
 _NOT_IN_FORWARD = {"__init__", "__new__", "__init_subclass__", "__deepcopy__", "__repr__"}
@@ -83,12 +83,6 @@ def elements_of(value, own):
 def vars_of(value):
     """Return (name, attribute) of each attribute of an object of the user's."""
     return [] if is_of_a_library(type(value).__module__) else attributes_of(value).items()
-
-
-def functions_of(job):
-    """Return the functions of the user's that training calls: held by layers, loss, augment."""
-    given = [one.function for one in (job.loss, job.augment) if hasattr(one, "function")]
-    return held_functions(job.network) + [one for one in given if is_the_users(one)]
 
 
 def places_read(network, functions=()):
@@ -189,8 +183,7 @@ def set_by_callbacks(job, places):
     code, codes = code_of(job.callbacks)
     if not codes:
         return None
-    own = {name: getattr(job, name) for name in ("loss", "augment")}
-    own = {name: one.function for name, one in own.items() if hasattr(one, "function")}
+    own = given_functions(job)
     names = set().union(*map(names_in, codes))
     for name in own:
         if name in names and is_the_users(own[name]):  # the estimator's, which it may change
@@ -220,8 +213,9 @@ def can_change(value):
 
 def names_stored(code, kinds=_STORES):
     """Return the names that code gives a value, or may give one as a text, as in setattr."""
-    inner = (const for const in code.co_consts if isinstance(const, types.CodeType))
-    names = {one.argval for one in dis.get_instructions(code) if one.opname in kinds}
-    if kinds is _STORES and _STORES_BY_TEXT & {*code.co_names}:
-        names |= {const for const in code.co_consts if isinstance(const, str)}
-    return names.union(*(names_stored(one, kinds) for one in inner))
+    names = set()
+    for each in codes_within(code):
+        names |= {one.argval for one in dis.get_instructions(each) if one.opname in kinds}
+        if kinds is _STORES and _STORES_BY_TEXT & {*each.co_names}:
+            names |= {const for const in each.co_consts if isinstance(const, str)}
+    return names

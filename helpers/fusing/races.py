@@ -3,7 +3,8 @@
 import torch
 
 from helpers.fusing.outside import CODE, MISSING, PLAIN, reached_from, read
-from helpers.fusing.places import functions_of, names_stored, places_read
+from helpers.fusing.own_code import functions_of
+from helpers.fusing.places import names_stored, places_read
 
 
 def may_meet_outside(job):

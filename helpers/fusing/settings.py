@@ -17,14 +17,8 @@ import torch
 
 from helpers.fusing.content import Incomparable, contents
 from helpers.fusing.outside import read
-from helpers.fusing.own_code import has_own_code
-from helpers.fusing.places import (
-    functions_of,
-    places_read,
-    set_by_callbacks,
-    values_of,
-    why_within_reach,
-)
+from helpers.fusing.own_code import functions_of, has_own_code
+from helpers.fusing.places import places_read, set_by_callbacks, values_of, why_within_reach
 from helpers.fusing.trial import MODES, OUTSIDE, answers, depends_on_more
 from helpers.jobs import Job
 from helpers.tensors import flushed_denormals, private_rng

@@ -29,7 +29,7 @@ from helpers.fusing.comparison import (
 from helpers.fusing.content import contents, exact_copy, first_difference, memory_within
 from helpers.fusing.copies import moderate_rate, n_of
 from helpers.fusing.outside import Outside
-from helpers.fusing.own_code import copy_of, outside_of
+from helpers.fusing.own_code import copy_of, given_functions, outside_of
 from helpers.fusing.writes import WRITES, mixes_rows, writes_by_row, written_by
 from helpers.tensors import flushed_denormals, private_rng, seed_generators, states_of_generators
 
@@ -97,7 +97,7 @@ def _mean_square(outputs, y):
 @contextmanager
 def nothing_changed(job):
     """Put back what a copy of a job's network may change while it is trained."""
-    outside, of_loss = Outside(job.network), outside_of(job.loss)
+    outside, of_loss = Outside(job.network), outside_of(given_functions(job).get("loss"))
     try:
         with private_rng(job.y.device), flushed_denormals(), warnings.catch_warnings():
             warnings.simplefilter("ignore")
