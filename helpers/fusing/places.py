@@ -153,7 +153,7 @@ def why_within_reach(job):
     _, codes = code_of(job.callbacks)
     if not codes:
         return None
-    if any(_DRAWS & set(code.co_names) for code in codes):
+    if any(_DRAWS & {*each.co_names} for code in codes for each in codes_within(code)):
         return "a callback may draw random numbers, whose generators each epoch of a fit seeds"
     references = [ref for part in job.network.modules() for ref in weakref.getweakrefs(part)]
     if not all(map(_is_of_torch, references)):
