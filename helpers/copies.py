@@ -12,7 +12,8 @@ import torch
 from torch import nn
 from torch.nn.utils.parametrize import is_parametrized
 
-_OF_ALL_MODULES = set(vars(nn.Module()))
+# What every module has; the rest of its attributes are its own.
+OF_ALL_MODULES = set(vars(nn.Module()))
 
 
 def copy_network(network, why):
@@ -189,7 +190,7 @@ def unchanged_on_failure(network):
     held, kinds = [], (list, dict, set, deque, np.ndarray, torch.Tensor)
     for part in network.modules():
         for name, value in vars(part).items():
-            if isinstance(value, kinds) and name not in _OF_ALL_MODULES:
+            if isinstance(value, kinds) and name not in OF_ALL_MODULES:
                 with suppress(Exception):  # what cannot be copied stays as it is
                     held.append((value, copy.deepcopy(value, dict(memo))))
     try:

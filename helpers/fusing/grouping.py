@@ -11,7 +11,7 @@ from torch.optim import optimizer as torch_optimizer
 
 from helpers.datasets import Rows
 from helpers.fusing.comparison import ROWS_DEPEND
-from helpers.fusing.content import Incomparable, contents, structure
+from helpers.fusing.content import Incomparable, contents, named_tensors, structure
 from helpers.fusing.functions import contents_of_functions, why_functions_change, why_incomparable
 from helpers.fusing.norms import BATCH_NORMS
 from helpers.fusing.recovery import train_slots
@@ -107,7 +107,7 @@ def why_alone(job):
         return f"its optimizer is none of {', '.join(sorted(OPTIMIZERS))}"
     for name in sorted(job.optimizer_arguments.keys() - ELEMENTWISE):
         return f"optimizer__{name} is set"
-    tensors = *job.network.named_parameters(), *job.network.named_buffers()
+    tensors = named_tensors(job.network)
     if name := next((name for name, t in tensors if t.layout is not torch.strided), None):
         return f"its weight or buffer `{name}` is sparse"
     if name := shared_memory(job.network):
@@ -143,7 +143,7 @@ def has_single_row(job):
 def shared_memory(network):
     """Return the name of a parameter or buffer that lies in the memory of another one, or None."""
     places = []
-    for name, t in (*network.named_parameters(), *network.named_buffers()):
+    for name, t in named_tensors(network):
         if t.layout is torch.strided and t.numel():
             last = sum((n - 1) * step for n, step in zip(t.shape, t.stride(), strict=True))
             places.append((t.data_ptr(), t.data_ptr() + last * t.itemsize, name))

@@ -14,6 +14,7 @@ import torch
 from torch import nn
 
 from helpers.copies import refilled
+from helpers.fusing.content import PLAIN
 from helpers.fusing.digests import digest
 
 # Numbers above which a variable is taken for data, which training does not change: a copy takes
@@ -23,7 +24,7 @@ LARGE, MANY = 2**26, 1000
 DATA = 2**20
 MISSING = object()
 CODE = (types.ModuleType, types.FunctionType, types.BuiltinFunctionType, type)
-PLAIN = (bool, int, float, complex, str, bytes, type(None), torch.Tensor, np.ndarray)
+NO_CODE = (*PLAIN, torch.Tensor, np.ndarray)
 
 
 class Outside:
@@ -125,7 +126,7 @@ def reached_from(things):
     own, seen = {id(thing) for _, thing in waiting}, {}
     while waiting:
         name, thing = waiting.pop()
-        if isinstance(thing, PLAIN) or id(thing) in seen:
+        if isinstance(thing, NO_CODE) or id(thing) in seen:
             continue
         seen[id(thing)] = thing  # which keeps it alive, and its id its own
         if isinstance(thing, types.FunctionType):

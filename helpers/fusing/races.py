@@ -2,7 +2,7 @@
 
 import torch
 
-from helpers.fusing.outside import CODE, MISSING, PLAIN, reached_from, read
+from helpers.fusing.outside import CODE, MISSING, NO_CODE, reached_from, read
 from helpers.fusing.own_code import functions_of
 from helpers.fusing.places import names_stored, places_read
 
@@ -29,4 +29,4 @@ def is_fixed(value):
     """Tell whether no code can change a value; under vmap none writes to a tensor outside."""
     if isinstance(value, tuple | frozenset):
         return all(map(is_fixed, value))
-    return isinstance(value, (*PLAIN, *CODE, torch.dtype, torch.device))
+    return isinstance(value, (*NO_CODE, *CODE, torch.dtype, torch.device))

@@ -12,6 +12,7 @@ import torch
 from helpers._compat import TorchDispatchMode
 from helpers.frozen import training_mode
 from helpers.fusing.comparison import without_dropout
+from helpers.fusing.content import named_tensors
 from helpers.fusing.digests import numbers_of
 from helpers.fusing.norms import BATCH_NORMS
 from helpers.fusing.own_code import copy_of, has_own_code
@@ -24,15 +25,10 @@ WRITES = "its rows change its weights or buffers, and its fits have unequal numb
 @torch.no_grad()
 def written_by(network, X):
     """Return the name of a weight or buffer that a pass over some rows changes, or None."""
-    before = numbers_by_name(network)
+    before = {name: numbers_of(tensor) for name, tensor in named_tensors(network)}
     network(X)
-    after = numbers_by_name(network)
-    return next((name for name in after if after[name] != before.get(name)), None)
-
-
-def numbers_by_name(network):
-    named = *network.named_parameters(), *network.named_buffers()
-    return {name: numbers_of(tensor) for name, tensor in named}
+    after = named_tensors(network)
+    return next((name for name, t in after if numbers_of(t) != before.get(name)), None)
 
 
 def writes_by_row(job):
