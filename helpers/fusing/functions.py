@@ -1,20 +1,16 @@
 """What users hand over as functions, `loss` and `augment`: compared by content."""
 
 import copy
-import warnings
 from contextlib import suppress
 from functools import partial
-
-import torch
 
 from helpers.augmentation import Augmentation
 from helpers.copies import refilled
 from helpers.fusing.content import digest, first_line
 from helpers.fusing.digests import attributes_of
 from helpers.fusing.outside import DATA, size_of
-from helpers.fusing.own_code import given_functions, outside_of
+from helpers.fusing.own_code import given_functions, outputs_for, outside_of, quietly
 from helpers.losses import OwnLoss
-from helpers.tensors import private_rng
 
 LOSS_KEEPS = "its loss keeps something between batches"
 AUGMENT_KEEPS = "its augment keeps something between batches"
@@ -47,12 +43,9 @@ def why_functions_change(job):
     if not isinstance(job.loss, OwnLoss) and job.augment is None:
         return None
     X, y, _ = job.take(job.rows[:4])
-    with private_rng(y.device), warnings.catch_warnings():  # they may draw, and warn
-        warnings.simplefilter("ignore")
+    with quietly(y.device):
         if isinstance(job.loss, OwnLoss):
-            n = len(y) * job.n_outputs  # none of them 0: a mean of them may be what is kept
-            outputs = torch.linspace(0.1, 0.9, n, dtype=job.dtype, device=y.device)
-            outputs = outputs.view(len(y), -1).requires_grad_()
+            outputs = outputs_for(job, y).requires_grad_()
             if keeps(job.loss.function, lambda own: OwnLoss(own, job.loss.of_values)(outputs, y)):
                 return LOSS_KEEPS
         if job.augment is not None and keeps(

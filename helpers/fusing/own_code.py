@@ -1,14 +1,19 @@
 """Code of the user's: modules of a network, what they hold that can be called, and losses."""
 
 import copy
+import math
 import types
+import warnings
+from contextlib import contextmanager
 from functools import partial
 
+import torch
 from torch import nn
 
 from helpers.fusing.digests import digest
 from helpers.fusing.outside import Outside, is_of_a_library
 from helpers.losses import OwnLoss
+from helpers.tensors import flushed_denormals, private_rng
 
 
 def has_own_code(network):
@@ -52,6 +57,21 @@ def given_functions(job):
 def functions_of(job):
     """Return the functions of the user's that training calls: held by layers, loss, augment."""
     return held_functions(job.network) + list(filter(is_the_users, given_functions(job).values()))
+
+
+def outputs_for(job, y):
+    """Return outputs as for some rows, none of them 0: a mean of them may be what a loss keeps."""
+    shape = len(y), job.n_outputs
+    numbers = torch.linspace(0.1, 0.9, math.prod(shape), dtype=job.dtype, device=y.device)
+    return numbers.view(shape)
+
+
+@contextmanager
+def quietly(device):
+    """Compute as in training, but warn of nothing, and leave the global generators as they are."""
+    with private_rng(device), flushed_denormals(), warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        yield
 
 
 def copy_of(loss):

@@ -10,7 +10,6 @@ import copy
 import functools
 import sys
 import threading
-import warnings
 from contextlib import contextmanager
 from dataclasses import replace
 
@@ -29,9 +28,9 @@ from helpers.fusing.comparison import (
 from helpers.fusing.content import contents, exact_copy, first_difference, memory_within
 from helpers.fusing.copies import moderate_rate, n_of
 from helpers.fusing.outside import Outside
-from helpers.fusing.own_code import copy_of, given_functions, outside_of
+from helpers.fusing.own_code import copy_of, given_functions, outside_of, quietly
 from helpers.fusing.writes import WRITES, mixes_rows, writes_by_row, written_by
-from helpers.tensors import flushed_denormals, private_rng, seed_generators, states_of_generators
+from helpers.tensors import seed_generators, states_of_generators
 
 MODES = (training_mode, nn.Module.eval)
 # What is outside of a network has been changed by it, or may be by others.
@@ -99,8 +98,7 @@ def nothing_changed(job):
     """Put back what a copy of a job's network may change while it is trained."""
     outside, of_loss = Outside(job.network), outside_of(given_functions(job).get("loss"))
     try:
-        with private_rng(job.y.device), flushed_denormals(), warnings.catch_warnings():
-            warnings.simplefilter("ignore")
+        with quietly(job.y.device):
             yield outside
     finally:
         outside.restore()
