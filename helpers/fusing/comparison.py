@@ -19,7 +19,7 @@ from helpers.fusing.differences import (
     difference,
 )
 from helpers.fusing.functions import LOSS_KEEPS
-from helpers.fusing.own_code import contents_of, given_functions, outside_of
+from helpers.fusing.own_code import digests_of, given_functions, outside_of
 from helpers.fusing.slots import TensorIndex, assign_slots
 from helpers.fusing.stack import Stack
 from helpers.losses import OwnLoss
@@ -105,7 +105,7 @@ def _compare(jobs, lr, unequal, unequal_valid, outside, dtype, n_units):
         return [as_dtype(job, dtype) for job in some]
 
     some = copies()
-    before, losses = [state_of(job) for job in some], contents_of(job.loss for job in some)
+    before, losses = [state_of(job) for job in some], digests_of(job.loss for job in some)
     try:
         held = [contents(job.network) for job in some]
         alone, again = [train_copy(job) for job in some], train_copy(copies()[0])
@@ -114,7 +114,7 @@ def _compare(jobs, lr, unequal, unequal_valid, outside, dtype, n_units):
             return f"it keeps `{name}` between batches"
     except Exception as error:
         return failure_of(error)
-    if outside.changed() or contents_of(job.loss for job in some) != losses:
+    if outside.changed() or digests_of(job.loss for job in some) != losses:
         return LOSS_KEEPS
     tolerance, last = TOLERANCE[dtype], alone[0][1][-1]
     changed = (name for name, one in before[0].items() if kind_of(one) != kind_of(last[name]))
@@ -164,7 +164,7 @@ def kind_of(tensor):
 
 
 @torch.no_grad()
-def answers_of(job):
+def predictions_of(job):
     """Return what the network of a job answers to some rows when it predicts."""
     job.network.eval()
     return job.network(job.X[1:5].clone())
@@ -178,7 +178,7 @@ def train_copy(job):
     tensors = (*job.network.parameters(), *job.network.buffers())
     for tensor, last in zip(tensors, states[-1].values(), strict=True):
         tensor.data.copy_(last)  # `patience` has put back those of its best epoch
-    return job.history, states, answers_of(job)
+    return job.history, states, predictions_of(job)
 
 
 class TrialStack(Stack):
@@ -203,4 +203,4 @@ def train_stack(jobs):
             history.append({name: of[of_job[id(job)]] for name, of in losses.items()})
             states.append(state_of(job))
     stack.release(lambda member: True)
-    return [(*outcome, answers_of(job)) for outcome, job in zip(outcomes, jobs, strict=True)]
+    return [(*outcome, predictions_of(job)) for outcome, job in zip(outcomes, jobs, strict=True)]

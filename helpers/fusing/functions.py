@@ -115,7 +115,7 @@ def holders_of(function):
     return [getattr(function, "__self__", function)]
 
 
-class Kept(Exception):
+class FunctionKeeps(Exception):
     """A function has kept something in an epoch; the text says which."""
 
 
@@ -145,4 +145,4 @@ def check(watches):
     if changed := [watch for watch in watches if watch.has_changed()]:
         for watch in changed:
             watch.restore()
-        raise Kept(AUGMENT_KEEPS if changed[0].logs else LOSS_KEEPS)
+        raise FunctionKeeps(AUGMENT_KEEPS if changed[0].logs else LOSS_KEEPS)

@@ -61,7 +61,7 @@ def _layer(module, of_all, chance, kinds):
     return kind(module, tensors, chance)
 
 
-def mixes_rows(network):
+def mixes_rows_outside_training(network):
     """Tell whether a batched network's outputs for a row depend on the others outside training."""
     norms = (module for module in network.modules() if isinstance(module, BatchedBatchNorm))
     return any(norm.mean is None for norm in norms)

@@ -215,20 +215,19 @@ def _stands_in_a_library(function):
     return is_of_a_library(function.__module__) and getattr(home, name, None) is function
 
 
-def codes_within(code):
-    """Yield code, and that of functions and comprehensions within it."""
-    yield code
-    for const in code.co_consts:
-        if isinstance(const, types.CodeType):
-            yield from codes_within(const)
+def codes_within(codes):
+    """Yield pieces of code, and those of functions and comprehensions within them."""
+    for code in codes:
+        yield code
+        yield from codes_within(c for c in code.co_consts if isinstance(c, types.CodeType))
 
 
-def names_in(code):
+def names_in(*codes):
     """Return the names that code uses, as text too."""
     names = set()
-    for one in codes_within(code):
-        texts = (c for c in one.co_consts if isinstance(c, str) and c.isidentifier())
-        names.update(one.co_names, one.co_freevars, texts)
+    for code in codes_within(codes):
+        texts = (c for c in code.co_consts if isinstance(c, str) and c.isidentifier())
+        names.update(code.co_names, code.co_freevars, texts)
     return names
 
 

@@ -89,6 +89,6 @@ def outside_of(function):
     return Outside(holder)
 
 
-def contents_of(losses):
+def digests_of(losses):
     """Return a digest of each loss that is the user's."""
     return [digest(loss) for loss in losses if isinstance(loss, OwnLoss)]

@@ -153,12 +153,12 @@ def why_within_reach(job):
     _, codes = code_of(job.callbacks)
     if not codes:
         return None
-    if any(_DRAWS & {*each.co_names} for code in codes for each in codes_within(code)):
+    if any(_DRAWS & {*code.co_names} for code in codes_within(codes)):
         return "a callback may draw random numbers, whose generators each epoch of a fit seeds"
     references = [ref for part in job.network.modules() for ref in weakref.getweakrefs(part)]
     if not all(map(_is_of_torch, references)):
         return "a callback may come to it by a weak reference, and change it between epochs"
-    if job.history and set().union(*map(names_in, codes)) & {"module_", "vars", "__dict__"}:
+    if job.history and names_in(*codes) & {"module_", "vars", "__dict__"}:
         return "a callback may change `module_`, with which partial_fit goes on"
     return None
 
@@ -184,25 +184,24 @@ def set_by_callbacks(job, places):
     if not codes:
         return None
     own = given_functions(job)
-    names = set().union(*map(names_in, codes))
+    names = names_in(*codes)
     for name in own:
         if name in names and is_the_users(own[name]):  # the estimator's, which it may change
             return name
-    stored = set().union(*map(names_stored, codes))
+    stored = names_stored(codes)
     shared = all_within([job.callbacks, [read(*place) for place in code.variables]])
     held = list(own.items())
     for one in (*own.values(), *job.network.modules()):
         is_module = isinstance(one, nn.Module)
         held += (own_attributes(one) if is_module else attributes_of(one)).items()
     outside = [(name, read(holder, name)) for holder, name in places]
-    assigned = set().union(*(names_stored(one, {"STORE_GLOBAL"}) for one in codes))
+    assigned = names_stored(codes, {"STORE_GLOBAL"})
     for name, value in outside + held:
         if isinstance(value, logging.Logger):  # no result depends on it
             continue
         if name in (assigned if value is MISSING else stored):  # there may be one in the end
             return name
-        reached = all_within(value).items()
-        if any(id in shared and can_change(one) for id, one in reached):
+        if any(can_change(one) for key, one in all_within(value).items() if key in shared):
             return name
     return None
 
@@ -211,11 +210,11 @@ def can_change(value):
     return isinstance(value, _CHANGED) or not is_of_a_library(type(value).__module__)
 
 
-def names_stored(code, kinds=_STORES):
+def names_stored(codes, kinds=_STORES):
     """Return the names that code gives a value, or may give one as a text, as in setattr."""
     names = set()
-    for each in codes_within(code):
-        names |= {one.argval for one in dis.get_instructions(each) if one.opname in kinds}
-        if kinds is _STORES and _STORES_BY_TEXT & {*each.co_names}:
-            names |= {const for const in each.co_consts if isinstance(const, str)}
+    for code in codes_within(codes):
+        names |= {one.argval for one in dis.get_instructions(code) if one.opname in kinds}
+        if kinds is _STORES and _STORES_BY_TEXT & {*code.co_names}:
+            names |= {const for const in code.co_consts if isinstance(const, str)}
     return names

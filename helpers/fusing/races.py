@@ -16,13 +16,14 @@ def may_meet_outside(job):
     functions = functions_of(job)
     called = reached_from([*job.network.modules(), *functions]).functions
     codes = [function.__code__ for _, function in called]
-    stored = set().union(*map(names_stored, codes))
-    created = set().union(*(names_stored(code, {"STORE_GLOBAL"}) for code in codes))
+    stored = names_stored(codes)
+    created = names_stored(codes, {"STORE_GLOBAL"})
     places, _ = places_read(job.network, functions)
-    return any(
-        name in created if value is MISSING else name in stored or not is_fixed(value)
-        for name, value in ((name, read(holder, name)) for holder, name in places)
-    )
+    for holder, name in places:
+        value = read(holder, name)
+        if name in created if value is MISSING else name in stored or not is_fixed(value):
+            return True
+    return False
 
 
 def is_fixed(value):
