@@ -62,17 +62,14 @@ def seeded(augment, X):
 
 def keeps(function, call, logs=False):
     """Whether a call of a copy of a function changes it, or a variable of its code."""
-    try:
+    with suppress(Exception):  # one that cannot be copied keeps nothing; the trial tells what fails
         watch = Watch(copy.deepcopy(function), logs)
-    except Exception:  # it cannot be copied, and is taken for one that keeps nothing
-        return False
-    try:
-        call(watch.function)
-        return watch.has_changed()
-    except Exception:  # which the trial step tells
-        return False
-    finally:
-        watch.restore()
+        try:
+            call(watch.function)
+            return watch.has_changed()
+        finally:
+            watch.restore()
+    return False
 
 
 class Watch:
@@ -87,9 +84,8 @@ class Watch:
         self._outside = outside_of(function)
 
     def has_changed(self):
-        changes = [(value, was) for *_, value, was in self._outside.changes()]
-        changed = [pair for pair in changes if not self._is_log(*pair)]
-        return bool(changed) or digest(self.function) != self._before
+        changed = any(not self._is_log(value, was) for *_, value, was in self._outside.changes())
+        return changed or digest(self.function) != self._before
 
     def _is_log(self, value, was):
         return self.logs and isinstance(value, list) and len(value) > len(was)
