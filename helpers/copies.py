@@ -164,10 +164,6 @@ def refilled(value, copied):
         value[...] = copied
     elif isinstance(value, torch.Tensor):
         value.copy_(copied)
-    elif isinstance(value, nn.Module):
-        for tensors in (nn.Module.parameters, nn.Module.buffers):
-            for one, before in zip(tensors(value), tensors(copied), strict=False):
-                one.copy_(before)
     elif isinstance(value, random.Random):
         value.setstate(copied.getstate())
     elif isinstance(value, torch.Generator):
@@ -180,32 +176,44 @@ def refilled(value, copied):
     return value
 
 
-@contextmanager
-def unchanged_on_failure(network):
-    """Give a network back what it held if the block raises."""
-    tensors = [(t, t.detach().clone()) for t in (*network.parameters(), *network.buffers())]
+def way_back(network):
+    """Return a function that gives a network back what it holds now, and returns it."""
+    tensors = *network.parameters(), *network.buffers()
+    numbers = [(tensor, tensor.data, tensor.detach().clone()) for tensor in tensors]
     attributes = [(part, dict(vars(part))) for part in network.modules()]
     buffers = [(part._buffers, dict(part._buffers)) for part in network.modules()]
-    memo = {id(part): part for part in (*network.modules(), *(t for t, _ in tensors))}
+    memo = {id(part): part for part in (*network.modules(), *tensors)}
     held, kinds = [], (list, dict, set, deque, np.ndarray, torch.Tensor)
     for part in network.modules():
         for name, value in vars(part).items():
             if isinstance(value, kinds) and name not in OF_ALL_MODULES:
                 with suppress(Exception):  # what cannot be copied stays as it is
                     held.append((value, copy.deepcopy(value, dict(memo))))
-    try:
-        yield
-    except BaseException:
+
+    def go_back():
         for value, copied in held:
             refilled(value, copied)
         for place, own in buffers:
             place.clear()
             place.update(own)
-        for part, held in attributes:
+        for part, own in attributes:
             vars(part).clear()
-            vars(part).update(held)
-        for tensor, value in tensors:
-            tensor.data = value
+            vars(part).update(own)
+        for tensor, data, before in numbers:
+            tensor.data = data.copy_(before)  # where it was in memory
+        return network
+
+    return go_back
+
+
+@contextmanager
+def unchanged_on_failure(network):
+    """Give a network back what it held if the block raises."""
+    go_back = way_back(network)
+    try:
+        yield
+    except BaseException:
+        go_back()
         raise
 
 

@@ -13,7 +13,7 @@ import numpy as np
 import torch
 from torch import nn
 
-from helpers.copies import refilled
+from helpers.copies import refilled, way_back
 from helpers.fusing.content import PLAIN
 from helpers.fusing.digests import digest
 
@@ -56,7 +56,9 @@ class Outside:
             if value is MISSING or isinstance(value, CODE) or size_of(value) > LARGE:
                 continue
             try:
-                state = digest(value), value, copy.deepcopy(value)
+                is_network = isinstance(value, nn.Module)
+                kept = way_back(value) if is_network else copy.deepcopy(value)
+                state = digest(value), value, kept
             except Exception:  # a logger, or a counter with a lock: what else it holds may count
                 own = not is_of_a_library(type(value).__module__)
                 held = (
@@ -80,15 +82,18 @@ class Outside:
 
     def restore(self):
         """Put back what has changed."""
-        for holder, name, value, copied in self.changes():
-            _write(holder, name, refilled(value, copied))
+        for holder, name, value, kept in self.changes():
+            is_network = isinstance(value, nn.Module)
+            _write(holder, name, kept() if is_network else refilled(value, kept))
 
     def changes(self):
-        """Yield (holder, name, value, its copy) of each variable that is another than at first."""
-        for holder, name, before, value, copied in self._before:
-            now = read(holder, name)
-            if digest(now) != before:
-                yield holder, name, value, copied
+        """Yield (holder, name, value, kept) of each variable that is another than at first.
+
+        `kept` is a copy of the value, or of a network its `way_back`.
+        """
+        for holder, name, before, value, kept in self._before:
+            if digest(read(holder, name)) != before:
+                yield holder, name, value, kept
 
 
 class Reached(NamedTuple):
