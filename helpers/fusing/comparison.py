@@ -85,10 +85,8 @@ def compare(jobs, lr, unequal, unequal_valid):
     outside, dtype = outside_of(given_functions(jobs[0]).get("loss")), jobs[0].dtype
 
     def look(dtype, n_units):
-        try:
+        with outside:
             return _compare(jobs, lr, unequal, unequal_valid, outside, dtype, n_units)
-        finally:
-            outside.restore()
 
     reason = look(dtype, N_UNITS[dtype])
     if dtype == torch.float32 and reason and reason.endswith(STACKED):

@@ -12,6 +12,7 @@ from torch.optim import optimizer as torch_optimizer
 from helpers.datasets import Rows
 from helpers.fusing.comparison import ROWS_DEPEND
 from helpers.fusing.content import Incomparable, contents, named_tensors, structure
+from helpers.fusing.copies import n_of
 from helpers.fusing.functions import contents_of_functions, why_functions_change, why_incomparable
 from helpers.fusing.norms import BATCH_NORMS
 from helpers.fusing.recovery import train_slots
@@ -180,8 +181,7 @@ def train_by_number_of_rows(group, batches, leave_out, reason):
     """
     by_number = {}
     for job in group:
-        n_valid_rows = None if job.valid_rows is None else len(job.valid_rows)
-        by_number.setdefault((len(job.rows), n_valid_rows), []).append(job)
+        by_number.setdefault((len(job.rows), n_of(job.valid_rows)), []).append(job)
     for part in by_number.values():
         # Its batches are others than those of the whole group, and its code may ask for their size.
         if why := trial_step(part) if len(part) > 1 else reason:

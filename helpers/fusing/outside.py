@@ -30,6 +30,8 @@ NO_CODE = (*PLAIN, torch.Tensor, np.ndarray)
 class Outside:
     """The variables that the code of a network names: enclosed, global, or of classes.
 
+    At the end of a `with` block they are put back.
+
     Parameters
     ----------
     network : nn.Module
@@ -72,6 +74,12 @@ class Outside:
                     self.iterator = name
                 continue
             self._before.append((holder, name, *state))
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        self.restore()
 
     def changed(self):
         """Return the name of a variable that is another than at first, or None."""

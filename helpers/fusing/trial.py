@@ -96,13 +96,9 @@ def _mean_square(outputs, y):
 @contextmanager
 def nothing_changed(job):
     """Put back what a copy of a job's network may change while it is trained."""
-    outside, of_loss = Outside(job.network), outside_of(given_functions(job).get("loss"))
-    try:
-        with quietly(job.y.device):
-            yield outside
-    finally:
-        outside.restore()
-        of_loss.restore()
+    of_loss = outside_of(given_functions(job).get("loss"))
+    with Outside(job.network) as outside, of_loss, quietly(job.y.device):
+        yield outside
 
 
 def why_impure(job, network, outside):
