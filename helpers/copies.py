@@ -180,11 +180,10 @@ def way_back(network):
     """Return a function that gives a network back what it holds now, and returns it."""
     tensors = *network.parameters(), *network.buffers()
     numbers = [(tensor, tensor.data, tensor.detach().clone()) for tensor in tensors]
-    attributes = [(part, dict(vars(part))) for part in network.modules()]
-    buffers = [(part._buffers, dict(part._buffers)) for part in network.modules()]
     memo = {id(part): part for part in (*network.modules(), *tensors)}
     held, kinds = [], (list, dict, set, deque, np.ndarray, torch.Tensor)
     for part in network.modules():
+        held += [(own, dict(own)) for own in (vars(part), part._buffers)]
         for name, value in vars(part).items():
             if isinstance(value, kinds) and name not in OF_ALL_MODULES:
                 with suppress(Exception):  # what cannot be copied stays as it is
@@ -193,12 +192,6 @@ def way_back(network):
     def go_back():
         for value, copied in held:
             refilled(value, copied)
-        for place, own in buffers:
-            place.clear()
-            place.update(own)
-        for part, own in attributes:
-            vars(part).clear()
-            vars(part).update(own)
         for tensor, data, before in numbers:
             tensor.data = data.copy_(before)  # where it was in memory
         return network

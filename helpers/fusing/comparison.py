@@ -19,7 +19,8 @@ from helpers.fusing.differences import (
     difference,
 )
 from helpers.fusing.functions import LOSS_KEEPS
-from helpers.fusing.own_code import digests_of, given_functions, outside_of
+from helpers.fusing.outside import outside_of
+from helpers.fusing.own_code import digests_of, given_functions
 from helpers.fusing.slots import TensorIndex, assign_slots
 from helpers.fusing.stack import Stack
 from helpers.losses import OwnLoss

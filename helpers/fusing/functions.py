@@ -8,8 +8,8 @@ from helpers.augmentation import Augmentation
 from helpers.copies import refilled
 from helpers.fusing.content import digest, first_line
 from helpers.fusing.digests import attributes_of
-from helpers.fusing.outside import DATA, size_of
-from helpers.fusing.own_code import given_functions, outputs_for, outside_of, quietly
+from helpers.fusing.outside import DATA, outside_of, size_of
+from helpers.fusing.own_code import given_functions, outputs_for, quietly
 from helpers.losses import OwnLoss
 
 LOSS_KEEPS = "its loss keeps something between batches"

@@ -2,11 +2,10 @@
 
 import copy
 import sys
-import sysconfig
 import types
 from collections import deque
 from collections.abc import Iterator
-from functools import cache, partial
+from functools import partial
 from typing import NamedTuple
 
 import numpy as np
@@ -16,6 +15,7 @@ from torch import nn
 from helpers.copies import refilled, way_back
 from helpers.fusing.content import PLAIN
 from helpers.fusing.digests import digest
+from helpers.fusing.own_code import is_of_a_library, names_in
 
 # Numbers above which a variable is taken for data, which training does not change: a copy takes
 # 0.5 GB. And elements of a collection that are looked at for code.
@@ -102,6 +102,13 @@ class Outside:
         for holder, name, before, value, kept in self._before:
             if digest(read(holder, name)) != before:
                 yield holder, name, value, kept
+
+
+def outside_of(function):
+    """Return the variables that a function of the user's may use outside itself."""
+    holder = nn.Module()
+    holder.own = function
+    return Outside(holder)
 
 
 class Reached(NamedTuple):
@@ -211,37 +218,11 @@ def _is_code(value):
     return isinstance(value, (*CODE, *wrappers)) or hasattr(type(value), "cache_info")
 
 
-@cache
-def is_of_a_library(module):
-    """Tell whether a module, by its name, is Python's, ours or an installed one."""
-    root = (module or "").partition(".")[0]
-    if root == "helpers" or root in sys.stdlib_module_names - {"__main__"}:
-        return True
-    file = getattr(sys.modules.get(root), "__file__", None) or ""
-    return file.startswith((sysconfig.get_path("purelib"), sysconfig.get_path("platlib")))
-
-
 def _stands_in_a_library(function):
     """Tell whether a function is what its library calls so, not a user's wrapper around it."""
     home = sys.modules.get(function.__module__)
     name = getattr(function, "__name__", "")  # a `partial` has none
     return is_of_a_library(function.__module__) and getattr(home, name, None) is function
-
-
-def codes_within(codes):
-    """Yield pieces of code, and those of functions and comprehensions within them."""
-    for code in codes:
-        yield code
-        yield from codes_within(c for c in code.co_consts if isinstance(c, types.CodeType))
-
-
-def names_in(*codes):
-    """Return the names that code uses, as text too."""
-    names = set()
-    for code in codes_within(codes):
-        texts = (c for c in code.co_consts if isinstance(c, str) and c.isidentifier())
-        names.update(code.co_names, code.co_freevars, texts)
-    return names
 
 
 def read(holder, name):

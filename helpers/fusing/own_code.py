@@ -1,17 +1,17 @@
-"""Code of the user's: modules of a network, what they hold that can be called, and losses."""
+"""Code of the user's: which it is, what it names, and how it is called for a look."""
 
 import copy
 import math
+import sys
+import sysconfig
 import types
 import warnings
 from contextlib import contextmanager
-from functools import partial
+from functools import cache, partial
 
 import torch
-from torch import nn
 
 from helpers.fusing.digests import digest
-from helpers.fusing.outside import Outside, is_of_a_library
 from helpers.losses import OwnLoss
 from helpers.tensors import flushed_denormals, private_rng
 
@@ -48,6 +48,32 @@ def is_the_users(function):
     return not isinstance(function, type) and not is_of_a_library(home)
 
 
+@cache
+def is_of_a_library(module):
+    """Tell whether a module, by its name, is Python's, ours or an installed one."""
+    root = (module or "").partition(".")[0]
+    if root == "helpers" or root in sys.stdlib_module_names - {"__main__"}:
+        return True
+    file = getattr(sys.modules.get(root), "__file__", None) or ""
+    return file.startswith((sysconfig.get_path("purelib"), sysconfig.get_path("platlib")))
+
+
+def codes_within(codes):
+    """Yield pieces of code, and those of functions and comprehensions within them."""
+    for code in codes:
+        yield code
+        yield from codes_within(c for c in code.co_consts if isinstance(c, types.CodeType))
+
+
+def names_in(*codes):
+    """Return the names that code uses, as text too."""
+    names = set()
+    for code in codes_within(codes):
+        texts = (c for c in code.co_consts if isinstance(c, str) and c.isidentifier())
+        names.update(code.co_names, code.co_freevars, texts)
+    return names
+
+
 def given_functions(job):
     """Return the loss and the augmentation of a job that are functions of the user's, by name."""
     both = {"loss": job.loss, "augment": job.augment}
@@ -80,13 +106,6 @@ def copy_of(loss):
         return copy.deepcopy(loss)
     except Exception:
         return loss
-
-
-def outside_of(function):
-    """Return the variables that a function of the user's may use outside itself."""
-    holder = nn.Module()
-    holder.own = function
-    return Outside(holder)
 
 
 def digests_of(losses):

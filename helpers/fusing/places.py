@@ -13,17 +13,14 @@ from torch import nn
 from helpers.copies import all_within
 from helpers.fusing.content import own_attributes
 from helpers.fusing.digests import attributes_of, digest
-from helpers.fusing.outside import (
-    DATA,
-    MISSING,
+from helpers.fusing.outside import DATA, MISSING, reached_from, read, size_of
+from helpers.fusing.own_code import (
     codes_within,
+    given_functions,
     is_of_a_library,
+    is_the_users,
     names_in,
-    reached_from,
-    read,
-    size_of,
 )
-from helpers.fusing.own_code import given_functions, is_the_users
 
 # What is called when networks are made or copied, and not by a forward pass.
 _NOT_IN_FORWARD = {"__init__", "__new__", "__init_subclass__", "__deepcopy__", "__repr__"}

@@ -27,8 +27,8 @@ from helpers.fusing.comparison import (
 )
 from helpers.fusing.content import contents, exact_copy, first_difference, memory_within
 from helpers.fusing.copies import moderate_rate, n_of
-from helpers.fusing.outside import Outside
-from helpers.fusing.own_code import copy_of, given_functions, outside_of, quietly
+from helpers.fusing.outside import Outside, outside_of
+from helpers.fusing.own_code import copy_of, given_functions, quietly
 from helpers.fusing.writes import WRITES, mixes_rows, writes_by_row, written_by
 from helpers.tensors import seed_generators, states_of_generators
 
