@@ -96,7 +96,6 @@ def places_read(network, functions=()):
     names = names_in_forward(reached.functions)
     places = [place for place in reached.variables if place[1] in names]
     places += [(vars(os), "environ")] if names & {"environ", "getenv"} else []
-    # What has no name is in a list, or wrapped.
     caches = [
         getattr(called, "__name__", name or "a function")
         for name, called in reached.caches
