@@ -16,11 +16,11 @@ PLAIN = (bool, int, float, complex, str, bytes, type(None))
 
 
 class Incomparable(Exception):
-    """An attribute cannot be compared; `name` is its name."""
+    """An attribute, or another thing `it`, cannot be compared; `name` is its name."""
 
-    def __init__(self, name, error):
+    def __init__(self, name, error, it=None, of="network"):
         super().__init__(
-            f"its attribute `{name}` cannot be compared with that of another network "
+            f"{it or f'its attribute `{name}`'} cannot be compared with that of another {of} "
             f"({type(error).__name__}: {first_line(error)})"
         )
         self.name = name

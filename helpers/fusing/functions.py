@@ -6,8 +6,8 @@ from functools import partial
 
 from helpers.augmentation import Augmentation
 from helpers.copies import refilled
-from helpers.fusing.content import digest, first_line
-from helpers.fusing.digests import attributes_of
+from helpers.fusing.content import Incomparable
+from helpers.fusing.digests import attributes_of, digest
 from helpers.fusing.outside import DATA, outside_of, size_of
 from helpers.fusing.own_code import given_functions, outputs_for, quietly
 from helpers.losses import OwnLoss
@@ -17,22 +17,20 @@ AUGMENT_KEEPS = "its augment keeps something between batches"
 
 
 def contents_of_functions(job):
-    """Return what the loss and the augmentation of a job hold, equal for those that do the same."""
-    loss = digest(job.loss) if isinstance(job.loss, OwnLoss) else job.loss
-    return loss, None if job.augment is None else digest(job.augment.function)
+    """Return what the loss and the augmentation of a job hold, equal for those that do the same.
 
-
-def why_incomparable(job):
-    """Return why a job's loss or augmentation cannot be compared with another, or None."""
+    Raises
+    ------
+    Incomparable
+        If one of them cannot be pickled.
+    """
+    held = [getattr(job.loss, "of_values", job.loss)]
     for name, function in given_functions(job).items():
         try:
-            digest(function)
+            held.append((name, digest(function)))
         except Exception as error:
-            return (
-                f"its {name} cannot be compared with that of another fit "
-                f"({type(error).__name__}: {first_line(error)})"
-            )
-    return None
+            raise Incomparable(name, error, f"its {name}", "fit") from error
+    return tuple(held)
 
 
 def why_functions_change(job):
@@ -40,7 +38,7 @@ def why_functions_change(job):
 
     In a stack the one is called once for all networks, the other once for those of a fold.
     """
-    if not isinstance(job.loss, OwnLoss) and job.augment is None:
+    if not given_functions(job):
         return None
     X, y, _ = job.take(job.rows[:4])
     with quietly(y.device):
@@ -49,15 +47,10 @@ def why_functions_change(job):
             if keeps(job.loss.function, lambda own: OwnLoss(own, job.loss.of_values)(outputs, y)):
                 return LOSS_KEEPS
         if job.augment is not None and keeps(
-            job.augment.function, lambda own: seeded(own, X), logs=True
+            job.augment.function, lambda own: Augmentation(own)._call(X, seed=0), logs=True
         ):
             return AUGMENT_KEEPS
     return None
-
-
-def seeded(augment, X):
-    """Call an augmentation as in a training step, so that torch's generator stays as it is."""
-    return Augmentation(augment)._call(X, seed=0)
 
 
 def keeps(function, call, logs=False):

@@ -13,7 +13,7 @@ from helpers.datasets import Rows
 from helpers.fusing.comparison import ROWS_DEPEND
 from helpers.fusing.content import Incomparable, contents, named_tensors, structure
 from helpers.fusing.copies import n_of
-from helpers.fusing.functions import contents_of_functions, why_functions_change, why_incomparable
+from helpers.fusing.functions import contents_of_functions, why_functions_change
 from helpers.fusing.norms import BATCH_NORMS
 from helpers.fusing.recovery import train_slots
 from helpers.fusing.slots import TensorIndex, assign_slots
@@ -131,7 +131,7 @@ def why_alone(job):
         return "torch has global hooks, which see one network at a time"
     if any(getattr(torch_optimizer, kind, None) for kind in OPTIMIZER_HOOKS):
         return "torch has global hooks of optimizers, which see one network at a time"
-    return why_incomparable(job)
+    return None
 
 
 def has_single_row(job):

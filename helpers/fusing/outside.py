@@ -1,7 +1,6 @@
 """What a network may use and change outside itself: the variables of its code."""
 
 import copy
-import sys
 import types
 from collections import deque
 from collections.abc import Iterator
@@ -15,7 +14,7 @@ from torch import nn
 from helpers.copies import refilled, way_back
 from helpers.fusing.content import PLAIN
 from helpers.fusing.digests import digest
-from helpers.fusing.own_code import is_of_a_library, names_in
+from helpers.fusing.own_code import is_of_a_library, names_in, stands_in_a_library
 
 # Numbers above which a variable is taken for data, which training does not change: a copy takes
 # 0.5 GB. And elements of a collection that are looked at for code.
@@ -62,11 +61,9 @@ class Outside:
                 kept = way_back(value) if is_network else copy.deepcopy(value)
                 state = digest(value), value, kept
             except Exception:  # a logger, or a counter with a lock: what else it holds may count
-                own = not is_of_a_library(type(value).__module__)
-                held = (
-                    value if isinstance(value, dict) else own and getattr(value, "__dict__", None)
-                )
-                if held and not any(value is one for one in met):
+                held = value if isinstance(value, dict) else getattr(value, "__dict__", {})
+                is_own = held is value or not is_of_a_library(type(value).__module__)
+                if is_own and not any(value is one for one in met):
                     met.append(value)
                     waiting += [(held, key) for key in held]
                 elements = value if isinstance(value, list | tuple) else [value]
@@ -152,7 +149,7 @@ def reached_from(things):
         if isinstance(thing, types.FunctionType):
             if not is_of_a_library(thing.__module__):
                 functions.append((name, thing))
-        if hasattr(type(thing), "cache_info") and not _stands_in_a_library(thing):
+        if hasattr(type(thing), "cache_info") and not stands_in_a_library(thing):
             caches.append((name, thing))
         for holder, name in _named_in(thing):
             value = read(holder, name)
@@ -216,13 +213,6 @@ def _is_code(value):
     """Tell whether a value is nothing but code, as functions are in all their wrappers."""
     wrappers = (property, staticmethod, classmethod, types.MethodType)
     return isinstance(value, (*CODE, *wrappers)) or hasattr(type(value), "cache_info")
-
-
-def _stands_in_a_library(function):
-    """Tell whether a function is what its library calls so, not a user's wrapper around it."""
-    home = sys.modules.get(function.__module__)
-    name = getattr(function, "__name__", "")  # a `partial` has none
-    return is_of_a_library(function.__module__) and getattr(home, name, None) is function
 
 
 def read(holder, name):

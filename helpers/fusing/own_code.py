@@ -1,7 +1,6 @@
 """Code of the user's: which it is, what it names, and how it is called for a look."""
 
 import copy
-import math
 import sys
 import sysconfig
 import types
@@ -58,6 +57,13 @@ def is_of_a_library(module):
     return file.startswith((sysconfig.get_path("purelib"), sysconfig.get_path("platlib")))
 
 
+def stands_in_a_library(function):
+    """Tell whether a function is what its library calls so, not a user's wrapper around it."""
+    home = sys.modules.get(function.__module__)
+    name = getattr(function, "__name__", "")  # a `partial` has none
+    return is_of_a_library(function.__module__) and getattr(home, name, None) is function
+
+
 def codes_within(codes):
     """Yield pieces of code, and those of functions and comprehensions within them."""
     for code in codes:
@@ -87,9 +93,8 @@ def functions_of(job):
 
 def outputs_for(job, y):
     """Return outputs as for some rows, none of them 0: a mean of them may be what a loss keeps."""
-    shape = len(y), job.n_outputs
-    numbers = torch.linspace(0.1, 0.9, math.prod(shape), dtype=job.dtype, device=y.device)
-    return numbers.view(shape)
+    numbers = torch.linspace(0.1, 0.9, len(y) * job.n_outputs, dtype=job.dtype, device=y.device)
+    return numbers.view(len(y), -1)
 
 
 @contextmanager

@@ -48,7 +48,7 @@ class Settings:
         places, cache = self._places_of(job.network, functions, key)
         if cache:
             return UNSEEN.format(cache)
-        if job.callbacks and (name := set_by_callbacks(job, places)):
+        if name := set_by_callbacks(job, places):
             return SET_BETWEEN.format(name)
         for holder, name in places:
             if isinstance(read(holder, name), OF_A_THREAD):
@@ -146,7 +146,7 @@ class Kind:
         # In evaluation it was asked only once, at first.
         in_training = are_others(self.at_first[:1], self.at_last)
         in_evaluation = not in_training and are_others(self.at_first, self.at_last)
-        return in_evaluation or are_others(answered[:1], self.at_last)
+        return in_evaluation or are_others(answered, self.at_last)
 
 
 @dataclass(frozen=True, eq=False)
