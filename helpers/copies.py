@@ -152,14 +152,12 @@ def put_back(network, weights):
 @torch.no_grad()
 def refilled(value, copied):
     """Return a value with the content of its copy: the same object, where it can be changed."""
-    if isinstance(value, list | bytearray):
-        value[:] = copied
+    if isinstance(value, list | bytearray | deque):
+        value.clear()
+        value.extend(copied)
     elif isinstance(value, dict | set):
         value.clear()
         value.update(copied)
-    elif isinstance(value, deque):
-        value.clear()
-        value.extend(copied)
     elif isinstance(value, np.ndarray):
         value[...] = copied
     elif isinstance(value, torch.Tensor):
@@ -183,7 +181,8 @@ def way_back(network):
     memo = {id(part): part for part in (*network.modules(), *tensors)}
     held, kinds = [], (list, dict, set, deque, np.ndarray, torch.Tensor)
     for part in network.modules():
-        held += [(own, dict(own)) for own in (vars(part), part._buffers)]
+        dicts = [vars(part), part._buffers]  # the latter is none where a network is scripted
+        held += [(own, dict(own)) for own in dicts if isinstance(own, dict)]
         for name, value in vars(part).items():
             if isinstance(value, kinds) and name not in OF_ALL_MODULES:
                 with suppress(Exception):  # what cannot be copied stays as it is
