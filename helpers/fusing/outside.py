@@ -57,9 +57,9 @@ class Outside:
             if value is MISSING or isinstance(value, CODE) or size_of(value) > LARGE:
                 continue
             try:
-                is_network = isinstance(value, nn.Module)
-                kept = way_back(value) if is_network else copy.deepcopy(value)
-                state = digest(value), value, kept
+                before = digest(value)
+                kept = way_back(value) if isinstance(value, nn.Module) else copy.deepcopy(value)
+                self._before.append((holder, name, before, value, kept))
             except Exception:  # a logger, or a counter with a lock: what else it holds may count
                 held = value if isinstance(value, dict) else getattr(value, "__dict__", {})
                 is_own = held is value or not is_of_a_library(type(value).__module__)
@@ -69,8 +69,6 @@ class Outside:
                 elements = value if isinstance(value, list | tuple) else [value]
                 if any(isinstance(element, Iterator) for element in elements):
                     self.iterator = name
-                continue
-            self._before.append((holder, name, *state))
 
     def __enter__(self):
         return self

@@ -176,16 +176,16 @@ def set_by_callbacks(job, places):
     places : list of (holder, str)
         What it may read outside.
     """
-    code, codes = code_of(job.callbacks)
+    reached, codes = code_of(job.callbacks)
     if not codes:
         return None
     own = given_functions(job)
     names = names_in(*codes)
-    for name in own:
-        if name in names and is_the_users(own[name]):  # the estimator's, which it may change
+    for name, function in own.items():
+        if name in names and is_the_users(function):  # the estimator's, which it may change
             return name
     stored = names_stored(codes)
-    shared = all_within([job.callbacks, [read(*place) for place in code.variables]])
+    shared = all_within([job.callbacks, [read(*place) for place in reached.variables]])
     held = list(own.items())
     for one in (*own.values(), *job.network.modules()):
         is_module = isinstance(one, nn.Module)

@@ -119,9 +119,8 @@ def why_impure(job, network, outside):
     X, y, weight = job.take(job.rows[:4])
     given = X.clone()
     seed_generators(job.seed + 1, job.y.device)
-    generators = states_of_generators(job.y.device)
+    states = [states_of_generators(job.y.device)]
     training_mode(network)
-    states = [generators]
 
     def noted(*args, **keywords):
         states.append(states_of_generators(job.y.device))
@@ -132,7 +131,7 @@ def why_impure(job, network, outside):
     with files_opened() as opened:
         loss = replace(job, network=network, loss=noted).mean_loss(X, y, weight)
         loss.backward()
-    drawn = states_of_generators(job.y.device) != generators
+    drawn = states_of_generators(job.y.device) != states[0]
     network.eval()
     written = written_by(network, X)
     if not loss.isfinite():

@@ -320,6 +320,20 @@ def test_a_network_outside_is_left_as_a_trial_finds_it():
     np.testing.assert_allclose(*outcomes, rtol=0, atol=1e-6)
 
 
+SEEN = []
+
+
+class OfWholeBatches(Net):
+    def forward(self, X):
+        if len(X) > 4:
+            SEEN.append(len(X))
+        return super().forward(X)
+
+
+def test_what_is_kept_of_whole_batches_alone_is_seen():
+    assert_as_the_loop(OfWholeBatches, "it keeps `SEEN`, a variable outside of it")
+
+
 @pytest.mark.parametrize("module", [InContext, InThread, OfEnvironment, OfVariable])
 def test_what_each_thread_or_fit_has_for_itself(module):
     assert_as_the_loop(module, "which is another in each thread or fit")
