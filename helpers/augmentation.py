@@ -1,12 +1,10 @@
 """Augmentation: the rows of a training step, changed anew each time they are trained on."""
 
-import random
-
 import numpy as np
 import torch
 
 from helpers.arguments import name_of
-from helpers.tensors import seed_generators
+from helpers.tensors import seed_generators, states_of_generators
 
 # Calls that are made to see whether the rows change with numpy's or Python's generator. A coin that
 # decides whether all rows are flipped falls on one side in all of them once in a million fits.
@@ -55,13 +53,14 @@ class Augmentation:
         """
         numbers = np.random.SeedSequence([seed, epoch, step]).generate_state(1)
         seed = int(numbers[0])
-        states = None if self._checked else _states()
+        states = None if self._checked else states_of_generators(X.device)
         rows = self._call(X, seed)
         self._check(rows, X)
         if epoch == 1:
             self._refuse_moved(rows, X, seed)
         if not self._checked:
-            self._check_draws(rows.clone(), X, seed, drawn=_states() != states)
+            drawn = states_of_generators(X.device) != states
+            self._check_draws(rows.clone(), X, seed, drawn)
             self._checked = True
         return rows
 
@@ -138,9 +137,3 @@ class Augmentation:
                     f"counts its calls. Draw with torch alone: X + 0.1 * torch.randn_like(X), or "
                     f"X.flip(-1) if torch.rand(()) < 0.5 else X."
                 )
-
-
-def _states():
-    """Return the states of the generators of numpy and Python."""
-    of_numpy = np.random.get_state()
-    return random.getstate(), of_numpy[1].tolist(), of_numpy[2:]

@@ -12,7 +12,8 @@ import torch
 from torch import nn
 from torch.nn.utils.parametrize import is_parametrized
 
-_OF_ALL_MODULES = set(vars(nn.Module()))
+# What every module has; the rest of its attributes are its own.
+OF_ALL_MODULES = set(vars(nn.Module()))
 
 
 def copy_network(network, why):
@@ -151,22 +152,16 @@ def put_back(network, weights):
 @torch.no_grad()
 def refilled(value, copied):
     """Return a value with the content of its copy: the same object, where it can be changed."""
-    if isinstance(value, list | bytearray):
-        value[:] = copied
+    if isinstance(value, list | bytearray | deque):
+        value.clear()
+        value.extend(copied)
     elif isinstance(value, dict | set):
         value.clear()
         value.update(copied)
-    elif isinstance(value, deque):
-        value.clear()
-        value.extend(copied)
     elif isinstance(value, np.ndarray):
         value[...] = copied
     elif isinstance(value, torch.Tensor):
         value.copy_(copied)
-    elif isinstance(value, nn.Module):
-        for tensors in (nn.Module.parameters, nn.Module.buffers):
-            for one, before in zip(tensors(value), tensors(copied), strict=False):
-                one.copy_(before)
     elif isinstance(value, random.Random):
         value.setstate(copied.getstate())
     elif isinstance(value, torch.Generator):
@@ -179,32 +174,38 @@ def refilled(value, copied):
     return value
 
 
+def way_back(network):
+    """Return a function that gives a network back what it holds now, and returns it."""
+    tensors = *network.parameters(), *network.buffers()
+    numbers = [(tensor, tensor.data, tensor.detach().clone()) for tensor in tensors]
+    memo = {id(part): part for part in (*network.modules(), *tensors)}
+    held, kinds = [], (list, dict, set, deque, np.ndarray, torch.Tensor)
+    for part in network.modules():
+        dicts = [vars(part), part._buffers]  # the latter is none where a network is scripted
+        held += [(own, dict(own)) for own in dicts if isinstance(own, dict)]
+        for name, value in vars(part).items():
+            if isinstance(value, kinds) and name not in OF_ALL_MODULES:
+                with suppress(Exception):  # what cannot be copied stays as it is
+                    held.append((value, copy.deepcopy(value, dict(memo))))
+
+    def go_back():
+        for value, copied in held:
+            refilled(value, copied)
+        for tensor, data, before in numbers:
+            tensor.data = data.copy_(before)  # where it was in memory
+        return network
+
+    return go_back
+
+
 @contextmanager
 def unchanged_on_failure(network):
     """Give a network back what it held if the block raises."""
-    tensors = [(t, t.detach().clone()) for t in (*network.parameters(), *network.buffers())]
-    attributes = [(part, dict(vars(part))) for part in network.modules()]
-    buffers = [(part._buffers, dict(part._buffers)) for part in network.modules()]
-    memo = {id(part): part for part in (*network.modules(), *(t for t, _ in tensors))}
-    held, kinds = [], (list, dict, set, deque, np.ndarray, torch.Tensor)
-    for part in network.modules():
-        for name, value in vars(part).items():
-            if isinstance(value, kinds) and name not in _OF_ALL_MODULES:
-                with suppress(Exception):  # what cannot be copied stays as it is
-                    held.append((value, copy.deepcopy(value, dict(memo))))
+    go_back = way_back(network)
     try:
         yield
     except BaseException:
-        for value, copied in held:
-            refilled(value, copied)
-        for place, own in buffers:
-            place.clear()
-            place.update(own)
-        for part, held in attributes:
-            vars(part).clear()
-            vars(part).update(held)
-        for tensor, value in tensors:
-            tensor.data = value
+        go_back()
         raise
 
 

@@ -13,7 +13,7 @@ from helpers.copies import copy_network
 from helpers.rows import refuse_datasets, refuse_no_numbers
 from helpers.tensors import CHUNK, as_numpy, as_torch_starts
 
-BATCH_NORMS = nn.BatchNorm1d, nn.BatchNorm2d, nn.BatchNorm3d, nn.SyncBatchNorm
+KEEP_STATISTICS = nn.BatchNorm1d, nn.BatchNorm2d, nn.BatchNorm3d, nn.SyncBatchNorm
 MOST_NUMBERS = 2**22  # that the rows of one forward pass may hold: 28 photographs of 224 x 224
 
 
@@ -146,7 +146,7 @@ def _check_network(network):
             f"got {_what_instead(network)}"
         )
     for name, layer in network.named_modules():
-        if isinstance(layer, BATCH_NORMS) and layer.running_mean is None:
+        if isinstance(layer, KEEP_STATISTICS) and layer.running_mean is None:
             raise ValueError(
                 f"{type(network).__name__} cannot be frozen: its {name or 'BatchNorm'} keeps no "
                 f"running statistics, so that a row's outputs depend on the rows beside it. Train "

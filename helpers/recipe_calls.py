@@ -121,9 +121,9 @@ def check_widths(recipe, network, n_features, n_outputs, arguments, owner):
         shape = (n_features,) if isinstance(n_features, int) else n_features
         X = torch.zeros(2, *shape)
 
-        def answers_as_before(*widths):
+        def answers_as_before(*sizes):
             """Return whether it answers as before for these widths, and whether it is as before."""
-            another = recipe(*widths, **arguments).eval()
+            another = recipe(*sizes, **arguments).eval()
             return another(X).shape == (2, n_outputs), _sizes(another) == _sizes(network)
 
         with warnings.catch_warnings():

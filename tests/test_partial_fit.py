@@ -9,6 +9,7 @@ from numpy.testing import assert_allclose, assert_array_equal
 from sklearn.datasets import load_iris, make_classification
 from sklearn.linear_model import SGDClassifier
 from sklearn.preprocessing import scale
+from torch import nn
 
 from helpers import MLP, TorchClassifier, TorchRegressor
 
@@ -213,6 +214,18 @@ def test_a_failure_leaves_network_optimizer_and_history(error):
 
 def test_divergence_leaves_the_network():
     regressor = TorchRegressor(optimizer="sgd", random_state=0).partial_fit(X, y)
+    before = regressor.predict(X)
+    with pytest.raises(ValueError, match="diverged"):
+        regressor.partial_fit(X, y * 1e200)
+    assert_array_equal(regressor.predict(X), before)
+
+
+def scripted(n_features, n_outputs):
+    return torch.jit.script(nn.Sequential(nn.Linear(n_features, n_outputs)))
+
+
+def test_divergence_leaves_a_scripted_network():
+    regressor = TorchRegressor(scripted, optimizer="sgd", random_state=0).partial_fit(X, y)
     before = regressor.predict(X)
     with pytest.raises(ValueError, match="diverged"):
         regressor.partial_fit(X, y * 1e200)

@@ -19,7 +19,8 @@ from helpers.fusing.differences import (
     difference,
 )
 from helpers.fusing.functions import LOSS_KEEPS
-from helpers.fusing.own_code import contents_of, outside_of
+from helpers.fusing.outside import outside_of
+from helpers.fusing.own_code import digests_of, given_functions
 from helpers.fusing.slots import TensorIndex, assign_slots
 from helpers.fusing.stack import Stack
 from helpers.losses import OwnLoss
@@ -46,20 +47,17 @@ def why_different(jobs, lr, unequal):
         Whether the numbers of rows of all that are to be trained are unequal.
     """
     reason = compare(jobs, lr, unequal, unequal_valid=True)
-    if reason and unequal and not compare(jobs, lr, unequal=False, unequal_valid=True):
+    if reason is None:
+        return None
+    if unequal and not compare(jobs, lr, unequal=False, unequal_valid=True):
         return ROWS_DEPEND
-    if reason and jobs[0].valid_rows is not None:
+    if jobs[0].valid_rows is not None:
         if not compare(jobs, lr, unequal=False, unequal_valid=False):
             return "its rows depend on each other"
-    if (
-        reason
-        and reason.endswith(STACKED)
-        and DROPOUTS & {type(module) for module in jobs[0].network.modules()}
-    ):
+    if reason.endswith(STACKED):
         quiet = [replace(job, network=copy.deepcopy(job.network)) for job in jobs]
-        for job in quiet:
-            without_dropout(job.network)
-        if not compare(quiet, lr, unequal, unequal_valid=True):
+        have_dropout = all(without_dropout(job.network) for job in quiet)
+        if have_dropout and not compare(quiet, lr, unequal, unequal_valid=True):
             return DRAWS_OTHERWISE
     return reason
 
@@ -85,13 +83,11 @@ def compare(jobs, lr, unequal, unequal_valid):
     Where `unequal`, the copies have unequal numbers of rows, so that some are padded. What is
     different in float32 but not in float64 was rounding.
     """
-    outside, dtype = outside_of(jobs[0].loss), jobs[0].dtype
+    outside, dtype = outside_of(given_functions(jobs[0]).get("loss")), jobs[0].dtype
 
     def look(dtype, n_units):
-        try:
+        with outside:
             return _compare(jobs, lr, unequal, unequal_valid, outside, dtype, n_units)
-        finally:
-            outside.restore()
 
     reason = look(dtype, N_UNITS[dtype])
     if dtype == torch.float32 and reason and reason.endswith(STACKED):
@@ -108,7 +104,7 @@ def _compare(jobs, lr, unequal, unequal_valid, outside, dtype, n_units):
         return [as_dtype(job, dtype) for job in some]
 
     some = copies()
-    before, losses = [state_of(job) for job in some], contents_of(job.loss for job in some)
+    before, losses = [state_of(job) for job in some], digests_of(job.loss for job in some)
     try:
         held = [contents(job.network) for job in some]
         alone, again = [train_copy(job) for job in some], train_copy(copies()[0])
@@ -117,7 +113,7 @@ def _compare(jobs, lr, unequal, unequal_valid, outside, dtype, n_units):
             return f"it keeps `{name}` between batches"
     except Exception as error:
         return failure_of(error)
-    if outside.changed() or contents_of(job.loss for job in some) != losses:
+    if outside.changed() or digests_of(job.loss for job in some) != losses:
         return LOSS_KEEPS
     tolerance, last = TOLERANCE[dtype], alone[0][1][-1]
     changed = (name for name, one in before[0].items() if kind_of(one) != kind_of(last[name]))
@@ -167,7 +163,7 @@ def kind_of(tensor):
 
 
 @torch.no_grad()
-def answers_of(job):
+def predictions_of(job):
     """Return what the network of a job answers to some rows when it predicts."""
     job.network.eval()
     return job.network(job.X[1:5].clone())
@@ -181,7 +177,7 @@ def train_copy(job):
     tensors = (*job.network.parameters(), *job.network.buffers())
     for tensor, last in zip(tensors, states[-1].values(), strict=True):
         tensor.data.copy_(last)  # `patience` has put back those of its best epoch
-    return job.history, states, answers_of(job)
+    return job.history, states, predictions_of(job)
 
 
 class TrialStack(Stack):
@@ -206,4 +202,4 @@ def train_stack(jobs):
             history.append({name: of[of_job[id(job)]] for name, of in losses.items()})
             states.append(state_of(job))
     stack.release(lambda member: True)
-    return [(*outcome, answers_of(job)) for outcome, job in zip(outcomes, jobs, strict=True)]
+    return [(*outcome, predictions_of(job)) for outcome, job in zip(outcomes, jobs, strict=True)]

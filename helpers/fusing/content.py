@@ -6,22 +6,21 @@ import textwrap
 from torch import nn
 from torch.nn.utils.parametrize import type_before_parametrizations
 
+from helpers.copies import OF_ALL_MODULES
 from helpers.fusing.digests import attributes_of, digest, is_found_by_name, memory_of
 
-# What every module has; the rest of its attributes are its own.
-_OF_ALL_MODULES = set(vars(nn.Module()))
 # Where a recurrent layer finds its parameters again: torch renews them in each forward pass.
 _OF_RECURRENT_LAYERS = {"_flat_weights", "_flat_weight_refs"}
 # Values that are told apart by type and text.
-_PLAIN = (bool, int, float, complex, str, bytes, type(None))
+PLAIN = (bool, int, float, complex, str, bytes, type(None))
 
 
 class Incomparable(Exception):
-    """An attribute cannot be compared; `name` is its name."""
+    """An attribute, or another thing `it`, cannot be compared; `name` is its name."""
 
-    def __init__(self, name, error):
+    def __init__(self, name, error, it=None, of="network"):
         super().__init__(
-            f"its attribute `{name}` cannot be compared with that of another network "
+            f"{it or f'its attribute `{name}`'} cannot be compared with that of another {of} "
             f"({type(error).__name__}: {first_line(error)})"
         )
         self.name = name
@@ -50,10 +49,12 @@ def contents(network):
     True
     """
     found, names, memory = {}, None, None
-    for owner, module in network.named_modules():
-        for attribute, value in own_attributes(module).items():
+    held = [(name, own_attributes(module)) for name, module in network.named_modules()]
+    held += [(name, vars(tensor)) for name, tensor in named_tensors(network)]
+    for owner, attributes in held:
+        for attribute, value in attributes.items():
             name = f"{owner}.{attribute}".lstrip(".")
-            if type(value) in _PLAIN:
+            if type(value) in PLAIN:
                 found[name] = type(value), repr(value)
                 continue
             names = names or names_within(network)
@@ -62,13 +63,8 @@ def contents(network):
                 found[name] = digest(value, names, memory)
             except Exception as error:
                 raise Incomparable(name, error) from error
-    for name, tensor in (*network.named_parameters(), *network.named_buffers()):
+    for name, tensor in named_tensors(network):
         found[f"{name}.requires_grad"] = tensor.requires_grad
-        for attribute, value in vars(tensor).items():
-            try:
-                found[f"{name}.{attribute}"] = digest(value, names_within(network))
-            except Exception as error:
-                raise Incomparable(f"{name}.{attribute}", error) from error
     return found
 
 
@@ -84,7 +80,7 @@ def first_difference(attributes, network):
 
 def own_attributes(module):
     """Return the attributes of a module that not every module has, as a dict."""
-    theirs = _OF_ALL_MODULES
+    theirs = OF_ALL_MODULES
     if isinstance(module, nn.RNNBase):
         theirs = theirs | _OF_RECURRENT_LAYERS
     return {name: v for name, v in attributes_of(module).items() if name not in theirs}
@@ -115,8 +111,7 @@ def exact_copy(network):
     except Exception as error:
         raise RuntimeError(f"it cannot be copied: {first_line(error)}") from error
     one, other = (
-        [(name, t.shape, t.dtype) for name, t in (*of.named_parameters(), *of.named_buffers())]
-        for of in (network, new)
+        [(name, t.shape, t.dtype) for name, t in named_tensors(of)] for of in (network, new)
     )
     if one != other:
         raise RuntimeError("its copies have weights of another name, shape or precision")
@@ -136,8 +131,12 @@ def class_of(name, module, names):
 
 def names_within(network):
     """Return the names of a network's modules, parameters and buffers by their `id`."""
-    parts = *network.named_modules(), *network.named_parameters(), *network.named_buffers()
-    return {id(part): name for name, part in parts}
+    return {id(part): name for name, part in (*network.named_modules(), *named_tensors(network))}
+
+
+def named_tensors(network):
+    """Return (name, tensor) of all parameters and buffers of a network."""
+    return *network.named_parameters(), *network.named_buffers()
 
 
 def memory_within(network):

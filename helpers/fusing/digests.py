@@ -16,22 +16,12 @@ def digest(value, names=(), memory=()):
 
     Parameters are those of `ContentPickler`.
     """
-    numbers = _Digest()
-    pickler = ContentPickler(numbers, names, memory)
+    numbers = hashlib.blake2b(digest_size=16)
+    pickler = ContentPickler(types.SimpleNamespace(write=numbers.update), names, memory)
     pickler.dump(value)
     while pickler.hidden:
         pickler.dump_hidden(pickler.hidden.pop(0))
-    return numbers.hash.digest()
-
-
-class _Digest:
-    """A file that keeps of what is written to it a digest alone."""
-
-    def __init__(self):
-        self.hash = hashlib.blake2b(digest_size=16)
-
-    def write(self, data):
-        self.hash.update(data)
+    return numbers.digest()
 
 
 class ContentPickler(pickle.Pickler):

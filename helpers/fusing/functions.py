@@ -1,42 +1,36 @@
 """What users hand over as functions, `loss` and `augment`: compared by content."""
 
 import copy
-import warnings
 from contextlib import suppress
 from functools import partial
 
-import torch
-from torch import nn
-
 from helpers.augmentation import Augmentation
 from helpers.copies import refilled
-from helpers.fusing.content import digest, first_line
-from helpers.fusing.digests import attributes_of
-from helpers.fusing.outside import DATA, Outside, size_of
+from helpers.fusing.content import Incomparable
+from helpers.fusing.digests import attributes_of, digest
+from helpers.fusing.outside import DATA, outside_of, size_of
+from helpers.fusing.own_code import given_functions, outputs_for, quietly
 from helpers.losses import OwnLoss
-from helpers.tensors import private_rng
 
 LOSS_KEEPS = "its loss keeps something between batches"
 AUGMENT_KEEPS = "its augment keeps something between batches"
 
 
 def contents_of_functions(job):
-    """Return what the loss and the augmentation of a job hold, equal for those that do the same."""
-    loss = digest(job.loss) if isinstance(job.loss, OwnLoss) else job.loss
-    return loss, None if job.augment is None else digest(job.augment.function)
+    """Return what the loss and the augmentation of a job hold, equal for those that do the same.
 
-
-def why_incomparable(job):
-    """Return why a job's loss or augmentation cannot be compared with another, or None."""
-    for name, own in (("loss", job.loss), ("augment", job.augment)):
+    Raises
+    ------
+    Incomparable
+        If one of them cannot be pickled.
+    """
+    held = [getattr(job.loss, "of_values", job.loss)]
+    for name, function in given_functions(job).items():
         try:
-            digest(getattr(own, "function", None))
+            held.append((name, digest(function)))
         except Exception as error:
-            return (
-                f"its {name} cannot be compared with that of another fit "
-                f"({type(error).__name__}: {first_line(error)})"
-            )
-    return None
+            raise Incomparable(name, error, f"its {name}", "fit") from error
+    return tuple(held)
 
 
 def why_functions_change(job):
@@ -44,42 +38,31 @@ def why_functions_change(job):
 
     In a stack the one is called once for all networks, the other once for those of a fold.
     """
-    if not isinstance(job.loss, OwnLoss) and job.augment is None:
+    if not given_functions(job):
         return None
     X, y, _ = job.take(job.rows[:4])
-    with private_rng(y.device), warnings.catch_warnings():  # they may draw, and warn
-        warnings.simplefilter("ignore")
+    with quietly(y.device):
         if isinstance(job.loss, OwnLoss):
-            n = len(y) * job.n_outputs  # none of them 0: a mean of them may be what is kept
-            outputs = torch.linspace(0.1, 0.9, n, dtype=job.dtype, device=y.device)
-            outputs = outputs.view(len(y), -1).requires_grad_()
+            outputs = outputs_for(job, y).requires_grad_()
             if keeps(job.loss.function, lambda own: OwnLoss(own, job.loss.of_values)(outputs, y)):
                 return LOSS_KEEPS
         if job.augment is not None and keeps(
-            job.augment.function, lambda own: seeded(own, X), logs=True
+            job.augment.function, lambda own: Augmentation(own)._call(X, seed=0), logs=True
         ):
             return AUGMENT_KEEPS
     return None
 
 
-def seeded(augment, X):
-    """Call an augmentation as in a training step, so that torch's generator stays as it is."""
-    return Augmentation(augment)._call(X, seed=0)
-
-
 def keeps(function, call, logs=False):
     """Whether a call of a copy of a function changes it, or a variable of its code."""
-    try:
+    with suppress(Exception):  # one that cannot be copied keeps nothing; the trial tells what fails
         watch = Watch(copy.deepcopy(function), logs)
-    except Exception:  # it cannot be copied, and is taken for one that keeps nothing
-        return False
-    try:
-        call(watch.function)
-        return watch.has_changed()
-    except Exception:  # which the trial step tells
-        return False
-    finally:
-        watch.restore()
+        try:
+            call(watch.function)
+            return watch.has_changed()
+        finally:
+            watch.restore()
+    return False
 
 
 class Watch:
@@ -90,15 +73,12 @@ class Watch:
 
     def __init__(self, function, logs=False):
         self.function, self.logs = function, logs
-        holder = nn.Module()
-        holder.own = function
         self._before, self._copied = digest(function), copy.deepcopy(function)
-        self._outside = Outside(holder)
+        self._outside = outside_of(function)
 
     def has_changed(self):
-        changes = [(value, was) for *_, value, was in self._outside.changes()]
-        changed = [pair for pair in changes if not self._is_log(*pair)]
-        return bool(changed) or digest(self.function) != self._before
+        changed = any(not self._is_log(value, was) for *_, value, was in self._outside.changes())
+        return changed or digest(self.function) != self._before
 
     def _is_log(self, value, was):
         return self.logs and isinstance(value, list) and len(value) > len(was)
@@ -124,7 +104,7 @@ def holders_of(function):
     return [getattr(function, "__self__", function)]
 
 
-class Kept(Exception):
+class FunctionKeeps(Exception):
     """A function has kept something in an epoch; the text says which."""
 
 
@@ -154,4 +134,4 @@ def check(watches):
     if changed := [watch for watch in watches if watch.has_changed()]:
         for watch in changed:
             watch.restore()
-        raise Kept(AUGMENT_KEEPS if changed[0].logs else LOSS_KEEPS)
+        raise FunctionKeeps(AUGMENT_KEEPS if changed[0].logs else LOSS_KEEPS)

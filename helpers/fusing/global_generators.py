@@ -121,4 +121,4 @@ def is_draw(part, before, after):
     first = twister.random_raw()
     twister.state = of_words | {"state": {"key": words, "pos": WORDS}}
     looks = (twister.random_raw(FILLS * WORDS)[::WORDS] for _ in range(MOST_TIMES))
-    return any(first in words for words in looks)
+    return any(first in numbers for numbers in looks)

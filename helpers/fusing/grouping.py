@@ -11,8 +11,9 @@ from torch.optim import optimizer as torch_optimizer
 
 from helpers.datasets import Rows
 from helpers.fusing.comparison import ROWS_DEPEND
-from helpers.fusing.content import Incomparable, contents, structure
-from helpers.fusing.functions import contents_of_functions, why_functions_change, why_incomparable
+from helpers.fusing.content import Incomparable, contents, named_tensors, structure
+from helpers.fusing.copies import n_of
+from helpers.fusing.functions import contents_of_functions, why_functions_change
 from helpers.fusing.norms import BATCH_NORMS
 from helpers.fusing.recovery import train_slots
 from helpers.fusing.slots import TensorIndex, assign_slots
@@ -93,9 +94,9 @@ def find_groups(jobs, leave_out):
                 leave_out(group[0], None)
 
 
-def why_unlike(job, *attributes):
-    """Return why a job is like no other, where networks differ in nothing but attributes."""
-    name = difference(*attributes)
+def why_unlike(job, one, other):
+    """Return why a job is like no other, where two networks differ in nothing but attributes."""
+    name = next(name for name in (*one, *other) if one.get(name) != other.get(name))
     return depends_on_more(job) or f"its attribute `{name}` differs from fit to fit"
 
 
@@ -107,7 +108,7 @@ def why_alone(job):
         return f"its optimizer is none of {', '.join(sorted(OPTIMIZERS))}"
     for name in sorted(job.optimizer_arguments.keys() - ELEMENTWISE):
         return f"optimizer__{name} is set"
-    tensors = *job.network.named_parameters(), *job.network.named_buffers()
+    tensors = named_tensors(job.network)
     if name := next((name for name, t in tensors if t.layout is not torch.strided), None):
         return f"its weight or buffer `{name}` is sparse"
     if name := shared_memory(job.network):
@@ -130,7 +131,7 @@ def why_alone(job):
         return "torch has global hooks, which see one network at a time"
     if any(getattr(torch_optimizer, kind, None) for kind in OPTIMIZER_HOOKS):
         return "torch has global hooks of optimizers, which see one network at a time"
-    return why_incomparable(job)
+    return None
 
 
 def has_single_row(job):
@@ -143,7 +144,7 @@ def has_single_row(job):
 def shared_memory(network):
     """Return the name of a parameter or buffer that lies in the memory of another one, or None."""
     places = []
-    for name, t in (*network.named_parameters(), *network.named_buffers()):
+    for name, t in named_tensors(network):
         if t.layout is torch.strided and t.numel():
             last = sum((n - 1) * step for n, step in zip(t.shape, t.stride(), strict=True))
             places.append((t.data_ptr(), t.data_ptr() + last * t.itemsize, name))
@@ -173,11 +174,6 @@ def source(X):
     return (id(X.dataset), id(X.load)) if isinstance(X, Rows) else None
 
 
-def difference(one, other):
-    """Return the name of the first attribute that is another in each of two networks."""
-    return next(name for name in (*one, *other) if one.get(name) != other.get(name))
-
-
 def train_by_number_of_rows(group, batches, leave_out, reason):
     """Stack the jobs of a group that have equal numbers of rows, so that none is padded.
 
@@ -185,8 +181,7 @@ def train_by_number_of_rows(group, batches, leave_out, reason):
     """
     by_number = {}
     for job in group:
-        n_valid_rows = None if job.valid_rows is None else len(job.valid_rows)
-        by_number.setdefault((len(job.rows), n_valid_rows), []).append(job)
+        by_number.setdefault((len(job.rows), n_of(job.valid_rows)), []).append(job)
     for part in by_number.values():
         # Its batches are others than those of the whole group, and its code may ask for their size.
         if why := trial_step(part) if len(part) > 1 else reason:

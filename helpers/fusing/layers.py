@@ -10,6 +10,7 @@ from torch.func import functional_call, vmap
 from helpers._compat import as_parameter
 from helpers.frozen import training_mode
 from helpers.fusing.chance import DROPOUTS, BatchedDropout
+from helpers.fusing.content import named_tensors
 from helpers.fusing.convolutions import BatchedConv, BatchedFlatten, BatchedPool
 from helpers.fusing.norms import BATCH_NORMS, BatchedBatchNorm, BatchedRowNorm
 from helpers.fusing.recurrent import BatchedRecurrent
@@ -35,10 +36,7 @@ def batched(network, stored, chance):
     network = copy.deepcopy(network)
     training_mode(network)  # so that each layer sees whether it is of a frozen part
     # By identity, since a tensor that has two names is stored under the first.
-    of_all = {
-        id(tensor): stored[name]
-        for name, tensor in (*network.named_parameters(), *network.named_buffers())
-    }
+    of_all = {id(tensor): stored[name] for name, tensor in named_tensors(network)}
     return _batched(network, of_all, chance)
 
 
@@ -63,7 +61,7 @@ def _layer(module, of_all, chance, kinds):
     return kind(module, tensors, chance)
 
 
-def mixes_rows(network):
+def mixes_rows_outside_training(network):
     """Tell whether a batched network's outputs for a row depend on the others outside training."""
     norms = (module for module in network.modules() if isinstance(module, BatchedBatchNorm))
     return any(norm.mean is None for norm in norms)
@@ -91,8 +89,7 @@ class Vmapped(nn.Module):
 
     def __init__(self, module, of_all, chance):
         super().__init__()
-        named = (*module.named_parameters(), *module.named_buffers())
-        self.tensors = {name: of_all[id(tensor)] for name, tensor in named}
+        self.tensors = {name: of_all[id(tensor)] for name, tensor in named_tensors(module)}
         self.own_parameters = [name for name, _ in module.named_parameters()]
         self.own_buffers = [name for name, _ in module.named_buffers()]
         self.replaced = {}  # buffers that a forward pass has given another tensor

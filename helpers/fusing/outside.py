@@ -1,20 +1,20 @@
 """What a network may use and change outside itself: the variables of its code."""
 
 import copy
-import sys
-import sysconfig
 import types
 from collections import deque
 from collections.abc import Iterator
-from functools import cache, partial
+from functools import partial
 from typing import NamedTuple
 
 import numpy as np
 import torch
 from torch import nn
 
-from helpers.copies import refilled
+from helpers.copies import refilled, way_back
+from helpers.fusing.content import PLAIN
 from helpers.fusing.digests import digest
+from helpers.fusing.own_code import is_of_a_library, names_in, stands_in_a_library
 
 # Numbers above which a variable is taken for data, which training does not change: a copy takes
 # 0.5 GB. And elements of a collection that are looked at for code.
@@ -23,11 +23,13 @@ LARGE, MANY = 2**26, 1000
 DATA = 2**20
 MISSING = object()
 CODE = (types.ModuleType, types.FunctionType, types.BuiltinFunctionType, type)
-PLAIN = (bool, int, float, complex, str, bytes, type(None), torch.Tensor, np.ndarray)
+NO_CODE = (*PLAIN, torch.Tensor, np.ndarray)
 
 
 class Outside:
     """The variables that the code of a network names: enclosed, global, or of classes.
+
+    At the end of a `with` block they are put back.
 
     Parameters
     ----------
@@ -55,20 +57,24 @@ class Outside:
             if value is MISSING or isinstance(value, CODE) or size_of(value) > LARGE:
                 continue
             try:
-                state = digest(value), value, copy.deepcopy(value)
+                before = digest(value)
+                kept = way_back(value) if isinstance(value, nn.Module) else copy.deepcopy(value)
+                self._before.append((holder, name, before, value, kept))
             except Exception:  # a logger, or a counter with a lock: what else it holds may count
-                own = not is_of_a_library(type(value).__module__)
-                held = (
-                    value if isinstance(value, dict) else own and getattr(value, "__dict__", None)
-                )
-                if held and not any(value is one for one in met):
+                held = value if isinstance(value, dict) else getattr(value, "__dict__", {})
+                is_own = held is value or not is_of_a_library(type(value).__module__)
+                if is_own and not any(value is one for one in met):
                     met.append(value)
                     waiting += [(held, key) for key in held]
                 elements = value if isinstance(value, list | tuple) else [value]
                 if any(isinstance(element, Iterator) for element in elements):
                     self.iterator = name
-                continue
-            self._before.append((holder, name, *state))
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        self.restore()
 
     def changed(self):
         """Return the name of a variable that is another than at first, or None."""
@@ -79,15 +85,25 @@ class Outside:
 
     def restore(self):
         """Put back what has changed."""
-        for holder, name, value, copied in self.changes():
-            _write(holder, name, refilled(value, copied))
+        for holder, name, value, kept in self.changes():
+            is_network = isinstance(value, nn.Module)
+            _write(holder, name, kept() if is_network else refilled(value, kept))
 
     def changes(self):
-        """Yield (holder, name, value, its copy) of each variable that is another than at first."""
-        for holder, name, before, value, copied in self._before:
-            now = read(holder, name)
-            if digest(now) != before:
-                yield holder, name, value, copied
+        """Yield (holder, name, value, kept) of each variable that is another than at first.
+
+        `kept` is a copy of the value, or of a network its `way_back`.
+        """
+        for holder, name, before, value, kept in self._before:
+            if digest(read(holder, name)) != before:
+                yield holder, name, value, kept
+
+
+def outside_of(function):
+    """Return the variables that a function of the user's may use outside itself."""
+    holder = nn.Module()
+    holder.own = function
+    return Outside(holder)
 
 
 class Reached(NamedTuple):
@@ -125,13 +141,13 @@ def reached_from(things):
     own, seen = {id(thing) for _, thing in waiting}, {}
     while waiting:
         name, thing = waiting.pop()
-        if isinstance(thing, PLAIN) or id(thing) in seen:
+        if isinstance(thing, NO_CODE) or id(thing) in seen:
             continue
         seen[id(thing)] = thing  # which keeps it alive, and its id its own
         if isinstance(thing, types.FunctionType):
             if not is_of_a_library(thing.__module__):
                 functions.append((name, thing))
-        if hasattr(type(thing), "cache_info") and not _stands_in_a_library(thing):
+        if hasattr(type(thing), "cache_info") and not stands_in_a_library(thing):
             caches.append((name, thing))
         for holder, name in _named_in(thing):
             value = read(holder, name)
@@ -195,31 +211,6 @@ def _is_code(value):
     """Tell whether a value is nothing but code, as functions are in all their wrappers."""
     wrappers = (property, staticmethod, classmethod, types.MethodType)
     return isinstance(value, (*CODE, *wrappers)) or hasattr(type(value), "cache_info")
-
-
-@cache
-def is_of_a_library(module):
-    """Tell whether a module, by its name, is Python's, ours or an installed one."""
-    root = (module or "").partition(".")[0]
-    if root == "helpers" or root in sys.stdlib_module_names - {"__main__"}:
-        return True
-    file = getattr(sys.modules.get(root), "__file__", None) or ""
-    return file.startswith((sysconfig.get_path("purelib"), sysconfig.get_path("platlib")))
-
-
-def _stands_in_a_library(function):
-    """Tell whether a function is what its library calls so, not a user's wrapper around it."""
-    home = sys.modules.get(function.__module__)
-    name = getattr(function, "__name__", "")  # a `partial` has none
-    return is_of_a_library(function.__module__) and getattr(home, name, None) is function
-
-
-def names_in(code):
-    """Return the names that code uses, as text too, those of functions within it included."""
-    inner = (const for const in code.co_consts if isinstance(const, types.CodeType))
-    of_inner = (name for const in inner for name in names_in(const))
-    texts = (c for c in code.co_consts if isinstance(c, str) and c.isidentifier())
-    return {*code.co_names, *code.co_freevars, *texts, *of_inner}
 
 
 def read(holder, name):

@@ -1,14 +1,18 @@
-"""Code of the user's: modules of a network, what they hold that can be called, and losses."""
+"""Code of the user's: which it is, what it names, and how it is called for a look."""
 
 import copy
+import sys
+import sysconfig
 import types
-from functools import partial
+import warnings
+from contextlib import contextmanager
+from functools import cache, partial
 
-from torch import nn
+import torch
 
 from helpers.fusing.digests import digest
-from helpers.fusing.outside import Outside, is_of_a_library
 from helpers.losses import OwnLoss
+from helpers.tensors import flushed_denormals, private_rng
 
 
 def has_own_code(network):
@@ -43,6 +47,64 @@ def is_the_users(function):
     return not isinstance(function, type) and not is_of_a_library(home)
 
 
+@cache
+def is_of_a_library(module):
+    """Tell whether a module, by its name, is Python's, ours or an installed one."""
+    root = (module or "").partition(".")[0]
+    if root == "helpers" or root in sys.stdlib_module_names - {"__main__"}:
+        return True
+    file = getattr(sys.modules.get(root), "__file__", None) or ""
+    return file.startswith((sysconfig.get_path("purelib"), sysconfig.get_path("platlib")))
+
+
+def stands_in_a_library(function):
+    """Tell whether a function is what its library calls so, not a user's wrapper around it."""
+    home = sys.modules.get(function.__module__)
+    name = getattr(function, "__name__", "")  # a `partial` has none
+    return is_of_a_library(function.__module__) and getattr(home, name, None) is function
+
+
+def codes_within(codes):
+    """Yield pieces of code, and those of functions and comprehensions within them."""
+    for code in codes:
+        yield code
+        yield from codes_within(c for c in code.co_consts if isinstance(c, types.CodeType))
+
+
+def names_in(*codes):
+    """Return the names that code uses, as text too."""
+    names = set()
+    for code in codes_within(codes):
+        texts = (c for c in code.co_consts if isinstance(c, str) and c.isidentifier())
+        names.update(code.co_names, code.co_freevars, texts)
+    return names
+
+
+def given_functions(job):
+    """Return the loss and the augmentation of a job that are functions of the user's, by name."""
+    both = {"loss": job.loss, "augment": job.augment}
+    return {name: own.function for name, own in both.items() if hasattr(own, "function")}
+
+
+def functions_of(job):
+    """Return the functions of the user's that training calls: held by layers, loss, augment."""
+    return held_functions(job.network) + list(filter(is_the_users, given_functions(job).values()))
+
+
+def outputs_for(job, y):
+    """Return outputs as for some rows, none of them 0: a mean of them may be what a loss keeps."""
+    numbers = torch.linspace(0.1, 0.9, len(y) * job.n_outputs, dtype=job.dtype, device=y.device)
+    return numbers.view(len(y), -1)
+
+
+@contextmanager
+def quietly(device):
+    """Compute as in training, but warn of nothing, and leave the global generators as they are."""
+    with private_rng(device), flushed_denormals(), warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        yield
+
+
 def copy_of(loss):
     """Return a copy of a loss, which may count its calls, or itself if it cannot be copied."""
     try:
@@ -51,13 +113,6 @@ def copy_of(loss):
         return loss
 
 
-def outside_of(loss):
-    """Return the variables that a loss of the user's may use outside itself."""
-    holder = nn.Module()
-    holder.own = getattr(loss, "function", None)
-    return Outside(holder)
-
-
-def contents_of(losses):
+def digests_of(losses):
     """Return a digest of each loss that is the user's."""
     return [digest(loss) for loss in losses if isinstance(loss, OwnLoss)]

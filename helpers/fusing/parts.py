@@ -8,7 +8,7 @@ from itertools import pairwise
 import torch
 
 from helpers.fusing.chance import Chance
-from helpers.fusing.layers import Vmapped, batched, mixes_rows
+from helpers.fusing.layers import Vmapped, batched, mixes_rows_outside_training
 from helpers.fusing.optimizer import BatchedOptimizer
 from helpers.fusing.own_code import copy_of
 from helpers.fusing.races import may_meet_outside
@@ -180,7 +180,7 @@ class Part:
         # Where rows of a batch act on each other, batches must be those of a network alone.
         shape = stack.X.shape[1:]
         size = chunk_size(shape)
-        if not mixes_rows(self.network) and not isinstance(self.loss, OwnLoss):
+        if not mixes_rows_outside_training(self.network) and not isinstance(self.loss, OwnLoss):
             size = max(1, min(MOST_ROWS, MOST_NUMBERS // math.prod(shape)) // len(stack.jobs))
         for columns in torch.arange(rows.shape[1], device=rows.device).split(size):
             own = (n_rows[:, 0] - columns[0]).clamp(0, len(columns))

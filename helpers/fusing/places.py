@@ -3,7 +3,6 @@
 import dis
 import logging
 import os
-import types
 import weakref
 from collections import deque
 
@@ -14,16 +13,14 @@ from torch import nn
 from helpers.copies import all_within
 from helpers.fusing.content import own_attributes
 from helpers.fusing.digests import attributes_of, digest
-from helpers.fusing.outside import (
-    DATA,
-    MISSING,
+from helpers.fusing.outside import DATA, MISSING, reached_from, read, size_of
+from helpers.fusing.own_code import (
+    codes_within,
+    given_functions,
     is_of_a_library,
+    is_the_users,
     names_in,
-    reached_from,
-    read,
-    size_of,
 )
-from helpers.fusing.own_code import held_functions, is_the_users
 
 # What is called when networks are made or copied, and not by a forward pass.
 _NOT_IN_FORWARD = {"__init__", "__new__", "__init_subclass__", "__deepcopy__", "__repr__"}
@@ -85,12 +82,6 @@ def vars_of(value):
     return [] if is_of_a_library(type(value).__module__) else attributes_of(value).items()
 
 
-def functions_of(job):
-    """Return the functions of the user's that training calls: held by layers, loss, augment."""
-    given = [one.function for one in (job.loss, job.augment) if hasattr(one, "function")]
-    return held_functions(job.network) + [one for one in given if is_the_users(one)]
-
-
 def places_read(network, functions=()):
     """Return what a forward pass of a network, and functions beside it, may read outside.
 
@@ -105,7 +96,6 @@ def places_read(network, functions=()):
     names = names_in_forward(reached.functions)
     places = [place for place in reached.variables if place[1] in names]
     places += [(vars(os), "environ")] if names & {"environ", "getenv"} else []
-    # What has no name is in a list, or wrapped.
     caches = [
         getattr(called, "__name__", name or "a function")
         for name, called in reached.caches
@@ -159,12 +149,12 @@ def why_within_reach(job):
     _, codes = code_of(job.callbacks)
     if not codes:
         return None
-    if any(_DRAWS & set(code.co_names) for code in codes):
+    if any(_DRAWS & {*code.co_names} for code in codes_within(codes)):
         return "a callback may draw random numbers, whose generators each epoch of a fit seeds"
     references = [ref for part in job.network.modules() for ref in weakref.getweakrefs(part)]
     if not all(map(_is_of_torch, references)):
         return "a callback may come to it by a weak reference, and change it between epochs"
-    if job.history and set().union(*map(names_in, codes)) & {"module_", "vars", "__dict__"}:
+    if job.history and names_in(*codes) & {"module_", "vars", "__dict__"}:
         return "a callback may change `module_`, with which partial_fit goes on"
     return None
 
@@ -186,30 +176,28 @@ def set_by_callbacks(job, places):
     places : list of (holder, str)
         What it may read outside.
     """
-    code, codes = code_of(job.callbacks)
+    reached, codes = code_of(job.callbacks)
     if not codes:
         return None
-    own = {name: getattr(job, name) for name in ("loss", "augment")}
-    own = {name: one.function for name, one in own.items() if hasattr(one, "function")}
-    names = set().union(*map(names_in, codes))
-    for name in own:
-        if name in names and is_the_users(own[name]):  # the estimator's, which it may change
+    own = given_functions(job)
+    names = names_in(*codes)
+    for name, function in own.items():
+        if name in names and is_the_users(function):  # the estimator's, which it may change
             return name
-    stored = set().union(*map(names_stored, codes))
-    shared = all_within([job.callbacks, [read(*place) for place in code.variables]])
+    stored = names_stored(codes)
+    shared = all_within([job.callbacks, [read(*place) for place in reached.variables]])
     held = list(own.items())
     for one in (*own.values(), *job.network.modules()):
         is_module = isinstance(one, nn.Module)
         held += (own_attributes(one) if is_module else attributes_of(one)).items()
     outside = [(name, read(holder, name)) for holder, name in places]
-    assigned = set().union(*(names_stored(one, {"STORE_GLOBAL"}) for one in codes))
+    assigned = names_stored(codes, {"STORE_GLOBAL"})
     for name, value in outside + held:
         if isinstance(value, logging.Logger):  # no result depends on it
             continue
         if name in (assigned if value is MISSING else stored):  # there may be one in the end
             return name
-        reached = all_within(value).items()
-        if any(id in shared and can_change(one) for id, one in reached):
+        if any(can_change(one) for key, one in all_within(value).items() if key in shared):
             return name
     return None
 
@@ -218,10 +206,11 @@ def can_change(value):
     return isinstance(value, _CHANGED) or not is_of_a_library(type(value).__module__)
 
 
-def names_stored(code, kinds=_STORES):
+def names_stored(codes, kinds=_STORES):
     """Return the names that code gives a value, or may give one as a text, as in setattr."""
-    inner = (const for const in code.co_consts if isinstance(const, types.CodeType))
-    names = {one.argval for one in dis.get_instructions(code) if one.opname in kinds}
-    if kinds is _STORES and _STORES_BY_TEXT & {*code.co_names}:
-        names |= {const for const in code.co_consts if isinstance(const, str)}
-    return names.union(*(names_stored(one, kinds) for one in inner))
+    names = set()
+    for code in codes_within(codes):
+        names |= {one.argval for one in dis.get_instructions(code) if one.opname in kinds}
+        if kinds is _STORES and _STORES_BY_TEXT & {*code.co_names}:
+            names |= {const for const in code.co_consts if isinstance(const, str)}
+    return names

@@ -2,8 +2,9 @@
 
 import torch
 
-from helpers.fusing.outside import CODE, MISSING, PLAIN, reached_from, read
-from helpers.fusing.places import functions_of, names_stored, places_read
+from helpers.fusing.outside import CODE, MISSING, NO_CODE, reached_from, read
+from helpers.fusing.own_code import functions_of
+from helpers.fusing.places import names_stored, places_read
 
 
 def may_meet_outside(job):
@@ -15,17 +16,18 @@ def may_meet_outside(job):
     functions = functions_of(job)
     called = reached_from([*job.network.modules(), *functions]).functions
     codes = [function.__code__ for _, function in called]
-    stored = set().union(*map(names_stored, codes))
-    created = set().union(*(names_stored(code, {"STORE_GLOBAL"}) for code in codes))
+    stored = names_stored(codes)
+    created = names_stored(codes, {"STORE_GLOBAL"})
     places, _ = places_read(job.network, functions)
-    return any(
-        name in created if value is MISSING else name in stored or not is_fixed(value)
-        for name, value in ((name, read(holder, name)) for holder, name in places)
-    )
+    for holder, name in places:
+        value = read(holder, name)
+        if name in created if value is MISSING else name in stored or not is_fixed(value):
+            return True
+    return False
 
 
 def is_fixed(value):
     """Tell whether no code can change a value; under vmap none writes to a tensor outside."""
     if isinstance(value, tuple | frozenset):
         return all(map(is_fixed, value))
-    return isinstance(value, (*PLAIN, *CODE, torch.dtype, torch.device))
+    return isinstance(value, (*NO_CODE, *CODE, torch.dtype, torch.device))

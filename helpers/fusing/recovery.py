@@ -5,7 +5,7 @@ import warnings
 import torch
 
 from helpers.fusing.content import first_line
-from helpers.fusing.functions import Kept
+from helpers.fusing.functions import FunctionKeeps
 from helpers.fusing.stack import Stack
 
 
@@ -31,7 +31,7 @@ def train_slots(slots, sets, batches, leave):
         except Exception as error:
             # Not the error itself, which would keep the stack in memory.
             failure, lack = f"a stack of it fails: {first_line(error)}", is_too_large(error)
-            failure = str(error) if isinstance(error, Kept) else failure
+            failure = str(error) if isinstance(error, FunctionKeeps) else failure
         if failure:
             slots = start.restore() if start else slots
             batches[-1] -= sum(len(slot.members) for slot in slots)

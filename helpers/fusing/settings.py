@@ -9,7 +9,6 @@ again as each job comes, wherever it looks them up.
 import contextvars
 import os
 import threading
-import warnings
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -17,17 +16,10 @@ import torch
 
 from helpers.fusing.content import Incomparable, contents
 from helpers.fusing.outside import read
-from helpers.fusing.own_code import has_own_code
-from helpers.fusing.places import (
-    functions_of,
-    places_read,
-    set_by_callbacks,
-    values_of,
-    why_within_reach,
-)
+from helpers.fusing.own_code import functions_of, has_own_code, quietly
+from helpers.fusing.places import places_read, set_by_callbacks, values_of, why_within_reach
 from helpers.fusing.trial import MODES, OUTSIDE, answers, depends_on_more
 from helpers.jobs import Job
-from helpers.tensors import flushed_denormals, private_rng
 
 UNSEEN = "it calls `{}`, which keeps results where nobody can look at them"
 SET_BETWEEN = (
@@ -56,7 +48,7 @@ class Settings:
         places, cache = self._places_of(job.network, functions, key)
         if cache:
             return UNSEEN.format(cache)
-        if job.callbacks and (name := set_by_callbacks(job, places)):
+        if name := set_by_callbacks(job, places):
             return SET_BETWEEN.format(name)
         for holder, name in places:
             if isinstance(read(holder, name), OF_A_THREAD):
@@ -143,10 +135,9 @@ class Kind:
 
     def ask(self, job):
         """Return what the first network answers now that a job comes, or None if it does not."""
-        at_first = self.at_first
-        return (
-            at_first if self.first is job or at_first is None else answers_of(self.first, MODES[:1])
-        )
+        if self.first is job or self.at_first is None:
+            return self.at_first
+        return answers_of(self.first, MODES[:1])
 
     def has_changed(self, answered):
         """Tell whether the first network answers otherwise in the end than as a job came."""
@@ -155,7 +146,7 @@ class Kind:
         # In evaluation it was asked only once, at first.
         in_training = are_others(self.at_first[:1], self.at_last)
         in_evaluation = not in_training and are_others(self.at_first, self.at_last)
-        return in_evaluation or are_others(answered[:1], self.at_last)
+        return in_evaluation or are_others(answered, self.at_last)
 
 
 @dataclass(frozen=True, eq=False)
@@ -177,8 +168,7 @@ class Noted:
 def answers_of(job, modes):
     """Return what the network of a job answers now in some modes, or None if it does not."""
     try:
-        with private_rng(job.y.device), flushed_denormals(), warnings.catch_warnings():
-            warnings.simplefilter("ignore")
+        with quietly(job.y.device):
             return answers(job.network, job, modes)
     except Exception:  # which its training tells
         return None

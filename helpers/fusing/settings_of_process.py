@@ -12,12 +12,8 @@ import torch
 class OfProcess:
     """What belongs to the whole process, and yet to a fit.
 
-    Parameters
-    ----------
-    read : callable
-        Returns what tells one state from another, or None where nobody can.
-    write : callable
-        Takes what `full` returns.
+    Its `read` returns what tells one state from another, or None where nobody can; its `write`
+    takes what `full` returns.
     """
 
     in_training = None  # what it is called, if a network may be trained otherwise by it

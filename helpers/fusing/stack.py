@@ -31,6 +31,7 @@ from torch.nn.utils.rnn import pad_sequence
 
 from helpers.datasets import Rows, joined
 from helpers.divergence import divergence
+from helpers.fusing.content import named_tensors
 from helpers.fusing.functions import check, watched
 from helpers.fusing.parts import Pace, Part, cuts_of, side_by_side
 from helpers.tensors import take_rows
@@ -74,7 +75,7 @@ class Stack:
     def _share_weights(self):
         """Store parameters and buffers of all networks side by side, and have networks use them."""
         self.stored = {}
-        tensors = [[dict(tensors_of(job.network)) for job in slot.jobs] for slot in self.slots]
+        tensors = [[dict(named_tensors(job.network)) for job in slot.jobs] for slot in self.slots]
         for name, of_first in tensors[0][0].items():
             whole = torch.stack([of_slot[0][name].detach() for of_slot in tensors])
             for of_slot, part in zip(tensors, whole, strict=True):
@@ -238,12 +239,7 @@ def attempt(member, function, *args):
         member.job.error, member.ended = error, True
 
 
-def tensors_of(network):
-    """Return (name, tensor) of all parameters and buffers of a network."""
-    return *network.named_parameters(), *network.named_buffers()
-
-
 def own_weights(network):
     """End that the parameters and buffers of a network are views of a stack."""
-    for _, tensor in tensors_of(network):
+    for _, tensor in named_tensors(network):
         tensor.data = tensor.data.clone()

@@ -10,7 +10,6 @@ import copy
 import functools
 import sys
 import threading
-import warnings
 from contextlib import contextmanager
 from dataclasses import replace
 
@@ -28,10 +27,10 @@ from helpers.fusing.comparison import (
 )
 from helpers.fusing.content import contents, exact_copy, first_difference, memory_within
 from helpers.fusing.copies import moderate_rate, n_of
-from helpers.fusing.outside import Outside
-from helpers.fusing.own_code import copy_of, outside_of
+from helpers.fusing.outside import Outside, outside_of
+from helpers.fusing.own_code import copy_of, given_functions, quietly
 from helpers.fusing.writes import WRITES, mixes_rows, writes_by_row, written_by
-from helpers.tensors import flushed_denormals, private_rng, seed_generators, states_of_generators
+from helpers.tensors import seed_generators, states_of_generators
 
 MODES = (training_mode, nn.Module.eval)
 # What is outside of a network has been changed by it, or may be by others.
@@ -97,14 +96,9 @@ def _mean_square(outputs, y):
 @contextmanager
 def nothing_changed(job):
     """Put back what a copy of a job's network may change while it is trained."""
-    outside, of_loss = Outside(job.network), outside_of(job.loss)
-    try:
-        with private_rng(job.y.device), flushed_denormals(), warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            yield outside
-    finally:
-        outside.restore()
-        of_loss.restore()
+    of_loss = outside_of(given_functions(job).get("loss"))
+    with Outside(job.network) as outside, of_loss, quietly(job.y.device):
+        yield outside
 
 
 def why_impure(job, network, outside):
@@ -125,9 +119,8 @@ def why_impure(job, network, outside):
     X, y, weight = job.take(job.rows[:4])
     given = X.clone()
     seed_generators(job.seed + 1, job.y.device)
-    generators = states_of_generators(job.y.device)
+    states = [states_of_generators(job.y.device)]
     training_mode(network)
-    states = [generators]
 
     def noted(*args, **keywords):
         states.append(states_of_generators(job.y.device))
@@ -138,7 +131,7 @@ def why_impure(job, network, outside):
     with files_opened() as opened:
         loss = replace(job, network=network, loss=noted).mean_loss(X, y, weight)
         loss.backward()
-    drawn = states_of_generators(job.y.device) != generators
+    drawn = states_of_generators(job.y.device) != states[0]
     network.eval()
     written = written_by(network, X)
     if not loss.isfinite():

@@ -12,9 +12,10 @@ import torch
 from helpers._compat import TorchDispatchMode
 from helpers.frozen import training_mode
 from helpers.fusing.comparison import without_dropout
+from helpers.fusing.content import named_tensors
 from helpers.fusing.digests import numbers_of
 from helpers.fusing.norms import BATCH_NORMS
-from helpers.fusing.own_code import copy_of, has_own_code
+from helpers.fusing.own_code import copy_of, has_own_code, outputs_for
 from helpers.losses import OwnLoss
 from helpers.tensors import seed_generators
 
@@ -24,15 +25,10 @@ WRITES = "its rows change its weights or buffers, and its fits have unequal numb
 @torch.no_grad()
 def written_by(network, X):
     """Return the name of a weight or buffer that a pass over some rows changes, or None."""
-    before = numbers_by_name(network)
+    before = {name: numbers_of(tensor) for name, tensor in named_tensors(network)}
     network(X)
-    after = numbers_by_name(network)
-    return next((name for name in after if after[name] != before.get(name)), None)
-
-
-def numbers_by_name(network):
-    named = *network.named_parameters(), *network.named_buffers()
-    return {name: numbers_of(tensor) for name, tensor in named}
+    after = named_tensors(network)
+    return next((name for name, t in after if numbers_of(t) != before.get(name)), None)
 
 
 def writes_by_row(job):
@@ -97,8 +93,7 @@ def mixes_rows(job):
 
     if has_own_code(network) and acts_on_others(answer, X, y):
         return True
-    outputs = torch.linspace(0.1, 0.9, len(y) * job.n_outputs, dtype=job.dtype, device=y.device)
-    return isinstance(job.loss, OwnLoss) and acts_on_others(losses, outputs.view(len(y), -1), y)
+    return isinstance(job.loss, OwnLoss) and acts_on_others(losses, outputs_for(job, y), y)
 
 
 def acts_on_others(make, X, y):
@@ -116,7 +111,9 @@ def acts_on_others(make, X, y):
         found, among = results_of(make, torch.cat([first, others]), y)
         if given is None or found is None:
             continue  # it refuses such rows, as an index would be
-        if len(given) != len(found) or not all(map(same_but_for(n, len(X)), given, found)):
+        if len(given) != len(found):
+            return True
+        if not all(same_but_for(n, len(X), *pair) for pair in zip(given, found, strict=True)):
             return True
         if alone is not None:
             if not torch.allclose(alone, among[:n], rtol=1e-3, atol=1e-5, equal_nan=True):
@@ -152,24 +149,20 @@ class Results(TorchDispatchMode):
         return result
 
 
-def same_but_for(n, total):
-    """Return a function that tells whether two tensors differ in the last of `total` rows alone.
+def same_but_for(n, total, one, other):
+    """Tell whether two tensors differ in the last of `total` rows alone.
 
     They are those from number `n` on, on any axis, where rows may be blocks or come in turns.
     """
-
-    def is_same(one, other):
-        if one.shape != other.shape:
-            return False
-        different = ~torch.isclose(one, other, rtol=1e-5, atol=1e-7, equal_nan=True)
-        if not different.any():
-            return True
-        for axis, size in enumerate(different.shape):
-            for blocks in range(1, size // total + 1):
-                if size % (blocks * total) == 0:
-                    in_rows = different.unflatten(axis, (blocks, total, -1))
-                    if not in_rows.narrow(axis + 1, 0, n).any():
-                        return True
+    if one.shape != other.shape:
         return False
-
-    return is_same
+    different = ~torch.isclose(one, other, rtol=1e-5, atol=1e-7, equal_nan=True)
+    if not different.any():
+        return True
+    for axis, size in enumerate(different.shape):
+        for blocks in range(1, size // total + 1):
+            if size % (blocks * total) == 0:
+                in_rows = different.unflatten(axis, (blocks, total, -1))
+                if not in_rows.narrow(axis + 1, 0, n).any():
+                    return True
+    return False

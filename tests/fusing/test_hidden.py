@@ -1,5 +1,6 @@
 """What decides a fit without standing in its network: `fused` sees it, or says so."""
 
+import contextlib
 import contextvars
 import os
 import threading
@@ -289,6 +290,48 @@ class InAWeakTable(Net):
 @pytest.mark.parametrize("module", [ByNetwork, ByNetworkInTraining, InAWeakTable])
 def test_a_setting_in_a_table_of_networks(module):
     assert_as_the_loop(module, "a copy of it gives other outputs")
+
+
+class Counting(nn.Module):
+    n = 0
+
+    def forward(self, X):
+        self.n += 1
+        return X * (1 + 0.01 * self.n)
+
+
+COUNTING = Counting()
+
+
+class WithAnother(Net):
+    """Calls a network that is no part of it."""
+
+    def forward(self, X):
+        return super().forward(COUNTING(X))
+
+
+def test_a_network_outside_is_left_as_a_trial_finds_it():
+    outcomes = []
+    for block in (contextlib.nullcontext, fused):
+        COUNTING.n = 0
+        with block(), warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            outcomes.append(scores(WithAnother))
+    np.testing.assert_allclose(*outcomes, rtol=0, atol=1e-6)
+
+
+SEEN = []
+
+
+class OfWholeBatches(Net):
+    def forward(self, X):
+        if len(X) > 4:
+            SEEN.append(len(X))
+        return super().forward(X)
+
+
+def test_what_is_kept_of_whole_batches_alone_is_seen():
+    assert_as_the_loop(OfWholeBatches, "it keeps `SEEN`, a variable outside of it")
 
 
 @pytest.mark.parametrize("module", [InContext, InThread, OfEnvironment, OfVariable])

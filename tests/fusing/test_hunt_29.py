@@ -216,7 +216,13 @@ class StopsByAnotherName(Callback):
         return context.task_name == "epoch" and torch.normal(0.0, 1.0, (1,)).item() > 1
 
 
-@pytest.mark.parametrize("callback", [StopsByChance, StopsByAnotherName])
+class StopsInAGenerator(Callback):
+    def on_fit_task_end(self, estimator, context, **_):
+        draws = (np.random.rand() for _ in range(2))
+        return context.task_name == "epoch" and max(draws) < 0.5
+
+
+@pytest.mark.parametrize("callback", [StopsByChance, StopsByAnotherName, StopsInAGenerator])
 def test_what_a_callback_draws_is_that_of_its_fit(callback):
     clf = TorchClassifier(epochs=20, random_state=0).set_callbacks(callback())
     plain, found, told, run = both_ways(
