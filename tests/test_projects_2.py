@@ -186,3 +186,46 @@ def test_large_networks_that_differ_in_epochs_alone_are_one_training(recwarn):
         np.testing.assert_array_equal(search.fit(X, y).cv_results_["mean_test_score"], plain)
     assert run.batches == [2, 2, 2, 1]
     assert not recwarn.list
+
+
+# Networks whose rows do not depend on each other, in folds of unequal size.
+
+
+class Circular(nn.Module):
+    """Pads images at their borders with what stands at the other ones."""
+
+    def __init__(self, n_features, n_outputs):
+        super().__init__()
+        self.conv, self.last = nn.Conv2d(1, 3, 3), nn.Linear(12, n_outputs)
+
+    def forward(self, X):
+        images = F.pad(X.view(-1, 1, 2, 2), (1, 1, 1, 1), mode="circular")
+        return self.last(self.conv(images).relu().flatten(1))
+
+
+class Filled(nn.Linear):
+    """Fills an empty tensor column by column."""
+
+    def forward(self, X):
+        columns = torch.empty_like(X)
+        for i in range(X.shape[1]):
+            columns[:, i] = X[:, i] * X[:, i - 1]
+        return super().forward(columns)
+
+
+class Codes(nn.Linear):
+    """Which third of its range is the first feature in?"""
+
+    def forward(self, X):
+        third = (X[:, 0] > -0.5).long() + (X[:, 0] > 0.5).long()
+        return super().forward(torch.cat([F.one_hot(third, 3).to(X), X[:, 3:]], 1))
+
+
+@pytest.mark.parametrize("recipe", [Circular, Filled, Codes])
+def test_rows_that_stand_alone_are_not_said_to_depend_on_each_other(recipe, recwarn):
+    clf = TorchClassifier(recipe, epochs=5, random_state=0)
+    plain = cross_val_score(clf, X[:-1], y[:-1], cv=3)
+    with fused() as run:
+        np.testing.assert_array_equal(cross_val_score(clf, X[:-1], y[:-1], cv=3), plain)
+    assert run.batches == [3]
+    assert not recwarn.list
