@@ -229,3 +229,65 @@ def test_rows_that_stand_alone_are_not_said_to_depend_on_each_other(recipe, recw
         np.testing.assert_array_equal(cross_val_score(clf, X[:-1], y[:-1], cv=3), plain)
     assert run.batches == [3]
     assert not recwarn.list
+
+
+# What to write where `torch.func.vmap` refuses the code of a network.
+
+
+def asks(X):
+    return X / 2 if X.abs().mean() > 1 else X
+
+
+def fills(X):
+    columns = torch.zeros(len(X), 4, dtype=X.dtype)
+    columns[:, :2] = X[:, :2]
+    return columns
+
+
+def picks(X):
+    X = X.clone()
+    X[X > 2] = 2
+    return X
+
+
+def counts(X):
+    return X / X.abs().sum().item()
+
+
+class Preparing(nn.Linear):
+    def __init__(self, n_features, n_outputs, how):
+        super().__init__(n_features, n_outputs)
+        self.how = how
+
+    def forward(self, X):
+        return super().forward(self.how(X * self.weight[0]))
+
+
+REFUSED = {
+    asks: "torch.where in place of `if` can be stacked",
+    fills: r"X.new_zeros\(...\) in place of torch.zeros\(...\) can be stacked",
+    picks: r"torch.where in place of X\[mask\] can be stacked",
+    counts: "tensors in place of the numbers in them can be stacked",
+}
+
+
+@pytest.mark.filterwarnings("ignore:Preparing has another answer for a row")
+@pytest.mark.parametrize("how", REFUSED)
+def test_what_to_write_where_vmap_refuses(how):
+    clf = TorchClassifier(Preparing, module__how=how, epochs=3, random_state=0)
+    with fused(), pytest.warns(UserWarning, match=f"refuses it: vmap: .*{REFUSED[how]}"):
+        cross_val_score(clf, X, y, cv=3)
+    written = {
+        asks: lambda X: torch.where(X.abs().mean() > 1, X / 2, X),
+        fills: lambda X: _filled(X.new_zeros(len(X), 4), X),
+        picks: lambda X: torch.where(X > 2, 2, X),
+        counts: lambda X: X / X.abs().sum(),
+    }[how]
+    with fused() as run:
+        cross_val_score(clf.set_params(module__how=written), X, y, cv=3)
+    assert run.batches == [3]
+
+
+def _filled(columns, X):
+    columns[:, :2] = X[:, :2]
+    return columns
