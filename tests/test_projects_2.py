@@ -291,3 +291,16 @@ def test_what_to_write_where_vmap_refuses(how):
 def _filled(columns, X):
     columns[:, :2] = X[:, :2]
     return columns
+
+
+@pytest.mark.parametrize(
+    "settings, words",
+    [
+        ({"schedule": "cosine"}, r"called as schedule\(done\).*schedule=lambda done: 1 - done"),
+        ({"loss": "mse"}, r"called as loss\(outputs, y\).*one number for each row"),
+        ({"augment": "flip"}, r"called as augment\(X\).*return them, changed"),
+    ],
+)
+def test_a_name_in_the_place_of_a_function_is_told_how_it_is_called(settings, words):
+    with pytest.raises(ValueError, match=f"must be a callable or None. Got '.*{words}"):
+        TorchClassifier(**settings).fit(X, y)
