@@ -221,7 +221,28 @@ class Codes(nn.Linear):
         return super().forward(torch.cat([F.one_hot(third, 3).to(X), X[:, 3:]], 1))
 
 
-@pytest.mark.parametrize("recipe", [Circular, Filled, Codes])
+class Masked(nn.Module):
+    """Attends to the features above -1.4, of which each row has one at least."""
+
+    def __init__(self, n_features, n_outputs):
+        super().__init__()
+        self.query = nn.Parameter(torch.ones(n_features))
+        self.last = nn.Linear(n_features, n_outputs)
+
+    def forward(self, X):
+        weights = (X * self.query).masked_fill(X < -1.4, -torch.inf).softmax(1)
+        return self.last(weights * X)
+
+
+class Standardised(nn.Linear):
+    """Has no answer for a row of equal numbers, as that of the largest of all columns may be."""
+
+    def forward(self, X):
+        X = X.clamp(-1.5, 1.5)
+        return super().forward((X - X.mean(1, keepdim=True)) / X.std(1, keepdim=True))
+
+
+@pytest.mark.parametrize("recipe", [Circular, Filled, Codes, Masked, Standardised])
 def test_rows_that_stand_alone_are_not_said_to_depend_on_each_other(recipe, recwarn):
     clf = TorchClassifier(recipe, epochs=5, random_state=0)
     plain = cross_val_score(clf, X[:-1], y[:-1], cv=3)
