@@ -35,11 +35,13 @@ class TorchClassifier(ClassifierMixin, TorchEstimator):
     weight_decay : float, default=0.0
         Strength of the optimizer's L2 penalty (of its decoupled decay for "adamw").
     optimizer : {"adam", "adamw", "rmsprop", "sgd"} or callable, default="adam"
-        A callable is used as ``optimizer(parameters, lr=..., weight_decay=...)``. Further
-        arguments are set as ``optimizer__<name>``, as in ``optimizer__momentum=0.9``.
+        A callable is used as ``optimizer(parameters, lr=..., weight_decay=...)``, with a list of
+        the network's parameters. Further arguments are set as ``optimizer__<name>``, as in
+        ``optimizer__momentum=0.9``.
     augment : callable, default=None
         Called as ``augment(X)`` with the rows of each training step, a tensor of shape (n, ...);
-        returns rows to train on in their place, of the same shape. No other rows are changed.
+        returns rows to train on in their place, of the same shape. No other rows are changed,
+        and no labels: it cannot mix these, as mixup does.
         It draws with torch, whose generator is seeded anew for each step; to see whether it
         does, the first step calls it twice or more.
     loss : callable, default=None
@@ -73,7 +75,7 @@ class TorchClassifier(ClassifierMixin, TorchEstimator):
     Attributes
     ----------
     module_ : nn.Module
-        The trained network.
+        The trained network, in evaluation mode, in the precision of `X` and on `device`.
     classes_ : ndarray of shape (n_classes,)
         The class labels, sorted; of a `y` of several labels, the numbers of its columns.
     history_ : list of dict

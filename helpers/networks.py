@@ -52,14 +52,17 @@ class NetworkMixin:
             draws = states_of_generators(X.device) != generators
             if not draws or not (last.drops or warn_of_draws(network, X, outputs)):
                 warn_of_other_rows(network, X, outputs)
-            if self.loss is None and last.result is outputs and last.name in RANGES:
-                job.ends_in = last.name
+            ends_in = last.name if last.result is outputs else None
+            if self.loss is None and ends_in in RANGES:
+                job.ends_in = ends_in
+            several, own_loss = job.y.ndim == 2, self.loss is not None
             looks_like = self._looks_like(outputs)
+            if looks_like == "log_softmax" and ends_in != looks_like and not several:
+                looks_like = None  # a mixture or an ordinal network computes them otherwise
             if looks_like and isinstance(self, ClassifierMixin):
                 X, *_ = job.take(job.rows[:64])
                 another = build(self.module, *widths, arguments, owner=owner)
                 moved(another, X.device, X.dtype)
-                several, own_loss = job.y.ndim == 2, self.loss is not None
                 warn_of_probabilities(another, X, looks_like, owner, several, own_loss)
 
     def _looks_like(self, outputs):

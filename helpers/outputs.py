@@ -76,6 +76,8 @@ def check_type(network, outputs, X, n_outputs):
     elif tuple(outputs.shape) != shape:
         wrong = f"shape {tuple(outputs.shape)}"
         mend = "Use the recipe's second argument, n_outputs, as the width of the last layer."
+        if outputs.ndim == 2 and len(outputs) == len(X) and outputs.shape[1] > n_outputs:
+            mend += " For a loss of several outputs give TorchRegressor a y of as many columns."
         if outputs.shape == shape[:1]:
             mend = "Do not squeeze or flatten it in forward."
         elif outputs.ndim < 2 or outputs.shape[-1] == n_outputs and outputs.ndim == 2:

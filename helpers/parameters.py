@@ -87,6 +87,11 @@ def check_functions(estimator):
         )
     for name, (given, cure) in CALLS.items():
         function = getattr(estimator, name)
+        if isinstance(function, str):  # as the names of Keras
+            raise ValueError(
+                f"The {name!r} parameter of {type(estimator).__name__} must be a callable or None. "
+                f"Got {function!r} instead. It is called as {name}({', '.join(given)}). {cure}"
+            )
         if callable(function) and not isinstance(function, type):  # a class has its own sentence
             check_call(name, function, given, cure)
     if callable(estimator.loss) and not isinstance(estimator.loss, type):

@@ -102,7 +102,9 @@ def splits_of(splitter, data, job, owner):
     except Exception as error:
         error.add_note(
             f"{owner} was to split the {len(job.y)} rows given to fit. What it needs of groups "
-            f"is given to fit as well: fit(X, y, groups=groups)."
+            f"is given to fit as well: fit(X, y, groups=groups). A search does not hand on its "
+            f"own groups; give them to a step of a Pipeline too, search.fit(X, y, groups=groups, "
+            f"step__groups=groups). cross_validate takes them as params={{'groups': groups}}."
         )
         raise
 

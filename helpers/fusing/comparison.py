@@ -32,6 +32,12 @@ STACKED = "when it is stacked"
 ROUNDED = "rounding in float32 would give it other weights in a stack; in float64 it would not"
 NOTHING = 0.0
 CALL = OwnLoss._call.__code__  # through which what a user's loss raises comes
+INSTEAD = {  # what can be stacked in place of what vmap refuses in these words
+    "control flow": "torch.where in place of `if`",
+    "inplace arithmetic": "X.new_zeros(...) in place of torch.zeros(...)",
+    "boolean mask": "torch.where in place of X[mask]",
+    ".item()": "tensors in place of the numbers in them",
+}
 NOT_FINITE = "its loss is not a finite number in a trial step"
 
 
@@ -144,7 +150,10 @@ def failure_of(error, what="a training step of it fails"):
         what = "its loss fails in a trial step"
     if "Training diverged" in str(error) or "before the first step of training" in str(error):
         return NOT_FINITE
-    return f"{what}: {first_line(error)}"
+    instead = next(
+        (f" ({INSTEAD[words]} can be stacked)" for words in INSTEAD if words in str(error)), ""
+    )
+    return f"{what}: {first_line(error)}{instead}"
 
 
 def state_of(job):

@@ -77,7 +77,8 @@ def fused(max_models=512, max_bytes=50_000_000):
         by one, as without `fused`: sparse input, optimizers of your own, hooks, random numbers
         drawn outside torch's dropout layers, functions that keep their results
         (`functools.lru_cache`), what `torch.func.vmap` refuses, networks that were seen to
-        answer otherwise when stacked or that read the environment, fits that set the current folder
+        answer otherwise when stacked, that read the environment or of which two are too large for
+        a stack (16 MB in float32), fits that set the current folder
         or how torch computes, and all within a mode of torch. Once, where `max_bytes`
         keeps all but a few fits from waiting. Once for each global generator (numpy's, Python's,
         torch's) from which fits draw in another order than without `fused`.

@@ -24,7 +24,8 @@ def copied(job, i, lr, sizes, unequal, unequal_valid):
 
     `i` is its number in the trial: each has weights of its own, so that it shows if a stack
     reaches for those of another. Its first row is the largest or the smallest there can be. It is
-    not trained on, but a `TrialStack` fills up with it where another network has more rows. A
+    not trained on, but a `TrialStack` fills up with it where another network has more rows. Where
+    the network has no answer for such a row, it is one that is trained on, as in a `Stack`. A
     network with code of the user's gets as many as there are, the smallest job's or, where
     `unequal`, its own, in batches of the same sizes: its code may ask how many there are.
     """
@@ -50,7 +51,10 @@ def copied(job, i, lr, sizes, unequal, unequal_valid):
         valid_rows = n_rows + 1 + torch.arange(len(taken))
         rows = torch.cat([rows, taken])
     X, y, weight = job.take(torch.cat([rows[:1], rows]))
+    first = X[0].clone()
     X[0] = X.amin(0) if i % 2 else X.amax(0)
+    if not has_answer(network, X[:2]):
+        X[0] = first
     return replace(
         job,
         loss=copy_of(job.loss),
@@ -64,6 +68,18 @@ def copied(job, i, lr, sizes, unequal, unequal_valid):
         before_epoch=lambda: None,
         after_epoch=lambda: False,
     )
+
+
+def has_answer(network, X):
+    """Whether outputs and gradients of some rows are finite; not so where a mask leaves nothing."""
+    own = copy.deepcopy(network).eval()
+    try:
+        outputs = own(X)
+        outputs.sum().backward()
+    except Exception:  # one that cannot be asked in this way is tried as it is
+        return True
+    gradients = (p.grad for p in own.parameters() if p.grad is not None)
+    return all(one.isfinite().all() for one in (outputs, *gradients))
 
 
 def as_dtype(job, dtype):

@@ -53,7 +53,7 @@ def train_together(jobs, batches, told=None):
         alone.setdefault(key, []).append((job, progress))
 
     for group in find_groups(jobs, leave_out):
-        reason = why_functions_change(group[0]) or trial_step(group)
+        reason = why_too_large(group) or why_functions_change(group[0]) or trial_step(group)
         if reason in (ROWS_DEPEND, WRITES):
             train_by_number_of_rows(group, batches, leave_out, reason)
         elif reason:
@@ -206,6 +206,17 @@ def train_group(group, batches, leave_out):
         warnings.filterwarnings("ignore", message="There is a performance drop because")
         for start in range(0, len(slots), size):
             train_slots(slots[start : start + size], index.tensors, batches, leave)
+
+
+def why_too_large(group):
+    """Return a reason if each job of a group would fill a stack by itself, or None."""
+    n_numbers = numbers_in(group[0])
+    if 2 * n_numbers <= STACK_SIZE or len({job.epochs for job in group}) > 1:  # they may share
+        return None
+    return (
+        f"in a step its rows and weights take {n_numbers:,} numbers, more than half of the "
+        f"{STACK_SIZE:,} of a stack, and networks as large gain little in one"
+    )
 
 
 def numbers_in(job):

@@ -153,7 +153,10 @@ def why_impure(job, network, outside):
     if states[0] == states[1] != states[2]:
         return "its loss draws random numbers"
     if drawn:
-        return "it draws random numbers while training other than by torch's dropout layers"
+        return (
+            "it draws random numbers while training other than by layers such as nn.Dropout: by "
+            "F.dropout or torch.randn, say, or by the dropout within an LSTM or an attention"
+        )
     return None
 
 

@@ -8,6 +8,8 @@ other rows.
 import copy
 
 import torch
+from torch.nn import functional as F
+from torch.overrides import TorchFunctionMode
 
 from helpers._compat import TorchDispatchMode
 from helpers.frozen import training_mode
@@ -126,7 +128,7 @@ def results_of(make, *arguments):
     function = make()
     seed_generators(0, arguments[0].device)  # it may draw
     try:
-        with Results() as results:
+        with Results() as results, OneHots(results.kept):
             returned = function(*(one.clone() for one in arguments))
     except Exception:
         return None, None
@@ -134,18 +136,43 @@ def results_of(make, *arguments):
 
 
 class Results(TorchDispatchMode):
-    """Within it, copies of all that torch computes are kept in the list `kept`."""
+    """Within it, copies of all that torch computes are kept in the list `kept`.
+
+    Numbers of empty tensors are left from before. So they are not kept, nor parts of them while
+    they are filled, as by circular padding: what is made of them later is.
+    """
 
     def __init__(self):
         super().__init__()
-        self.kept = []
+        self.kept, self.empty = [], {}
 
     def __torch_dispatch__(self, function, types, args=(), kwargs=None):
         result = function(*args, **(kwargs or {}))
-        is_new = "empty" in function.__name__  # whose numbers are left from before
         for one in result if isinstance(result, tuple | list) else [result]:
-            if isinstance(one, torch.Tensor) and one.layout is torch.strided and not is_new:
-                self.kept.append(one.detach().clone())
+            if isinstance(one, torch.Tensor) and one.layout is torch.strided:
+                place = one.untyped_storage().data_ptr()
+                if "empty" in function.__name__:
+                    self.empty[place] = one  # held, so that no other tensor gets its place
+                elif place not in self.empty:
+                    self.kept.append(one.detach().clone())
+        return result
+
+
+class OneHots(TorchFunctionMode):
+    """Within it, `F.one_hot` counts as one computation.
+
+    It looks for the largest of all codes, only to see whether there are as many classes.
+    """
+
+    def __init__(self, kept):
+        super().__init__()
+        self.kept = kept
+
+    def __torch_function__(self, function, types, args=(), kwargs=None):
+        n_kept = len(self.kept)
+        result = function(*args, **(kwargs or {}))
+        if function is F.one_hot:
+            self.kept[n_kept:] = [result.clone()]
         return result
 
 
