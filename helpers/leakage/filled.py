@@ -19,8 +19,8 @@ def filled_by_class(table, y):
 
     That is what `groupby(label).transform("mean")` leaves: in two classes or more, a value that
     comes often is the mean of all others of its class, or their median, and stands in no other
-    class. A median may be a usual value by chance, so that two classes or one column hardly tell; of
-    whole numbers it cannot be told from others.
+    class. A usual value may be a median by chance, so that one column of two classes hardly tells;
+    of whole numbers a median cannot be told from others.
 
     Parameters
     ----------
@@ -60,10 +60,12 @@ def _filled_in(column, of_class):
         return None
     if (chance := chance_of_filled(own)) < 1:
         return float(value), chance
-    # A usual dose, say, comes often as well, but then beside few others.
-    if counts.max() < TIMES * np.sort(counts)[-2] or len(values) <= FEWEST_VALUES:
-        return None
-    return float(value), chance_of_median(value, rest)
+    return (float(value), chance_of_median(value, rest)) if stands_out(counts) else None
+
+
+def stands_out(counts):
+    """Say whether a value comes far oftener than many others: a usual dose is beside few others."""
+    return counts.max() >= TIMES * np.sort(counts)[-2] and len(counts) > FEWEST_VALUES
 
 
 def chance_of_median(value, rest):

@@ -2,8 +2,9 @@
 
 import numpy as np
 
+from helpers.leakage.between import count_between
 from helpers.leakage.finding import Finding
-from helpers.leakage.inputs import folds_of
+from helpers.leakage.inputs import about_missing, folds_of, has_classes, targets_of
 from helpers.leakage.mirrored import count_mirrored
 from helpers.leakage.probes import N_REFERENCES, seed_of
 from helpers.leakage.tables import as_codes, shape_of_rows
@@ -20,7 +21,7 @@ def shared_rows(X, y=None, *, cv=5, groups=None, task=None, random_state=0):
     X : array-like of shape (n_rows, ...)
         A table, images, sequences, or a list of texts.
     y : array-like of shape (n_rows,), optional
-        What `cv` may stratify by.
+        What `cv` may stratify by; and classes, among which synthetic rows are looked for.
     cv : int, splitter or list of (train, test), default=5
         For one split, ``[(train, test)]``.
     groups : array-like of shape (n_rows,), optional
@@ -36,7 +37,9 @@ def shared_rows(X, y=None, *, cv=5, groups=None, task=None, random_state=0):
     Finding
         Leaked if a row is trained on and tested on in one fold, or if more test rows have a twin
         than in any of 199 tables whose columns were shuffled, each by itself: in a coarse table
-        rows meet by chance; or if test images are training images, mirrored or turned by quarters.
+        rows meet by chance; or if test images are training images, mirrored or turned by quarters;
+        or if rows of one class lie exactly between two of their class on the other side of the
+        split, as SMOTE makes them, and no rows of another class are like that.
         Not looked at, if far more rows have one with a column less.
 
     Raises
@@ -48,8 +51,9 @@ def shared_rows(X, y=None, *, cv=5, groups=None, task=None, random_state=0):
     -----
     Twins are equal in every feature, gaps included. Images and sequences are rows of numbers,
     texts are rows of words; of one column alone it cannot tell twins from chance. It does not see
-    rows that are merely alike: synthetic neighbours (SMOTE), copies that were moved, cropped or
-    made noisy, other records of the same person. Where columns take few values and depend on each
+    rows that are merely alike: copies that were moved, cropped or made noisy, other records of the
+    same person. Synthetic rows it sees in three columns of many values or more, but not if noise
+    was added or they were rounded. Where columns take few values and depend on each
     other, honest rows meet more often than this reference: then far more rows meet with one column
     less, and it does not say.
 
@@ -99,7 +103,19 @@ def shared_rows(X, y=None, *, cv=5, groups=None, task=None, random_state=0):
             "alone, in each fold, or keep copies together with GroupKFold."
         )
         return Finding("shared_rows", True, evidence)
+    elif y is not None and (between := _count_made(whole, y, folds, task)):
+        evidence += (
+            f" {between} rows lie exactly between two others of their class, from which the split "
+            "parts them, as SMOTE makes them. Resample the training rows alone, in each fold."
+        )
+        return Finding("shared_rows", True, evidence)
     return Finding("shared_rows", bool(found > most), evidence)
+
+
+def _count_made(rows, y, folds, task):
+    labels = targets_of(y, len(rows))
+    is_asked = labels.ndim == 1 and has_classes(task, y) and not about_missing(labels)
+    return count_between(rows, labels, folds) if is_asked else 0
 
 
 def _by_chance(rows, folds, found, most, rng):
