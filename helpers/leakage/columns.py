@@ -118,9 +118,11 @@ class Table:
         A time is in the order of values that only rise, but so is their rank, which is made of
         them: then past values must be in the table, too, or all rows in that order.
         """
+        if self.classes:
+            return False
         past = [column for column in range(self.n_columns) if self._is_past(column)]
-        known = past or self.classes or (np.diff(self.all_y) >= 0).all()
-        return not self.classes and all(
+        known = past or (np.diff(self.all_y) >= 0).all()
+        return all(
             column in past
             or numbers_the_rows(self.X[:, column])
             and (known or self.order_with_y(column) < SAME_ORDER)
@@ -129,6 +131,8 @@ class Table:
 
     def _is_past(self, column):
         values = self.X[:, column]
+        if 2 * len(np.unique(self.all_y)) < len(self.all_y):
+            return False  # of few values, as marks, another column may have the same ones
         return (np.isin(values, self.all_y) & (values != self.y)).mean() > PAST
 
     def order_with_y(self, column):
@@ -144,7 +148,8 @@ class Table:
         """
         rows = np.nan_to_num(self.X[:, columns], nan=np.inf)
         numbers = np.unique(rows, axis=0, return_inverse=True)[1].ravel()
-        if not FEWEST_UNITS <= numbers.max() + 1 <= len(rows) / 2:
+        fewest = max(FEWEST_UNITS, 2 * (self.y.max() + 1) if self.classes else 0)  # two of a class
+        if not fewest <= numbers.max() + 1 <= len(rows) / 2:
             return False
         unit = self.guessing if self.classes else self.y.var()
         for model in (self.forest, self.linear):

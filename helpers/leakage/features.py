@@ -7,7 +7,7 @@ from helpers.leakage.columns import Table
 from helpers.leakage.encoded import mean_labels
 from helpers.leakage.filled import filled_by_class
 from helpers.leakage.finding import Finding
-from helpers.leakage.grouped import TOTAL, of_other_rows
+from helpers.leakage.grouped import IN_EACH_FOLD, told_by_groups
 from helpers.leakage.inputs import about_missing, has_classes, targets_of
 from helpers.leakage.later import made_of_labels, told_by_indicators
 from helpers.leakage.probes import seed_of
@@ -24,8 +24,6 @@ GOOD = 0.25  # of the error of guessing, for a score that invites trust
 NUMBERED = 0.05  # of the error of guessing, for a column that numbers the rows
 WEIGHTIEST = 20  # columns, of which two halves may err in the same rows
 FEWEST_ERRORS = 5
-IN_EACH_FOLD = "Encode in each fold: put a TargetEncoder in the pipeline."
-PLANNED = "Is it known at the time of prediction, as the number of seats that are to be won?"
 SOURCE = (
     "A source that is nearly the label, such as a hospital that sent the ill, is like that, and so "
     "are labels with errors. Hand over the source of each row as groups, to shared_groups."
@@ -207,15 +205,9 @@ def _beyond_the_score(finding, table, names, X, y):
             f"rows. {IN_EACH_FOLD}"
         )
         return Finding(finding.name, True, evidence)
-    if grouped := of_other_rows(X, y, table.classes):
-        column, by, what = grouped
-        evidence = (
-            f"Column {names[column]} is made of labels: it is {what} of the rows that share a "
-            f"value of column {names[by]}. "
-        )
-        if what == TOTAL:
-            return Finding(finding.name, None, evidence + PLANNED)
-        return Finding(finding.name, True, evidence + IN_EACH_FOLD)
+    grouped = told_by_groups(X, y, names, table.classes)
+    if grouped and grouped.leaked:
+        return grouped
     own, later = made_of_labels(X, y)
     if own:
         evidence = (
@@ -223,8 +215,8 @@ def _beyond_the_score(finding, table, names, X, y):
             "includes today. Leave today out."
         )
         return Finding(finding.name, True, evidence)
-    if told:
-        return told
+    if told or grouped:
+        return told or grouped
     if later:
         evidence = (
             f"{listed(later, names)} made of labels of rows below. If the oldest row is the "

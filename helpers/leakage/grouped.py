@@ -4,6 +4,7 @@ import numpy as np
 from scipy.stats import spearmanr
 
 from helpers.leakage.encoded import rounding_of, targets_as_numbers
+from helpers.leakage.finding import Finding
 
 MOST_COLUMNS = 200
 MOST_GROUPINGS = 50  # columns whose values say which rows belong together
@@ -15,6 +16,21 @@ DOUBLE, SINGLE = 1e-10, 1e-8  # of a column's variance: what is left beside what
 ROUNDED = 1e-5  # or of one that was rounded, at most
 PLANNED = 0.9999  # correlation of ranks with the number of rows
 TOTAL = "the sum of the labels"
+IN_EACH_FOLD = "Encode in each fold: put a TargetEncoder in the pipeline."
+ASKED = "Is it known at the time of prediction, as the number of seats that are to be won?"
+
+
+def told_by_groups(table, y, names, classes):
+    """Return what column is made of the labels of a group of rows; or None."""
+    found = of_other_rows(table, y, classes)
+    if not found:
+        return None
+    column, by, what = found
+    evidence = (
+        f"Column {names[column]} is made of labels: it is {what} of the rows that share a value of "
+        f"column {names[by]}. {ASKED if what == TOTAL else IN_EACH_FOLD}"
+    )
+    return Finding("too_good_feature", None if what == TOTAL else True, evidence)
 
 
 def of_other_rows(table, y, classes):
@@ -27,7 +43,9 @@ def of_other_rows(table, y, classes):
     Returns
     -------
     (column, by, what) : tuple of int, int and str, or None
+        A sum, which may be planned as well, only if there is nothing else.
     """
+    total = None
     table = table[:, :MOST_COLUMNS]
     codes = [np.unique(column, return_inverse=True)[1] for column in table.T]
     groupings = [
@@ -42,9 +60,11 @@ def of_other_rows(table, y, classes):
                 # The length of a list tells what places there are in it.
                 if _are_alike(y_or_class) and by in found:
                     found.remove(by)
-                if found:
+                if found and what != TOTAL:
                     return found[0], by, what
-    return None
+                if found:
+                    total = found[0], by, what
+    return total
 
 
 def _are_alike(y):

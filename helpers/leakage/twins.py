@@ -10,6 +10,7 @@ from helpers.leakage.probes import N_REFERENCES, seed_of
 from helpers.leakage.tables import as_codes, shape_of_rows
 
 MOST_LEFT_OUT = 30  # columns, by turns
+DIFFERENT = 0.9  # labels, as a share of the twins
 TWINS = 0.7  # of the twins that there are with a column less
 
 
@@ -40,7 +41,8 @@ def shared_rows(X, y=None, *, cv=5, groups=None, task=None, random_state=0):
         rows meet by chance; or if test images are training images, mirrored or turned by quarters;
         or if rows of one class lie exactly between two of their class on the other side of the
         split, as SMOTE makes them, and no rows of another class are like that.
-        Not looked at, if far more rows have one with a column less.
+        Not looked at, if far more rows have one with a column less, or if hardly two twins have
+        one label, as where a thing was measured several times.
 
     Raises
     ------
@@ -93,6 +95,12 @@ def shared_rows(X, y=None, *, cv=5, groups=None, task=None, random_state=0):
         f"{found} of {n_tested} test rows have a twin among the training rows; with shuffled "
         f"columns at most {most}."
     )
+    if found > most and y is not None and _labels_differ(rows, _labels_of(y, len(rows))):
+        evidence += (
+            " But their labels differ, so that they are no copies: one thing was measured several "
+            "times. Hand over what was measured as groups, to shared_groups."
+        )
+        return Finding("shared_rows", None, evidence)
     if found > most and (others := _by_chance(rows, folds, found, most, rng)):
         return Finding("shared_rows", None, evidence + others)
     if found > most:
@@ -113,9 +121,17 @@ def shared_rows(X, y=None, *, cv=5, groups=None, task=None, random_state=0):
 
 
 def _count_made(rows, y, folds, task):
-    labels = targets_of(y, len(rows))
-    is_asked = labels.ndim == 1 and has_classes(task, y) and not about_missing(labels)
+    labels = _labels_of(y, len(rows))
+    is_asked = labels is not None and labels.ndim == 1 and has_classes(task, y)
     return count_between(rows, labels, folds) if is_asked else 0
+
+
+def _labels_of(y, n):
+    """Return labels that can be sorted, or None if some are missing."""
+    labels = targets_of(y, n)
+    if about_missing(labels):
+        return None
+    return labels.astype(str) if labels.dtype == object else labels
 
 
 def _by_chance(rows, folds, found, most, rng):
@@ -133,8 +149,24 @@ def _by_chance(rows, folds, found, most, rng):
     )
 
 
+def _labels_differ(rows, y):
+    """Say whether hardly two twins have one label."""
+    if y is None:
+        return False
+    numbers = _numbers_of(rows)
+    are_twins = np.bincount(numbers)[numbers] > 1
+    labels = np.unique(y, return_inverse=True, axis=0 if y.ndim > 1 else None)[1].ravel()
+    pairs = np.column_stack([numbers, labels])[are_twins]
+    return len(np.unique(pairs, axis=0)) > DIFFERENT * len(pairs)
+
+
 def _count_twins(rows, folds):
+    numbers = _numbers_of(rows)
+    return sum(np.isin(numbers[test], numbers[train]).sum() for train, test in folds)
+
+
+def _numbers_of(rows):
+    """Return a number for each row, the same for twins."""
     rows = np.where(np.isnan(rows), np.nan, rows) + 0.0  # one nan, one zero
     as_bytes = np.ascontiguousarray(rows).view(f"V{rows.itemsize * rows.shape[1]}").ravel()
-    _, numbers = np.unique(as_bytes, return_inverse=True)
-    return sum(np.isin(numbers[test], numbers[train]).sum() for train, test in folds)
+    return np.unique(as_bytes, return_inverse=True)[1]

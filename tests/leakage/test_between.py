@@ -78,3 +78,33 @@ def test_the_canary_says_so():
     assert shared_rows(table, names, cv=5).leaked
     assert shared_rows(table, cv=5).leaked is False  # it knows no classes
     assert shared_rows(table, labels.astype(float), cv=5, task="regression").leaked is False
+
+
+def test_twins_that_were_measured_again_are_no_copies():
+    rng = np.random.RandomState(0)
+    product = rng.randint(40, size=400)
+    table, price = rng.normal(size=(40, 4))[product], rng.normal(size=400)
+    for y in (price, np.column_stack([price, price])):
+        finding = shared_rows(table, y, cv=5, task="regression")
+        assert finding.leaked is None and "several times" in finding.evidence
+    assert shared_rows(table, price[product], cv=5, task="regression").leaked
+    copies = np.vstack([table, table[:200]]) + rng.normal(size=4)
+    copies[:400] += rng.normal(size=(400, 4))
+    copies[400:] = copies[:200]
+    assert shared_rows(copies, np.r_[price, price[:200]], cv=5, task="regression").leaked
+
+
+def test_labels_of_any_kind_are_taken():
+    rng, X, y = drawn(0)
+    twins = np.vstack([X, X])
+    for labels in (
+        np.array(["often", "rare"], dtype=object)[y],
+        np.where(y, "rare", None),
+        np.array([0, "1"], dtype=object)[y],
+        np.where(y, 1.0, np.nan),
+        np.column_stack([y, y]).astype(object),
+    ):
+        folds = folds_of(y)
+        assert shared_rows(X, labels, cv=folds, task="classification").leaked is False
+        both = np.concatenate([labels, labels])
+        assert shared_rows(twins, both, cv=folds_of(np.r_[y, y]), task="classification").leaked

@@ -240,3 +240,16 @@ def test_means_and_lags_of_what_only_rises_are_left_alone():
     table["mean"] = series.shift(1).rolling(7).mean()
     table["week"] = np.arange(len(table)) % 7
     assert not too_good_feature(table, target).leaked
+
+
+def test_a_mark_that_is_another_by_one_is_no_past_value():
+    marks = np.random.RandomState(0).randint(0, 21, size=300)
+    table = X.assign(points=marks + 1)
+    assert too_good_feature(table, marks, task="regression").leaked is True
+
+
+def test_a_copy_of_many_classes_is_no_mark_of_persons():
+    species = np.random.RandomState(0).randint(30, size=900)
+    code = np.random.RandomState(1).permutation(30)[species]
+    table = np.column_stack([np.random.RandomState(2).normal(size=(900, 3)), code])
+    assert too_good_feature(table, species, task="classification").leaked is True
