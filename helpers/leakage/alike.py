@@ -8,7 +8,12 @@ from helpers._compat import _num_samples
 from helpers.leakage.finding import Finding
 from helpers.leakage.inputs import about_missing, folds_of, has_classes, targets_of
 from helpers.leakage.nearness import (
+    CLUSTERS,
+    GROWS,
     MOVED_ON,
+    PATTERNS,
+    WINDOWS,
+    exchanged_but_for_patterns,
     labels_owe,
     overlapping,
     told_by_neighbours,
@@ -35,18 +40,6 @@ ADVICE = (
     " Ask whether they are copies, one person's, or neighbours in time; if so, keep them together: "
     "hand over groups, and split with GroupKFold."
 )
-CLUSTERS = (
-    " That is a large part of a class, so these may be clusters within classes as well: hand over "
-    "groups, to shared_groups, which alone can tell."
-)
-GROWS = (
-    " But the gaps grow with each neighbour, and do not shrink again: rows that lie along a curve, "
-    "with noise around it, are like that. Hand over groups, to shared_groups, which alone can tell."
-)
-WINDOWS = (
-    " Rows are windows of one series, mixed by the split, but labels tell no more of each other "
-    "than a linear model does. Hand over time, to time_order."
-)
 
 
 def alike_rows(X, y=None, *, cv=5, groups=None, task=None, random_state=0):
@@ -72,9 +65,10 @@ def alike_rows(X, y=None, *, cv=5, groups=None, task=None, random_state=0):
         training, and the split separates such rows at least half as often as rows dealt out at
         random; or if consecutive rows are windows of one series, mixed by the
         split, whose labels tell more of each other than a linear model of earlier and later
-        blocks. Not looked at, if rows are texts; if those that belong together are more than a
-        quarter of a class, and may be clusters within it; if the gaps grow steadily, as of rows
-        along a curve; if the label of the row before tells
+        blocks. Not looked at, if rows are texts; if what many rows share in columns of few values,
+        or where one value comes often, makes such gaps by itself; if those that belong together
+        are more than a quarter of a class, and may be clusters within it; if the gaps grow
+        steadily, as of rows along a curve; if the label of the row before tells
         more than a linear model, and the split mixes the rows: a table in order of time is like
         that, and so is one that was sorted; or if labels are known from the nearest training row
         and hardly from a linear model: neighbours in space are like that, and so are honest tables
@@ -135,7 +129,7 @@ def alike_rows(X, y=None, *, cv=5, groups=None, task=None, random_state=0):
         evidence = f"{share:.0%} of consecutive rows are windows of one series; few are mixed."
         return Finding(name, False, evidence)
     rng, is_plain = np.random.RandomState(random_state), np.ptp(table, axis=1) == 0
-    table = spread_out(table, rng)
+    exchanged, table = exchanged_but_for_patterns(table, rng), spread_out(table, rng)
     tables = [StandardScaler().fit_transform(table)]
     spread = table.std(axis=0)
     if spread.max() <= ONE_UNIT * np.median(spread):  # as pixels, whose edges would else count most
@@ -168,6 +162,11 @@ def alike_rows(X, y=None, *, cv=5, groups=None, task=None, random_state=0):
             return Finding(name, None, evidence + GROWS)
         if share >= MOVED_ON and y is not None:
             return Finding(name, None, evidence + WINDOWS)
+        if exchanged is not None:
+            exchanged = spread_out(exchanged, rng)
+            both = exchanged, StandardScaler().fit_transform(exchanged)
+            if max(_look(rows, folds, rng, most)[0] for rows in both) > (1 + peak) / 2:
+                return Finding(name, None, evidence + PATTERNS)
         return Finding(name, True, evidence + ADVICE)
     for look in (told_by_the_row_before, told_by_neighbours):
         for target in targets:

@@ -68,9 +68,10 @@ def audit(
     -----
     What happened before `X` and `y` were handed over it cannot judge. Where a table shows that it
     was scaled by the mean and standard deviation of all of its rows, by their quartiles, or to
-    between 0 and 1, or filled in with means, or turned by PCA, the row of `blind_test` says so. It
-    does not see medians filled in, nor gaps filled by neighbours. Write the whole procedure as a
-    function, and give it to `null_labels` and `blind_test`.
+    between 0 or -1 and 1, or made normal by ranks, or filled in with means, or with medians in
+    several columns, or turned by PCA, the row of `blind_test` says so. It does not see ranks from 0
+    to 1, gaps filled by neighbours, nor columns selected by all labels. Write the whole procedure
+    as a function, and give it to `null_labels` and `blind_test`.
 
     Examples
     --------
@@ -110,7 +111,7 @@ def audit(
     for name in ("null_labels", "blind_test"):
         needs[name] = f"Write the whole procedure as a function, for {name}(procedure, X, y)."
     with suppress(Exception):  # the canaries on rows say what is wrong with them
-        needs["blind_test"] = " ".join(filter(None, [prepared(X), needs["blind_test"]]))
+        needs["blind_test"] = " ".join(filter(None, [prepared(X, folds), needs["blind_test"]]))
     looks = {
         "purity": lambda: purity(estimator, X, y, **inner),
         "refit": lambda: refit(estimator, X, y, **inner),
@@ -119,7 +120,7 @@ def audit(
         "batch_mates": lambda: batch_mates(estimator, X, y, **inner),
         "same_answer": lambda: same_answer(estimator, X, y, **inner),
         "held_rows": lambda: held_rows(estimator, X, cv=folds, **seed),
-        "shared_rows": lambda: shared_rows(X, cv=folds, **seed),
+        "shared_rows": lambda: shared_rows(X, y, cv=folds, task=task, **seed),
         "alike_rows": lambda: alike_rows(X, y, cv=folds, task=task, **seed),
         "shared_groups": lambda: shared_groups(X, y, groups=groups, cv=folds, task=task),
         "time_order": lambda: time_order(X, y, time=time, cv=folds, **spans, task=task),

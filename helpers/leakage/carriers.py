@@ -1,14 +1,27 @@
 """Which columns predict nearly without error, and how far behind them all the others are."""
 
+import numpy as np
+
+from helpers.leakage.columns import SAME_ORDER
 from helpers.leakage.finding import Finding
 
 MOST_SETS = 4  # of columns that each predict nearly without error
 MOST_NAMES = 10
+FEWEST_VALUES = 20  # of a target that has an order
 SLOW = (
     " The others also predict well, as past values of a slow series do. Is this a column that "
     "holds today's value? Or is it the latest past value, which is honest?"
 )
 OTHERS_MISS = 0.001  # of the error of guessing, in series, where rounding alone makes differences
+SERIES = (
+    " Past values of a series, or the numbers of its rows, tell as much, as they do of one that "
+    "changes slowly. Are all of these known at the time of prediction?"
+)
+UNITS = (
+    " But several rows have the same values in there, and of rows with other values they tell "
+    "little: they may just tell whose row it is, as the area of a county does. Hand over whose row "
+    "it is as groups, to shared_groups."
+)
 ASK = " Ask of each: is it known at the time of prediction, or does it follow from the label?"
 
 
@@ -92,4 +105,22 @@ def _beside_others(table, names, sets, rest):
     are_copies = all(table.follows(column, found[:1]) for column in found[1:])
     limit = table.limit(len(found), of_rest, alone=are_copies and len(found) == len(sets))
     leaked = bool(max(map(table.error, sets)) <= limit)
+    if leaked and any(map(table.is_a_series, sets)):
+        return Finding("too_good_feature", None, evidence + others + SERIES)
+    if leaked and table.recognises(found):
+        return Finding("too_good_feature", None, evidence + others + UNITS)
     return Finding("too_good_feature", leaked, evidence + others + (ASK if leaked else ""))
+
+
+def in_the_order_of_y(finding, table, names, y):
+    """Look for a column that is in the order of the target, as its logarithm is."""
+    if len(np.unique(table.y)) <= FEWEST_VALUES:
+        return finding
+    order = np.array([table.order_with_y(column) for column in range(table.n_columns)])
+    same = [int(column) for column in np.flatnonzero(order > SAME_ORDER)]
+    if not same or (np.delete(order, same) > SAME_ORDER - 0.01).any():
+        return finding
+    if any(table.is_a_series([column]) for column in same) or (np.diff(y) >= 0).all():
+        return finding  # what only rises, as a sum so far, is in the order of its past values
+    evidence = f"{listed(same, names)} in the order of y, row by row, as a logarithm of y is."
+    return Finding(finding.name, True, evidence + ASK)

@@ -2,8 +2,9 @@
 
 import numpy as np
 from scipy.special import gammaln
+from scipy.stats import spearmanr
 from sklearn.base import clone
-from sklearn.model_selection import KFold, StratifiedKFold
+from sklearn.model_selection import GroupKFold, KFold, StratifiedKFold
 
 from helpers.leakage.predicting import (
     may_be_a_product,
@@ -12,6 +13,7 @@ from helpers.leakage.predicting import (
     quiet,
     weights_of,
 )
+from helpers.leakage.tables import numbers_the_rows
 
 MOST_ROWS = 1000
 OF_PRODUCTS = 0.05  # the relative error of a product, but for rounding
@@ -19,6 +21,9 @@ FEWEST_OF_CLASS = 20  # rows that are drawn of each class, if there are so many
 FEWEST_TIMES = 5  # that others must err as often as one row does
 FEWEST_ROWS = 10  # of a table in which a column of values can be told from chance
 BY_CHANCE = 0.001  # at most, that an honest column looks made of labels
+SAME_ORDER = 0.9999  # as that of the target: the correlation of ranks
+PAST = 0.9  # of the rows: the first of a series have no past value
+FEWEST_UNITS, TOLD = 20, 0.25  # such as counties; and an error beside guessing's that is small
 MOST_COMBINATIONS = 20  # of values, that tell the value of another column
 # For classes and for values: of the error of guessing, and how many times less than the others.
 NEARLY = {True: (0.06, 10), False: (0.01, 50)}
@@ -39,7 +44,7 @@ class Table:
 
     def __init__(self, X, y, classes, random_state):
         rows = _drawn(np.random.RandomState(random_state).permutation(len(X)), y, classes)
-        self.X, self.y, self.classes = X[rows], y[rows], classes
+        self.X, self.y, self.classes, self.all_y = X[rows], y[rows], classes, y
         self.errors, self.orders = {}, {}
         if classes:
             self.y, counts = np.unique(self.y, return_inverse=True, return_counts=True)[1:]
@@ -107,6 +112,55 @@ class Table:
         n_pairs = len(np.unique(np.column_stack([numbers, values]), axis=0))
         return bool(values.any()) and n_pairs == numbers.max() + 1 <= MOST_COMBINATIONS
 
+    def is_a_series(self, columns):
+        """Say whether columns are past values of a series, or its time: they tell what is slow.
+
+        A time is in the order of values that only rise, but so is their rank, which is made of
+        them: then past values must be in the table, too, or all rows in that order.
+        """
+        if self.classes:
+            return False
+        past = [column for column in range(self.n_columns) if self._is_past(column)]
+        known = past or (np.diff(self.all_y) >= 0).all()
+        return all(
+            column in past
+            or numbers_the_rows(self.X[:, column])
+            and (known or self.order_with_y(column) < SAME_ORDER)
+            for column in columns
+        )
+
+    def _is_past(self, column):
+        values = self.X[:, column]
+        if 2 * len(np.unique(self.all_y)) < len(self.all_y):
+            return False  # of few values, as marks, another column may have the same ones
+        return (np.isin(values, self.all_y) & (values != self.y)).mean() > PAST
+
+    def order_with_y(self, column):
+        """Return how far a column is in the order of values: 0, or 1 for one order or its turn."""
+        with quiet():
+            order = abs(spearmanr(self.X[:, column], self.y)[0])
+        return 0.0 if np.isnan(order) else order  # a column of gaps, or of one value, has no order
+
+    def recognises(self, columns):
+        """Say whether columns tell of a row only what other rows of the same values have told.
+
+        Whatever is written of a county or a person tells which one it is, and so its label.
+        """
+        rows = np.nan_to_num(self.X[:, columns], nan=np.inf)
+        numbers = np.unique(rows, axis=0, return_inverse=True)[1].ravel()
+        fewest = max(FEWEST_UNITS, 2 * (self.y.max() + 1) if self.classes else 0)  # two of a class
+        if not fewest <= numbers.max() + 1 <= len(rows) / 2:
+            return False
+        unit = self.guessing if self.classes else self.y.var()
+        for model in (self.forest, self.linear):
+            errors = np.zeros(len(rows))
+            for test, predicted in self._predicted(model, columns, numbers):
+                wrong = predicted != self.y[test]
+                errors[test] = wrong if self.classes else (predicted - self.y[test]) ** 2
+            if errors.mean() < TOLD * unit:
+                return False
+        return True
+
     def wrong_by_halves(self, columns):
         """Return two masks of rows: those that a linear model of every other column gets wrong."""
         wrong = np.zeros((2, len(self.y)), dtype=bool)
@@ -130,12 +184,12 @@ class Table:
         """Return the share of wrong labels, or 1 - R2, of each model."""
         return [self._error(number, columns) for number in range(len(self.models))]
 
-    def _predicted(self, model, columns):
+    def _predicted(self, model, columns, groups=None):
         """Yield, fold by fold, the test rows and what a model predicts for them."""
         X, y = self.given_to(model)
         X = X[:, columns]
         with quiet():
-            folds = list(self.folds.split(X, y))
+            folds = list((self.folds if groups is None else GroupKFold(5)).split(X, y, groups))
         for train, test in folds:
             with quiet():
                 predicted = clone(model).fit(X[train], y[train]).predict(X[test])

@@ -1,6 +1,7 @@
 """Columns in which each value is the mean label of the rows that hold it: target encoding."""
 
 import math
+from itertools import combinations
 
 import numpy as np
 from scipy.special import expit, logit
@@ -12,16 +13,20 @@ MOST_CLASSES = 20
 MOST_DECIMALS = 6
 ROUNDING = 1e-6  # of the largest label
 MOST_STEPS = 1000  # of a column in even steps
+WINNERS = (1, 2, 3)  # of a race
+FEWEST_TOLD, MOST_TOLD, MOST_ALIKE = 5, 12, 6  # categories that tell a curve, or share a value
+BENT = 1e-5  # away from all and from nothing: the share of a mean that tells a curve
 
 
 def mean_labels(table, y, classes):
     """Find columns whose values are mean labels, of the rows of this table, and of all of them.
 
     A mean may be rounded, and may be drawn towards that of all rows, as if a number of rows more
-    had that one (`smooth` of scikit-learn's TargetEncoder), or, of shares, a half. It may be scaled
-    after, as by StandardScaler, or be a logarithm of odds (weight of evidence). Of values it may be
-    that of their logarithms, or a median. Means of other rows alone, such as those of the training
-    rows, of other folds or of last year, do not fit, and are left alone.
+    had that one (`smooth` of scikit-learn's TargetEncoder) or, of shares, a half; or by a sigmoid
+    of the number of rows. It may be scaled after, as by StandardScaler, or be a logarithm of odds
+    (weight of evidence). Of values it may be that of their logarithms, or a median. Means of other
+    rows alone, such as those of the training rows, of other folds or of last year, do not fit, and
+    are left alone; so are those that follow from how many rows there are, as in races.
 
     Parameters
     ----------
@@ -34,22 +39,29 @@ def mean_labels(table, y, classes):
     -------
     list of int
     """
-    if classes:
-        names = np.unique(y)
-        if len(names) > MOST_CLASSES:
-            return []
-        targets = [(y == name).astype(float) for name in names]
-        # Classes that are numbers have a mean as well; of 0 and 1 it is the share of ones.
-        targets += [y.astype(float)] if y.dtype.kind in "fiu" and len(names) > 2 else []
-    else:
-        targets = [y.astype(float)]
-        targets += [np.log(y)] if y.min() > 0 else []
-        targets += [np.log1p(y)] if y.min() >= 0 else []
+    targets = targets_as_numbers(y, classes)
     return [
         number
         for number, column in enumerate(table[:, :MOST_COLUMNS].T)
         if any(_is_encoded(column, target) for target in targets)
     ]
+
+
+def targets_as_numbers(y, classes):
+    """Return what labels may be averaged as: for each class whether it is that; of values, logs.
+
+    Classes that are numbers have a mean as well; of 0 and 1 it is the share of ones.
+    """
+    if not classes:
+        y = y.astype(float)
+        targets = [y]
+        targets += [np.log(y)] if y.min() > 0 else []
+        return targets + ([np.log1p(y)] if y.min() >= 0 else [])
+    names = np.unique(y)
+    if len(names) > MOST_CLASSES:
+        return []
+    targets = [(y == name).astype(float) for name in names]
+    return targets + ([y.astype(float)] if y.dtype.kind in "fiu" and len(names) > 2 else [])
 
 
 def _is_encoded(column, y):
@@ -58,10 +70,10 @@ def _is_encoded(column, y):
     values, number, counts = np.unique(column[there], return_inverse=True, return_counts=True)
     if len(values) < 2 or 2 * len(values) > there.sum():
         return False
-    if (values > 0).all() and np.allclose(1 / values, np.round(1 / values), rtol=1e-9):
-        return False  # the share of winners in races with so many runners, known beforehand
     whole, y = y, y[there]
     means = np.bincount(number, y) / counts
+    if _are_planned(means):
+        return False
     spread = np.sqrt(np.bincount(number, (y - means[number]) ** 2) / counts)
     rounding = rounding_of(values)
     least = ROUNDING * np.abs(y).max()
@@ -77,6 +89,21 @@ def _is_encoded(column, y):
     )
 
 
+def _are_planned(means):
+    """Say whether means follow from the number of runners in races, which is known beforehand.
+
+    Of n runners 1 / n wins, 3 / n come in among three, and n - 1 of n lose; shares of a prize are
+    1 / n on average, or 100 / n percent, and places divided by n are 1/2 + 1/2n.
+    """
+    with np.errstate(divide="ignore"):
+        numbers = [k / means for k in (*WINNERS, 100)] + [k / (1 - means) for k in WINNERS]
+        numbers += [1 / (2 * means - 1), 1 / (1 - 2 * means)]
+    return any(
+        (n > 0.5).all() and np.isfinite(n).all() and np.allclose(n, np.round(n), rtol=1e-9)
+        for n in numbers
+    )
+
+
 def _are_means(values, groups, whole, allowed):
     """Say whether values are the means of groups of labels, or pulled towards that of all."""
     y, means, counts, spread = groups
@@ -89,16 +116,22 @@ def _are_means(values, groups, whole, allowed):
     pull = whole.mean() - values
     pulls = [pull, pull * spread**2 / max(whole.var(), 1e-300)]
     pulls += [0.5 - values] if set(whole) <= {0, 1} else []  # one row more of each class
-    return any(_is_pulled(away, pull, counts, allowed, chance) for pull in pulls)
+    if any(_is_pulled(away, pull, counts, allowed, chance) for pull in pulls):
+        return True
+    return _is_bent(values, means, whole.mean(), counts, allowed)
 
 
 def _are_on_a_line(values, groups, rounding, least):
     """Say whether values are means that were scaled: by a factor, and moved.
 
     Levels of an experiment and counts, which are in even steps, may lie on a line by plan: the mean
-    place in a race is half the number of runners and one.
+    place in a race is half the number of runners and one. So do totals that are dealt out, as seats
+    and budgets are, to so many each.
     """
     y, means, counts, spread = groups
+    n_each = np.round(values @ means / (means @ means)) if means.any() else 0.0
+    if n_each > 1 and (counts % n_each == 0).all() and np.allclose(values, n_each * means):
+        return False
     steps = (values - values[0]) / np.diff(values).min()
     if len(values) < 4 or (steps[-1] < MOST_STEPS and np.allclose(steps, np.round(steps))):
         return False
@@ -140,6 +173,32 @@ def _is_pulled(away, pull, counts, allowed, chance):
     chance = np.clip(np.maximum(times * chance, by_multiples), 0, 1)
     left = np.abs(away - times * smooth * pull)
     return bool((left <= tolerance).all()) and _is_no_chance(chance, 2)
+
+
+def _is_bent(values, means, prior, counts, allowed):
+    """Say whether means are pulled by a sigmoid of the number of rows, as category_encoders does.
+
+    The share of a category's own mean is expit((n - k) / f), or 0 if it has one row. Two categories
+    tell k and f; three more must agree, and none may differ. Some of one size and one mean share a
+    value.
+    """
+    off = np.abs(values - prior) > allowed
+    with np.errstate(divide="ignore", invalid="ignore"):
+        pulled = np.where(off, (values - prior) / (means - prior), np.nan)
+    told = np.flatnonzero((pulled > BENT) & (pulled < 1 - BENT))
+    if len(told) < FEWEST_TOLD or np.ptp(values) < 1000 * allowed:
+        return False
+    told = told[np.argsort(counts[told], kind="stable")][:MOST_TOLD]
+    sizes = counts[:, None] / np.arange(1, MOST_ALIKE + 1)
+    for first, second in combinations(told, 2):
+        (start, end), rows = logit(pulled[[first, second]]), counts[second] - counts[first]
+        if not rows or (end - start) / rows <= 0:
+            continue
+        own = expit(start + (end - start) / rows * (sizes - counts[first]))
+        away = np.abs(prior + own * (means - prior)[:, None] - values[:, None]).min(axis=1)
+        if (away[off] <= 20 * allowed).all():
+            return True
+    return False
 
 
 def _is_no_chance(chance, n_chosen):

@@ -1,13 +1,13 @@
 """The canary for columns that know too much."""
 
 import numpy as np
-from scipy.stats import spearmanr
 
-from helpers.leakage.carriers import ASK, MOST_NAMES, carriers, judged, listed
+from helpers.leakage.carriers import MOST_NAMES, carriers, in_the_order_of_y, judged, listed
 from helpers.leakage.columns import Table
 from helpers.leakage.encoded import mean_labels
 from helpers.leakage.filled import filled_by_class
 from helpers.leakage.finding import Finding
+from helpers.leakage.grouped import IN_EACH_FOLD, told_by_groups
 from helpers.leakage.inputs import about_missing, has_classes, targets_of
 from helpers.leakage.later import made_of_labels, told_by_indicators
 from helpers.leakage.probes import seed_of
@@ -24,7 +24,6 @@ GOOD = 0.25  # of the error of guessing, for a score that invites trust
 NUMBERED = 0.05  # of the error of guessing, for a column that numbers the rows
 WEIGHTIEST = 20  # columns, of which two halves may err in the same rows
 FEWEST_ERRORS = 5
-FEWEST_VALUES, SAME_ORDER = 20, 0.9999  # of a target that has an order; its correlation of ranks
 SOURCE = (
     "A source that is nearly the label, such as a hospital that sent the ill, is like that, and so "
     "are labels with errors. Hand over the source of each row as groups, to shared_groups."
@@ -40,9 +39,10 @@ def too_good_feature(X, y, *, task=None, random_state=0):
     far more. A column that numbers the rows is asked about if it alone predicts a class, and a
     column that is a sum of its own row's label and those of rows near by or of all rows before, as
     a mean that includes today; or that holds, for each of its values, the mean label of the rows
-    with that value, as target encoding on all rows does; or whose gaps hold the mean or median of
-    their class. For values, more than 20 of them, it asks about a column that alone is in the order
-    of `y`, as its logarithm is.
+    with that value, as target encoding on all rows does; or what the rows that share a value of
+    another column say: their mean label but for the row's own, their spread or extremes; or whose
+    gaps hold the mean or median of their class. For values, more than 20 of them, it asks about a
+    column that alone is in the order of `y`, as its logarithm is.
 
     Parameters
     ----------
@@ -67,9 +67,12 @@ def too_good_feature(X, y, *, task=None, random_state=0):
         tell them by chance; if nothing is found and a column holds texts of several words, lists
         or other values that are no numbers; if a column tells one of many classes exactly, as
         feathers tell birds; if the other columns predict well, but far worse than the one found, as
-        past values of a slow series do; if a column is made of labels of rows below it, which are
-        later ones or earlier ones; or if two halves of the columns err in the same rows, so that
-        they may know where a row comes from, and not its label.
+        past values of a slow series do; if past values or the numbers of the rows predict as well
+        as what was found; if the columns found have values that come in several rows, and tell
+        nothing of rows with other values, as what is written of a county; if a column is made of
+        labels of rows below it, which are later ones or earlier ones, or is the sum of the labels
+        of some rows, as a number of seats is; or if two halves of the columns err in the same rows,
+        so that they may know where a row comes from, and not its label.
 
     Raises
     ------
@@ -86,9 +89,13 @@ def too_good_feature(X, y, *, task=None, random_state=0):
     away or of all so far; of columns and rows that take many values, also changes, the largest,
     the smallest, median or spread of a window; but only what is exact, and no two of these in
     one, as a z-score, and no gaps that were filled in from later rows. Of mean labels of categories
-    it sees those of all rows, scaled or as logarithms of odds as well, and medians of values, but
-    not those that leave out the row itself. Of more than 200 columns it looks, in each fold, at
-    those that are correlated most with `y`.
+    it sees those of all rows, scaled, drawn towards the mean of all, or as logarithms of odds as
+    well, and medians of values; those that leave out the row itself, spreads, extremes and sums
+    where the categories are in the table, too. Shares that were planned, as of places at a school
+    that are all taken, are mean labels as well: it cannot tell. It does not see gaps filled by
+    neighbours of a class, or with medians of whole numbers, or mostly of one column alone; nor that
+    columns were selected by all labels. Of more than 200 columns it looks, in each fold, at those
+    that are correlated most with `y`.
 
     Examples
     --------
@@ -195,9 +202,12 @@ def _beyond_the_score(finding, table, names, X, y):
         evidence = (
             f"{listed(encoded, names)} made of labels: each value is the mean or median label of "
             "the rows that hold it, or that mean in other units, as in target encoding on all "
-            "rows. Encode in each fold: put a TargetEncoder in the pipeline."
+            f"rows. {IN_EACH_FOLD}"
         )
         return Finding(finding.name, True, evidence)
+    grouped = told_by_groups(X, y, names, table.classes)
+    if grouped and grouped.leaked:
+        return grouped
     own, later = made_of_labels(X, y)
     if own:
         evidence = (
@@ -205,8 +215,8 @@ def _beyond_the_score(finding, table, names, X, y):
             "includes today. Leave today out."
         )
         return Finding(finding.name, True, evidence)
-    if told:
-        return told
+    if told or grouped:
+        return told or grouped
     if later:
         evidence = (
             f"{listed(later, names)} made of labels of rows below. If the oldest row is the "
@@ -214,7 +224,7 @@ def _beyond_the_score(finding, table, names, X, y):
         )
         return Finding(finding.name, None, evidence)
     if not table.classes:
-        return _in_the_order_of_y(finding, table, names)
+        return in_the_order_of_y(finding, table, names, y)
     all_columns = list(range(table.n_columns))
     wrong = table.wrong_by_halves(table.ranked(all_columns)[:WEIGHTIEST])
     fewest, most = sorted(rows.sum() for rows in wrong)
@@ -224,18 +234,5 @@ def _beyond_the_score(finding, table, names, X, y):
             return Finding(finding.name, None, evidence + SOURCE)
     if table.error(all_columns) < GOOD:
         evidence = " Whether columns know the label or where a row comes from, it does not see."
-        return Finding(finding.name, False, finding.evidence + evidence)
+        return Finding(finding.name, finding.leaked, finding.evidence + evidence)
     return finding
-
-
-def _in_the_order_of_y(finding, table, names):
-    """Look for a column that is in the order of the target, as its logarithm is."""
-    if len(np.unique(table.y)) <= FEWEST_VALUES:
-        return finding
-    # A column of gaps, or of one value, has no order.
-    order = np.nan_to_num([abs(spearmanr(column, table.y)[0]) for column in table.X.T])
-    same = [int(column) for column in np.flatnonzero(order > SAME_ORDER)]
-    if not same or (np.delete(order, same) > SAME_ORDER - 0.01).any():
-        return finding
-    evidence = f"{listed(same, names)} in the order of y, row by row, as a logarithm of y is."
-    return Finding(finding.name, True, evidence + ASK)

@@ -1,5 +1,7 @@
 """Gaps that were filled in with a mean or a median: of all rows, or of the rows of a class."""
 
+from math import comb
+
 import numpy as np
 
 from helpers.leakage.columns import BY_CHANCE
@@ -17,7 +19,8 @@ def filled_by_class(table, y):
 
     That is what `groupby(label).transform("mean")` leaves: in two classes or more, a value that
     comes often is the mean of all others of its class, or their median, and stands in no other
-    class.
+    class. A usual value may be a median by chance, so that one column of two classes hardly tells;
+    of whole numbers a median cannot be told from others.
 
     Parameters
     ----------
@@ -32,16 +35,21 @@ def filled_by_class(table, y):
     classes = np.unique(y)
     if len(classes) > MOST_CLASSES:
         return []
-    found = []
+    chances, n_spiked = {}, 0
     for number, column in enumerate(table[:, :MOST_COLUMNS].T):
-        values = {value for one in classes if (value := _filled_in(column, y == one)) is not None}
-        if len(values) > 1:
-            found.append(number)
-    return found
+        filled = dict(filter(None, (_filled_in(column, y == one) for one in classes)))
+        n_spiked += len(filled) > 1
+        likely = [chance for chance in filled.values() if chance < 1]
+        if len(likely) > 1:
+            chances[number] = np.prod(likely)
+    # In every column a usual value may be the median by chance; hardly in many columns.
+    by_chance = comb(n_spiked, len(chances)) * np.prod(list(chances.values()))
+    sure = [number for number, chance in chances.items() if n_spiked * chance < BY_CHANCE]
+    return list(chances) if by_chance < BY_CHANCE else sure
 
 
 def _filled_in(column, of_class):
-    """Return the value with which gaps of a class were filled in, or None."""
+    """Return the value that may fill the gaps of a class, and how likely it is chance; or None."""
     own, others = (column[rows & np.isfinite(column)] for rows in (of_class, ~of_class))
     values, counts = np.unique(own, return_counts=True)
     if len(own) < FEWEST_ROWS or counts.max() < FEWEST_FILLED:
@@ -50,13 +58,30 @@ def _filled_in(column, of_class):
     rest = own[own != value]
     if (others == value).any() or len(rest) < FEWEST_ROWS:
         return None
-    if chance_of_filled(own) < BY_CHANCE:
-        return float(value)
-    # A usual dose, say, comes often as well, but then beside few others.
-    second = np.sort(counts)[-2]
-    stands_out = counts.max() >= TIMES * second and len(values) > FEWEST_VALUES
-    low, high = np.sum(rest < value), np.sum(rest > value)
-    return float(value) if stands_out and abs(low - high) <= second else None
+    if (chance := chance_of_filled(own)) < 1:
+        return float(value), chance
+    return (float(value), chance_of_median(value, rest)) if stands_out(counts) else None
+
+
+def stands_out(counts):
+    """Say whether a value comes far oftener than many others: a usual dose is beside few others."""
+    return counts.max() >= TIMES * np.sort(counts)[-2] and len(counts) > FEWEST_VALUES
+
+
+def chance_of_median(value, rest):
+    """Return how likely a value is to be the median of others, or of them and itself; 1 if not.
+
+    Of an even number of values the median is halfway between two, which others hardly are.
+    """
+    low, high = rest[rest < value], rest[rest > value]
+    by_chance = min(2 / np.sqrt(len(rest)), 1.0)
+    if abs(len(low) - len(high)) == 1:
+        return by_chance  # it is one of the values
+    if len(low) != len(high):
+        return 1.0
+    steps = np.diff(np.unique(rest)).min() / (high.min() - low.max())
+    is_half = np.isclose(value, (low.max() + high.min()) / 2, rtol=1e-6)
+    return by_chance * max(min(steps, 1.0), ROUNDING) if is_half else by_chance
 
 
 def chance_of_filled(column):

@@ -14,7 +14,27 @@ from sklearn.preprocessing import StandardScaler
 N_SHUFFLES = 19
 MOVED_ON = 0.8  # of consecutive rows; between series there are breaks
 MOST_SHIFTS = 200
+OFTEN = 0.05  # of the rows: one value of many
+TOLD = 1.5  # pairs of values for each value of one of two columns
 MIXED = 0.2  # of the test rows; a border between blocks has fewer
+
+CLUSTERS = (
+    " That is a large part of a class, so these may be clusters within classes as well: hand over "
+    "groups, to shared_groups, which alone can tell."
+)
+GROWS = (
+    " But the gaps grow with each neighbour, and do not shrink again: rows that lie along a curve, "
+    "with noise around it, are like that. Hand over groups, to shared_groups, which alone can tell."
+)
+WINDOWS = (
+    " Rows are windows of one series, mixed by the split, but labels tell no more of each other "
+    "than a linear model does. Hand over time, to time_order."
+)
+PATTERNS = (
+    " But rows whose other values are exchanged show as much: they share what columns say in many "
+    "rows, as those of one county or one person do, or values that come often, as 0. Hand over "
+    "groups, to shared_groups, which alone can tell."
+)
 
 
 def overlapping(table, folds):
@@ -33,6 +53,35 @@ def overlapping(table, folds):
     if share < MOVED_ON or max(shuffled) >= share:
         return share, 0
     return share, _n_mixed(folds, table.shape[1] // -step)
+
+
+def exchanged_but_for_patterns(table, rng):
+    """Return a table in which rows keep what many of them share, and exchange all other values.
+
+    They may share columns of few values that tell each other, as those of a county do; or columns
+    in which a value stands that comes often, as 0. It is None if few rows share either.
+    """
+    n_rows, numbers = len(table), [np.unique(c, return_inverse=True)[1] for c in table.T]
+    n_values = np.array([of_rows.max() + 1 for of_rows in numbers])
+    kept = np.zeros(table.shape, dtype=bool)
+    for number in np.flatnonzero(2 * n_values > n_rows):
+        counts = np.bincount(numbers[number])
+        is_often = counts >= max(counts.max(), OFTEN * n_rows)
+        kept[:, number] = is_often[numbers[number]]
+    if len(np.unique(kept, axis=0)) > n_rows / 5:
+        kept[:] = False
+    of_few = np.flatnonzero(4 * n_values <= n_rows)  # of copies, there would be more
+    if len(of_few):
+        key = of_few[n_values[of_few].argmax()]
+        pairs = [len(np.unique(table[:, [key, number]], axis=0)) for number in of_few]
+        told = of_few[np.array(pairs) <= TOLD * n_values[key]]
+        kept[:, told] = len(told) > 1
+    if not kept.any():
+        return None
+    exchanged = table.copy()
+    for column, is_kept in zip(exchanged.T, kept.T, strict=True):
+        column[~is_kept] = rng.permutation(column[~is_kept])
+    return exchanged
 
 
 def _n_mixed(folds, reach):

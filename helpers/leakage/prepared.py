@@ -3,24 +3,35 @@
 from math import comb
 
 import numpy as np
+from scipy.stats import norm
 
 from helpers.leakage.carriers import listed
 from helpers.leakage.columns import BY_CHANCE
 from helpers.leakage.encoded import rounding_of
-from helpers.leakage.filled import FEWEST_ROWS, ROUNDING, chance_of_filled, is_symmetric
+from helpers.leakage.filled import (
+    FEWEST_FILLED,
+    FEWEST_ROWS,
+    ROUNDING,
+    chance_of_filled,
+    chance_of_median,
+    is_symmetric,
+    stands_out,
+)
 from helpers.leakage.tables import as_codes, names_of, what_rows_are
 
 MOST_COLUMNS = 200
 COARSE = 0.01  # of a standard deviation: columns so rounded have a mean of 0 by chance
 MOST_COUNTED = 1000
-FEWEST_TURNED = 3  # columns: points in a plane may be laid out so that two are uncorrelated
+FEWEST_SCALED = 3  # columns whose largest value is 1
 
 
-def prepared(X):
+def prepared(X, folds=()):
     """Return a sentence on columns that were prepared with all rows, or ''.
 
     The mean of all rows is 0, and their standard deviation 1, only where these very rows were
     scaled, test rows among them; a column that was scaled by its training rows is only near that.
+    The largest value may be in the training rows; so what the training rows of all folds show as
+    well is left alone.
     """
     if what_rows_are(X):
         return ""
@@ -28,19 +39,25 @@ def prepared(X):
     table[np.isinf(table)] = np.nan
     names, varied = names_of(X), np.flatnonzero(np.isfinite(table).sum(0) >= FEWEST_ROWS)
     varied = [number for number in varied if np.nanstd(table[:, number])]
-    said = []
+    table, said = table[:, varied], []
     for what, find in KINDS.items():
-        if found := [varied[number] for number in find(table[:, varied].T)]:
-            said.append(f"{listed(found, names)} {what}.")
-    turned = [number for number in varied if _may_be_turned(table[:, number])]
-    if _are_turned(table[:, turned]):
-        said.append(f"{listed(turned, names)} uncorrelated with the others, as PCA makes them.")
+        found = set(find(table.T))
+        if found and folds:
+            found -= set.intersection(*(_shown(find, table[train]) for train, _ in folds))
+        if found:
+            said.append(f"{listed([varied[number] for number in sorted(found)], names)} {what}.")
     if not said:
         return ""
     return (
         f"{' '.join(said)} Such steps were fitted to all rows, test rows included. Fit them in "
         "each fold, in a pipeline."
     )
+
+
+def _shown(find, table):
+    """Return the columns of which something is so, among those that vary in these rows."""
+    varied = np.flatnonzero((np.isfinite(table).sum(0) >= FEWEST_ROWS) & (np.nanstd(table, 0) > 0))
+    return {int(varied[number]) for number in find(table[:, varied].T)}
 
 
 def _each(is_so):
@@ -79,6 +96,43 @@ def _filled(columns):
     found = [number for number, chance in enumerate(chances) if chance < BY_CHANCE]
     by_chance = comb(len(columns), len(found)) * np.prod([chances[number] for number in found])
     return found if by_chance < 10 * BY_CHANCE else []
+
+
+def _filled_with_medians(columns):
+    """Find columns filled in with the median, if so many of so many would hardly be so by chance.
+
+    A median of the training rows alone is that of all rows now and then, and so is a usual value.
+    """
+    found, n_spiked = [], 0
+    for number, column in enumerate(columns):
+        values, counts = np.unique(column[np.isfinite(column)], return_counts=True)
+        value = values[counts.argmax()]
+        rest = column[np.isfinite(column) & (column != value)]
+        if counts.max() >= FEWEST_FILLED and stands_out(counts) and len(rest) >= FEWEST_ROWS:
+            n_spiked += 1
+            found += [(number, len(rest))] if chance_of_median(value, rest) < 1 else []
+    by_chance = comb(n_spiked, len(found)) * np.prod([min(5 / np.sqrt(n), 1) for _, n in found])
+    return [number for number, _ in found] if by_chance < BY_CHANCE else []
+
+
+def _scaled_to_a_size_of_1(columns):
+    """Find columns whose largest number, but for its sign, is 1 in one row, if most are so."""
+
+    def is_so(column):
+        sizes = np.abs(column[np.isfinite(column)])
+        is_once = sizes.max() <= 1 + 1e-7 and (sizes > 1 - 1e-7).sum() == 1
+        is_measured = not rounding_of(column) and not rounding_of(255 * column)
+        return is_once and is_measured and sizes.min() > 0 and not _are_shares(sizes)
+
+    small = [n for n, column in enumerate(columns) if np.nanmax(np.abs(column)) <= 1 + 1e-7]
+    found = [n for n in small if _is_fine(columns[n]) and is_so(columns[n])]
+    return found if len(found) >= FEWEST_SCALED and 2 * len(found) > len(small) else []
+
+
+def _is_normal_by_ranks(column):
+    there = np.sort(column[np.isfinite(column)])
+    expected = norm.ppf(np.arange(1, len(there) - 1) / (len(there) - 1))
+    return np.allclose(there[1:-1], expected, rtol=0, atol=ROUNDING)
 
 
 def _is_standardised(column):
@@ -124,23 +178,27 @@ def _is_fine(column):
     return 2 * len(np.unique(there)) > len(there)
 
 
-def _may_be_turned(column):
-    return _is_fine(column) and abs(np.nanmean(column)) < ROUNDING * np.nanstd(column)
+def _turned(columns):
+    """Find columns, each with a mean of 0, if none of them is correlated with another.
 
-
-def _are_turned(columns):
-    """Say whether several columns, each with a mean of 0, are not correlated with each other.
-
-    Waves over whole periods are like that as well, but of one spread, which is not 1.
+    Waves over whole periods are like that as well, but of one spread, which is not 1. Two columns
+    may be laid out so.
     """
-    n_rows, n_columns = columns.shape
-    if n_columns < FEWEST_TURNED or n_columns > n_rows - 2 or np.isnan(columns).any():
-        return False
-    spread = columns.std(axis=0)
-    if np.ptp(spread) < ROUNDING * spread.max() and not _is_standardised(columns[:, 0]):
-        return False
-    correlated = np.corrcoef(columns, rowvar=False) - np.eye(n_columns)
-    return bool((np.abs(correlated) < 10 * ROUNDING).all())
+    found = [
+        number
+        for number, column in enumerate(columns)
+        if _is_fine(column) and abs(np.nanmean(column)) < ROUNDING * np.nanstd(column)
+    ]
+    columns = columns[found]
+    if not 2 <= len(found) <= columns.shape[1] - 2 or np.isnan(columns).any():
+        return []
+    if len(found) == 2 and any(map(is_symmetric, columns)):
+        return []
+    spread = columns.std(axis=1)
+    if np.ptp(spread) < ROUNDING * spread.max() and not _is_standardised(columns[0]):
+        return []
+    correlated = np.abs(np.corrcoef(columns) - np.eye(len(found))).max()
+    return found if correlated < (10 if len(found) > 2 else 0.1) * ROUNDING else []
 
 
 KINDS = {
@@ -148,5 +206,10 @@ KINDS = {
     "scaled to mean 0 and a sum of squares of 1": _each(_is_normalised),
     "scaled to median 0 and a middle half of width 1": _each(_is_robustly_scaled),
     "scaled to between 0 and 1": _between_0_and_1,
+    "scaled to between -1 and 1": lambda columns: _between_0_and_1((columns + 1) / 2),
+    "scaled to a largest size of 1": _scaled_to_a_size_of_1,
+    "made normal by the ranks of the rows": _each(_is_normal_by_ranks),
     "filled in with the mean of its other rows": _filled,
+    "filled in with the median of its other rows": _filled_with_medians,
+    "uncorrelated with the others, as PCA makes them": _turned,
 }

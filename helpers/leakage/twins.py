@@ -2,13 +2,15 @@
 
 import numpy as np
 
+from helpers.leakage.between import count_between
 from helpers.leakage.finding import Finding
-from helpers.leakage.inputs import folds_of
+from helpers.leakage.inputs import about_missing, folds_of, has_classes, targets_of
 from helpers.leakage.mirrored import count_mirrored
 from helpers.leakage.probes import N_REFERENCES, seed_of
 from helpers.leakage.tables import as_codes, shape_of_rows
 
 MOST_LEFT_OUT = 30  # columns, by turns
+DIFFERENT = 0.9  # labels, as a share of the twins
 TWINS = 0.7  # of the twins that there are with a column less
 
 
@@ -20,7 +22,7 @@ def shared_rows(X, y=None, *, cv=5, groups=None, task=None, random_state=0):
     X : array-like of shape (n_rows, ...)
         A table, images, sequences, or a list of texts.
     y : array-like of shape (n_rows,), optional
-        What `cv` may stratify by.
+        What `cv` may stratify by; and classes, among which synthetic rows are looked for.
     cv : int, splitter or list of (train, test), default=5
         For one split, ``[(train, test)]``.
     groups : array-like of shape (n_rows,), optional
@@ -36,8 +38,11 @@ def shared_rows(X, y=None, *, cv=5, groups=None, task=None, random_state=0):
     Finding
         Leaked if a row is trained on and tested on in one fold, or if more test rows have a twin
         than in any of 199 tables whose columns were shuffled, each by itself: in a coarse table
-        rows meet by chance; or if test images are training images, mirrored or turned by quarters.
-        Not looked at, if far more rows have one with a column less.
+        rows meet by chance; or if test images are training images, mirrored or turned by quarters;
+        or if rows of one class lie exactly between two of their class on the other side of the
+        split, as SMOTE makes them, and no rows of another class are like that.
+        Not looked at, if far more rows have one with a column less, or if hardly two twins have
+        one label, as where a thing was measured several times.
 
     Raises
     ------
@@ -48,8 +53,9 @@ def shared_rows(X, y=None, *, cv=5, groups=None, task=None, random_state=0):
     -----
     Twins are equal in every feature, gaps included. Images and sequences are rows of numbers,
     texts are rows of words; of one column alone it cannot tell twins from chance. It does not see
-    rows that are merely alike: synthetic neighbours (SMOTE), copies that were moved, cropped or
-    made noisy, other records of the same person. Where columns take few values and depend on each
+    rows that are merely alike: copies that were moved, cropped or made noisy, other records of the
+    same person. Synthetic rows it sees in three columns of many values or more, but not if noise
+    was added or they were rounded. Where columns take few values and depend on each
     other, honest rows meet more often than this reference: then far more rows meet with one column
     less, and it does not say.
 
@@ -89,6 +95,12 @@ def shared_rows(X, y=None, *, cv=5, groups=None, task=None, random_state=0):
         f"{found} of {n_tested} test rows have a twin among the training rows; with shuffled "
         f"columns at most {most}."
     )
+    if found > most and y is not None and _labels_differ(rows, _labels_of(y, len(rows))):
+        evidence += (
+            " But their labels differ, so that they are no copies: one thing was measured several "
+            "times. Hand over what was measured as groups, to shared_groups."
+        )
+        return Finding("shared_rows", None, evidence)
     if found > most and (others := _by_chance(rows, folds, found, most, rng)):
         return Finding("shared_rows", None, evidence + others)
     if found > most:
@@ -99,7 +111,27 @@ def shared_rows(X, y=None, *, cv=5, groups=None, task=None, random_state=0):
             "alone, in each fold, or keep copies together with GroupKFold."
         )
         return Finding("shared_rows", True, evidence)
+    elif y is not None and (between := _count_made(whole, y, folds, task)):
+        evidence += (
+            f" {between} rows lie exactly between two others of their class, from which the split "
+            "parts them, as SMOTE makes them. Resample the training rows alone, in each fold."
+        )
+        return Finding("shared_rows", True, evidence)
     return Finding("shared_rows", bool(found > most), evidence)
+
+
+def _count_made(rows, y, folds, task):
+    labels = _labels_of(y, len(rows))
+    is_asked = labels is not None and labels.ndim == 1 and has_classes(task, y)
+    return count_between(rows, labels, folds) if is_asked else 0
+
+
+def _labels_of(y, n):
+    """Return labels that can be sorted, or None if some are missing."""
+    labels = targets_of(y, n)
+    if about_missing(labels):
+        return None
+    return labels.astype(str) if labels.dtype == object else labels
 
 
 def _by_chance(rows, folds, found, most, rng):
@@ -117,8 +149,24 @@ def _by_chance(rows, folds, found, most, rng):
     )
 
 
+def _labels_differ(rows, y):
+    """Say whether hardly two twins have one label."""
+    if y is None:
+        return False
+    numbers = _numbers_of(rows)
+    are_twins = np.bincount(numbers)[numbers] > 1
+    labels = np.unique(y, return_inverse=True, axis=0 if y.ndim > 1 else None)[1].ravel()
+    pairs = np.column_stack([numbers, labels])[are_twins]
+    return len(np.unique(pairs, axis=0)) > DIFFERENT * len(pairs)
+
+
 def _count_twins(rows, folds):
+    numbers = _numbers_of(rows)
+    return sum(np.isin(numbers[test], numbers[train]).sum() for train, test in folds)
+
+
+def _numbers_of(rows):
+    """Return a number for each row, the same for twins."""
     rows = np.where(np.isnan(rows), np.nan, rows) + 0.0  # one nan, one zero
     as_bytes = np.ascontiguousarray(rows).view(f"V{rows.itemsize * rows.shape[1]}").ravel()
-    _, numbers = np.unique(as_bytes, return_inverse=True)
-    return sum(np.isin(numbers[test], numbers[train]).sum() for train, test in folds)
+    return np.unique(as_bytes, return_inverse=True)[1]

@@ -105,6 +105,39 @@ def test_neighbours_in_space_are_asked_about():
     assert finding.leaked is None and finding.evidence.endswith("Hand over groups or time.")
 
 
+def codes_for_gaps(rng):
+    return np.where(rng.uniform(size=(400, 6)) < 0.2, -999, rng.normal(size=(400, 6)))
+
+
+def shops(rng):
+    """Return baskets, with what is known of the shop."""
+    shop = rng.randint(80, size=800)
+    of_shop = np.column_stack([rng.randint(50, 2000, size=80), rng.normal(30, 6, size=80).round(1)])
+    place = rng.uniform(size=(80, 2))
+    basket = rng.lognormal(3, 0.5, size=800).round(2)
+    return np.column_stack([of_shop[shop], place[shop], basket, rng.randint(8, 20, size=800)])
+
+
+def visits(rng):
+    """Return what was measured at five visits of each person, and what is known of the person."""
+    of_person = np.column_stack([rng.randint(20, 90, size=70), rng.normal(25, 4, size=70).round(1)])
+    return np.column_stack([np.repeat(of_person, 5, axis=0), rng.normal(size=350)])
+
+
+@pytest.mark.parametrize("draw", [codes_for_gaps, shops, visits])
+def test_rows_that_share_what_many_share_are_asked_about(draw):
+    answers = {None: 0, True: 0, False: 0}
+    for seed in range(8):
+        table = draw(np.random.RandomState(seed))
+        finding = alike_rows(table, cv=SHUFFLED)
+        answers[finding.leaked] += 1
+        if draw is visits:
+            groups = np.arange(350) // 5
+            apart = alike_rows(table, cv=GroupKFold(5), groups=groups)
+            answers[True] += apart.leaked is True
+    assert answers[True] == 0 and answers[None] > 0, answers
+
+
 def drawn(make, **settings):
     return lambda seed: make(random_state=seed, **settings)
 

@@ -84,12 +84,57 @@ def test_scores_that_say_the_truth_on_average_are_left_alone():
         assert found(chances, y, "two classes") == []
 
 
-def test_the_share_of_winners_is_known_before_the_race():
+def races(seed=0):
+    """Return the number of runners, the place of each, and the race, of 60 races."""
+    rng = np.random.RandomState(seed)
+    sizes = rng.randint(4, 16, size=60)
+    places = np.concatenate([rng.permutation(size) + 1 for size in sizes])
+    return np.repeat(sizes, sizes), places, np.repeat(np.arange(60), sizes)
+
+
+FORMS = {
+    "1 / n": lambda n: 1 / n,
+    "standardised by last year's": lambda n: (1 / n - 0.123) / 0.0456,
+    "logarithm": lambda n: -np.log(n),
+    "logarithm of odds": lambda n: -np.log(n - 1),
+    "n": lambda n: n,
+    "percent": lambda n: 100 / n,
+}
+
+
+@pytest.mark.parametrize("form", FORMS)
+def test_what_the_number_of_runners_tells_is_known_before_the_race(form):
+    runners, places, race = races()
+    column = FORMS[form](runners)
+    first = (places == 1).astype(int)
+    for y in (first, 1 - first, (places <= 3).astype(int), np.where(first, "won", "lost")):
+        assert found(column, y, "two classes") == []
+    strength = np.random.RandomState(1).lognormal(size=len(race))
+    shares = strength / pd.Series(strength).groupby(race).transform("sum").to_numpy()
+    for y in (places, places / runners, shares, 100 * shares):
+        assert found(column, y, "values") == []
+
+
+def test_a_budget_is_known_before_it_is_dealt_out():
     rng = np.random.RandomState(0)
-    runners = np.repeat(sizes := rng.randint(4, 16, size=60), sizes)
-    won = np.concatenate([np.arange(size) == 0 for size in sizes]).astype(int)
-    assert found(1 / runners, won, "two classes") == []
-    assert found(runners, won, "two classes") == []
+    city, budgets = np.repeat(np.arange(40), 6), rng.lognormal(10, 0.6, size=40)
+    y = budgets[city] * rng.dirichlet(np.ones(6), size=40).ravel()
+    assert found(budgets[city], y, "values") == []
+    assert found((budgets[city] - budgets.mean()) / budgets.std(), y, "values") == [0]  # nor can be
+
+
+@pytest.mark.parametrize("labels", LABELS)
+@pytest.mark.parametrize("k, f", [(20, 10), (1, 1), (5, 3.5)])
+@pytest.mark.parametrize("dtype", [np.float64, np.float32])
+def test_means_that_a_sigmoid_of_their_number_weighs_are_seen(labels, k, f, dtype):
+    rng, places, y = drawn(labels)
+    places = np.where(rng.uniform(size=600) < 0.1, 100 + np.arange(600), places)  # some of one row
+    y = (y == 2).astype(int) if labels == "four classes" else y
+    n = pd.Series(y).groupby(places).transform("size").to_numpy()
+    own = np.where(n == 1, 0, 1 / (1 + np.exp(-(n - k) / f)))
+    column = own * by_pandas(places, y) + (1 - own) * y.mean()
+    assert found(column.astype(dtype), y, labels) == [0]
+    assert found(column.astype(dtype), LABELS[labels](rng), labels) == []  # of last year
 
 
 def test_a_column_that_is_the_label_is_left_to_its_score():
@@ -127,4 +172,6 @@ def test_the_canary_names_the_column_and_the_cure():
     assert "of_place" in finding.evidence
     assert "TargetEncoder" in finding.evidence
     table["of_place"] = left_out(places, y)
-    assert not too_good_feature(table, y).leaked  # not seen: it holds no label of its own
+    assert not too_good_feature(table, y).leaked  # not seen: the places are not in the table
+    finding = too_good_feature(table.assign(place=places), y)
+    assert finding.leaked and "'of_place'" in finding.evidence and "'place'" in finding.evidence

@@ -57,6 +57,18 @@ def test_values_that_come_often_in_one_class_are_left_alone():
     assert filled_by_class(np.column_stack([dose, default, far]), Y) == []
 
 
+@pytest.mark.parametrize("decimals", [1, 12])
+@pytest.mark.parametrize("n_columns", [1, 4, 30])
+def test_settings_of_each_machine_with_deviations_both_ways_are_left_alone(n_columns, decimals):
+    """They are medians by chance, once in a while; of many columns, some always are."""
+    for seed in range(20):
+        rng = np.random.RandomState(seed)
+        nominal = np.where(Y[:, None], 200.0, 185.0) + np.arange(n_columns)
+        measured = (nominal + 8 * rng.normal(size=nominal.shape)).round(decimals)
+        kept = rng.uniform(size=nominal.shape) < 0.4
+        assert filled_by_class(np.where(kept, nominal, measured), Y) == []
+
+
 def test_tables_as_they_were_measured_have_none():
     for load in (load_breast_cancer, load_digits, load_iris, load_wine):
         assert filled_by_class(*load(return_X_y=True)) == []

@@ -7,7 +7,15 @@ from sklearn.datasets import load_breast_cancer, load_diabetes, load_iris
 from sklearn.decomposition import PCA
 from sklearn.impute import SimpleImputer
 from sklearn.linear_model import LogisticRegression
-from sklearn.preprocessing import MinMaxScaler, StandardScaler
+from sklearn.model_selection import KFold
+from sklearn.preprocessing import (
+    MaxAbsScaler,
+    MinMaxScaler,
+    PowerTransformer,
+    QuantileTransformer,
+    RobustScaler,
+    StandardScaler,
+)
 
 from helpers import audit
 from helpers.leakage.prepared import prepared
@@ -15,17 +23,31 @@ from helpers.leakage.prepared import prepared
 X, Y = load_breast_cancer(return_X_y=True)
 X = X[:, [0, 1, 4, 8]]
 GAPS = np.where(np.random.RandomState(0).uniform(size=X.shape) < 0.1, np.nan, X)
+ALL = [0, 1, 2, 3, 0, 1, 2, 3]
 AGES = np.where(
     np.random.RandomState(1).uniform(size=X.shape) < 0.2,
     np.nan,
     np.random.RandomState(2).randint(1, 90, size=X.shape),
 )
+pytestmark = pytest.mark.filterwarnings("ignore:n_quantiles")
 STEPS = {
     "mean 0 and standard deviation 1": (StandardScaler(), X),
     "mean 0 and standard deviation 1, with gaps": (StandardScaler(), GAPS),
     "between 0 and 1": (MinMaxScaler(), X),
     "filled in with the mean": (SimpleImputer(), GAPS),
     "filled in with the mean, of whole numbers": (SimpleImputer(), AGES),
+    "between -1 and 1": (MinMaxScaler((-1, 1)), X),
+    "a largest size of 1": (MaxAbsScaler(), X),
+    "middle half of width 1": (RobustScaler(), X),
+    "mean 0 and standard deviation 1, by powers": (PowerTransformer(), X),
+    "normal by the ranks": (
+        QuantileTransformer(output_distribution="normal"),
+        np.random.RandomState(3).normal(size=X.shape),
+    ),
+    "filled in with the median": (
+        SimpleImputer(strategy="median"),
+        np.where(np.isnan(GAPS), np.nan, np.random.RandomState(3).normal(size=X.shape))[:, ALL],
+    ),
     "uncorrelated": (PCA(4), StandardScaler().fit_transform(X)),
     "uncorrelated, and of one spread": (PCA(4, whiten=True), X / X.max(axis=0)),
 }
@@ -45,6 +67,33 @@ def test_a_step_that_was_fitted_to_training_rows_is_not(what):
     step, table = STEPS[what]
     largest = np.nanargmax(table, axis=0)  # which decides how MinMaxScaler scales
     assert prepared(step.fit(np.delete(table, largest, axis=0)).transform(table)) == ""
+
+
+@pytest.mark.parametrize("what", STEPS)
+def test_nor_is_one_fitted_to_the_training_rows_of_a_split_that_hold_the_largest_value(what):
+    step, table = STEPS[what]
+    rows = np.random.RandomState(0).permutation(len(table))
+    ends = {*np.nanargmax(table, axis=0), *np.nanargmin(table, axis=0)}
+    rows = np.array([*ends, *(row for row in rows if row not in ends)])
+    train, test = rows[:400], rows[400:]
+    assert prepared(step.fit(table[train]).transform(table), [(train, test)]) == ""
+    folds = list(KFold(5).split(table))
+    assert what.split(", ")[0] in prepared(step.fit_transform(table), folds)
+
+
+def test_two_components_are_seen_and_two_columns_laid_out_so_are_not():
+    assert "uncorrelated" in prepared(PCA(2).fit_transform(X))
+    angles = np.arange(40) * 2 * np.pi / 40
+    circle = np.column_stack([np.cos(angles), 2 * np.sin(angles)]) + 1e-12
+    assert prepared(circle) == prepared(np.random.RandomState(0).normal(size=(500, 2))) == ""
+
+
+def test_settings_that_are_kept_in_many_rows_are_no_medians():
+    for seed in range(50):
+        rng = np.random.RandomState(seed)
+        nominal = 200.0 + np.arange(20)
+        measured = nominal + rng.normal(size=(300, 20))
+        assert prepared(np.where(rng.uniform(size=(300, 20)) < 0.3, nominal, measured)) == ""
 
 
 def test_what_pandas_users_write_is_seen():

@@ -201,3 +201,55 @@ def test_it_says_how_good_a_column_it_would_have_asked_about():
     finding = too_good_feature(X, y)
     assert "a column that scores more than 0.9" in finding.evidence
     assert too_good_feature(X, np.zeros(300)).leaked is None
+
+
+@pytest.mark.parametrize("task", ["classification", "regression"])
+def test_columns_that_tell_whose_row_it_is_are_not_said_to_tell_the_label(task):
+    """Persons, or counties, of whom several rows are in the table, and one label."""
+    rng = np.random.RandomState(0)
+    person = np.repeat(np.arange(60), 6)
+    table = pd.DataFrame(rng.normal(size=(60, 3))).iloc[person].assign(lab=rng.normal(size=360))
+    y = rng.normal(size=60)[person]
+    y = y if task == "regression" else (y > 0).astype(int)
+    finding = too_good_feature(table.set_axis(list("abcd"), axis=1), y, task=task)
+    assert not finding.leaked, finding
+    assert task == "regression" or "whose row it is" in finding.evidence
+    table["copy"] = y + 1e-3 * rng.normal(size=60)[person]
+    finding = too_good_feature(table.set_axis(list("abcde"), axis=1), y, task=task)
+    assert "'e'" in finding.evidence and finding.leaked is not False
+
+
+@pytest.mark.parametrize("shuffled", [False, True])
+def test_days_and_past_values_of_a_sum_so_far_are_asked_about(shuffled):
+    rng = np.random.RandomState(0)
+    cases = rng.poisson(30, size=200).cumsum()
+    table = pd.DataFrame({"day": np.arange(200), "before": np.r_[0, cases[:-1]]})
+    table["tests"] = rng.poisson(500, size=200)
+    order = rng.permutation(200) if shuffled else np.arange(200)
+    finding = too_good_feature(table.iloc[order], cases[order], task="regression")
+    assert finding.leaked is None and "Past values of a series" in finding.evidence, finding
+    table = table[["tests"]].assign(rank=np.arange(200))
+    finding = too_good_feature(table.iloc[order], cases[order], task="regression")
+    assert finding.leaked is (True if shuffled else None), finding
+
+
+def test_means_and_lags_of_what_only_rises_are_left_alone():
+    steps = np.random.RandomState(0).lognormal(size=400)
+    series = pd.Series(steps.cumsum())
+    table, target = lags(series, [1, 2, 7])
+    table["mean"] = series.shift(1).rolling(7).mean()
+    table["week"] = np.arange(len(table)) % 7
+    assert not too_good_feature(table, target).leaked
+
+
+def test_a_mark_that_is_another_by_one_is_no_past_value():
+    marks = np.random.RandomState(0).randint(0, 21, size=300)
+    table = X.assign(points=marks + 1)
+    assert too_good_feature(table, marks, task="regression").leaked is True
+
+
+def test_a_copy_of_many_classes_is_no_mark_of_persons():
+    species = np.random.RandomState(0).randint(30, size=900)
+    code = np.random.RandomState(1).permutation(30)[species]
+    table = np.column_stack([np.random.RandomState(2).normal(size=(900, 3)), code])
+    assert too_good_feature(table, species, task="classification").leaked is True

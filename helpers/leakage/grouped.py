@@ -1,0 +1,124 @@
+"""Columns made of the labels of all rows that share a value of another column."""
+
+import numpy as np
+from scipy.stats import spearmanr
+
+from helpers.leakage.encoded import rounding_of, targets_as_numbers
+from helpers.leakage.finding import Finding
+
+MOST_COLUMNS = 200
+MOST_GROUPINGS = 50  # columns whose values say which rows belong together
+MOST_ROWS = 1000  # that are compared
+FEWEST_GROUPS = 10  # in which labels vary, and different numbers made of them
+FEWEST_ROWS = 3  # of such a group
+ONE_EACH = 0.9  # of the groups, which have one largest label
+DOUBLE, SINGLE = 1e-10, 1e-8  # of a column's variance: what is left beside what it is made of
+ROUNDED = 1e-5  # or of one that was rounded, at most
+PLANNED = 0.9999  # correlation of ranks with the number of rows
+TOTAL = "the sum of the labels"
+IN_EACH_FOLD = "Encode in each fold: put a TargetEncoder in the pipeline."
+ASKED = "Is it known at the time of prediction, as the number of seats that are to be won?"
+
+
+def told_by_groups(table, y, names, classes):
+    """Return what column is made of the labels of a group of rows; or None."""
+    found = of_other_rows(table, y, classes)
+    if not found:
+        return None
+    column, by, what = found
+    evidence = (
+        f"Column {names[column]} is made of labels: it is {what} of the rows that share a value of "
+        f"column {names[by]}. {ASKED if what == TOTAL else IN_EACH_FOLD}"
+    )
+    return Finding("too_good_feature", None if what == TOTAL else True, evidence)
+
+
+def of_other_rows(table, y, classes):
+    """Find a column made of the labels of the rows that share a value of some column.
+
+    It may be their spread, sum, largest or smallest one, or median, or the mean label of all of
+    them but the row itself, in any unit; the column that says which rows belong together must be in
+    the table, too. What follows from the number of rows is planned, as the last place of a race is.
+
+    Returns
+    -------
+    (column, by, what) : tuple of int, int and str, or None
+        A sum, which may be planned as well, only if there is nothing else.
+    """
+    total = None
+    table = table[:, :MOST_COLUMNS]
+    codes = [np.unique(column, return_inverse=True)[1] for column in table.T]
+    groupings = [
+        number
+        for number, of_rows in enumerate(codes)
+        if FEWEST_GROUPS <= of_rows.max() + 1 <= len(of_rows) / FEWEST_ROWS
+    ]
+    for by in groupings[:MOST_GROUPINGS]:
+        for y_or_class in targets_as_numbers(y, classes):
+            for what, made, rows in _statistics(codes[by], y_or_class):
+                found = _equal_to(made[rows], table[rows])
+                # The length of a list tells what places there are in it.
+                if _are_alike(y_or_class) and by in found:
+                    found.remove(by)
+                if found and what != TOTAL:
+                    return found[0], by, what
+                if found:
+                    total = found[0], by, what
+    return total
+
+
+def _are_alike(y):
+    return 2 * len(np.unique(y)) <= len(y)
+
+
+def _statistics(numbers, y):
+    """Yield what may be said of the labels of each row's group, and the rows to compare."""
+    sizes, sums = np.bincount(numbers), np.bincount(numbers, y)
+    in_order, ends = y[np.lexsort((y, numbers))], np.cumsum(sizes)
+    smallest, largest = in_order[ends - sizes], in_order[ends - 1]
+    varies = (smallest < largest) & (sizes >= FEWEST_ROWS)
+    rows = np.flatnonzero(varies[numbers])
+    if varies.sum() < FEWEST_GROUPS or 2 * len(rows) < len(y):
+        return
+    rows = rows[:: len(rows) // MOST_ROWS + 1]
+    without = (sums[numbers] - y) / np.maximum(sizes[numbers] - 1, 1)
+    yield "the mean label, without that of the row itself,", without, rows
+    squares = np.bincount(numbers, (y - (sums / sizes)[numbers]) ** 2)
+    made = {
+        TOTAL: sums,
+        "the standard deviation of the labels": np.sqrt(squares / sizes),
+        "the standard deviation (n - 1) of the labels": np.sqrt(squares / np.maximum(sizes - 1, 1)),
+    }
+    if not _are_alike(y):
+        low, high = in_order[ends - 1 - sizes // 2], in_order[ends - (sizes + 1) // 2]
+        made["the median of the labels"] = (low + high) / 2
+        # A price that several pay may be the highest, or the lowest, because it was asked.
+        for what, extreme in {"largest": largest, "smallest": smallest}.items():
+            n_equal = np.bincount(numbers, y == extreme[numbers])
+            if (n_equal[varies] == 1).mean() >= ONE_EACH:
+                made[f"the {what} label"] = extreme
+    for what, values in made.items():
+        rounded = np.round(values[varies] / max(np.abs(values).max(), 1e-300), 12)
+        if len(np.unique(rounded)) < FEWEST_GROUPS:
+            continue
+        several = np.ptp(sizes[varies]) > 0
+        if not (several and abs(spearmanr(rounded, sizes[varies])[0]) > PLANNED):
+            yield what, values[numbers], rows
+
+
+def _equal_to(made, table):
+    """Return the columns that are what was made of labels, but for their unit and rounding."""
+    made, columns = made - made.mean(), table - table.mean(axis=0)
+    spread = columns.std(axis=0)
+    with np.errstate(divide="ignore", invalid="ignore"):
+        left = 1 - (made @ columns / len(made) / made.std() / spread) ** 2
+    near = np.flatnonzero(left <= ROUNDED).tolist()  # not of gaps, nor of one value
+    return [number for number in near if left[number] <= _allowed(table[:, number])]
+
+
+def _allowed(column):
+    """Return what share of a column's variance may be left; whole numbers are not rounded ones."""
+    is_single = (column == column.astype(np.float32)).all()
+    rounding = rounding_of(np.unique(column))
+    rounded = (rounding / column.std()) ** 2 if rounding < 0.1 else 0.0
+    return max(SINGLE if is_single else DOUBLE, min(rounded, ROUNDED))

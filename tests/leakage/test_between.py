@@ -1,0 +1,110 @@
+"""Rows that SMOTE made before the split lie exactly between two others; no measured rows do."""
+
+import numpy as np
+import pytest
+from sklearn.datasets import load_breast_cancer, load_iris, load_wine
+from sklearn.model_selection import StratifiedKFold
+from sklearn.neighbors import NearestNeighbors
+
+from helpers import shared_rows
+from helpers.leakage.between import count_between
+
+
+def with_synthetic_rows(X, y, rng, n_neighbours=5):
+    """Return a table with rows between neighbours of the rare class, until both are as large."""
+    rare = X[y == 1]
+    near = NearestNeighbors(n_neighbors=n_neighbours + 1).fit(rare)
+    neighbours = near.kneighbors(rare, return_distance=False)[:, 1:]
+    first = rng.randint(len(rare), size=len(y) - 2 * len(rare))
+    second = neighbours[first, rng.randint(n_neighbours, size=len(first))]
+    share = rng.uniform(size=(len(first), 1))
+    made = rare[first] + share * (rare[second] - rare[first])
+    return np.vstack([X, made]), np.r_[y, np.ones(len(made), dtype=int)]
+
+
+def drawn(seed, n_columns=4):
+    rng = np.random.RandomState(seed)
+    return rng, rng.normal(size=(400, n_columns)), (rng.uniform(size=400) < 0.12).astype(int)
+
+
+def folds_of(y):
+    return list(StratifiedKFold(5, shuffle=True, random_state=0).split(np.zeros(len(y)), y))
+
+
+@pytest.mark.parametrize("n_columns", [3, 20])
+@pytest.mark.parametrize("dtype", [np.float64, np.float32])
+def test_synthetic_rows_are_seen_if_the_split_parts_them_from_their_parents(n_columns, dtype):
+    for seed in range(3):
+        rng, X, y = drawn(seed, n_columns)
+        table, labels = with_synthetic_rows(X, y, rng)
+        table = (7 - 3 * table).astype(dtype)
+        order = rng.permutation(len(labels))
+        table, labels = table[order], labels[order]
+        assert count_between(table, labels, folds_of(labels)) > 100
+        assert count_between(table, rng.permutation(labels), folds_of(labels)) == 0
+
+
+def test_those_made_of_training_rows_alone_are_left_alone():
+    rng, X, y = drawn(0)
+    train, test = folds_of(y)[0]
+    table, labels = with_synthetic_rows(X[train], y[train], rng)
+    rows = np.arange(len(labels)), np.arange(len(labels), len(labels) + len(test))
+    table, labels = np.vstack([table, X[test]]), np.r_[labels, y[test]]
+    assert count_between(table, labels, [rows]) == 0
+
+
+def test_tables_as_they_were_measured_have_none():
+    for load in (load_breast_cancer, load_iris, load_wine):
+        X, y = load(return_X_y=True)
+        assert count_between(X, y, folds_of(y)) == 0
+
+
+def test_tables_whose_rows_are_all_on_lines_or_on_a_grid_are_left_alone():
+    rng, X, y = drawn(0)
+    heat = rng.normal(size=400)
+    on_a_line = np.column_stack([heat, 32 + 1.8 * heat, 273.15 + heat])
+    assert count_between(on_a_line, y, folds_of(y)) == 0
+    assert count_between(X.round(), y, folds_of(y)) == 0
+    assert count_between(np.where(X > 2, np.nan, X), y, folds_of(y)) == 0
+
+
+def test_the_canary_says_so():
+    rng, X, y = drawn(0)
+    assert shared_rows(X, y, cv=5).leaked is False
+    table, labels = with_synthetic_rows(X, y, rng)
+    finding = shared_rows(table, labels, cv=5)
+    assert finding.leaked and "SMOTE" in finding.evidence
+    names = np.array(["often", "rare"])[labels]
+    assert shared_rows(table, names, cv=5).leaked
+    assert shared_rows(table, cv=5).leaked is False  # it knows no classes
+    assert shared_rows(table, labels.astype(float), cv=5, task="regression").leaked is False
+
+
+def test_twins_that_were_measured_again_are_no_copies():
+    rng = np.random.RandomState(0)
+    product = rng.randint(40, size=400)
+    table, price = rng.normal(size=(40, 4))[product], rng.normal(size=400)
+    for y in (price, np.column_stack([price, price])):
+        finding = shared_rows(table, y, cv=5, task="regression")
+        assert finding.leaked is None and "several times" in finding.evidence
+    assert shared_rows(table, price[product], cv=5, task="regression").leaked
+    copies = np.vstack([table, table[:200]]) + rng.normal(size=4)
+    copies[:400] += rng.normal(size=(400, 4))
+    copies[400:] = copies[:200]
+    assert shared_rows(copies, np.r_[price, price[:200]], cv=5, task="regression").leaked
+
+
+def test_labels_of_any_kind_are_taken():
+    rng, X, y = drawn(0)
+    twins = np.vstack([X, X])
+    for labels in (
+        np.array(["often", "rare"], dtype=object)[y],
+        np.where(y, "rare", None),
+        np.array([0, "1"], dtype=object)[y],
+        np.where(y, 1.0, np.nan),
+        np.column_stack([y, y]).astype(object),
+    ):
+        folds = folds_of(y)
+        assert shared_rows(X, labels, cv=folds, task="classification").leaked is False
+        both = np.concatenate([labels, labels])
+        assert shared_rows(twins, both, cv=folds_of(np.r_[y, y]), task="classification").leaked
