@@ -3,7 +3,7 @@
 import numpy as np
 import torch
 
-from helpers.arguments import name_of
+from helpers.checks.arguments import name_of
 from helpers.tensors import seed_generators, states_of_generators
 
 # Calls that are made to see whether the rows change with numpy's or Python's generator. A coin that

@@ -9,19 +9,19 @@ from sklearn.base import BaseEstimator, ClassifierMixin, RegressorMixin
 from sklearn.callback import CallbackSupportMixin, with_callbacks
 from sklearn.utils.validation import check_is_fitted
 
-from helpers.answers import predicted
-from helpers.arguments import ArgumentsMixin, check_parameters
 from helpers.augmentation import Augmentation
+from helpers.checks.answers import predicted
+from helpers.checks.arguments import ArgumentsMixin, check_parameters
+from helpers.checks.looking_back import Kept, look_back
+from helpers.checks.parameters import CONSTRAINTS, NUMBERS, check_functions
+from helpers.checks.row_weights import check_weights, sample_weights, weights_of_parts
+from helpers.checks.rows import check_rows
 from helpers.copies import CopyMixin, unchanged_on_failure
 from helpers.jobs import Job, report_epochs
-from helpers.looking_back import Kept, look_back
 from helpers.losses import OwnLoss, in_precision
 from helpers.modules import MLP
 from helpers.networks import NetworkMixin
 from helpers.optimizers import check_optimizer
-from helpers.parameters import CONSTRAINTS, NUMBERS, check_functions
-from helpers.row_weights import check_weights, sample_weights, weights_of_parts
-from helpers.rows import check_rows
 from helpers.schedules import lr_factors, warn_of_rates
 from helpers.targets import columns_of
 from helpers.tensors import (

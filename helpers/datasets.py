@@ -3,7 +3,7 @@
 import numpy as np
 import torch
 
-from helpers.dataset_checks import by_number, cure_of, refuse_loss, together
+from helpers.checks.datasets import by_number, cure_of, refuse_loss, together
 from helpers.generators import generators_put_back
 from helpers.tensors import as_numpy, seeded_globally
 

@@ -6,9 +6,9 @@ from sklearn.callback import with_callbacks
 from torch.nn import functional as F
 
 from helpers.base import TorchEstimator
-from helpers.labels import find_classes, plain_labels
+from helpers.checks.labels import find_classes, plain_labels
+from helpers.checks.row_weights import class_weights
 from helpers.modules import MLP
-from helpers.row_weights import class_weights
 from helpers.targets import check_columns, classification_loss, indicators
 
 

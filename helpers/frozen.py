@@ -8,9 +8,9 @@ from sklearn.utils.validation import check_is_fitted, validate_data
 from torch import nn
 
 from helpers._compat import is_lazy
-from helpers.arguments import name_of
+from helpers.checks.arguments import name_of
+from helpers.checks.rows import refuse_datasets, refuse_no_numbers
 from helpers.copies import copy_network
-from helpers.rows import refuse_datasets, refuse_no_numbers
 from helpers.tensors import CHUNK, as_numpy, as_torch_starts
 
 KEEP_STATISTICS = nn.BatchNorm1d, nn.BatchNorm2d, nn.BatchNorm3d, nn.SyncBatchNorm

@@ -7,9 +7,9 @@ import numpy as np
 import torch
 
 from helpers._compat import callbacks_of
-from helpers.answers import answer
+from helpers.checks.answers import answer
+from helpers.checks.outputs import check_type
 from helpers.copies import copy_network
-from helpers.outputs import check_type
 from helpers.tensors import take_rows
 
 

@@ -8,7 +8,7 @@ from torch import nn
 from torch.func import vmap
 from torch.nn import functional as F
 
-from helpers.arguments import name_of, unwrapped
+from helpers.checks.arguments import name_of, unwrapped
 
 AS_OUTPUTS = "Tensors in it must be as outputs are: y.to(outputs), or weight.to(outputs)."
 

@@ -10,7 +10,7 @@ import numpy as np
 import torch
 from torch import nn
 
-from helpers.arguments import check_call, is_number, plain
+from helpers.checks.arguments import check_call, is_number, plain
 
 
 class MLP(nn.Module):

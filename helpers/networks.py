@@ -7,22 +7,22 @@ import numpy as np
 from sklearn.base import ClassifierMixin
 from sklearn.utils import check_random_state
 
-from helpers.arguments import name_of, same
-from helpers.last_calls import (
+from helpers.checks.arguments import name_of, same
+from helpers.checks.last_calls import (
     RANGES,
     LastCall,
     warn_of_draws,
     warn_of_dropout,
     warn_of_other_rows,
 )
+from helpers.checks.outputs import check_outputs, normalised_as, warn_of_probabilities
+from helpers.checks.rows import recipe_input
+from helpers.checks.shapes import warn_of_channels_last
 from helpers.losses import takes_logarithms
 from helpers.modules import warn_of_lost_weights
 from helpers.optimizer_states import still_of_use
 from helpers.optimizers import known_name
-from helpers.outputs import check_outputs, normalised_as, warn_of_probabilities
 from helpers.recipes import build
-from helpers.rows import recipe_input
-from helpers.shapes import warn_of_channels_last
 from helpers.tensors import moved, private_rng, seed_generators, states_of_generators
 
 

@@ -9,8 +9,8 @@ from numbers import Number
 import numpy as np
 import torch
 
-from helpers.arguments import is_number, name_of, plain, same
-from helpers.optimizer_calls import check_optimizer_object, refuse_unused
+from helpers.checks.arguments import is_number, name_of, plain, same
+from helpers.checks.optimizers import check_optimizer_object, refuse_unused
 from helpers.optimizer_states import numbers_of, still_of_use
 
 # fused: one call for all parameters. The same rule and half the time of torch's default.

@@ -10,12 +10,12 @@ from torch import nn
 from torch.multiprocessing.reductions import StorageWeakRef
 
 from helpers._compat import is_lazy
-from helpers.arguments import name_of
+from helpers.checks.arguments import name_of
+from helpers.checks.recipes import check_recipe, check_widths
+from helpers.checks.shapes import about_input
 from helpers.copies import copy_network
 from helpers.first_weights import SameEverywhere
 from helpers.frozen import frozen_parts
-from helpers.recipe_calls import check_recipe, check_widths
-from helpers.shapes import about_input
 from helpers.tensors import seed_others
 
 _HOW_TO_COPY = """ A new

@@ -4,7 +4,7 @@ from sklearn.base import RegressorMixin
 from sklearn.callback import with_callbacks
 
 from helpers.base import TorchEstimator
-from helpers.labels import plain_values
+from helpers.checks.labels import plain_values
 from helpers.targets import check_columns, squared_error, values
 
 

@@ -7,7 +7,7 @@ from types import FunctionType
 import numpy as np
 import torch
 
-from helpers.arguments import is_number, name_of, names_by_place, plain, words_of
+from helpers.checks.arguments import is_number, name_of, names_by_place, plain, words_of
 from helpers.generators import generators_put_back
 from helpers.tensors import states_of_generators
 

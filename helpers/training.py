@@ -6,17 +6,17 @@ from dataclasses import replace
 
 import torch
 
-from helpers.arguments import name_of
+from helpers.checks.arguments import name_of
+from helpers.checks.divergence import check_end, divergence
+from helpers.checks.losses import in_first_step
+from helpers.checks.optimizers import in_own_words
+from helpers.checks.outputs import check_gradients
 from helpers.copies import put_back, weights_of
-from helpers.divergence import check_end, divergence
 from helpers.frozen import training_mode
-from helpers.loss_checks import in_first_step
 from helpers.losses import AS_OUTPUTS, OwnLoss
 from helpers.modules import leaves_input
-from helpers.optimizer_calls import in_own_words
 from helpers.optimizer_states import state_of
 from helpers.optimizers import make_optimizer, settings_of
-from helpers.outputs import check_gradients
 from helpers.schedules import take_step
 from helpers.tensors import (
     chunks,

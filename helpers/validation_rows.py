@@ -9,8 +9,8 @@ import numpy as np
 import torch
 from sklearn.utils import check_consistent_length
 
-from helpers.arguments import name_of
-from helpers.labels import refuse_masked, refuse_missing
+from helpers.checks.arguments import name_of
+from helpers.checks.labels import refuse_masked, refuse_missing
 from helpers.tensors import as_numpy
 
 

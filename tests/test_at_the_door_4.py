@@ -13,7 +13,7 @@ from torch import nn
 from torch.nn import functional as F
 
 from helpers import TorchClassifier, TorchRegressor, fused
-from helpers.optimizer_calls import DEFAULTS
+from helpers.checks.optimizers import DEFAULTS
 
 X, y = np.random.default_rng(0).normal(size=(12, 3)), np.arange(12) % 2
 

@@ -4,7 +4,7 @@ import pytest
 from matplotlib import pyplot as plt
 from matplotlib.patches import FancyArrowPatch, FancyBboxPatch, Rectangle
 
-from helpers import drawings
+from helpers.drawings import flows
 
 BOXES = {"a": (0, 0, "one"), "b": (1, 0, ""), "b ": (1, 1, "two\nlines")}
 
@@ -24,7 +24,7 @@ def no_figure_is_left():
 
 
 def test_flow_draws_each_box_and_path_once_from_left_to_right():
-    fig = drawings.flow(BOXES, [("a", "b", "way")], [("a", "b ")], title="Flow")
+    fig = flows.flow(BOXES, [("a", "b", "way")], [("a", "b ")], title="Flow")
     boxes = parts_of(fig, FancyBboxPatch)
     assert len(boxes) == 3 and len(parts_of(fig, FancyArrowPatch)) == 2
     assert boxes[0].get_x() < boxes[1].get_x() and boxes[2].get_y() < boxes[1].get_y()
@@ -33,7 +33,7 @@ def test_flow_draws_each_box_and_path_once_from_left_to_right():
 
 
 def test_a_leak_differs_from_an_arrow_without_colour_and_is_named():
-    fig = drawings.flow(BOXES, [("a", "b")], [("a", "b ")], title="Leak")
+    fig = flows.flow(BOXES, [("a", "b")], [("a", "b ")], title="Leak")
     arrow, leak = parts_of(fig, FancyArrowPatch)
     assert leak.get_linestyle() != arrow.get_linestyle()
     assert leak.get_linewidth() > 2 * arrow.get_linewidth()
@@ -41,22 +41,22 @@ def test_a_leak_differs_from_an_arrow_without_colour_and_is_named():
 
 
 def test_no_legend_where_nothing_leaks():
-    assert drawings.flow(BOXES, [("a", "b")], title="Clean").axes[0].get_legend() is None
+    assert flows.flow(BOXES, [("a", "b")], title="Clean").axes[0].get_legend() is None
 
 
 def test_an_arrow_to_no_box_is_refused():
     with pytest.raises(ValueError, match=r"'c', which is no box; boxes are \['a', 'b', 'b '\]"):
-        drawings.flow(BOXES, [("a", "c")], title="x")
+        flows.flow(BOXES, [("a", "c")], title="x")
 
 
 @pytest.mark.parametrize("box", [("n" * 50, (0, 0, "")), ("a", (0, 0, "t" * 60))])
 def test_text_too_wide_for_its_column_is_refused(box):
     with pytest.raises(ValueError, match=r"break its lines with \\n, or give a larger width"):
-        drawings.flow(dict([box, ("b", (1, 0, ""))]), title="x")
+        flows.flow(dict([box, ("b", (1, 0, ""))]), title="x")
 
 
 def test_boxes_stay_inside_and_apart():
-    fig = drawings.flow(BOXES, title="x")
+    fig = flows.flow(BOXES, title="x")
     boxes = parts_of(fig, FancyBboxPatch)
     left, right = fig.axes[0].get_xlim()
     assert all(left <= box.get_x() and box.get_x() + box.get_width() <= right for box in boxes)
@@ -64,16 +64,16 @@ def test_boxes_stay_inside_and_apart():
 
 
 def test_chain_joins_neighbours():
-    fig = drawings.chain(["a", "b", "c"], ["", "", ""], title="Time")
+    fig = flows.chain(["a", "b", "c"], ["", "", ""], title="Time")
     assert len(parts_of(fig, FancyArrowPatch)) == 2
 
 
 def test_folds_cover_the_training_set_once_and_never_the_test_set():
-    fig = drawings.folds(4, test=0.2, title="Folds")
-    validation = drawings.ROLES["validation"]["color"]
+    fig = flows.folds(4, test=0.2, title="Folds")
+    validation = flows.ROLES["validation"]["color"]
     scored = []
     for bar in parts_of(fig, Rectangle):
-        if bar.get_hatch() == drawings.HATCHES["validation"]:
+        if bar.get_hatch() == flows.HATCHES["validation"]:
             assert plt.matplotlib.colors.to_hex(bar.get_facecolor()) == validation.lower()
             scored.append((bar.get_x(), bar.get_x() + bar.get_width()))
     assert len(scored) == 4
@@ -84,8 +84,8 @@ def test_folds_cover_the_training_set_once_and_never_the_test_set():
 
 
 def test_folds_without_a_test_set():
-    assert "test set" not in texts(drawings.folds(3, test=0, title="Folds"))
+    assert "test set" not in texts(flows.folds(3, test=0, title="Folds"))
 
 
 def test_roles_are_hatched_differently():
-    assert len(set(drawings.HATCHES.values())) == len(drawings.HATCHES)
+    assert len(set(flows.HATCHES.values())) == len(flows.HATCHES)

@@ -3,7 +3,7 @@
 import pytest
 from matplotlib import pyplot as plt
 
-from helpers import drawings_images
+from helpers import drawings
 
 
 @pytest.fixture(autouse=True)
@@ -21,6 +21,6 @@ def no_figure_is_left():
     ],
 )
 def test_the_best_change_is_the_one_with_the_highest_accuracy(table, best):
-    fig, alt = drawings_images.changed_where(table)
+    fig, alt = drawings.images.changed_where(table)
     assert fig.get_suptitle() == f"Best: change training images {best}"
     assert alt.startswith(f"Best: change training images {best}. ")

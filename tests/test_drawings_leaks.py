@@ -6,7 +6,7 @@ import pytest
 from matplotlib import pyplot as plt
 from matplotlib.patches import FancyArrowPatch
 
-from helpers import drawings_gallery, drawings_leaks
+from helpers import drawings
 from helpers.leakage import Finding
 from helpers.plots import ROLES
 from notebooks.leaks import CANARIES
@@ -16,18 +16,18 @@ from notebooks.leaks.shown import HANDED_OVER, Look
 
 CURVE = pd.DataFrame({0: [0.5, 0.9], 1: [0.4, 1.0]}, index=[0, 200])
 ALL = {
-    "weights travel": lambda: drawings_leaks.weights_travel(),
-    "earlier epochs": lambda: drawings_leaks.earlier_epochs(CURVE),
-    "room above": lambda: drawings_leaks.room_above({"coins": ([0.5], [1.0])}),
-    "shuffled": lambda: drawings_leaks.shuffled_scores(1.0, [0.7, 0.8]),
-    "folds in order": lambda: drawings_leaks.folds_in_order([[0.5, 0.8]], [[0.5, 0.5]]),
-    "step before split": lambda: drawings_gallery.step_before_split(),
-    "persons": lambda: drawings_gallery.persons_in_two_sets(),
-    "parents": lambda: drawings_gallery.point_between_parents(),
-    "whitened": lambda: drawings_gallery.nearer_to_own_label([0.1, 0.3], [0.0, -0.1]),
-    "days": lambda: drawings_gallery.days_between_days(np.arange(60.0)),
-    "window": lambda: drawings_gallery.window_across_border(),
-    "easy": lambda: drawings_gallery.easy_cases(np.arange(4.0), np.arange(4) > 0),
+    "weights travel": lambda: drawings.leaks.weights_travel(),
+    "earlier epochs": lambda: drawings.leaks.earlier_epochs(CURVE),
+    "room above": lambda: drawings.leaks.room_above({"coins": ([0.5], [1.0])}),
+    "shuffled": lambda: drawings.leaks.shuffled_scores(1.0, [0.7, 0.8]),
+    "folds in order": lambda: drawings.leaks.folds_in_order([[0.5, 0.8]], [[0.5, 0.5]]),
+    "step before split": lambda: drawings.gallery.step_before_split(),
+    "persons": lambda: drawings.gallery.persons_in_two_sets(),
+    "parents": lambda: drawings.gallery.point_between_parents(),
+    "whitened": lambda: drawings.gallery.nearer_to_own_label([0.1, 0.3], [0.0, -0.1]),
+    "days": lambda: drawings.gallery.days_between_days(np.arange(60.0)),
+    "window": lambda: drawings.gallery.window_across_border(),
+    "easy": lambda: drawings.gallery.easy_cases(np.arange(4.0), np.arange(4) > 0),
 }
 
 
@@ -50,7 +50,7 @@ def test_a_drawing_is_white_has_a_title_that_says_something_and_fits_its_figure(
 
 
 @pytest.mark.parametrize(
-    "draw", [drawings_leaks.weights_travel, drawings_gallery.step_before_split]
+    "draw", [drawings.leaks.weights_travel, drawings.gallery.step_before_split]
 )
 def test_a_leak_is_red_and_goes_from_left_to_right(draw):
     fig, _ = draw()
@@ -72,7 +72,7 @@ def marks(ax, label):
 
 
 def test_each_visit_is_in_one_set_and_only_at_random_is_a_test_person_known():
-    fig, _ = drawings_gallery.persons_in_two_sets()
+    fig, _ = drawings.gallery.persons_in_two_sets()
     known = []
     for ax in fig.axes:
         training, test = marks(ax, "training"), marks(ax, "test")
@@ -84,7 +84,7 @@ def test_each_visit_is_in_one_set_and_only_at_random_is_a_test_person_known():
 
 
 def test_the_made_test_row_lies_between_rows_in_training():
-    fig, _ = drawings_gallery.point_between_parents()
+    fig, _ = drawings.gallery.point_between_parents()
     ((new, _),) = marks(fig.axes[0], "made between them, in the test")
     of_training = [x for x, _ in marks(fig.axes[0], "made between them, in training")]
     assert min(of_training) < new < max(of_training)
@@ -93,7 +93,7 @@ def test_the_made_test_row_lies_between_rows_in_training():
 
 
 def test_days_are_split_both_ways_into_the_same_numbers():
-    fig, _ = drawings_gallery.days_between_days(np.arange(60.0))
+    fig, _ = drawings.gallery.days_between_days(np.arange(60.0))
     at_random, later = ({day for day, _ in marks(ax, "test")} for ax in fig.axes)
     assert len(at_random) == len(later) == 12
     assert min(later) == 48 and min(at_random) < 48
@@ -101,7 +101,7 @@ def test_days_are_split_both_ways_into_the_same_numbers():
 
 @pytest.mark.parametrize("lowest", [0.1, 0.29, 0.3])
 def test_each_shuffled_score_lies_in_the_middle_half_of_a_drawn_bin(lowest):
-    fig, _ = drawings_leaks.shuffled_scores(1.0, [lowest, 0.5, 0.98])
+    fig, _ = drawings.leaks.shuffled_scores(1.0, [lowest, 0.5, 0.98])
     (ax,) = fig.axes
     *bins, _ = ax.patches  # the last bar is that of the real labels
     assert sum(bar.get_height() for bar in bins) == 3

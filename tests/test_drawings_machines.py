@@ -5,13 +5,13 @@ from matplotlib import pyplot as plt
 from matplotlib.colors import to_rgb
 from matplotlib.patches import FancyArrowPatch, FancyBboxPatch
 
-from helpers import drawings_machines, drawings_tools
+from helpers import drawings
 
 DRAWINGS = {
-    name: getattr(drawings_machines, name)
+    name: getattr(drawings.machines, name)
     for name in ("engines", "cores", "way_of_a_task", "folds_to_workers", "gpu_memory")
 }
-DRAWINGS["tools"] = drawings_tools.tools
+DRAWINGS["tools"] = drawings.tools.tools
 
 
 @pytest.fixture(autouse=True)
@@ -47,17 +47,17 @@ def test_each_box_between_the_first_and_the_last_is_entered_and_left(name):
 
 
 def test_both_processes_do_the_same_work_in_each_case_on_no_more_cores():
-    for turns in drawings_machines.TURNS.values():
+    for turns in drawings.machines.TURNS.values():
         work = "".join(turns.values())
         assert work.count("A") == work.count("B") == 4
     at_once = list(
-        zip(*drawings_machines.TURNS["two cores, one thread each"].values(), strict=True)
+        zip(*drawings.machines.TURNS["two cores, one thread each"].values(), strict=True)
     )
     assert at_once == [("A", "B")] * 4
 
 
 def test_a_product_of_two_threads_is_ready_when_both_halves_are():
-    cores = drawings_machines.TURNS["two cores, two threads each"].values()
+    cores = drawings.machines.TURNS["two cores, two threads each"].values()
     for letter in "AB":
         one, other = ([i for i, who in enumerate(core) if who == letter] for core in cores)
         assert max(one[0], other[0]) < min(one[1], other[1])  # product 1 before product 2
@@ -67,14 +67,14 @@ def test_a_product_of_two_threads_is_ready_when_both_halves_are():
 
 
 def test_processes_differ_in_grey_too():
-    a, b = (drawings_machines.PROCESSES[name] for name in "AB")
+    a, b = (drawings.machines.PROCESSES[name] for name in "AB")
     assert a["hatch"] != b["hatch"]
     assert abs(grey(a["facecolor"]) - grey(b["facecolor"])) > 0.2
 
 
 @pytest.mark.parametrize("n_processes", [2, 4])
 def test_each_process_needs_the_memory_of_one(n_processes):
-    fig, alt = drawings_machines.gpu_memory(n_processes)
+    fig, alt = drawings.machines.gpu_memory(n_processes)
     widths = {}
     for bar in fig.axes[0].patches:
         widths[bar.get_y()] = widths.get(bar.get_y(), 0) + bar.get_width()
@@ -90,14 +90,14 @@ def test_alarms_are_written_not_only_coloured():
         "class": {"purity": False, "refit": False},
         "instance": {"purity": True, "refit": False},
     }
-    fig, alt = drawings_tools.found_by(answers)
+    fig, alt = drawings.tools.found_by(answers)
     assert texts(fig) == ["quiet", "quiet", "ALARM", "quiet"]
     assert fig.get_suptitle() == "class: 0 of 2 canaries raise an alarm; instance: 1 of 2"
     assert alt.endswith("class: none. instance: purity.")
 
 
 def test_bars_say_their_numbers():
-    fig, alt = drawings_machines.bars({"a": 1.04, "b": 0.0}, title="Two", xlabel="share")
+    fig, alt = drawings.machines.bars({"a": 1.04, "b": 0.0}, title="Two", xlabel="share")
     assert texts(fig) == [" 1.0", " 0.0"]
     assert alt == "Two. share: a 1.0, b 0.0."
 
@@ -108,9 +108,9 @@ def test_steps_and_waits_are_counted_where_they_are_drawn(monkeypatch):
         {"core 1": "AABBB"},
         {"core 1": "AaaaB", "core 2": "BbbAaaAAB"},
     ]
-    cases = dict(zip(drawings_machines.TURNS, turns, strict=True))
-    monkeypatch.setattr(drawings_machines, "TURNS", cases)
-    fig, alt = drawings_machines.cores()
+    cases = dict(zip(drawings.machines.TURNS, turns, strict=True))
+    monkeypatch.setattr(drawings.machines, "TURNS", cases)
+    fig, alt = drawings.machines.cores()
     headings = [text.rpartition(": ")[2] for text in texts(fig) if ": " in text]
     assert headings == [f"ready after {n} steps" for n in (2, 5, 9)]
     assert all(heading in alt for heading in headings)

@@ -5,7 +5,7 @@ import pytest
 from matplotlib import pyplot as plt
 from matplotlib.patches import FancyArrowPatch
 
-from helpers import drawings_search
+from helpers import drawings
 
 
 @pytest.fixture(autouse=True)
@@ -19,7 +19,7 @@ def texts(fig):
 
 
 def test_old_weights_stand_where_a_leak_ends():
-    fig, _ = drawings_search.kept_weights()
+    fig, _ = drawings.search.kept_weights()
     paths = [patch for patch in fig.axes[0].patches if isinstance(patch, FancyArrowPatch)]
     leaks = [path for path in paths if path.get_linewidth() > 2]
     assert len(paths) == 6
@@ -39,7 +39,7 @@ def test_each_candidate_stands_in_its_row_and_column_and_ties_are_framed():
     )
     columns = ["net__epochs", "net__module__hidden"]
     tied = results.mean_test_score > 0.7
-    fig, alt = drawings_search.tied_candidates(results, tied, rows="net__lr", columns=columns)
+    fig, alt = drawings.search.tied_candidates(results, tied, rows="net__lr", columns=columns)
     ax = fig.axes[0]
     found = {text.get_position(): text.get_text() for text in ax.texts}
     assert found == {
@@ -60,7 +60,7 @@ def test_a_joint_training_is_drawn_only_where_all_wait_for_it():
     plain = [(task, event) for task in "AB" for event in ("begins", "returns", "scored")]
     fused = [("A", "begins"), ("B", "begins")]
     fused += [(task, event) for task in "AB" for event in ("returns", "scored")]
-    fig, alt = drawings_search.order_of_tasks({"plain": plain, "fused": fused})
+    fig, alt = drawings.search.order_of_tasks({"plain": plain, "fused": fused})
     bars = [[patch.get_label() for patch in ax.patches] for ax in fig.axes]
     assert bars == [[], ["training"]]
     assert 2 < fig.axes[1].patches[0].get_x() < 3  # between the last begin and the first return
@@ -76,7 +76,7 @@ def order(*tasks, joint=False):
 
 def test_a_task_keeps_its_row_and_number_in_all_panels():
     orders = {"plain": order("A", "B"), "other": order("C", "B")}
-    fig, alt = drawings_search.order_of_tasks(orders)
+    fig, alt = drawings.search.order_of_tasks(orders)
     assert [label.get_text() for label in fig.axes[0].get_yticklabels()] == ["A", "B", "C"]
     begun = [
         {int(line.get_ydata()[0]): int(line.get_xdata()[0]) for line in ax.lines[::3]}
@@ -91,15 +91,15 @@ def test_a_task_without_an_event_is_refused_by_name(event):
     events = order("A", "B")
     events.remove(("B", event))
     with pytest.raises(ValueError, match=r"panel 'plain' the task 'B' has the events .* needs"):
-        drawings_search.order_of_tasks({"plain": events})
+        drawings.search.order_of_tasks({"plain": events})
     assert not plt.get_fignums()
 
 
 def test_a_task_that_came_twice_and_a_panel_without_events_are_refused():
     with pytest.raises(ValueError, match="'A' has the events .* each once"):
-        drawings_search.order_of_tasks({"plain": order("A", "A")})
+        drawings.search.order_of_tasks({"plain": order("A", "A")})
     with pytest.raises(ValueError, match="panel 'empty' has no events"):
-        drawings_search.order_of_tasks({"empty": []})
+        drawings.search.order_of_tasks({"empty": []})
 
 
 def test_the_title_says_what_the_events_show():
@@ -114,15 +114,15 @@ def test_the_title_says_what_the_events_show():
         "Workers: tasks overlap": {"workers": overlap},
     }
     for title, orders in titles.items():
-        fig, alt = drawings_search.order_of_tasks(orders)
+        fig, alt = drawings.search.order_of_tasks(orders)
         assert fig.get_suptitle() == title and alt.startswith(f"{title}. ")
-    fig, alt = drawings_search.order_of_tasks({"plain": joint}, title="Mine")
+    fig, alt = drawings.search.order_of_tasks({"plain": joint}, title="Mine")
     assert fig.get_suptitle() == "Mine" and alt.startswith("Mine. ")
 
 
 def test_the_legend_hides_no_mark_where_the_first_task_ends_last():
     fused = order(*"FEDCBA", joint=True)
-    fig, _ = drawings_search.order_of_tasks({"plain": order(*"ABCDEF"), "fused": fused})
+    fig, _ = drawings.search.order_of_tasks({"plain": order(*"ABCDEF"), "fused": fused})
     fig.canvas.draw()
     for ax in fig.axes:
         legend = ax.get_legend().get_window_extent()

@@ -13,7 +13,7 @@ from scipy import stats
 from sklearn.base import clone
 from sklearn.model_selection import GridSearchCV, RepeatedKFold, cross_val_score
 
-from helpers import TorchClassifier, data, drawings_estimates, fused, plots
+from helpers import TorchClassifier, data, drawings, fused, plots
 
 NOTEBOOKS = Path(__file__).parents[1] / "notebooks"
 
@@ -289,10 +289,10 @@ def test_better_finds_the_wrong_answer(check_better, wrong):
 def test_each_drawing_is_white_and_described():
     scores = np.random.default_rng(0).random((30, 12))
     for fig, alt in (
-        drawings_estimates.tossed_labels(),
-        drawings_estimates.nested(),
-        drawings_estimates.repeated_folds(),
-        drawings_estimates.permutation_table(scores),
+        drawings.estimates.tossed_labels(),
+        drawings.estimates.nested(),
+        drawings.estimates.repeated_folds(),
+        drawings.estimates.permutation_table(scores),
         plots.claim_errors({"coins": {"best": [0.1, 0.2]}}, ["leaky"], "Too high"),
     ):
         assert fig.get_facecolor() == (1, 1, 1, 1)
@@ -302,7 +302,7 @@ def test_each_drawing_is_white_and_described():
 
 def test_the_permutation_table_frames_the_candidate_that_the_real_labels_chose():
     scores = np.array([[0.5, 0.7, 0.6], [0.9, 0.4, 0.6]])
-    fig, alt = drawings_estimates.permutation_table(scores, n_shown=2)
+    fig, alt = drawings.estimates.permutation_table(scores, n_shown=2)
     assert "0.70, is candidate 2" in alt
     frame = fig.axes[0].patches[0]
     assert frame.get_y() == 0.5 and frame.get_width() == 2

@@ -7,7 +7,7 @@ from numbers import Integral
 
 from joblib import parallel_config
 
-from helpers.arguments import is_number
+from helpers.checks.arguments import is_number
 from helpers.fusing.backend import FusingBackend
 from helpers.fusing.scheduler import Scheduler
 from helpers.training import trainer

@@ -29,8 +29,8 @@ from itertools import pairwise
 import torch
 from torch.nn.utils.rnn import pad_sequence
 
+from helpers.checks.divergence import divergence
 from helpers.datasets import Rows, joined
-from helpers.divergence import divergence
 from helpers.fusing.content import named_tensors
 from helpers.fusing.functions import check, watched
 from helpers.fusing.parts import Pace, Part, cuts_of, side_by_side

@@ -11,7 +11,7 @@ import numpy as np
 import torch
 
 from helpers._compat import validate_parameter_constraints
-from helpers.other_names import cure_for
+from helpers.checks.other_names import cure_for
 
 PREFIXES = ("module__", "optimizer__")
 _PYTHON = {"b": bool, "i": int, "u": int, "f": float}
@@ -121,7 +121,7 @@ def plain(value):
 
     Examples
     --------
-    >>> from helpers.arguments import plain
+    >>> from helpers.checks.arguments import plain
     >>> plain(np.arange(3)[2]), plain(np.array(0.5)), plain((np.float32(0.5), 1)), plain("adam")
     (2, 0.5, (0.5, 1), 'adam')
     """
@@ -140,7 +140,7 @@ def is_number(value, kind=Real):
 
     Examples
     --------
-    >>> from helpers.arguments import is_number
+    >>> from helpers.checks.arguments import is_number
     >>> is_number(2), is_number(0.5, Integral), is_number(True), is_number(np.timedelta64(1, "D"))
     (True, False, False, False)
     """

@@ -4,7 +4,7 @@ import math
 
 import torch
 
-from helpers.shapes import is_beyond, why_not
+from helpers.checks.shapes import is_beyond, why_not
 
 
 def answer(network, X):

@@ -8,7 +8,7 @@ import torch
 from sklearn.utils import compute_class_weight
 
 from helpers._compat import _check_sample_weight
-from helpers.arguments import is_number, plain
+from helpers.checks.arguments import is_number, plain
 from helpers.tensors import as_numpy
 
 # Python and numpy have these for numbers, and none of them can be a weight.

@@ -4,7 +4,7 @@ import inspect
 
 import torch
 
-from helpers.arguments import name_of, same
+from helpers.checks.arguments import name_of, same
 
 # What an estimator has if nobody gives another: an optimizer of the user's may go without it.
 DEFAULTS = {"lr": 0.01, "weight_decay": 0}

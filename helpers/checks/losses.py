@@ -7,7 +7,7 @@ from itertools import pairwise
 import torch
 from torch.overrides import TorchFunctionMode
 
-from helpers.arguments import name_of
+from helpers.checks.arguments import name_of
 from helpers.losses import OwnLoss, takes_logarithms
 
 

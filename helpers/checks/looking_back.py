@@ -7,9 +7,9 @@ from types import BuiltinFunctionType, FunctionType
 
 import torch
 
-from helpers.arguments import name_of
-from helpers.last_calls import warn_of_range
-from helpers.loss_checks import warn_of_endless
+from helpers.checks.arguments import name_of
+from helpers.checks.last_calls import warn_of_range
+from helpers.checks.losses import warn_of_endless
 from helpers.losses import OwnLoss, in_precision
 from helpers.tensors import private_rng
 from helpers.training import trainer

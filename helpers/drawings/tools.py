@@ -5,7 +5,7 @@ Each function returns a figure and its alternative text, for `plots.show(*drawin
 
 from matplotlib.patches import Rectangle
 
-from helpers.drawings_machines import GROUND, fork_and_join
+from helpers.drawings.machines import GROUND, fork_and_join
 from helpers.plots import ROLES, blank
 
 

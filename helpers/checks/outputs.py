@@ -8,9 +8,9 @@ from contextlib import nullcontext
 import torch
 from torch.func import functional_call
 
-from helpers.arguments import check_call
+from helpers.checks.arguments import check_call
+from helpers.checks.shapes import DEVICES, is_beyond, why_not
 from helpers.modules import check_forward
-from helpers.shapes import DEVICES, is_beyond, why_not
 
 STATES = 8  # random weights with which outputs that look like probabilities are looked at again
 

@@ -2,7 +2,7 @@
 
 import torch
 
-from helpers.arguments import name_of
+from helpers.checks.arguments import name_of
 from helpers.losses import OwnLoss
 from helpers.optimizers import known_name
 from helpers.tensors import chunks

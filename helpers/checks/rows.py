@@ -10,8 +10,8 @@ from scipy import sparse
 from sklearn.utils.validation import validate_data
 from torch.utils.data import DataLoader, Dataset
 
+from helpers.checks.precision import ROUNDED_FROM, has_doubles, kinds_of, rounds_integers
 from helpers.datasets import Rows
-from helpers.precision import ROUNDED_FROM, has_doubles, kinds_of, rounds_integers
 from helpers.tensors import as_numpy
 
 ENCODE = "Encode columns of text, for instance with OneHotEncoder() or OrdinalEncoder()."

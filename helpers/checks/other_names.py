@@ -30,7 +30,7 @@ def cure_for(name, own_names):
 
     Examples
     --------
-    >>> from helpers.other_names import cure_for
+    >>> from helpers.checks.other_names import cure_for
     >>> cure_for("criterion__weight", ["loss"]), cure_for("loss__weight", ["loss"])
     ('Give loss.', 'Set loss as a whole.')
     """

@@ -7,7 +7,7 @@ from itertools import cycle
 
 import numpy as np
 
-from helpers.drawings import flow
+from helpers.drawings.flows import flow
 from helpers.plots import ROLES, blank
 
 

@@ -7,7 +7,7 @@ import torch
 from torch import nn
 
 from helpers._compat import is_lazy
-from helpers.arguments import makes_another_kind, name_of, unwrapped, words_of
+from helpers.checks.arguments import makes_another_kind, name_of, unwrapped, words_of
 
 # Words in the names of arguments: what stands for the width of the input, for that of the output,
 # and what for neither.

@@ -7,7 +7,7 @@ from torch.optim import Optimizer
 from torch.optim.lr_scheduler import LRScheduler
 
 from helpers._compat import HasMethods, Interval, StrOptions
-from helpers.arguments import (
+from helpers.checks.arguments import (
     check_call,
     makes_another_kind,
     name_of,
