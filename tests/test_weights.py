@@ -37,6 +37,20 @@ def test_balanced_counts_rows_of_positive_weight_only():
     assert_allclose(masked.predict_proba(X), left_out.predict_proba(X), rtol=1e-9)
 
 
+@pytest.mark.parametrize("batch_size", [None, 16])
+def test_a_layer_that_scales_sees_no_row_of_weight_0(batch_size):
+    def scaling(n_features, n_outputs):
+        return torch.nn.Sequential(
+            torch.nn.BatchNorm1d(n_features), torch.nn.Linear(n_features, n_outputs)
+        )
+
+    kept = np.arange(len(y)) % 3 > 0
+    moved = np.where(kept[:, None], X, X + 100)
+    masked = fit(y, kept.astype(float), moved, module=scaling, batch_size=batch_size)
+    left_out = fit(y[kept], None, X[kept], module=scaling, batch_size=batch_size)
+    assert_array_equal(masked.predict_proba(X), left_out.predict_proba(X))
+
+
 def test_balanced_counts_a_row_of_weight_2_twice():
     times = np.random.default_rng(0).integers(0, 3, 150)
     weighted = fit(y, times.astype(float), class_weight="balanced")
