@@ -14,37 +14,8 @@ ROOT = TESTS.parent
 
 # What needs the lessons, the grader or a browser, and is left out by `--helpers-only`.
 COURSE = {
-    "test_assignments",
-    "test_book",
-    "test_browser",
-    "test_class_attack",
-    "test_cleaning",
-    "test_environment",
-    "test_field_guide",
-    "test_gallery",
-    "test_grading",
-    "test_guesses",
-    "test_guide",
-    "test_honest_estimates",
-    "test_intake",
-    "test_lesson_checks",
-    "test_lesson_checks_03c",
-    "test_lesson_checks_06",
-    "test_lesson_checks_07",
-    "test_lesson_checks_08",
-    "test_lesson_checks_leaks",
-    "test_limits",
-    "test_minutes",
-    "test_nbval_pictures",
-    "test_notebooks",
-    "test_points",
-    "test_questions",
-    "test_readme",
-    "test_selfstudy",
-    "test_systems",
-    "test_tasks",
-    "test_tasks_images",
-    "test_walls",
+    *("browser", "classroom", "environment", "lessons"),
+    *("test_gallery", "test_honest_estimates"),
 }
 # A file stays in one process, so the long ones begin: a short one in the end keeps nobody waiting.
 LONGEST_FIRST = [
@@ -54,25 +25,26 @@ LONGEST_FIRST = [
     "05b_leakage_catalogue",
     "03b_images",
     "08_beyond_one_machine",
-    "test_leakage",
-    "test_lesson_checks",
+    "test_leaky_and_honest",
+    "test_checks_02_03",
     "05_leakage_gallery",
     "test_selfstudy",
     "test_trial",
-    "test_browser",
+    "test_jupyterlab",
     "test_book",
     "test_cleaning",
     "04_fitted_model_reuse",
-    "test_tasks_images",
-    "test_lesson_checks_06",
+    "test_checks_03b",
+    "test_checks_06",
     "test_frozen",
     "test_scores",
     "test_nbval_pictures",
     "test_grouping",
     "test_loss",
+    "test_fused_loss",
     "07_fused_search",
-    "test_guide",
-    "test_distributed",
+    "test_teachers_guide",
+    "test_cluster",
     "06b_honest_claims",
     "test_state",
     "03_grid_search",
@@ -102,7 +74,8 @@ def pytest_addoption(parser):
 
 def pytest_ignore_collect(collection_path, config):
     """Return True for what is left out, and None for what pytest is to decide."""
-    left_out = config.getoption("--helpers-only") and collection_path.stem in COURSE
+    course = collection_path.parent == TESTS and collection_path.stem in COURSE
+    left_out = course and config.getoption("--helpers-only")
     # What tests share holds no examples, and importing it all only to look takes seconds.
     shared = collection_path.suffix == ".py" and not collection_path.stem.startswith(
         ("test_", "__")
@@ -111,10 +84,6 @@ def pytest_ignore_collect(collection_path, config):
 
 
 def pytest_collection_modifyitems(items):
-    for item in items:
-        # Attempts to break what was built are many; `make test` runs them.
-        if item.path.stem.startswith(("test_attack", "test_hunt")):
-            item.add_marker(pytest.mark.slow)
     place = {name: number for number, name in enumerate(LONGEST_FIRST)}
     items.sort(key=lambda item: place.get(item.path.stem, len(place)))
 

@@ -1,4 +1,4 @@
-"""Tests of the engine of `fused`, a file for each of its rooms."""
+"""What tests of the engine of `fused` share."""
 
 import threading
 

@@ -1,0 +1,92 @@
+"""Columns made of the labels of all rows that share a value of another column."""
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from helpers import too_good_feature
+from helpers.leakage.grouped import TOTAL, of_other_rows
+from tests.leakage.test_mean_labels import LABELS, drawn, left_out, races
+
+
+def found(column, places, y, labels):
+    noise = np.random.RandomState(3).normal(size=len(y))
+    return of_other_rows(np.column_stack([noise, column, places]), y, "classes" in labels)
+
+
+def by_pandas(places, y, how):
+    return pd.Series(y).groupby(places).transform(how).to_numpy(float)
+
+
+@pytest.mark.parametrize("labels", LABELS)
+def test_means_of_the_other_rows_are_seen(labels):
+    _, places, y = drawn(labels)
+    for column in (left_out(places, y), 3 - left_out(places, y), left_out(places, y).round(4)):
+        column, by, what = found(column, places, y, labels)
+        assert (column, by) == (1, 2) and "without that of the row itself" in what
+
+
+@pytest.mark.parametrize("how", ["std", "max", "min", "median", "sum"])
+@pytest.mark.parametrize("sizes", ["alike", "a few large ones"])
+def test_what_else_is_made_of_values_is_seen(how, sizes):
+    rng, places, y = drawn("values")
+    if sizes == "a few large ones":
+        places = np.minimum(rng.zipf(1.5, size=600), 40)
+    column = np.nan_to_num(by_pandas(places, y, how))
+    for scaled in (column, 0.3 * column - 7, column.astype(np.float32)):
+        number, by, what = found(scaled, places, y, "values")
+        assert number == 1 and by in (1, 2)
+        assert (what == TOTAL) is (how == "sum")
+
+
+@pytest.mark.parametrize("labels", LABELS)
+@pytest.mark.parametrize("how", ["std", "max", "min", "median", "sum", "mean"])
+def test_what_is_made_of_other_labels_is_left_alone(labels, how):
+    rng, places, y = drawn(labels)
+    training = rng.uniform(size=600) < 0.8
+    by_training = pd.Series(y[training]).groupby(places[training]).agg(how)
+    others = LABELS[labels](rng)
+    for column in (
+        pd.Series(places).map(by_training).fillna(0),
+        by_pandas(places, others, how),
+        left_out(places, others),
+        np.bincount(places)[places],
+    ):
+        assert found(column, places, y, labels) is None
+
+
+def test_what_follows_from_the_number_of_rows_is_left_alone():
+    runners, places, race = races()
+    for y in (places, places / runners, runners - places):
+        assert found(runners, race, y, "values") is None
+        assert found(runners, race * 0 + runners, y, "values") is None
+
+
+def test_prices_that_were_asked_are_left_alone():
+    rng, lots, _ = drawn("values")
+    asked = rng.lognormal(4, 0.5, size=60).round(2)[lots]
+    for share in (0.2, 0.4):
+        y = np.where(rng.uniform(size=600) < share, asked, asked * rng.uniform(1, 2, size=600))
+        assert found(asked, lots, y, "values") is None
+        assert found(asked, lots, -y, "values") is None
+
+
+def test_what_is_made_of_features_of_a_class_is_left_alone():
+    rng, room, _ = drawn("values")
+    before = rng.normal(50, 8, size=600).round()
+    y = (before + 6 * rng.normal(size=600)).round()
+    for how in ("mean", "std", "max", "rank", "size"):
+        assert found(by_pandas(room, before, how), room, y, "values") is None
+    assert found(left_out(room, before), room, y, "values") is None
+
+
+@pytest.mark.slow
+def test_the_canary_asks_about_a_sum_which_may_be_planned():
+    rng = np.random.RandomState(0)
+    district, seats = np.repeat(np.arange(50), 5), rng.randint(3, 40, size=50)
+    y = np.concatenate([rng.multinomial(n, rng.dirichlet(np.ones(5))) for n in seats])
+    table = pd.DataFrame({"district": district, "seats": seats[district]})
+    table["poll"] = rng.uniform(size=250)
+    finding = too_good_feature(table, y, task="regression")
+    assert finding.leaked is None
+    assert "'seats'" in finding.evidence and "sum of the labels" in finding.evidence
