@@ -253,3 +253,16 @@ def test_a_copy_of_many_classes_is_no_mark_of_persons():
     code = np.random.RandomState(1).permutation(30)[species]
     table = np.column_stack([np.random.RandomState(2).normal(size=(900, 3)), code])
     assert too_good_feature(table, species, task="classification").leaked is True
+
+
+@pytest.mark.parametrize("filled", [0.3, 0.5])
+def test_a_column_that_one_class_alone_has(filled):
+    """Rows without a value are no unit, as those of a county are."""
+    rng = np.random.default_rng(0)
+    y = (rng.random(200) < filled).astype(int)
+    X = rng.normal(size=(200, 4))
+    X[y == 0, 0] = np.nan
+    finding = too_good_feature(X, y, task="classification")
+    assert finding.leaked and "Column 0 alone" in finding.evidence
+    X[y == 1, 0] = rng.integers(0, 25, size=y.sum())  # reasons, of which each comes twice or more
+    assert too_good_feature(X, y, task="classification").leaked
