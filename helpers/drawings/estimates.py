@@ -5,10 +5,9 @@ repeat what the colours say, so that a drawing can be read in grey as well.
 """
 
 import numpy as np
-from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
 
-from helpers.plots import ROLES
+from helpers.plots import ROLES, blank, sheet
 
 # Pale fills, on which black text can be read; the hatch repeats the role without colour.
 FILLS = {
@@ -17,16 +16,6 @@ FILLS = {
     "test": {"facecolor": "#BFE6DA", "hatch": ".."},
     "plain": {"facecolor": "white", "hatch": ""},
 }
-
-
-def _canvas(width, height, title):
-    """Return a white figure of so many inches; its axes have the same units and no frame."""
-    fig = Figure(figsize=(width, height), dpi=100, layout="constrained", facecolor="white")
-    ax = fig.subplots()
-    fig.suptitle(title, fontsize=12)
-    ax.set(xlim=(0, width), ylim=(0, height), aspect="equal")
-    ax.axis("off")
-    return fig, ax
 
 
 def _box(ax, x, y, width, height, text="", role="plain", **font):
@@ -53,7 +42,7 @@ def tossed_labels():
     >>> alt.split(":")[0]
     'Data flow from left to right'
     """
-    fig, ax = _canvas(7.4, 2.7, "100 networks, trained once; only the labels are tossed again")
+    fig, ax = sheet(7.4, 2.7, "100 networks, trained once; only the labels are tossed again")
     ax.set_ylim(0.1, 2.35)
     _box(ax, 0.1, 1.45, 1.35, 0.75, "100 rows\nto train on", "training")
     _box(ax, 0.1, 0.35, 1.35, 0.75, "50 rows\nto validate on", "validation")
@@ -85,7 +74,7 @@ def nested():
     >>> alt.split(":")[0]
     'Nested cross-validation as boxes'
     """
-    fig, ax = _canvas(7.4, 4.1, "Nested: the search never sees the fold that scores it")
+    fig, ax = sheet(7.4, 4.1, "Nested: the search never sees the fold that scores it")
     heads = ["75 rows in three outer folds", "the search, on 50 rows", "it delivers", "a score"]
     for x, text in zip([1.2, 3.45, 5.3, 6.75], heads, strict=True):
         ax.text(x, 3.87, text, ha="center", fontsize=9, weight="bold")
@@ -134,7 +123,7 @@ def repeated_folds(n_repeats=5, n_shown=24):
     'Five repeats of three folds'
     """
     title = f"Three folds, dealt {n_repeats} times: {3 * n_repeats} scores"
-    fig, ax = _canvas(7.4, 3.0, title)
+    fig, ax = sheet(7.4, 3.0, title)
     ax.set_ylim(0, 2.75)
     rng, colors = np.random.default_rng(0), ("#3B6EA5", "#E69F00", "#DDDDDD")
     hatches = ("", "///", "...")
@@ -174,11 +163,10 @@ def permutation_table(scores, n_shown=20):
     """
     shown = scores[:n_shown]
     chosen, labelings = shown[0].argmax(), np.arange(len(shown))
-    fig = Figure(figsize=(7.4, 3.9), dpi=100, layout="constrained", facecolor="white")
-    ax = fig.subplots()
-    fig.suptitle(
-        "Outside: the scores of one candidate. Inside: the best of each column", fontsize=12
-    )
+    title = "Outside: the scores of one candidate. Inside: the best of each column"
+    xlabel = "labels: the real ones, then shuffled ones"
+    fig, ax = blank(7.4, 3.9, title=title, xlabel=xlabel, ylabel="candidate")
+    ax.spines[:].set_visible(True)
     image = ax.imshow(shown.T, cmap="Greys", vmin=0.3, vmax=0.9, aspect="auto")
     fig.colorbar(image, label="score on 50 validation rows")
     frame = {
@@ -200,7 +188,6 @@ def permutation_table(scores, n_shown=20):
     ticks = ["real"] + [str(i) for i in labelings[1:]]
     ax.set_xticks(labelings, ticks, fontsize=8)
     ax.set_yticks(range(scores.shape[1]), range(1, scores.shape[1] + 1), fontsize=8)
-    ax.set(xlabel="labels: the real ones, then shuffled ones", ylabel="candidate")
     fig.legend(loc="outside lower center", ncols=2, fontsize=8)
     alt = (
         f"Scores of {scores.shape[1]} candidates on {len(shown)} labelings. The real best, "
@@ -219,7 +206,7 @@ def stack_of_weights():
     >>> alt.split(":")[0]
     'Weights, from left to right'
     """
-    fig, ax = _canvas(7.4, 3.0, "A hundred matrices become one block; each network keeps its slice")
+    fig, ax = sheet(7.4, 3.0, "A hundred matrices become one block; each network keeps its slice")
     for i, text in enumerate(["network 1", "network 2", "network 100"]):
         x = 0.2 + 0.95 * i + (0.35 if i == 2 else 0)
         _box(ax, x, 0.7, 0.5, 1.4, "16\n×\n4", "training")

@@ -7,11 +7,10 @@ The parts of a bar have the colours of `plots.ROLES`, and a hatching each. Show 
 
 from itertools import pairwise
 
-from matplotlib import pyplot as plt
 from matplotlib.lines import Line2D
 from matplotlib.patches import FancyArrowPatch, FancyBboxPatch, Rectangle
 
-from helpers.plots import ROLES
+from helpers.plots import GROUND, ROLES, blank, sheet
 
 FONT = 9  # points
 PLAIN, BOLD, LINE = 0.069, 0.08, 0.175  # inches that a character and a line take
@@ -57,7 +56,7 @@ def flow(boxes, arrows=(), leaks=(), *, title, width=7.6, row_height=0.95):
     columns = max(column for column, _, _ in boxes.values()) + 1
     rows = max(row for _, row, _ in boxes.values()) + 1
     pitch = width / columns
-    fig, ax = _canvas(width, rows * row_height + (0.75 if leaks else 0.4), title)
+    fig, ax = sheet(width, rows * row_height + (0.75 if leaks else 0.4), title)
     drawn = {}
     for name, (column, row, text) in boxes.items():
         at = (column + 0.5) * pitch, -(row + 0.5) * row_height
@@ -66,7 +65,6 @@ def flow(boxes, arrows=(), leaks=(), *, title, width=7.6, row_height=0.95):
         _arrow(ax, drawn[start], drawn[end], "".join(label))
     for start, end, *label in leaks:
         _arrow(ax, drawn[start], drawn[end], "".join(label), leak=True)
-    ax.set_xlim(0, width)
     ax.set_ylim(-rows * row_height - (0.35 if leaks else 0), 0)
     if leaks:
         ax.legend(handles=[Line2D([], [], **_LEAK, label="leak")], loc="lower right", frameon=False)
@@ -123,10 +121,8 @@ def parts(bars, *, title, width=7.6, unit="share of the rows"):
     >>> bars = {"all rows": [(80, "training", "training"), (20, "test", "test")]}
     >>> fig = drawings.parts(bars, title="A split", unit="rows")
     """
-    fig, ax = plt.subplots(figsize=(width, 1 + 0.36 * len(bars)), dpi=100, layout="constrained")
-    fig.set_facecolor("white")
-    fig.suptitle(title, fontsize=12)
-    ax.spines[["top", "right", "left"]].set_visible(False)
+    fig, ax = blank(width, 1 + 0.36 * len(bars), title=title, xlabel=unit, ylabel="")
+    ax.spines["left"].set_visible(False)
     for place, row in enumerate(bars.values()):
         left = 0
         for length, role, text in row:
@@ -137,7 +133,6 @@ def parts(bars, *, title, width=7.6, unit="share of the rows"):
     ax.set_ylim(len(bars) - 0.5, -0.5)
     ax.set_yticks(range(len(bars)), list(bars))
     ax.tick_params(axis="y", length=0)
-    ax.set_xlabel(unit)
     return fig
 
 
@@ -173,17 +168,7 @@ def folds(n_folds=5, *, test=0.2, title):
 
 
 _LEAK = {"color": ROLES["leaky"]["color"], "linestyle": (0, (3, 1.2)), "linewidth": 2.5}
-_ON_PART = {"fontsize": FONT, "bbox": {"facecolor": "white", "edgecolor": "none", "pad": 1.5}}
-
-
-def _canvas(width, height, title):
-    """Return a white figure whose axes, unseen, count in inches."""
-    fig, ax = plt.subplots(figsize=(width, height), dpi=100, layout="constrained")
-    fig.set_facecolor("white")
-    fig.suptitle(title, fontsize=12)
-    ax.set_aspect("equal")
-    ax.axis("off")
-    return fig, ax
+_ON_PART = {"fontsize": FONT, "bbox": GROUND | {"pad": 1.5}}
 
 
 def _box(ax, name, text, at, room):

@@ -6,7 +6,7 @@ Each function returns a figure and its alternative text, for `plots.show(*drawin
 import numpy as np
 
 from helpers import drawings
-from helpers.plots import ROLES, blank
+from helpers.plots import ROLES, blank, legend_below
 
 TRAINING = ROLES["training"] | {"linestyle": ""}
 TEST = ROLES["test"] | {"linestyle": ""}
@@ -63,7 +63,7 @@ def persons_in_two_sets(n_persons=10, n_visits=10):
         ax.set_xlabel(f"visit\n{name}")
         ax.set(xticks=[1, 5, 10], yticks=range(1, n_persons + 1))
     axes[0].invert_yaxis()
-    _legend_below(fig, axes[0])
+    legend_below(fig, ncols=2, fontsize=9)
     alt = (
         f"{title}: {n_persons} persons with {n_visits} visits each. Left, test visits are spread "
         "over all persons. Right, all visits of the last persons are test visits."
@@ -93,7 +93,7 @@ def point_between_parents():
     ax.plot(*parents.T, label="parents (rare label, in training)", **(TRAINING | large))
     ax.plot(*made.T, label="made between them, in training", **TRAINING)
     ax.plot(*new, label="made between them, in the test", **(TEST | large))
-    _legend_below(fig, ax)
+    legend_below(fig, ncols=2, fontsize=9)
     alt = (
         f"{title}: on a line between two rows of the rare label lie five rows that were made from "
         "them. Four are training rows; the test row lies in the middle of all."
@@ -155,7 +155,7 @@ def days_between_days(values, n_shown=60):
         ax.plot(day[~test], values[~test], label="training", **TRAINING)
         ax.plot(day[test], values[test], label="test", **(TEST | {"markersize": 8}))
         ax.set_xlabel(f"day\n{name}")
-    _legend_below(fig, axes[0])
+    legend_below(fig, ncols=2, fontsize=9)
     alt = f"{title}: {n_shown} days of a series. Left, test days lie among the training days. "
     return fig, alt + "Right, the last fifth of the days is the test."
 
@@ -207,11 +207,6 @@ def easy_cases(values, right, limit=1):
     for border in (-limit, limit):
         label = "the easy test leaves out the rows between" if border < 0 else ""
         ax.axvline(border, color="black", linestyle="--", label=label)
-    _legend_below(fig, ax, ncols=3)
+    legend_below(fig, ncols=3, fontsize=9)
     near = f"{np.sum(~right & ~far)} of {np.sum(~far)} near 0"
     return fig, f"{title}. Wrong: {near}, {np.sum(~right & far)} of {np.sum(far)} far."
-
-
-def _legend_below(fig, ax, ncols=2):
-    handles = ax.get_legend_handles_labels()
-    fig.legend(*handles, loc="outside lower right", ncols=ncols, frameon=False, fontsize=9)

@@ -5,7 +5,7 @@ Each function returns a figure and its alternative text, for `plots.show(*drawin
 
 import numpy as np
 
-from helpers.plots import ROLES, blank, chance_line
+from helpers.plots import ROLES, blank, chance_line, fields
 
 BOXES = {
     "images\nX, y": (0, 0.5, "black"),
@@ -163,12 +163,8 @@ def changed_where(table):
     best = f"training images {list(table)[line]}, test images {('not at all', 'too')[column]}"
     title = f"Best: change {best} ({values.max():.2f})"
     fig, ax = blank(7.0, 2.8, title=title, xlabel="test images", ylabel="training images changed")
-    ax.imshow(values, cmap="Greys", vmin=0.2, vmax=1.1, aspect="auto")
-    for (line, column), value in np.ndenumerate(values):
-        color = "white" if value > 0.7 else "black"
-        ax.text(column, line, f"{value:.2f}", ha="center", va="center", color=color, size=14)
-    ax.set_xticks([0, 1], ["as they are", "shifted"])
-    ax.set_yticks(range(len(table)), table)
+    texts = [[f"{value:.2f}" for value in pair] for pair in values]
+    fields(ax, values, texts, table, ["as they are", "shifted"], size=14, vmin=0.2, vmax=1.1)
     said = [f"{name}: {a:.2f} and {b:.2f}" for name, (a, b) in table.items()]
     return fig, f"{title}. Test images as they are, and shifted. {'; '.join(said)}."
 

@@ -9,7 +9,7 @@ from itertools import pairwise
 from matplotlib.patches import Rectangle
 
 from helpers import drawings
-from helpers.plots import ROLES, blank
+from helpers.plots import GROUND, ROLES, blank
 
 # Who computes, in a drawing of cores; a wait is blank.
 PROCESSES = {
@@ -17,7 +17,6 @@ PROCESSES = {
     "B": {"facecolor": ROLES["validation"]["color"], "hatch": "//"},
     "waits": {"facecolor": "white", "hatch": ""},
 }
-GROUND = {"facecolor": "white", "edgecolor": "none", "pad": 1}  # of a text on a colour
 # A box is half a product. A small letter: the core is kept busy by a thread that waits.
 TURNS = {
     "two cores, one thread each": {"core 1": "AAAA", "core 2": "BBBB"},

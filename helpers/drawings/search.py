@@ -7,7 +7,7 @@ import numpy as np
 from matplotlib.patches import Rectangle
 
 from helpers import drawings
-from helpers.plots import ROLES, blank
+from helpers.plots import ROLES, blank, fields
 
 _FRAME = {"fill": False, "edgecolor": ROLES["validation"]["color"], "linewidth": 2.5}
 
@@ -74,18 +74,14 @@ def tied_candidates(results, tied, *, rows, columns):
     title = f"{sum(tied)} of {len(results)} candidates tie, the best at {mean.max(axis=None):.3f}"
     labels = [name.rpartition("__")[2] for name in [rows, *np.atleast_1d(columns)]]
     fig, ax = blank(title=title, xlabel=" / ".join(labels[1:]), ylabel=labels[0])
-    ax.imshow(mean, cmap="Greys", vmin=0.3, vmax=1.05, aspect="auto")
-    for (row, column), score in np.ndenumerate(mean):
-        text = f"{score:.3f}\ns = {s.iloc[row, column]:.3f}"
-        if ties.iloc[row, column]:
-            text += "\ntie"
+    texts = np.empty(mean.shape, object)
+    for (row, column), tie in np.ndenumerate(ties):
+        texts[row, column] = f"{mean.iloc[row, column]:.3f}\ns = {s.iloc[row, column]:.3f}"
+        if tie:
+            texts[row, column] += "\ntie"
             ax.add_patch(Rectangle((column - 0.47, row - 0.46), 0.94, 0.92, **_FRAME))
-        color = "white" if score > 0.7 else "black"
-        ax.text(column, row, text, color=color, ha="center", va="center")
-    ax.set_xticks(
-        range(mean.shape[1]), [" / ".join(map(str, np.atleast_1d(c))) for c in mean.columns]
-    )
-    ax.set_yticks(range(mean.shape[0]), mean.index)
+    names = [" / ".join(map(str, np.atleast_1d(column))) for column in mean.columns]
+    fields(ax, mean, texts, mean.index, names, vmin=0.3, vmax=1.05)
     lines = zip(results.mean_test_score, results.std_test_score, results.tied, strict=True)
     said = [f"{mean:.3f}, {s:.3f}{' (tie)' if tie else ''}" for mean, s, tie in lines]
     return fig, f"{title}. Mean and s: {'; '.join(said)}."

@@ -5,7 +5,7 @@ Each function returns a figure and its alternative text, for `plots.show(*drawin
 
 import numpy as np
 
-from helpers.plots import ROLES, blank
+from helpers.plots import ROLES, blank, fields
 
 UPPER = (
     "training rows\nSubset",
@@ -106,12 +106,10 @@ def orders_of_rows(orders, *, batch_size):
     lines |= {f"epoch {i}": order for i, order in enumerate(orders, 1)}
     n = len(orders[0])
     fig, ax = blank(7.0, 2.6, title=title, xlabel="place in the epoch", ylabel="")
-    ax.imshow(list(lines.values()), cmap="Greys", vmax=2 * n, aspect="auto")
-    _write(ax, list(lines.values()))
+    table = list(lines.values())
+    fields(ax, table, table, lines, range(1, n + 1), vmax=2 * n)
     for border in range(batch_size, n, batch_size):
         ax.axvline(border - 0.5, color="black", linewidth=3)
-    ax.set_yticks(range(len(lines)), lines)
-    ax.set_xticks(range(n), range(1, n + 1))
     said = [f"Epoch {i}: {', '.join(map(str, order))}." for i, order in enumerate(orders, 1)]
     return fig, f"{title}. {' '.join(said)}"
 
@@ -166,20 +164,11 @@ def changes(changed, columns):
     title = "One seed each: one thing changes. One seed for all: nearly everything"
     fig, ax = blank(7.0, 3.2, title=title, xlabel="what comes out", ylabel="what we changed")
     table = list(changed.values())
-    ax.imshow(np.array(table, dtype=float), cmap="Greys", vmax=1.3, aspect="auto")
-    _write(ax, [["changed" if value else "same" for value in line] for line in table])
+    texts = [["changed" if value else "same" for value in line] for line in table]
+    fields(ax, np.array(table, dtype=float), texts, changed, columns, vmax=1.3)
     ax.axhline(len(table) - 1.5, color="black", linewidth=3)
-    ax.set_xticks(range(len(columns)), columns)
-    ax.set_yticks(range(len(table)), changed)
     said = [
         f"{name}: {', '.join(np.array(columns)[np.array(line, dtype=bool)])}"
         for name, line in changed.items()
     ]
     return fig, f"{title}. What each changes: " + ". ".join(said) + "."
-
-
-def _write(ax, table):
-    """Write the entries of a table into the fields of a picture of it."""
-    for (line, column), entry in np.ndenumerate(np.array(table)):
-        color = "white" if entry == "changed" else "black"
-        ax.text(column, line, str(entry), ha="center", va="center", color=color)

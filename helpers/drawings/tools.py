@@ -5,8 +5,8 @@ Each function returns a figure and its alternative text, for `plots.show(*drawin
 
 from matplotlib.patches import Rectangle
 
-from helpers.drawings.machines import GROUND, fork_and_join
-from helpers.plots import ROLES, blank
+from helpers.drawings.machines import fork_and_join
+from helpers.plots import GROUND, ROLES, blank
 
 
 def tools():
