@@ -13,6 +13,8 @@ import io
 import numpy as np
 from IPython.display import display
 from matplotlib import pyplot as plt
+from matplotlib.colors import to_rgb
+from matplotlib.patches import Rectangle
 from PIL import Image
 
 ROLES = {
@@ -40,6 +42,11 @@ GROUND = {"facecolor": "white", "edgecolor": "none", "pad": 1}  # of a text on a
 def filled(role):
     """Return how a bar or a field of a role is filled: with its colour and its hatch."""
     return {"facecolor": ROLES[role]["color"], "hatch": HATCHES[role], "edgecolor": "white"}
+
+
+def pale(role):
+    """Return a light tint of a role's colour, on which black text can be read."""
+    return tuple(0.8 + 0.2 * part for part in to_rgb(ROLES[role]["color"]))
 
 
 def blank(width=6.4, height=3.6, *, title, xlabel, ylabel, columns=1):
@@ -110,6 +117,30 @@ def fields(ax, values, texts, rows, columns, size=None, **shades):
     ax.set_yticks(range(len(rows)), rows)
 
 
+def alarms(ax, table, columns):
+    """Draw a table of alarms: a field with an alarm has the colour of a leak, and says so.
+
+    Parameters
+    ----------
+    ax : matplotlib.axes.Axes
+    table : dict of str to sequence of (bool or None)
+        By line: whether each check raised an alarm; None where it did not look.
+    columns : list of str
+        Names of the checks.
+    """
+    words = {True: "ALARM", False: "quiet", None: "did not look"}
+    for row, found in enumerate(table.values()):
+        for column, alarm in enumerate(found):
+            fill = filled("leaky") if alarm else {"facecolor": "white", "edgecolor": "black"}
+            ax.add_patch(Rectangle((column - 0.5, row - 0.5), 1, 1, **fill))
+            style = {"ha": "center", "va": "center", "bbox": GROUND}
+            ax.text(column, row, words[alarm], style="italic" if alarm is None else None, **style)
+    ax.set_xticks(range(len(columns)), columns)
+    ax.set_yticks(range(len(table)), table)
+    ax.set(xlim=(-0.5, len(columns) - 0.48), ylim=(len(table) - 0.5, -0.52))
+    ax.tick_params(length=0)
+
+
 def chance_line(ax, value=0.5, label="chance"):
     """Draw the score that guessing reaches."""
     ax.axhline(value, label=label, **ROLES["chance"])
@@ -171,7 +202,7 @@ def claim_errors(errors, roles, title):
     return fig, f"Errors of claims, mean over {len(values)} studies: {'; '.join(said)}."
 
 
-def pairs_of_bars(shares, title, ylabel, colors=("#009E73", "#D55E00"), limits=None):
+def pairs_of_bars(shares, title, ylabel, colors=("#BBBBBB", "#555555"), limits=None):
     """Draw two bars for each line of a table of shares.
 
     Parameters
@@ -195,7 +226,7 @@ def pairs_of_bars(shares, title, ylabel, colors=("#009E73", "#D55E00"), limits=N
     fig, ax = blank(title=title, xlabel=shares.index.name or "", ylabel=ylabel)
     ground = GROUND | {"pad": 0.5}
     places = np.arange(len(shares))
-    for i, hatch in enumerate(["", "//"]):
+    for i, hatch in enumerate(["", "|"]):
         style = {"color": colors[i], "hatch": hatch, "label": shares.columns[i]}
         bars = ax.bar(places + 0.4 * i - 0.2, shares.iloc[:, i], 0.36, edgecolor="white", **style)
         # In the middle of its bar no number stands on the line of what is allowed.

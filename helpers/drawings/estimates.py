@@ -7,24 +7,17 @@ repeat what the colours say, so that a drawing can be read in grey as well.
 import numpy as np
 from matplotlib.patches import Rectangle
 
-from helpers.plots import ROLES, blank, sheet
-
-# Pale fills, on which black text can be read; the hatch repeats the role without colour.
-FILLS = {
-    "training": {"facecolor": "#CFE3F1", "hatch": ""},
-    "validation": {"facecolor": "#FBE3B3", "hatch": "//"},
-    "test": {"facecolor": "#BFE6DA", "hatch": ".."},
-    "plain": {"facecolor": "white", "hatch": ""},
-}
+from helpers.plots import HATCHES, ROLES, blank, pale, sheet
 
 
-def _box(ax, x, y, width, height, text="", role="plain", **font):
+def _box(ax, x, y, width, height, text="", role=None, **font):
     """Draw a box, its lower left corner at (x, y), with a text on a plain ground in its middle."""
-    edge = {"edgecolor": "#444444", "linewidth": 1}
-    if FILLS[role]["hatch"]:
-        edge["edgecolor"] = ROLES[role]["color"]
-    ax.add_patch(Rectangle((x, y), width, height, **FILLS[role], **edge))
-    ground = {"facecolor": FILLS[role]["facecolor"], "edgecolor": "none", "pad": 1}
+    fill = {"facecolor": "white", "edgecolor": "#444444"}
+    if role:  # the hatch repeats the role without colour
+        color = ROLES[role]["color"]
+        fill = {"facecolor": pale(role), "hatch": HATCHES[role], "edgecolor": color}
+    ax.add_patch(Rectangle((x, y), width, height, linewidth=1, **fill))
+    ground = {"facecolor": fill["facecolor"], "edgecolor": "none", "pad": 1}
     style = {"fontsize": 9, "ha": "center", "va": "center"} | font
     ax.text(x + width / 2, y + height / 2, text, bbox=ground if text else None, **style)
 
@@ -125,13 +118,12 @@ def repeated_folds(n_repeats=5, n_shown=24):
     title = f"Three folds, dealt {n_repeats} times: {3 * n_repeats} scores"
     fig, ax = sheet(7.4, 3.0, title)
     ax.set_ylim(0, 2.75)
-    rng, colors = np.random.default_rng(0), ("#3B6EA5", "#E69F00", "#DDDDDD")
-    hatches = ("", "///", "...")
+    rng, colors = np.random.default_rng(0), ("#777777", "#CCCCCC", "white")
     for i in range(n_repeats):
         y = 2.15 - 0.42 * i
         ax.text(1.0, y + 0.15, f"repeat {i + 1}", ha="right", va="center", fontsize=9)
         for place, fold in enumerate(rng.permutation(np.arange(n_shown) % 3)):
-            style = {"facecolor": colors[fold], "hatch": hatches[fold], "edgecolor": "#444444"}
+            style = {"facecolor": colors[fold], "edgecolor": "#444444"}
             ax.add_patch(Rectangle((1.1 + 0.17 * place, y), 0.16, 0.3, linewidth=0.6, **style))
         _arrow(ax, (1.16 + 0.17 * n_shown, y + 0.15), (5.7, y + 0.15))
         _box(ax, 5.72, y, 1.5, 0.3, "3 fold scores", fontsize=8)
@@ -181,10 +173,9 @@ def permutation_table(scores, n_shown=20):
             (-0.5, chosen - 0.5), len(shown), 1, label="search outside: one candidate", **frame
         )
     )
-    inside = {"color": ROLES["validation"]["color"], "markeredgecolor": "black"}
-    ax.plot(
-        labelings, shown.argmax(axis=1), "s", label="search inside: best of the column", **inside
-    )
+    inside = ROLES["honest"] | {"linestyle": "", "markeredgecolor": "black"}
+    inside["label"] = "search inside: best of the column"
+    ax.plot(labelings, shown.argmax(axis=1), **inside)
     ticks = ["real"] + [str(i) for i in labelings[1:]]
     ax.set_xticks(labelings, ticks, fontsize=8)
     ax.set_yticks(range(scores.shape[1]), range(1, scores.shape[1] + 1), fontsize=8)
@@ -209,15 +200,14 @@ def stack_of_weights():
     fig, ax = sheet(7.4, 3.0, "A hundred matrices become one block; each network keeps its slice")
     for i, text in enumerate(["network 1", "network 2", "network 100"]):
         x = 0.2 + 0.95 * i + (0.35 if i == 2 else 0)
-        _box(ax, x, 0.7, 0.5, 1.4, "16\n×\n4", "training")
+        _box(ax, x, 0.7, 0.5, 1.4, "16\n×\n4")
         ax.text(x + 0.25, 2.2, text, ha="center", fontsize=8)
     ax.text(2.0, 1.4, "…", ha="center", fontsize=14)
     _arrow(ax, (3.2, 1.4), (4.05, 1.4))
     ax.text(3.6, 1.5, "stack", ha="center", fontsize=9)
     for i in range(9, -1, -1):  # the last network lies at the back
-        slice_of_one = {"facecolor": "#F4C09A", "hatch": "//"} if i == 2 else FILLS["training"]
-        corner, edge = (4.5 + 0.16 * i, 0.5 + 0.09 * i), {"edgecolor": "#444444"}
-        ax.add_patch(Rectangle(corner, 0.6, 1.4, **slice_of_one, **edge))
+        fill = {"facecolor": "#999999" if i == 2 else "white", "edgecolor": "#444444"}
+        ax.add_patch(Rectangle((4.5 + 0.16 * i, 0.5 + 0.09 * i), 0.6, 1.4, **fill))
     ax.text(4.4, 1.2, "16 units", rotation=90, ha="right", va="center", fontsize=9)
     ax.text(4.8, 0.3, "4 inputs", ha="center", fontsize=9)
     _arrow(ax, (5.3, 0.45), (6.75, 1.25))

@@ -25,8 +25,8 @@ def step_before_split():
         "all rows": (0, 0.5, ""),
         "a step": (1, 0.5, "is fitted to\nall rows"),
         "split": (2, 0.5, ""),
-        "training rows": (3, 1, "as the step\nleft them"),
-        "test rows": (3, 0, ""),
+        "training rows": (3, 1, "as the step\nleft them", "training"),
+        "test rows": (3, 0, "", "test"),
         "model": (4, 1, ""),
         "score": (4, 0, ""),
     }
@@ -120,7 +120,7 @@ def nearer_to_own_label(apart, together):
     xlabel = "distance to the other label minus distance to the own label"
     fig, ax = blank(7.2, 2.4, title=title, xlabel=xlabel, ylabel="whitening fitted to")
     apart, together = np.asarray(apart), np.asarray(together)
-    for row, values, role in ((0, apart, "test"), (1, together, "leaky")):
+    for row, values, role in ((0, apart, "honest"), (1, together, "leaky")):
         style = ROLES[role] | {"linestyle": "", "alpha": 0.6, "markersize": 8}
         beside = 0.12 * (np.arange(len(values)) % 3 - 1)  # so that near marks stand apart
         ax.plot(values, row + beside, **style)
@@ -199,7 +199,7 @@ def easy_cases(values, right, limit=1):
     title = "Errors lie near 0, and the easy test leaves these rows out"
     fig, ax = blank(7.2, 3.0, title=title, xlabel="first column of a test row", ylabel="rows")
     bins, far = np.linspace(-3.5, 3.5, 29), np.abs(values) > limit
-    styles = ({"facecolor": "#BBBBBB"}, {"facecolor": ROLES["leaky"]["color"], "hatch": "xx"})
+    styles = ({"facecolor": "#BBBBBB"}, {"facecolor": "#555555", "hatch": "|"})
     ax.hist([values[right], values[~right]], bins, stacked=True, label=["right", "wrong"])
     for bars, style in zip(ax.containers, styles, strict=True):
         for bar in bars:

@@ -9,12 +9,12 @@ from itertools import pairwise
 from matplotlib.patches import Rectangle
 
 from helpers import drawings
-from helpers.plots import GROUND, ROLES, blank
+from helpers.plots import GROUND, blank, filled
 
 # Who computes, in a drawing of cores; a wait is blank.
 PROCESSES = {
-    "A": {"facecolor": ROLES["training"]["color"], "hatch": ""},
-    "B": {"facecolor": ROLES["validation"]["color"], "hatch": "//"},
+    "A": {"facecolor": "#BBBBBB", "hatch": ""},
+    "B": {"facecolor": "#555555", "hatch": "|"},
     "waits": {"facecolor": "white", "hatch": ""},
 }
 # A box is half a product. A small letter: the core is kept busy by a thread that waits.
@@ -92,7 +92,7 @@ def cores():
         for core, boxes in turns.items():
             for start, letter in enumerate(boxes):
                 who = letter if letter.isupper() else "waits"
-                edge = {"edgecolor": "0.6" if who == "waits" else "white", "alpha": 0.8}
+                edge = {"edgecolor": "0.6" if who == "waits" else "white"}
                 ax.add_patch(Rectangle((start, place - 0.38), 1, 0.76, **PROCESSES[who], **edge))
                 said = who if letter.isupper() else f"{letter.upper()} waits"
                 style = {"ha": "center", "va": "center", "fontsize": 8, "bbox": GROUND}
@@ -192,12 +192,12 @@ def gpu_memory(n_processes=4):
         f"n_jobs={n_processes}": own * n_processes,
         "one process, fused": [*own[:2], (f"{n_processes} networks", 2.6)],
     }
-    hatches = {"CUDA": "xx", "rows": "..", "network": ""}
+    colors = {"CUDA": "#999999", "rows": "#CCCCCC"}
     for place, parts in enumerate(bars.values()):
         left = 0
         for name, width in parts:
-            hatch = hatches.get(name, "")
-            ax.barh(place, width, left=left, facecolor="#CFE3F1", edgecolor="0.3", hatch=hatch)
+            color = colors.get(name, "white")
+            ax.barh(place, width, left=left, color=color, edgecolor="0.3")
             at = (left + width / 2, place)
             ax.text(*at, name, ha="center", va="center", fontsize=7.5, bbox=GROUND)
             left += width
@@ -212,13 +212,17 @@ def gpu_memory(n_processes=4):
     )
 
 
-def bars(values, *, title, xlabel):
+def bars(values, *, title, xlabel, digits=1, roles=()):
     """Draw a bar for each of some numbers, with the number at its end.
 
     Parameters
     ----------
     values : dict of str to float
     title, xlabel : str
+    digits : int, default=1
+        Digits after the point of each number.
+    roles : sequence of str, default=()
+        For each bar its role in `plots.ROLES`, such as "plain" and "fused"; else all are grey.
 
     Examples
     --------
@@ -227,9 +231,11 @@ def bars(values, *, title, xlabel):
     'Quick. seconds: here 1.5, there 0.8.'
     """
     fig, ax = blank(7.4, 1.2 + 0.3 * len(values), title=title, xlabel=xlabel, ylabel="")
-    drawn = ax.barh(list(values), list(values.values()), color="#0072B2", hatch="//")
-    ax.bar_label(drawn, fmt=" %.1f")
+    drawn = ax.barh(list(values), list(values.values()), color="#999999")
+    for bar, role in zip(drawn, roles, strict=bool(roles)):
+        bar.set(**filled(role))
+    ax.bar_label(drawn, fmt=f" %.{digits}f")
     ax.margins(x=0.1)
     ax.invert_yaxis()
-    said = ", ".join(f"{name} {value:.1f}" for name, value in values.items())
+    said = ", ".join(f"{name} {value:.{digits}f}" for name, value in values.items())
     return fig, f"{title}. {xlabel}: {said}."

@@ -7,7 +7,7 @@ import numpy as np
 from matplotlib.patches import Rectangle
 
 from helpers import drawings
-from helpers.plots import ROLES, blank, fields
+from helpers.plots import ROLES, blank, fields, filled
 
 _FRAME = {"fill": False, "edgecolor": ROLES["validation"]["color"], "linewidth": 2.5}
 
@@ -97,10 +97,10 @@ def one_look():
     'The test set is used once, at the end'
     """
     boxes = {
-        "training set": (0, 0.5, ""),
+        "training set": (0, 0.5, "", "training"),
         "search": (1, 0.5, "by folds"),
         "winner": (2, 0.5, ""),
-        "test set": (2, 1.3, ""),
+        "test set": (2, 1.3, "", "test"),
         "test score": (3, 0.5, "to report"),
     }
     arrows = [("training set", "search"), ("search", "winner"), ("winner", "test score")]
@@ -139,7 +139,8 @@ def order_of_tasks(orders, title=None):
     fig, axes = blank(7.4, 3.2, title=title, xlabel="event", ylabel="task", columns=columns)
     said = []
     for ax, (name, order) in zip(np.atleast_1d(axes), orders.items(), strict=True):
-        _draw_order(ax, order, tasks)
+        color = ROLES["fused" if "fused" in name.lower() else "plain"]["color"]
+        _draw_order(ax, order, tasks, color)
         ax.set_title(name, fontsize=10)
         letters = [f"{tasks.index(task) + 1}{event[0]}" for task, event in order]
         said.append(f"{name}: {' '.join(letters)}")
@@ -181,20 +182,19 @@ def _found(name, order):
     return f"{name[:1].upper()}{name[1:]}: {way}"
 
 
-def _draw_order(ax, order, tasks):
+def _draw_order(ax, order, tasks, color):
     """Draw the events of one panel; the rows are the tasks of all panels."""
     for row, task in enumerate(tasks):
         if (task, "begins") not in order:  # a task of another panel
             continue
         start, end, scored = (i for i, (other, _) in enumerate(order, 1) if other == task)
         ax.hlines(row, start, end, color="#999999", linewidth=5, alpha=0.5, label="in fit")
-        ax.plot(start, row, "o", color="#0072B2", label="begins")
-        ax.plot(end, row, "s", color="#0072B2", label="returns")
-        ax.plot(scored, row, "^", color="#0072B2", label="scored")
+        ax.plot(start, row, "o", color=color, label="begins")
+        ax.plot(end, row, "s", color=color, label="returns")
+        ax.plot(scored, row, "^", color=color, label="scored")
     handles = ax.get_legend_handles_labels()[0][:4]
     if _joint(order):
         first = [event for _, event in order].index("returns")
-        style = {"color": "black", "alpha": 0.6, "label": "training"}
-        handles = [ax.axvspan(first + 0.2, first + 0.8, **style)]
+        handles = [ax.axvspan(first + 0.2, first + 0.8, label="training", **filled("training"))]
     ax.legend(handles=handles)
     ax.set(yticks=range(len(tasks)), yticklabels=tasks, ylim=(len(tasks) - 0.5, -0.5))

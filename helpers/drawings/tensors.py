@@ -3,17 +3,12 @@
 Each function returns a figure and its alternative text, for `plots.show(*drawing())`.
 """
 
+from itertools import pairwise
+
 import numpy as np
 
-from helpers.plots import ROLES, blank, fields
-
-UPPER = (
-    "training rows\nSubset",
-    "transform\nseed 2",
-    "DataLoader\nseed 3",
-    "train network\nseed 4",
-)
-LOWER = ("test rows\nSubset", "no change", "DataLoader\nin order", "score\nnetwork")
+from helpers.drawings.flows import flow
+from helpers.plots import blank, fields, filled
 
 
 def way_of_rows():
@@ -26,30 +21,25 @@ def way_of_rows():
     'Only the training rows are changed and shuffled'
     """
     title = "Only the training rows are changed and shuffled"
-    fig, ax = blank(7.6, 2.3, title=title, xlabel="", ylabel="")
-    table = _box(ax, "table\nX, y", (0, 0.5), color="black")
-    fork = _box(ax, "split\nseed 1", (1, 0.5), after=table, color="black")
-    for lane, texts, role in ((1, UPPER, "training"), (0, LOWER, "test")):
-        style = {name: ROLES[role][name] for name in ("color", "linestyle")}
-        last = fork
-        for column, text in enumerate(texts, 2):
-            last = _box(ax, text, (column, lane), after=last, **style)
-    ax.set(xlim=(-0.4, 5.5), ylim=(-0.35, 1.35))
-    ax.axis("off")
-    lanes = f"For the training rows: {'; '.join(UPPER)}. For the test rows: {'; '.join(LOWER)}."
-    alt = f"{title}. Table, then split with seed 1, then two lanes. {lanes}"
-    return fig, alt.replace("\n", ", ")
-
-
-def _box(ax, text, place, *, after=None, color, linestyle="-"):
-    """Draw a box around a text, and an arrow from the box after which it comes."""
-    edge = {"boxstyle": "round", "fc": "white", "ec": color, "ls": linestyle, "lw": 2}
-    box = ax.text(*place, text, ha="center", va="center", bbox=edge)
-    if after is not None:
-        edges = {"patchA": after.get_bbox_patch(), "patchB": box.get_bbox_patch()}
-        arrow = {"arrowstyle": "->", "shrinkA": 3, "shrinkB": 3, **edges}
-        ax.annotate("", place, after.get_position(), arrowprops=arrow)
-    return box
+    boxes = {
+        "table": (0, 0.5, "X, y"),
+        "split": (1, 0.5, "seed 1"),
+        "training\nrows": (2, 0, "Subset", "training"),
+        "transform": (3, 0, "seed 2", "training"),
+        "DataLoader": (4, 0, "seed 3", "training"),
+        "train\nnetwork": (5, 0, "seed 4", "training"),
+        "test\nrows": (2, 1, "Subset", "test"),
+        "no\nchange": (3, 1, "", "test"),
+        "DataLoader ": (4, 1, "in order", "test"),
+        "score\nnetwork": (5, 1, "", "test"),
+    }
+    upper, lower = list(boxes)[:6], ["split", *list(boxes)[6:]]
+    fig = flow(boxes, [*pairwise(upper), *pairwise(lower)], title=title, row_height=1.05)
+    return fig, (
+        f"{title}. Table, then split with seed 1, then two lanes. For the training rows: Subset; "
+        "transform, seed 2; DataLoader, seed 3; train network, seed 4. For the test rows: Subset; "
+        "no change; DataLoader, in order; score network."
+    )
 
 
 def numbers_of_a_label(at_random, stratified, *, label, n_test):
@@ -77,7 +67,7 @@ def numbers_of_a_label(at_random, stratified, *, label, n_test):
     xlabel, ylabel = f"{label} among {n_test} test rows", f"splits, of {len(at_random)}"
     fig, ax = blank(title=title, xlabel=xlabel, ylabel=ylabel)
     numbers, counts = np.unique(at_random, return_counts=True)
-    ax.bar(numbers, counts, color=ROLES["test"]["color"], label="random_split")
+    ax.bar(numbers, counts, label="random_split", **filled("test"))
     label = f"stratify=y: all {len(stratified)} splits here"
     places = np.unique(stratified)
     ax.plot(places, [1.06 * max(counts)] * len(places), "kv", markersize=11, label=label)

@@ -15,8 +15,9 @@ MARKS = {
     "alarm on the honest one only": {
         "marker": "o",
         "facecolor": "none",
-        "edgecolor": plots.ROLES["training"]["color"],
+        "edgecolor": plots.ROLES["honest"]["color"],
         "s": 150,
+        "linewidth": 2,
     },
 }
 
