@@ -17,7 +17,7 @@ def _box(ax, x, y, width, height, text="", role=None, **font):
         color = ROLES[role]["color"]
         fill = {"facecolor": pale(role), "hatch": HATCHES[role], "edgecolor": color}
     ax.add_patch(Rectangle((x, y), width, height, linewidth=1, **fill))
-    ground = {"facecolor": fill["facecolor"], "edgecolor": "none", "pad": 1}
+    ground = {"facecolor": fill["facecolor"], "edgecolor": "none", "pad": 3}
     style = {"fontsize": 9, "ha": "center", "va": "center"} | font
     ax.text(x + width / 2, y + height / 2, text, bbox=ground if text else None, **style)
 
