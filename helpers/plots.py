@@ -1,7 +1,10 @@
 """What the figures of several lessons share: roles, a blank figure, and its text in words.
 
-The colours are those of Okabe and Ito (2008), Color Universal Design; each role has a marker
-and a line of its own too, so that a figure can be read without colour.
+A colour has the same meaning in all figures. Rows train (training), choose (validation) or only
+score (test). A procedure is honest or leaky, and networks are trained one by one (plain) or fused.
+What has none of these roles is grey or black. The colours are those of Okabe and Ito (2008), Color
+Universal Design; each role has a marker, a line and a hatch of its own too, so that a figure can be
+read without colour.
 """
 
 import base64
@@ -10,15 +13,40 @@ import io
 import numpy as np
 from IPython.display import display
 from matplotlib import pyplot as plt
+from matplotlib.colors import to_rgb
+from matplotlib.patches import Rectangle
 from PIL import Image
 
 ROLES = {
     "training": {"color": "#0072B2", "marker": "o", "linestyle": "-"},
     "validation": {"color": "#E69F00", "marker": "s", "linestyle": "--"},
     "test": {"color": "#009E73", "marker": "^", "linestyle": "-."},
+    "honest": {"color": "#CC79A7", "marker": "D", "linestyle": "-"},
     "leaky": {"color": "#D55E00", "marker": "X", "linestyle": ":"},
+    "plain": {"color": "#555555", "marker": "v", "linestyle": "-"},
+    "fused": {"color": "#56B4E9", "marker": "P", "linestyle": "--"},
     "chance": {"color": "#666666", "linestyle": (0, (1, 1)), "linewidth": 1},
 }
+HATCHES = {
+    "training": "",
+    "validation": "//",
+    "test": "..",
+    "honest": "\\\\",
+    "leaky": "xx",
+    "plain": "--",
+    "fused": "++",
+}
+GROUND = {"facecolor": "white", "edgecolor": "none", "pad": 1}  # of a text on a colour
+
+
+def filled(role):
+    """Return how a bar or a field of a role is filled: with its colour and its hatch."""
+    return {"facecolor": ROLES[role]["color"], "hatch": HATCHES[role], "edgecolor": "white"}
+
+
+def pale(role):
+    """Return a light tint of a role's colour, on which black text can be read."""
+    return tuple(0.8 + 0.2 * part for part in to_rgb(ROLES[role]["color"]))
 
 
 def blank(width=6.4, height=3.6, *, title, xlabel, ylabel, columns=1):
@@ -50,6 +78,67 @@ def blank(width=6.4, height=3.6, *, title, xlabel, ylabel, columns=1):
         ax.set_xlabel(xlabel)
     fig.axes[0].set_ylabel(ylabel)
     return fig, axes
+
+
+def sheet(width, height, title):
+    """Return a white figure whose axes, unseen, count in inches from the lower left corner."""
+    fig, ax = blank(width, height, title=title, xlabel="", ylabel="")
+    ax.set(xlim=(0, width), ylim=(0, height), aspect="equal")
+    ax.axis("off")
+    return fig, ax
+
+
+def legend_below(fig, **settings):
+    """Name below the axes, at the right, what is drawn."""
+    handles = fig.axes[0].get_legend_handles_labels()
+    fig.legend(*handles, loc="outside lower right", frameon=False, **settings)
+
+
+def fields(ax, values, texts, rows, columns, size=None, **shades):
+    """Draw a table: a field for each value, the higher the darker, and a text in its middle.
+
+    Parameters
+    ----------
+    ax : matplotlib.axes.Axes
+    values, texts : array-like of shape (n_rows, n_columns)
+    rows, columns : sequence
+        Their names.
+    size : float, default=None
+        Points of the texts.
+    **shades
+        `vmin` and `vmax`, the values that are white and black.
+    """
+    image = ax.imshow(values, cmap="Greys", aspect="auto", **shades)
+    for (row, column), text in np.ndenumerate(np.array(texts)):
+        is_dark = image.norm(image.get_array()[row, column]) > 0.55
+        style = {"ha": "center", "va": "center", "size": size}
+        ax.text(column, row, str(text), color="white" if is_dark else "black", **style)
+    ax.set_xticks(range(len(columns)), columns)
+    ax.set_yticks(range(len(rows)), rows)
+
+
+def alarms(ax, table, columns):
+    """Draw a table of alarms: a field with an alarm has the colour of a leak, and says so.
+
+    Parameters
+    ----------
+    ax : matplotlib.axes.Axes
+    table : dict of str to sequence of (bool or None)
+        By line: whether each check raised an alarm; None where it did not look.
+    columns : list of str
+        Names of the checks.
+    """
+    words = {True: "ALARM", False: "quiet", None: "did not look"}
+    for row, found in enumerate(table.values()):
+        for column, alarm in enumerate(found):
+            fill = filled("leaky") if alarm else {"facecolor": "white", "edgecolor": "black"}
+            ax.add_patch(Rectangle((column - 0.5, row - 0.5), 1, 1, **fill))
+            style = {"ha": "center", "va": "center", "bbox": GROUND}
+            ax.text(column, row, words[alarm], style="italic" if alarm is None else None, **style)
+    ax.set_xticks(range(len(columns)), columns)
+    ax.set_yticks(range(len(table)), table)
+    ax.set(xlim=(-0.5, len(columns) - 0.48), ylim=(len(table) - 0.5, -0.52))
+    ax.tick_params(length=0)
 
 
 def chance_line(ax, value=0.5, label="chance"):
@@ -113,7 +202,7 @@ def claim_errors(errors, roles, title):
     return fig, f"Errors of claims, mean over {len(values)} studies: {'; '.join(said)}."
 
 
-def pairs_of_bars(shares, title, ylabel, colors=("#009E73", "#D55E00"), limits=None):
+def pairs_of_bars(shares, title, ylabel, colors=("#BBBBBB", "#555555"), limits=None):
     """Draw two bars for each line of a table of shares.
 
     Parameters
@@ -135,11 +224,11 @@ def pairs_of_bars(shares, title, ylabel, colors=("#009E73", "#D55E00"), limits=N
     >>> plt.close(fig)
     """
     fig, ax = blank(title=title, xlabel=shares.index.name or "", ylabel=ylabel)
+    ground = GROUND | {"pad": 0.5}
     places = np.arange(len(shares))
-    for i, hatch in enumerate(["", "//"]):
+    for i, hatch in enumerate(["", "|"]):
         style = {"color": colors[i], "hatch": hatch, "label": shares.columns[i]}
         bars = ax.bar(places + 0.4 * i - 0.2, shares.iloc[:, i], 0.36, edgecolor="white", **style)
-        ground = {"facecolor": "white", "edgecolor": "none", "pad": 0.5}
         # In the middle of its bar no number stands on the line of what is allowed.
         place = "edge" if limits is None else "center"
         ax.bar_label(bars, fmt="%.2f", fontsize=8, bbox=ground, zorder=5, label_type=place)

@@ -5,37 +5,19 @@ repeat what the colours say, so that a drawing can be read in grey as well.
 """
 
 import numpy as np
-from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
 
-from helpers.plots import ROLES
-
-# Pale fills, on which black text can be read; the hatch repeats the role without colour.
-FILLS = {
-    "training": {"facecolor": "#CFE3F1", "hatch": ""},
-    "validation": {"facecolor": "#FBE3B3", "hatch": "//"},
-    "test": {"facecolor": "#BFE6DA", "hatch": ".."},
-    "plain": {"facecolor": "white", "hatch": ""},
-}
+from helpers.plots import HATCHES, ROLES, blank, pale, sheet
 
 
-def _canvas(width, height, title):
-    """Return a white figure of so many inches; its axes have the same units and no frame."""
-    fig = Figure(figsize=(width, height), dpi=100, layout="constrained", facecolor="white")
-    ax = fig.subplots()
-    fig.suptitle(title, fontsize=12)
-    ax.set(xlim=(0, width), ylim=(0, height), aspect="equal")
-    ax.axis("off")
-    return fig, ax
-
-
-def _box(ax, x, y, width, height, text="", role="plain", **font):
+def _box(ax, x, y, width, height, text="", role=None, **font):
     """Draw a box, its lower left corner at (x, y), with a text on a plain ground in its middle."""
-    edge = {"edgecolor": "#444444", "linewidth": 1}
-    if FILLS[role]["hatch"]:
-        edge["edgecolor"] = ROLES[role]["color"]
-    ax.add_patch(Rectangle((x, y), width, height, **FILLS[role], **edge))
-    ground = {"facecolor": FILLS[role]["facecolor"], "edgecolor": "none", "pad": 1}
+    fill = {"facecolor": "white", "edgecolor": "#444444"}
+    if role:  # the hatch repeats the role without colour
+        color = ROLES[role]["color"]
+        fill = {"facecolor": pale(role), "hatch": HATCHES[role], "edgecolor": color}
+    ax.add_patch(Rectangle((x, y), width, height, linewidth=1, **fill))
+    ground = {"facecolor": fill["facecolor"], "edgecolor": "none", "pad": 3}
     style = {"fontsize": 9, "ha": "center", "va": "center"} | font
     ax.text(x + width / 2, y + height / 2, text, bbox=ground if text else None, **style)
 
@@ -53,7 +35,7 @@ def tossed_labels():
     >>> alt.split(":")[0]
     'Data flow from left to right'
     """
-    fig, ax = _canvas(7.4, 2.7, "100 networks, trained once; only the labels are tossed again")
+    fig, ax = sheet(7.4, 2.7, "100 networks, trained once; only the labels are tossed again")
     ax.set_ylim(0.1, 2.35)
     _box(ax, 0.1, 1.45, 1.35, 0.75, "100 rows\nto train on", "training")
     _box(ax, 0.1, 0.35, 1.35, 0.75, "50 rows\nto validate on", "validation")
@@ -85,7 +67,7 @@ def nested():
     >>> alt.split(":")[0]
     'Nested cross-validation as boxes'
     """
-    fig, ax = _canvas(7.4, 4.1, "Nested: the search never sees the fold that scores it")
+    fig, ax = sheet(7.4, 4.1, "Nested: the search never sees the fold that scores it")
     heads = ["75 rows in three outer folds", "the search, on 50 rows", "it delivers", "a score"]
     for x, text in zip([1.2, 3.45, 5.3, 6.75], heads, strict=True):
         ax.text(x, 3.87, text, ha="center", fontsize=9, weight="bold")
@@ -134,15 +116,14 @@ def repeated_folds(n_repeats=5, n_shown=24):
     'Five repeats of three folds'
     """
     title = f"Three folds, dealt {n_repeats} times: {3 * n_repeats} scores"
-    fig, ax = _canvas(7.4, 3.0, title)
+    fig, ax = sheet(7.4, 3.0, title)
     ax.set_ylim(0, 2.75)
-    rng, colors = np.random.default_rng(0), ("#3B6EA5", "#E69F00", "#DDDDDD")
-    hatches = ("", "///", "...")
+    rng, colors = np.random.default_rng(0), ("#777777", "#CCCCCC", "white")
     for i in range(n_repeats):
         y = 2.15 - 0.42 * i
         ax.text(1.0, y + 0.15, f"repeat {i + 1}", ha="right", va="center", fontsize=9)
         for place, fold in enumerate(rng.permutation(np.arange(n_shown) % 3)):
-            style = {"facecolor": colors[fold], "hatch": hatches[fold], "edgecolor": "#444444"}
+            style = {"facecolor": colors[fold], "edgecolor": "#444444"}
             ax.add_patch(Rectangle((1.1 + 0.17 * place, y), 0.16, 0.3, linewidth=0.6, **style))
         _arrow(ax, (1.16 + 0.17 * n_shown, y + 0.15), (5.7, y + 0.15))
         _box(ax, 5.72, y, 1.5, 0.3, "3 fold scores", fontsize=8)
@@ -174,11 +155,10 @@ def permutation_table(scores, n_shown=20):
     """
     shown = scores[:n_shown]
     chosen, labelings = shown[0].argmax(), np.arange(len(shown))
-    fig = Figure(figsize=(7.4, 3.9), dpi=100, layout="constrained", facecolor="white")
-    ax = fig.subplots()
-    fig.suptitle(
-        "Outside: the scores of one candidate. Inside: the best of each column", fontsize=12
-    )
+    title = "Outside: the scores of one candidate. Inside: the best of each column"
+    xlabel = "labels: the real ones, then shuffled ones"
+    fig, ax = blank(7.4, 3.9, title=title, xlabel=xlabel, ylabel="candidate")
+    ax.spines[:].set_visible(True)
     image = ax.imshow(shown.T, cmap="Greys", vmin=0.3, vmax=0.9, aspect="auto")
     fig.colorbar(image, label="score on 50 validation rows")
     frame = {
@@ -193,14 +173,12 @@ def permutation_table(scores, n_shown=20):
             (-0.5, chosen - 0.5), len(shown), 1, label="search outside: one candidate", **frame
         )
     )
-    inside = {"color": ROLES["validation"]["color"], "markeredgecolor": "black"}
-    ax.plot(
-        labelings, shown.argmax(axis=1), "s", label="search inside: best of the column", **inside
-    )
+    inside = ROLES["honest"] | {"linestyle": "", "markeredgecolor": "black"}
+    inside["label"] = "search inside: best of the column"
+    ax.plot(labelings, shown.argmax(axis=1), **inside)
     ticks = ["real"] + [str(i) for i in labelings[1:]]
     ax.set_xticks(labelings, ticks, fontsize=8)
     ax.set_yticks(range(scores.shape[1]), range(1, scores.shape[1] + 1), fontsize=8)
-    ax.set(xlabel="labels: the real ones, then shuffled ones", ylabel="candidate")
     fig.legend(loc="outside lower center", ncols=2, fontsize=8)
     alt = (
         f"Scores of {scores.shape[1]} candidates on {len(shown)} labelings. The real best, "
@@ -219,18 +197,17 @@ def stack_of_weights():
     >>> alt.split(":")[0]
     'Weights, from left to right'
     """
-    fig, ax = _canvas(7.4, 3.0, "A hundred matrices become one block; each network keeps its slice")
+    fig, ax = sheet(7.4, 3.0, "A hundred matrices become one block; each network keeps its slice")
     for i, text in enumerate(["network 1", "network 2", "network 100"]):
         x = 0.2 + 0.95 * i + (0.35 if i == 2 else 0)
-        _box(ax, x, 0.7, 0.5, 1.4, "16\n×\n4", "training")
+        _box(ax, x, 0.7, 0.5, 1.4, "16\n×\n4")
         ax.text(x + 0.25, 2.2, text, ha="center", fontsize=8)
     ax.text(2.0, 1.4, "…", ha="center", fontsize=14)
     _arrow(ax, (3.2, 1.4), (4.05, 1.4))
     ax.text(3.6, 1.5, "stack", ha="center", fontsize=9)
     for i in range(9, -1, -1):  # the last network lies at the back
-        slice_of_one = {"facecolor": "#F4C09A", "hatch": "//"} if i == 2 else FILLS["training"]
-        corner, edge = (4.5 + 0.16 * i, 0.5 + 0.09 * i), {"edgecolor": "#444444"}
-        ax.add_patch(Rectangle(corner, 0.6, 1.4, **slice_of_one, **edge))
+        fill = {"facecolor": "#999999" if i == 2 else "white", "edgecolor": "#444444"}
+        ax.add_patch(Rectangle((4.5 + 0.16 * i, 0.5 + 0.09 * i), 0.6, 1.4, **fill))
     ax.text(4.4, 1.2, "16 units", rotation=90, ha="right", va="center", fontsize=9)
     ax.text(4.8, 0.3, "4 inputs", ha="center", fontsize=9)
     _arrow(ax, (5.3, 0.45), (6.75, 1.25))

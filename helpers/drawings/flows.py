@@ -1,22 +1,20 @@
 """Drawings of how data flow: boxes and arrows from left to right, rows cut into parts.
 
 Ordinary arrows are solid and black; a leak is a thick red dashed path, which differs in grey, too.
-The parts of a bar have the colours of `plots.ROLES`, and a hatching each. Show a drawing with
-`plots.show`, which takes its alternative text.
+Boxes and parts of a bar may have a role of `plots.ROLES`, which a line or a hatch shows as well.
+Show a drawing with `plots.show`, which takes its alternative text.
 """
 
 from itertools import pairwise
 
-from matplotlib import pyplot as plt
 from matplotlib.lines import Line2D
 from matplotlib.patches import FancyArrowPatch, FancyBboxPatch, Rectangle
 
-from helpers.plots import ROLES
+from helpers.plots import GROUND, ROLES, blank, filled, pale, sheet
 
 FONT = 9  # points
 PLAIN, BOLD, LINE = 0.069, 0.08, 0.175  # inches that a character and a line take
 GAP = 0.3  # inches left free between two columns, for an arrow
-HATCHES = {"training": "", "validation": "//", "test": "..", "leaky": "xx"}
 
 
 def flow(boxes, arrows=(), leaks=(), *, title, width=7.6, row_height=0.95):
@@ -24,9 +22,10 @@ def flow(boxes, arrows=(), leaks=(), *, title, width=7.6, row_height=0.95):
 
     Parameters
     ----------
-    boxes : dict of str to (column, row, text)
+    boxes : dict of str to (column, row, text) or (column, row, text, role)
         The key is the box's name, written in bold; `text` stands below it and may be empty. Two
-        boxes with one name differ in a blank at its end, which is not drawn.
+        boxes with one name differ in a blank at its end, which is not drawn. `role` is one of
+        `plots.ROLES`, such as "training" or "test".
         Columns count from the left and rows from the top, both from 0; halves are allowed.
     arrows : iterable of (from, to) or (from, to, label)
         Names of two boxes, and what is written beside the arrow.
@@ -54,19 +53,18 @@ def flow(boxes, arrows=(), leaks=(), *, title, width=7.6, row_height=0.95):
     arrows, leaks = list(arrows), list(leaks)
     for name in {name for path in arrows + leaks for name in path[:2]} - set(boxes):
         raise ValueError(f"An arrow names {name!r}, which is no box; boxes are {list(boxes)}.")
-    columns = max(column for column, _, _ in boxes.values()) + 1
-    rows = max(row for _, row, _ in boxes.values()) + 1
+    columns = max(box[0] for box in boxes.values()) + 1
+    rows = max(box[1] for box in boxes.values()) + 1
     pitch = width / columns
-    fig, ax = _canvas(width, rows * row_height + (0.75 if leaks else 0.4), title)
+    fig, ax = sheet(width, rows * row_height + (0.75 if leaks else 0.4), title)
     drawn = {}
-    for name, (column, row, text) in boxes.items():
+    for name, (column, row, text, *role) in boxes.items():
         at = (column + 0.5) * pitch, -(row + 0.5) * row_height
-        drawn[name] = _box(ax, name, text, at, room=pitch - GAP)
+        drawn[name] = _box(ax, name, text, at, pitch - GAP, *role)
     for start, end, *label in arrows:
         _arrow(ax, drawn[start], drawn[end], "".join(label))
     for start, end, *label in leaks:
         _arrow(ax, drawn[start], drawn[end], "".join(label), leak=True)
-    ax.set_xlim(0, width)
     ax.set_ylim(-rows * row_height - (0.35 if leaks else 0), 0)
     if leaks:
         ax.legend(handles=[Line2D([], [], **_LEAK, label="leak")], loc="lower right", frameon=False)
@@ -123,21 +121,19 @@ def parts(bars, *, title, width=7.6, unit="share of the rows"):
     >>> bars = {"all rows": [(80, "training", "training"), (20, "test", "test")]}
     >>> fig = drawings.parts(bars, title="A split", unit="rows")
     """
-    fig, ax = plt.subplots(figsize=(width, 1 + 0.36 * len(bars)), dpi=100, layout="constrained")
-    fig.set_facecolor("white")
-    fig.suptitle(title, fontsize=12)
-    ax.spines[["top", "right", "left"]].set_visible(False)
+    fig, ax = blank(width, 1 + 0.36 * len(bars), title=title, xlabel=unit, ylabel="")
+    ax.spines["left"].set_visible(False)
     for place, row in enumerate(bars.values()):
         left = 0
         for length, role, text in row:
-            ax.add_patch(_part(left, place, length, role))
+            fill = filled(role) if role else {"facecolor": "white", "edgecolor": "0.6"}
+            ax.add_patch(Rectangle((left, place - 0.4), length, 0.8, **fill))
             ax.text(left + length / 2, place, text, ha="center", va="center", **_ON_PART)
             left += length
     ax.set_xlim(0, max(sum(length for length, _, _ in row) for row in bars.values()))
     ax.set_ylim(len(bars) - 0.5, -0.5)
     ax.set_yticks(range(len(bars)), list(bars))
     ax.tick_params(axis="y", length=0)
-    ax.set_xlabel(unit)
     return fig
 
 
@@ -173,20 +169,10 @@ def folds(n_folds=5, *, test=0.2, title):
 
 
 _LEAK = {"color": ROLES["leaky"]["color"], "linestyle": (0, (3, 1.2)), "linewidth": 2.5}
-_ON_PART = {"fontsize": FONT, "bbox": {"facecolor": "white", "edgecolor": "none", "pad": 1.5}}
+_ON_PART = {"fontsize": FONT, "bbox": GROUND | {"pad": 1.5}}
 
 
-def _canvas(width, height, title):
-    """Return a white figure whose axes, unseen, count in inches."""
-    fig, ax = plt.subplots(figsize=(width, height), dpi=100, layout="constrained")
-    fig.set_facecolor("white")
-    fig.suptitle(title, fontsize=12)
-    ax.set_aspect("equal")
-    ax.axis("off")
-    return fig, ax
-
-
-def _box(ax, name, text, at, room):
+def _box(ax, name, text, at, room, role=None):
     """Draw a box as wide as its longest line."""
     name = name.strip()  # so that two boxes may show one name
     names, lines = name.split("\n"), text.split("\n") if text else []
@@ -198,7 +184,11 @@ def _box(ax, name, text, at, room):
             f"{room:.1f}: break its lines with \\n, or give a larger width."
         )
     corner = at[0] - width / 2, at[1] - height / 2
-    box = FancyBboxPatch(corner, width, height, boxstyle="round,pad=0.03", fc="#F2F2F2", ec="black")
+    style = {"facecolor": "#F2F2F2", "edgecolor": "black"}
+    if role:
+        line = {"edgecolor": ROLES[role]["color"], "linestyle": ROLES[role]["linestyle"]}
+        style = {"facecolor": pale(role), "linewidth": 2, **line}
+    box = FancyBboxPatch(corner, width, height, boxstyle="round,pad=0.03", **style)
     ax.add_patch(box)
     top = at[1] + height / 2 - 0.07
     ax.text(at[0], top, name, weight="bold", fontsize=FONT, ha="center", va="top")
@@ -232,18 +222,3 @@ def _arrow(ax, start, end, label, leak=False):
     # The middle of the curve that "arc3" draws.
     at = (x0 + x1 + bend * (y1 - y0)) / 2, (y0 + y1 - bend * (x1 - x0)) / 2
     ax.text(*at, label, color=style["color"], ha="center", va="center", **_ON_PART)
-
-
-def _part(left, place, length, role):
-    if role is None:
-        return Rectangle((left, place - 0.4), length, 0.8, fill=False, edgecolor="0.6")
-    color = ROLES[role]["color"]
-    return Rectangle(
-        (left, place - 0.4),
-        length,
-        0.8,
-        facecolor=color,
-        alpha=0.75,
-        hatch=HATCHES[role],
-        edgecolor="white",
-    )

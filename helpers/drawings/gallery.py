@@ -6,7 +6,7 @@ Each function returns a figure and its alternative text, for `plots.show(*drawin
 import numpy as np
 
 from helpers import drawings
-from helpers.plots import ROLES, blank
+from helpers.plots import ROLES, blank, legend_below
 
 TRAINING = ROLES["training"] | {"linestyle": ""}
 TEST = ROLES["test"] | {"linestyle": ""}
@@ -25,8 +25,8 @@ def step_before_split():
         "all rows": (0, 0.5, ""),
         "a step": (1, 0.5, "is fitted to\nall rows"),
         "split": (2, 0.5, ""),
-        "training rows": (3, 1, "as the step\nleft them"),
-        "test rows": (3, 0, ""),
+        "training rows": (3, 1, "as the step\nleft them", "training"),
+        "test rows": (3, 0, "", "test"),
         "model": (4, 1, ""),
         "score": (4, 0, ""),
     }
@@ -63,7 +63,7 @@ def persons_in_two_sets(n_persons=10, n_visits=10):
         ax.set_xlabel(f"visit\n{name}")
         ax.set(xticks=[1, 5, 10], yticks=range(1, n_persons + 1))
     axes[0].invert_yaxis()
-    _legend_below(fig, axes[0])
+    legend_below(fig, ncols=2, fontsize=9)
     alt = (
         f"{title}: {n_persons} persons with {n_visits} visits each. Left, test visits are spread "
         "over all persons. Right, all visits of the last persons are test visits."
@@ -93,7 +93,7 @@ def point_between_parents():
     ax.plot(*parents.T, label="parents (rare label, in training)", **(TRAINING | large))
     ax.plot(*made.T, label="made between them, in training", **TRAINING)
     ax.plot(*new, label="made between them, in the test", **(TEST | large))
-    _legend_below(fig, ax)
+    legend_below(fig, ncols=2, fontsize=9)
     alt = (
         f"{title}: on a line between two rows of the rare label lie five rows that were made from "
         "them. Four are training rows; the test row lies in the middle of all."
@@ -120,7 +120,7 @@ def nearer_to_own_label(apart, together):
     xlabel = "distance to the other label minus distance to the own label"
     fig, ax = blank(7.2, 2.4, title=title, xlabel=xlabel, ylabel="whitening fitted to")
     apart, together = np.asarray(apart), np.asarray(together)
-    for row, values, role in ((0, apart, "test"), (1, together, "leaky")):
+    for row, values, role in ((0, apart, "honest"), (1, together, "leaky")):
         style = ROLES[role] | {"linestyle": "", "alpha": 0.6, "markersize": 8}
         beside = 0.12 * (np.arange(len(values)) % 3 - 1)  # so that near marks stand apart
         ax.plot(values, row + beside, **style)
@@ -155,7 +155,7 @@ def days_between_days(values, n_shown=60):
         ax.plot(day[~test], values[~test], label="training", **TRAINING)
         ax.plot(day[test], values[test], label="test", **(TEST | {"markersize": 8}))
         ax.set_xlabel(f"day\n{name}")
-    _legend_below(fig, axes[0])
+    legend_below(fig, ncols=2, fontsize=9)
     alt = f"{title}: {n_shown} days of a series. Left, test days lie among the training days. "
     return fig, alt + "Right, the last fifth of the days is the test."
 
@@ -199,7 +199,7 @@ def easy_cases(values, right, limit=1):
     title = "Errors lie near 0, and the easy test leaves these rows out"
     fig, ax = blank(7.2, 3.0, title=title, xlabel="first column of a test row", ylabel="rows")
     bins, far = np.linspace(-3.5, 3.5, 29), np.abs(values) > limit
-    styles = ({"facecolor": "#BBBBBB"}, {"facecolor": ROLES["leaky"]["color"], "hatch": "xx"})
+    styles = ({"facecolor": "#BBBBBB"}, {"facecolor": "#555555", "hatch": "|"})
     ax.hist([values[right], values[~right]], bins, stacked=True, label=["right", "wrong"])
     for bars, style in zip(ax.containers, styles, strict=True):
         for bar in bars:
@@ -207,11 +207,6 @@ def easy_cases(values, right, limit=1):
     for border in (-limit, limit):
         label = "the easy test leaves out the rows between" if border < 0 else ""
         ax.axvline(border, color="black", linestyle="--", label=label)
-    _legend_below(fig, ax, ncols=3)
+    legend_below(fig, ncols=3, fontsize=9)
     near = f"{np.sum(~right & ~far)} of {np.sum(~far)} near 0"
     return fig, f"{title}. Wrong: {near}, {np.sum(~right & far)} of {np.sum(far)} far."
-
-
-def _legend_below(fig, ax, ncols=2):
-    handles = ax.get_legend_handles_labels()
-    fig.legend(*handles, loc="outside lower right", ncols=ncols, frameon=False, fontsize=9)

@@ -3,26 +3,12 @@
 Each function returns a figure and its alternative text, for `plots.show(*drawing())`.
 """
 
+from itertools import pairwise
+
 import numpy as np
 
-from helpers.plots import ROLES, blank, chance_line
-
-BOXES = {
-    "images\nX, y": (0, 0.5, "black"),
-    "1": (0.9, 0.5, "change"),
-    "split": (1.75, 0.5, "black"),
-    "training\nimages": (2.65, 1, "training"),
-    "2": (3.7, 1, "change"),
-    "train\nCNN": (4.7, 1, "training"),
-    "test\nimages": (2.65, 0, "test"),
-    "3": (3.7, 0, "change"),
-    "score\nCNN": (4.7, 0, "test"),
-}
-WAYS = {
-    "black": [("images\nX, y", "1"), ("1", "split"), ("train\nCNN", "score\nCNN")],
-    "training": [("split", "training\nimages"), ("training\nimages", "2"), ("2", "train\nCNN")],
-    "test": [("split", "test\nimages"), ("test\nimages", "3"), ("3", "score\nCNN")],
-}
+from helpers.drawings.flows import flow
+from helpers.plots import ROLES, alarms, blank, chance_line, fields, filled
 
 
 def way_of_images():
@@ -35,39 +21,23 @@ def way_of_images():
     'Three places where a program can change images'
     """
     title = "Three places where a program can change images"
-    fig, ax = blank(7.6, 2.7, title=title, xlabel="", ylabel="")
-    for text, (x, y, role) in BOXES.items():
-        _box(ax, f"{text}: change?" if role == "change" else text, (x, y), **_style(role))
-    for role, arrows in WAYS.items():
-        for start, end in arrows:
-            _arrow(ax, BOXES[start][:2], BOXES[end][:2], **_style(role))
-    ax.text(4.77, 0.42, "the trained CNN", ha="left", fontsize=9)
-    ax.set(xlim=(-0.4, 5.75), ylim=(-0.3, 1.3))
-    ax.axis("off")
-    return fig, (
+    boxes = {
+        "images": (0, 0.5, "X, y"),
+        "place 1": (1, 0.5, "change?"),
+        "split": (2, 0.5, ""),
+        "training\nimages": (3, 0, "", "training"),
+        "place 2": (4, 0, "change?"),
+        "train\nCNN": (5, 0, "", "training"),
+        "test\nimages": (3, 1, "", "test"),
+        "place 3": (4, 1, "change?"),
+        "score\nCNN": (5, 1, "", "test"),
+    }
+    upper, lower = list(boxes)[:6], ["split", *list(boxes)[6:]]
+    arrows = [*pairwise(upper), *pairwise(lower), (upper[-1], lower[-1], "trained CNN")]
+    return flow(boxes, arrows, title=title, row_height=1.1), (
         f"{title}. Images, place 1, split, then two lanes. Training images, place 2, train CNN. "
         "Test images, place 3, score CNN. The trained CNN goes to the score."
     )
-
-
-def _style(role):
-    if role in ("black", "change"):
-        return {"color": "black", "linestyle": "-" if role == "black" else ":"}
-    return {name: ROLES[role][name] for name in ("color", "linestyle")}
-
-
-def _box(ax, text, place, *, color, linestyle):
-    edge = {"boxstyle": "round,pad=0.45", "fc": "white", "ec": color, "ls": linestyle, "lw": 2}
-    ax.text(*place, text, ha="center", va="center", bbox=edge, zorder=3)
-
-
-def _arrow(ax, start, end, *, color, linestyle):
-    """Draw an arrow from one box to the next; the boxes cover what is too long of it."""
-    middle = np.array(start) + 0.62 * (np.array(end) - start)
-    line = {"color": color, "ls": linestyle, "lw": 2, "shrinkA": 0, "shrinkB": 0}
-    ax.annotate("", end, start, arrowprops={"arrowstyle": "-", **line}, zorder=1)
-    before = np.array(start) + 0.6 * (np.array(end) - start)
-    ax.annotate("", middle, before, arrowprops={**line, "arrowstyle": "-|>", "ls": "-"}, zorder=1)
 
 
 def versions(pictures, original, cv, of):
@@ -163,12 +133,8 @@ def changed_where(table):
     best = f"training images {list(table)[line]}, test images {('not at all', 'too')[column]}"
     title = f"Best: change {best} ({values.max():.2f})"
     fig, ax = blank(7.0, 2.8, title=title, xlabel="test images", ylabel="training images changed")
-    ax.imshow(values, cmap="Greys", vmin=0.2, vmax=1.1, aspect="auto")
-    for (line, column), value in np.ndenumerate(values):
-        color = "white" if value > 0.7 else "black"
-        ax.text(column, line, f"{value:.2f}", ha="center", va="center", color=color, size=14)
-    ax.set_xticks([0, 1], ["as they are", "shifted"])
-    ax.set_yticks(range(len(table)), table)
+    texts = [[f"{value:.2f}" for value in pair] for pair in values]
+    fields(ax, values, texts, table, ["as they are", "shifted"], size=14, vmin=0.2, vmax=1.1)
     said = [f"{name}: {a:.2f} and {b:.2f}" for name, (a, b) in table.items()]
     return fig, f"{title}. Test images as they are, and shifted. {'; '.join(said)}."
 
@@ -193,11 +159,8 @@ def ways_to_split(coins, true, names):
     fig, axes = blank(7.6, 3.6, title=title, xlabel="", ylabel="accuracy", columns=2)
     for ax, scores, label in zip(axes, (coins, true), ("random", "true"), strict=True):
         for way, values in enumerate(np.transpose(scores)):
-            role = ROLES["leaky" if way == 0 else "test"]
-            hatch = "//" if way == 0 else None
-            name = {0: "mean, with a leak", 1: "mean, no leak"}.get(way)
-            style = {"edgecolor": role["color"], "hatch": hatch, "label": name}
-            ax.bar(way, np.mean(values), color="white", **style)
+            name = {0: "mean, leaky", 1: "mean, honest"}.get(way)
+            ax.bar(way, np.mean(values), label=name, **filled("honest" if way else "leaky"))
             above = max(values) + 0.03
             ax.text(way, above, f"{np.mean(values):.2f}", ha="center", va="bottom")
             mark = "one draw" if way == 1 else None
@@ -228,21 +191,12 @@ def who_sees(table, columns):
     >>> alt
     'Each check sees at most 1 of 1 mistakes; seen by none: 0. wrong: a step: a. honest: none.'
     """
-    wrong = [alarms for name, alarms in table.items() if name.startswith("wrong")]
-    most = max(sum(map(bool, alarms)) for alarms in zip(*wrong, strict=True))
+    wrong = [found for name, found in table.items() if name.startswith("wrong")]
+    most = max(sum(map(bool, found)) for found in zip(*wrong, strict=True))
     missed = len(wrong) - sum(map(any, wrong))
     title = f"Each check sees at most {most} of {len(wrong)} mistakes; seen by none: {missed}"
-    fig, ax = blank(8.2, 3.2, title=title, xlabel="check", ylabel="")
-    values = [[1.0 if alarm else 0.0 for alarm in line] for line in table.values()]
-    ax.imshow(values, cmap="Greys", vmax=1.3, aspect="auto")
-    words = {True: ("alarm", "white"), False: ("quiet", "black"), None: ("did not look", "#767676")}
-    for line, alarms in enumerate(table.values()):
-        for column, alarm in enumerate(alarms):
-            text, color = words[alarm]
-            style = "italic" if alarm is None else "normal"
-            ax.text(column, line, text, ha="center", va="center", color=color, style=style)
-    ax.set_xticks(range(len(columns)), columns)
-    ax.set_yticks(range(len(table)), table)
-    raised = [[c for c, a in zip(columns, alarms, strict=True) if a] for alarms in table.values()]
+    fig, ax = blank(8.0, 3.2, title=title, xlabel="check", ylabel="")
+    alarms(ax, table, columns)
+    raised = [[c for c, a in zip(columns, found, strict=True) if a] for found in table.values()]
     said = [f"{name}: {', '.join(r) or 'none'}" for name, r in zip(table, raised, strict=True)]
     return fig, f"{title}. {'. '.join(said)}.".replace("\n", " ")

@@ -6,7 +6,7 @@ Each function returns a figure and its alternative text, for `plots.show(*drawin
 import numpy as np
 
 from helpers import drawings
-from helpers.plots import ROLES, blank, chance_line
+from helpers.plots import GROUND, ROLES, blank, chance_line, filled, legend_below
 
 
 def weights_travel():
@@ -85,18 +85,17 @@ def room_above(pairs):
     gains = [f"{leaky - honest:.3f} on {name}" for name, (honest, leaky) in means.items()]
     title = f"The earlier fit adds {', '.join(gains)}"
     fig, ax = blank(height=3.0, title=title, xlabel="accuracy, mean of 5 folds", ylabel="")
-    ground = {"facecolor": "white", "edgecolor": "none", "pad": 1}
     said = []
     for row, (name, (honest, leaky)) in enumerate(means.items()):
-        ax.barh(row, honest, color="#CCCCCC", edgecolor="black", label="honest" if not row else "")
-        added = {"color": "white", "edgecolor": ROLES["leaky"]["color"], "hatch": "xx"}
-        ax.barh(row, leaky - honest, left=honest, label="the leak adds" if not row else "", **added)
-        ax.text(honest / 2, row, f"{honest:.3f}", ha="center", va="center", bbox=ground)
+        labels = ("", "") if row else ("honest", "the leak adds")
+        ax.barh(row, honest, label=labels[0], **filled("honest"))
+        ax.barh(row, leaky - honest, left=honest, label=labels[1], **filled("leaky"))
+        ax.text(honest / 2, row, f"{honest:.3f}", ha="center", va="center", bbox=GROUND)
         ax.text(leaky + 0.01, row, f"{leaky:.3f}", va="center")
         said.append(f"{name}: honest {honest:.3f}, with the leak {leaky:.3f}")
     ax.set(xlim=(0, 1.1), yticks=range(len(pairs)), yticklabels=pairs)
     ax.invert_yaxis()
-    fig.legend(loc="outside lower right", ncols=2, frameon=False)
+    legend_below(fig, ncols=2)
     return fig, f"{title}. {'. '.join(said)}."
 
 
@@ -121,10 +120,9 @@ def shuffled_scores(score, shuffled):
     bins = 0.295 + 0.02 * np.arange(-below, 38)  # no score of 100 rows lies on an edge
     ax.hist(shuffled, bins=bins, color="#999999", label=f"{len(shuffled)} times shuffled")
     ax.axvline(mean, color="black", linestyle="--", label="their mean")
-    real = {"color": "white", "edgecolor": ROLES["leaky"]["color"], "hatch": "xxx"}
-    ax.bar(score, 1, width=0.02, label="real labels", **real)
+    ax.bar(score, 1, width=0.02, label="real labels", **filled("leaky"))
     ax.axvline(0.5, label="chance", **ROLES["chance"])
-    fig.legend(loc="outside lower right", ncols=4, frameon=False)
+    legend_below(fig, ncols=4)
     of_shuffled = f"{min(shuffled):.2f} to {max(shuffled):.2f}"
     alt = f"Shuffled coin flips score {mean:.2f} on average: {of_shuffled}."
     return fig, f"{alt} The real labels score {score:.2f}."
@@ -149,7 +147,7 @@ def folds_in_order(reused, cloned):
     title += f"to {of_reused[-1]:.2f} in the last"
     fig, ax = blank(title=title, xlabel="fold", ylabel=f"accuracy, mean of {len(reused)} networks")
     ax.plot(folds, of_reused, label="one object, reused", **ROLES["leaky"])
-    ax.plot(folds, of_cloned, label="a new clone each fold", **ROLES["validation"])
+    ax.plot(folds, of_cloned, label="a new clone each fold", **ROLES["honest"])
     write_values(ax, folds[1:], of_reused[1:], offset=(0, 8))  # the first is that of the clone
     write_values(ax, folds, of_cloned, offset=(0, -15))
     ax.margins(y=0.12)
@@ -163,6 +161,5 @@ def folds_in_order(reused, cloned):
 def write_values(ax, x, y, offset, ha="center"):
     """Write each value of `y` beside its point, `offset` points away."""
     style = {"textcoords": "offset points", "ha": ha, "fontsize": 9}
-    ground = {"facecolor": "white", "edgecolor": "none", "pad": 0.5}
     for at in zip(x, y, strict=True):
-        ax.annotate(f"{at[1]:.2f}", at, offset, bbox=ground, **style)
+        ax.annotate(f"{at[1]:.2f}", at, offset, bbox=GROUND | {"pad": 0.5}, **style)

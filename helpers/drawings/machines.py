@@ -9,15 +9,14 @@ from itertools import pairwise
 from matplotlib.patches import Rectangle
 
 from helpers import drawings
-from helpers.plots import ROLES, blank
+from helpers.plots import GROUND, blank, filled
 
 # Who computes, in a drawing of cores; a wait is blank.
 PROCESSES = {
-    "A": {"facecolor": ROLES["training"]["color"], "hatch": ""},
-    "B": {"facecolor": ROLES["validation"]["color"], "hatch": "//"},
+    "A": {"facecolor": "#BBBBBB", "hatch": ""},
+    "B": {"facecolor": "#555555", "hatch": "|"},
     "waits": {"facecolor": "white", "hatch": ""},
 }
-GROUND = {"facecolor": "white", "edgecolor": "none", "pad": 1}  # of a text on a colour
 # A box is half a product. A small letter: the core is kept busy by a thread that waits.
 TURNS = {
     "two cores, one thread each": {"core 1": "AAAA", "core 2": "BBBB"},
@@ -93,7 +92,7 @@ def cores():
         for core, boxes in turns.items():
             for start, letter in enumerate(boxes):
                 who = letter if letter.isupper() else "waits"
-                edge = {"edgecolor": "0.6" if who == "waits" else "white", "alpha": 0.8}
+                edge = {"edgecolor": "0.6" if who == "waits" else "white"}
                 ax.add_patch(Rectangle((start, place - 0.38), 1, 0.76, **PROCESSES[who], **edge))
                 said = who if letter.isupper() else f"{letter.upper()} waits"
                 style = {"ha": "center", "va": "center", "fontsize": 8, "bbox": GROUND}
@@ -157,8 +156,8 @@ def folds_to_workers():
         "nested search": (0, 0.5, "3 outer folds"),
         "worker 1": (1, 0, "folds 1 and 3"),
         "worker 2": (1, 1, "fold 2"),
-        "fused ": (2, 0, "12 fits of a fold,\nas one network"),
-        "fused": (2, 1, "12 fits of a fold,\nas one network"),
+        "fused ": (2, 0, "12 fits of a fold,\nin one stack"),
+        "fused": (2, 1, "12 fits of a fold,\nin one stack"),
         "scores": (3, 0.5, "of 3 folds"),
     }
     arrows = [("nested search", "worker 1"), ("nested search", "worker 2")]
@@ -167,7 +166,7 @@ def folds_to_workers():
     fig = drawings.flow(boxes, arrows, title=title)
     return fig, (
         f"{title}. From left to right: three outer folds are divided between two workers. Each "
-        "worker trains the 12 fits of a fold, 6 candidates on 2 inner folds, as one network. The "
+        "worker trains the 12 fits of a fold, 6 candidates on 2 inner folds, in one stack. The "
         "scores of three folds come back."
     )
 
@@ -193,12 +192,12 @@ def gpu_memory(n_processes=4):
         f"n_jobs={n_processes}": own * n_processes,
         "one process, fused": [*own[:2], (f"{n_processes} networks", 2.6)],
     }
-    hatches = {"CUDA": "xx", "rows": "..", "network": ""}
+    colors = {"CUDA": "#999999", "rows": "#CCCCCC"}
     for place, parts in enumerate(bars.values()):
         left = 0
         for name, width in parts:
-            hatch = hatches.get(name, "")
-            ax.barh(place, width, left=left, facecolor="#CFE3F1", edgecolor="0.3", hatch=hatch)
+            color = colors.get(name, "white")
+            ax.barh(place, width, left=left, color=color, edgecolor="0.3")
             at = (left + width / 2, place)
             ax.text(*at, name, ha="center", va="center", fontsize=7.5, bbox=GROUND)
             left += width
@@ -213,13 +212,17 @@ def gpu_memory(n_processes=4):
     )
 
 
-def bars(values, *, title, xlabel):
+def bars(values, *, title, xlabel, digits=1, roles=()):
     """Draw a bar for each of some numbers, with the number at its end.
 
     Parameters
     ----------
     values : dict of str to float
     title, xlabel : str
+    digits : int, default=1
+        Digits after the point of each number.
+    roles : sequence of str, default=()
+        For each bar its role in `plots.ROLES`, such as "plain" and "fused"; else all are grey.
 
     Examples
     --------
@@ -228,9 +231,11 @@ def bars(values, *, title, xlabel):
     'Quick. seconds: here 1.5, there 0.8.'
     """
     fig, ax = blank(7.4, 1.2 + 0.3 * len(values), title=title, xlabel=xlabel, ylabel="")
-    drawn = ax.barh(list(values), list(values.values()), color="#0072B2", hatch="//")
-    ax.bar_label(drawn, fmt=" %.1f")
+    drawn = ax.barh(list(values), list(values.values()), color="#999999")
+    for bar, role in zip(drawn, roles, strict=bool(roles)):
+        bar.set(**filled(role))
+    ax.bar_label(drawn, fmt=f" %.{digits}f")
     ax.margins(x=0.1)
     ax.invert_yaxis()
-    said = ", ".join(f"{name} {value:.1f}" for name, value in values.items())
+    said = ", ".join(f"{name} {value:.{digits}f}" for name, value in values.items())
     return fig, f"{title}. {xlabel}: {said}."

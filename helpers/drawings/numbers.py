@@ -8,7 +8,7 @@ from itertools import cycle
 import numpy as np
 
 from helpers.drawings.flows import flow
-from helpers.plots import ROLES, blank
+from helpers.plots import ROLES, blank, filled
 
 
 def way_of_y():
@@ -24,8 +24,8 @@ def way_of_y():
     boxes = {
         "y": (0, 0.5, "all rows"),
         "split": (1, 0.5, ""),
-        "test y": (2, 0, "as it is"),
-        "training y": (2, 1, "learn and remove\nmean and scale"),
+        "test y": (2, 0, "as it is", "test"),
+        "training y": (2, 1, "learn and remove\nmean and scale", "training"),
         "network": (3, 1, "trains on\nscaled y"),
         "predictions": (4, 1, "put mean and\nscale back"),
         "score": (4, 0, "compares both"),
@@ -34,7 +34,7 @@ def way_of_y():
     arrows += [("training y", "network"), ("network", "predictions")]
     arrows += [("predictions", "score"), ("test y", "score")]
     leaks = [("y", "training y", "scale of all rows")]
-    fig = flow(boxes, arrows, leaks, title=title, width=8.4, row_height=1.15)
+    fig = flow(boxes, arrows, leaks, title=title, width=8.0, row_height=1.15)
     return fig, (
         f"{title}. All y, then split. Training y: learn and remove mean and scale. The "
         "network trains on scaled y. Predictions: put mean and scale back. The score compares them "
@@ -71,9 +71,10 @@ def bars_of_r2(scores):
     )
     for place, (name, values) in enumerate(scores.items()):
         below = name == worst and means[name] < 0
-        bar = {"color": "white", "edgecolor": ROLES["leaky" if below else "test"]["color"]}
+        bar = filled("test")
         if below:
-            bar |= {"hatch": "//", "label": "worse than the mean"}
+            empty = {"facecolor": "white", "edgecolor": ROLES["test"]["color"]}
+            bar |= {**empty, "label": "worse than the mean"}
         ax.barh(place, means[name], 0.6, **bar)
         ax.plot([min(values), max(values)], [place, place], color="black", linewidth=3)
         ax.text(0.75, place, f"{means[name]:.2f}", va="center")
@@ -113,10 +114,12 @@ def errors_by_loss(errors, rivals, condition="3 % wrong y"):
     title = title.replace("\n", " ")
     fig, ax = blank(7.0, 3.2, title=title, xlabel="", ylabel="mean absolute error")
     for place, (name, values) in enumerate(errors.items()):
-        role = ROLES["test" if name == best else "leaky"]
+        marks = ROLES["test"] | {"linestyle": "", "markersize": 8}
+        if name != best:
+            marks["markerfacecolor"] = "white"
         beside = place + np.linspace(-0.1, 0.1, len(values))  # else equal ones hide each other
         one = "one draw" if place == 0 else None
-        ax.plot(beside, values, role["marker"], color=role["color"], markersize=8, label=one)
+        ax.plot(beside, values, label=one, **marks)
         mean = "mean" if place == 0 else None
         ax.hlines(means[name], place - 0.25, place + 0.25, color="black", linewidth=2, label=mean)
         ax.text(place + 0.27, means[name], f"{means[name]:.0f}", va="bottom", weight="bold")
@@ -157,7 +160,7 @@ def halves(upper, lower):
     for line, (name, parts) in zip(axes, lower.items(), strict=True):
         for ax, above, below in zip(line, upper, parts, strict=True):
             ax.imshow(np.concatenate([above, below]), cmap="Greys", vmin=0, vmax=1)
-            ax.axhline(len(above) - 0.5, color=ROLES["leaky"]["color"], linewidth=2)
+            ax.axhline(len(above) - 0.5, color="black", linewidth=2)
             ax.set(xticks=[], yticks=[])
         line[0].set_ylabel(name, rotation=0, ha="right", va="center")
     return fig, f"{title}. {len(upper)} images; lines: {', '.join(lower)}."
@@ -185,11 +188,12 @@ def rates(constant, falling):
     title = f"A falling rate: {gains[best]:+.2f} at lr = {best}, {gains[worst]:+.2f} at {worst}"
     fig, ax = blank(6.4, 3.2, title=title, xlabel="lr (logarithmic)", ylabel="accuracy")
     # A little to the left and to the right, else one hides the other.
-    for name, table, role, aside in (
-        ("constant", constant, "leaky", 0.95),
-        ("falling", falling, "test", 1.05),
+    open_mark = {"markerfacecolor": "white", "linestyle": ":"}
+    for name, table, other, aside in (
+        ("constant", constant, open_mark, 0.95),
+        ("falling", falling, {"linestyle": "-"}, 1.05),
     ):
-        style = ROLES[role] | {"markersize": 8, "capsize": 4}
+        style = ROLES["test"] | {"markersize": 8, "capsize": 4} | other
         ax.errorbar(aside * table.columns, table.mean(), table.std(ddof=1), label=name, **style)
     ax.set_xscale("log")
     ax.set_xticks(list(constant.columns), constant.columns)

@@ -7,7 +7,7 @@ import numpy as np
 from matplotlib.patches import Rectangle
 
 from helpers import drawings
-from helpers.plots import ROLES, blank
+from helpers.plots import ROLES, blank, fields, filled
 
 _FRAME = {"fill": False, "edgecolor": ROLES["validation"]["color"], "linewidth": 2.5}
 
@@ -74,18 +74,14 @@ def tied_candidates(results, tied, *, rows, columns):
     title = f"{sum(tied)} of {len(results)} candidates tie, the best at {mean.max(axis=None):.3f}"
     labels = [name.rpartition("__")[2] for name in [rows, *np.atleast_1d(columns)]]
     fig, ax = blank(title=title, xlabel=" / ".join(labels[1:]), ylabel=labels[0])
-    ax.imshow(mean, cmap="Greys", vmin=0.3, vmax=1.05, aspect="auto")
-    for (row, column), score in np.ndenumerate(mean):
-        text = f"{score:.3f}\ns = {s.iloc[row, column]:.3f}"
-        if ties.iloc[row, column]:
-            text += "\ntie"
+    texts = np.empty(mean.shape, object)
+    for (row, column), tie in np.ndenumerate(ties):
+        texts[row, column] = f"{mean.iloc[row, column]:.3f}\ns = {s.iloc[row, column]:.3f}"
+        if tie:
+            texts[row, column] += "\ntie"
             ax.add_patch(Rectangle((column - 0.47, row - 0.46), 0.94, 0.92, **_FRAME))
-        color = "white" if score > 0.7 else "black"
-        ax.text(column, row, text, color=color, ha="center", va="center")
-    ax.set_xticks(
-        range(mean.shape[1]), [" / ".join(map(str, np.atleast_1d(c))) for c in mean.columns]
-    )
-    ax.set_yticks(range(mean.shape[0]), mean.index)
+    names = [" / ".join(map(str, np.atleast_1d(column))) for column in mean.columns]
+    fields(ax, mean, texts, mean.index, names, vmin=0.3, vmax=1.05)
     lines = zip(results.mean_test_score, results.std_test_score, results.tied, strict=True)
     said = [f"{mean:.3f}, {s:.3f}{' (tie)' if tie else ''}" for mean, s, tie in lines]
     return fig, f"{title}. Mean and s: {'; '.join(said)}."
@@ -101,10 +97,10 @@ def one_look():
     'The test set is used once, at the end'
     """
     boxes = {
-        "training set": (0, 0.5, ""),
+        "training set": (0, 0.5, "", "training"),
         "search": (1, 0.5, "by folds"),
         "winner": (2, 0.5, ""),
-        "test set": (2, 1.3, ""),
+        "test set": (2, 1.3, "", "test"),
         "test score": (3, 0.5, "to report"),
     }
     arrows = [("training set", "search"), ("search", "winner"), ("winner", "test score")]
@@ -143,7 +139,8 @@ def order_of_tasks(orders, title=None):
     fig, axes = blank(7.4, 3.2, title=title, xlabel="event", ylabel="task", columns=columns)
     said = []
     for ax, (name, order) in zip(np.atleast_1d(axes), orders.items(), strict=True):
-        _draw_order(ax, order, tasks)
+        color = ROLES["fused" if "fused" in name.lower() else "plain"]["color"]
+        _draw_order(ax, order, tasks, color)
         ax.set_title(name, fontsize=10)
         letters = [f"{tasks.index(task) + 1}{event[0]}" for task, event in order]
         said.append(f"{name}: {' '.join(letters)}")
@@ -185,20 +182,19 @@ def _found(name, order):
     return f"{name[:1].upper()}{name[1:]}: {way}"
 
 
-def _draw_order(ax, order, tasks):
+def _draw_order(ax, order, tasks, color):
     """Draw the events of one panel; the rows are the tasks of all panels."""
     for row, task in enumerate(tasks):
         if (task, "begins") not in order:  # a task of another panel
             continue
         start, end, scored = (i for i, (other, _) in enumerate(order, 1) if other == task)
         ax.hlines(row, start, end, color="#999999", linewidth=5, alpha=0.5, label="in fit")
-        ax.plot(start, row, "o", color="#0072B2", label="begins")
-        ax.plot(end, row, "s", color="#0072B2", label="returns")
-        ax.plot(scored, row, "^", color="#0072B2", label="scored")
+        ax.plot(start, row, "o", color=color, label="begins")
+        ax.plot(end, row, "s", color=color, label="returns")
+        ax.plot(scored, row, "^", color=color, label="scored")
     handles = ax.get_legend_handles_labels()[0][:4]
     if _joint(order):
         first = [event for _, event in order].index("returns")
-        style = {"color": "black", "alpha": 0.6, "label": "training"}
-        handles = [ax.axvspan(first + 0.2, first + 0.8, **style)]
+        handles = [ax.axvspan(first + 0.2, first + 0.8, label="training", **filled("training"))]
     ax.legend(handles=handles)
     ax.set(yticks=range(len(tasks)), yticklabels=tasks, ylim=(len(tasks) - 0.5, -0.5))

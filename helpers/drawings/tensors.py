@@ -3,17 +3,12 @@
 Each function returns a figure and its alternative text, for `plots.show(*drawing())`.
 """
 
+from itertools import pairwise
+
 import numpy as np
 
-from helpers.plots import ROLES, blank
-
-UPPER = (
-    "training rows\nSubset",
-    "transform\nseed 2",
-    "DataLoader\nseed 3",
-    "train network\nseed 4",
-)
-LOWER = ("test rows\nSubset", "no change", "DataLoader\nin order", "score\nnetwork")
+from helpers.drawings.flows import flow
+from helpers.plots import blank, fields, filled
 
 
 def way_of_rows():
@@ -26,30 +21,25 @@ def way_of_rows():
     'Only the training rows are changed and shuffled'
     """
     title = "Only the training rows are changed and shuffled"
-    fig, ax = blank(7.6, 2.3, title=title, xlabel="", ylabel="")
-    table = _box(ax, "table\nX, y", (0, 0.5), color="black")
-    fork = _box(ax, "split\nseed 1", (1, 0.5), after=table, color="black")
-    for lane, texts, role in ((1, UPPER, "training"), (0, LOWER, "test")):
-        style = {name: ROLES[role][name] for name in ("color", "linestyle")}
-        last = fork
-        for column, text in enumerate(texts, 2):
-            last = _box(ax, text, (column, lane), after=last, **style)
-    ax.set(xlim=(-0.4, 5.5), ylim=(-0.35, 1.35))
-    ax.axis("off")
-    lanes = f"For the training rows: {'; '.join(UPPER)}. For the test rows: {'; '.join(LOWER)}."
-    alt = f"{title}. Table, then split with seed 1, then two lanes. {lanes}"
-    return fig, alt.replace("\n", ", ")
-
-
-def _box(ax, text, place, *, after=None, color, linestyle="-"):
-    """Draw a box around a text, and an arrow from the box after which it comes."""
-    edge = {"boxstyle": "round", "fc": "white", "ec": color, "ls": linestyle, "lw": 2}
-    box = ax.text(*place, text, ha="center", va="center", bbox=edge)
-    if after is not None:
-        edges = {"patchA": after.get_bbox_patch(), "patchB": box.get_bbox_patch()}
-        arrow = {"arrowstyle": "->", "shrinkA": 3, "shrinkB": 3, **edges}
-        ax.annotate("", place, after.get_position(), arrowprops=arrow)
-    return box
+    boxes = {
+        "table": (0, 0.5, "X, y"),
+        "split": (1, 0.5, "seed 1"),
+        "training\nrows": (2, 0, "Subset", "training"),
+        "transform": (3, 0, "seed 2", "training"),
+        "DataLoader": (4, 0, "seed 3", "training"),
+        "train\nnetwork": (5, 0, "seed 4", "training"),
+        "test\nrows": (2, 1, "Subset", "test"),
+        "no\nchange": (3, 1, "", "test"),
+        "DataLoader ": (4, 1, "in order", "test"),
+        "score\nnetwork": (5, 1, "", "test"),
+    }
+    upper, lower = list(boxes)[:6], ["split", *list(boxes)[6:]]
+    fig = flow(boxes, [*pairwise(upper), *pairwise(lower)], title=title, row_height=1.05)
+    return fig, (
+        f"{title}. Table, then split with seed 1, then two lanes. For the training rows: Subset; "
+        "transform, seed 2; DataLoader, seed 3; train network, seed 4. For the test rows: Subset; "
+        "no change; DataLoader, in order; score network."
+    )
 
 
 def numbers_of_a_label(at_random, stratified, *, label, n_test):
@@ -77,7 +67,7 @@ def numbers_of_a_label(at_random, stratified, *, label, n_test):
     xlabel, ylabel = f"{label} among {n_test} test rows", f"splits, of {len(at_random)}"
     fig, ax = blank(title=title, xlabel=xlabel, ylabel=ylabel)
     numbers, counts = np.unique(at_random, return_counts=True)
-    ax.bar(numbers, counts, color=ROLES["test"]["color"], label="random_split")
+    ax.bar(numbers, counts, label="random_split", **filled("test"))
     label = f"stratify=y: all {len(stratified)} splits here"
     places = np.unique(stratified)
     ax.plot(places, [1.06 * max(counts)] * len(places), "kv", markersize=11, label=label)
@@ -106,12 +96,10 @@ def orders_of_rows(orders, *, batch_size):
     lines |= {f"epoch {i}": order for i, order in enumerate(orders, 1)}
     n = len(orders[0])
     fig, ax = blank(7.0, 2.6, title=title, xlabel="place in the epoch", ylabel="")
-    ax.imshow(list(lines.values()), cmap="Greys", vmax=2 * n, aspect="auto")
-    _write(ax, list(lines.values()))
+    table = list(lines.values())
+    fields(ax, table, table, lines, range(1, n + 1), vmax=2 * n)
     for border in range(batch_size, n, batch_size):
         ax.axvline(border - 0.5, color="black", linewidth=3)
-    ax.set_yticks(range(len(lines)), lines)
-    ax.set_xticks(range(n), range(1, n + 1))
     said = [f"Epoch {i}: {', '.join(map(str, order))}." for i, order in enumerate(orders, 1)]
     return fig, f"{title}. {' '.join(said)}"
 
@@ -166,20 +154,11 @@ def changes(changed, columns):
     title = "One seed each: one thing changes. One seed for all: nearly everything"
     fig, ax = blank(7.0, 3.2, title=title, xlabel="what comes out", ylabel="what we changed")
     table = list(changed.values())
-    ax.imshow(np.array(table, dtype=float), cmap="Greys", vmax=1.3, aspect="auto")
-    _write(ax, [["changed" if value else "same" for value in line] for line in table])
+    texts = [["changed" if value else "same" for value in line] for line in table]
+    fields(ax, np.array(table, dtype=float), texts, changed, columns, vmax=1.3)
     ax.axhline(len(table) - 1.5, color="black", linewidth=3)
-    ax.set_xticks(range(len(columns)), columns)
-    ax.set_yticks(range(len(table)), changed)
     said = [
         f"{name}: {', '.join(np.array(columns)[np.array(line, dtype=bool)])}"
         for name, line in changed.items()
     ]
     return fig, f"{title}. What each changes: " + ". ".join(said) + "."
-
-
-def _write(ax, table):
-    """Write the entries of a table into the fields of a picture of it."""
-    for (line, column), entry in np.ndenumerate(np.array(table)):
-        color = "white" if entry == "changed" else "black"
-        ax.text(column, line, str(entry), ha="center", va="center", color=color)

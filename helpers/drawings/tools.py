@@ -3,10 +3,8 @@
 Each function returns a figure and its alternative text, for `plots.show(*drawing())`.
 """
 
-from matplotlib.patches import Rectangle
-
-from helpers.drawings.machines import GROUND, fork_and_join
-from helpers.plots import ROLES, blank
+from helpers.drawings.machines import fork_and_join
+from helpers.plots import alarms, blank
 
 
 def tools():
@@ -54,18 +52,9 @@ def found_by(answers):
     ]
     title = f"{counts[0]} canaries raise an alarm; {'; '.join(counts[1:])}"
     fig, ax = blank(7.4, 1.2 + 0.4 * len(answers), title=title, xlabel="", ylabel="")
-    for row, found in enumerate(answers.values()):
-        for column, leaked in enumerate(found.values()):
-            color = ROLES["leaky"]["color"] if leaked else "white"
-            ax.add_patch(Rectangle((column, row), 1, 1, facecolor=color, edgecolor="black"))
-            text = "ALARM" if leaked else "quiet"
-            ax.text(column + 0.5, row + 0.5, text, ha="center", va="center", bbox=GROUND)
-    ax.set_xticks([column + 0.5 for column in range(len(canaries))], canaries)
-    ax.set_yticks([row + 0.5 for row in range(len(answers))], list(answers))
-    ax.set(xlim=(0, len(canaries) + 0.02), ylim=(len(answers), 0))
-    ax.tick_params(length=0)
+    alarms(ax, {name: found.values() for name, found in answers.items()}, canaries)
     said = []
     for name, found in answers.items():
-        alarms = [canary for canary, leaked in found.items() if leaked]
-        said.append(f"{name}: {', '.join(alarms) or 'none'}.")
+        raised = [canary for canary, leaked in found.items() if leaked]
+        said.append(f"{name}: {', '.join(raised) or 'none'}.")
     return fig, f"{title}. {' '.join(said)}"

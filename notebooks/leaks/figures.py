@@ -15,8 +15,9 @@ MARKS = {
     "alarm on the honest one only": {
         "marker": "o",
         "facecolor": "none",
-        "edgecolor": plots.ROLES["training"]["color"],
+        "edgecolor": plots.ROLES["honest"]["color"],
         "s": 150,
+        "linewidth": 2,
     },
 }
 
@@ -117,7 +118,7 @@ def draw_matrix(looks, groups, title):
             ax.axvline(first - 0.5, color="black", linewidth=1)
     ax.grid(axis="y", color="#EEEEEE")
     ax.set_axisbelow(True)
-    fig.legend(loc="outside lower right", ncols=4, frameon=False, fontsize=9, columnspacing=1)
+    plots.legend_below(fig, ncols=4, fontsize=9, columnspacing=1)
     said = [f"{look.kind.name}: {', '.join(look.caught()) or 'none'}" for look in looks]
     return fig, "Canaries that caught each kind. " + "; ".join(said) + "."
 

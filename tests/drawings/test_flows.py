@@ -4,6 +4,7 @@ import pytest
 from matplotlib import pyplot as plt
 from matplotlib.patches import FancyArrowPatch, FancyBboxPatch, Rectangle
 
+from helpers import plots
 from helpers.drawings import flows
 
 BOXES = {"a": (0, 0, "one"), "b": (1, 0, ""), "b ": (1, 1, "two\nlines")}
@@ -63,6 +64,13 @@ def test_boxes_stay_inside_and_apart():
     assert boxes[0].get_x() + boxes[0].get_width() < boxes[1].get_x()
 
 
+def test_a_box_with_a_role_has_its_colour_and_its_line():
+    fig = flows.flow({"a": (0, 0, ""), "b": (1, 0, "", "test")}, title="Roles")
+    without, of_test = parts_of(fig, FancyBboxPatch)
+    assert plt.matplotlib.colors.to_hex(of_test.get_edgecolor()) == "#009e73"
+    assert of_test.get_linestyle() != without.get_linestyle()
+
+
 def test_chain_joins_neighbours():
     fig = flows.chain(["a", "b", "c"], ["", "", ""], title="Time")
     assert len(parts_of(fig, FancyArrowPatch)) == 2
@@ -70,10 +78,10 @@ def test_chain_joins_neighbours():
 
 def test_folds_cover_the_training_set_once_and_never_the_test_set():
     fig = flows.folds(4, test=0.2, title="Folds")
-    validation = flows.ROLES["validation"]["color"]
+    validation = plots.ROLES["validation"]["color"]
     scored = []
     for bar in parts_of(fig, Rectangle):
-        if bar.get_hatch() == flows.HATCHES["validation"]:
+        if bar.get_hatch() == plots.HATCHES["validation"]:
             assert plt.matplotlib.colors.to_hex(bar.get_facecolor()) == validation.lower()
             scored.append((bar.get_x(), bar.get_x() + bar.get_width()))
     assert len(scored) == 4
@@ -85,7 +93,3 @@ def test_folds_cover_the_training_set_once_and_never_the_test_set():
 
 def test_folds_without_a_test_set():
     assert "test set" not in texts(flows.folds(3, test=0, title="Folds"))
-
-
-def test_roles_are_hatched_differently():
-    assert len(set(flows.HATCHES.values())) == len(flows.HATCHES)

@@ -19,11 +19,11 @@ def test_only_a_mean_below_0_is_marked_as_worse_than_the_mean():
     fig, _ = drawings.numbers.bars_of_r2({"a": [0.2, 0.4], "b": [0.6, 0.8]})
     (ax,) = fig.axes
     assert ax.get_legend() is None
-    assert [bar.get_hatch() for bar in ax.patches] == [None, None]
+    assert [to_hex(bar.get_facecolor()) for bar in ax.patches] == ["#009e73", "#009e73"]
     fig, _ = drawings.numbers.bars_of_r2({"a": [-0.2, -0.4], "b": [0.6, 0.8]})
     (ax,) = fig.axes
     assert [text.get_text() for text in ax.get_legend().get_texts()] == ["worse than the mean"]
-    assert [bar.get_hatch() for bar in ax.patches] == ["//", None]
+    assert [to_hex(bar.get_facecolor()) for bar in ax.patches] == ["#ffffff", "#009e73"]
 
 
 def test_the_title_names_a_model_once():
@@ -37,8 +37,8 @@ def test_the_best_loss_is_the_one_with_the_lowest_mean_error():
     errors = {"absolute": [45, 47], "middle": [60, 60], "squared": [80, 90]}
     fig, alt = drawings.numbers.errors_by_loss(errors, {})
     assert fig.get_suptitle() == "3 % wrong y: error 46 with absolute, 60 or more with the others"
-    colors = [to_hex(line.get_color()) for line in fig.axes[0].lines]
-    assert colors == [ROLES[role]["color"].lower() for role in ("test", "leaky", "leaky")]
+    fills = [to_hex(line.get_markerfacecolor()) for line in fig.axes[0].lines]
+    assert fills == [ROLES["test"]["color"].lower(), "#ffffff", "#ffffff"]
 
 
 def test_one_loss_alone_is_drawn_under_the_condition_of_the_caller():
