@@ -69,5 +69,5 @@ class AddNoise(TransformerMixin, BaseEstimator):
 
 @in_estimator("augmentation as a Pipeline step", "-", draws.some_digits, chance=0.1)
 def augmentation_step(X, y, seed, leaky):
-    """No report is known."""
+    """Not reported, as far as we know."""
     return make_pipeline(AddNoise(leaky, seed), KNeighborsClassifier(1))
