@@ -49,7 +49,7 @@ def alike_rows(X, y=None, *, cv=5, groups=None, task=None, random_state=0):
     a gap. For each row it measures how much farther the second nearest row is than the nearest,
     the third than the second, and so on. Among rows drawn one by one no place in that order
     stands out, whatever the table; among rows of which k belong together, the gap after k - 1
-    does. Images are compared in one brightness and contrast as well.
+    does. Images are compared in one brightness and contrast as well, and by their pixels, sorted.
 
     Parameters
     ----------
@@ -129,13 +129,19 @@ def alike_rows(X, y=None, *, cv=5, groups=None, task=None, random_state=0):
         evidence = f"{share:.0%} of consecutive rows are windows of one series; few are mixed."
         return Finding(name, False, evidence)
     rng, is_plain = np.random.RandomState(random_state), np.ptp(table, axis=1) == 0
+    are_images = len(shape_of_rows(X)) > 1 and table.shape[1] == np.prod(shape_of_rows(X))
+    if are_images:  # those of one colour would be alike; noise is like no image
+        drawn = rng.randint(len(table), size=(is_plain.sum(), table.shape[1]))
+        table[is_plain] = np.take_along_axis(table, drawn, axis=0)
     exchanged, table = exchanged_but_for_patterns(table, rng), spread_out(table, rng)
     tables = [StandardScaler().fit_transform(table)]
     spread = table.std(axis=0)
     if spread.max() <= ONE_UNIT * np.median(spread):  # as pixels, whose edges would else count most
         tables.append(table)
-    if len(shape_of_rows(X)) > 1 and table.shape[1] == np.prod(shape_of_rows(X)):
-        tables.append(of_one_light(table, is_plain, rng))
+    if are_images:
+        light = of_one_light(table)
+        # Pixels in order, wherever they are, as of copies that were turned or moved.
+        tables += [light, np.where(is_plain[:, None], light, np.sort(light, axis=1))]
     n_of_class = _rows_of_a_class(task, y) if classes else np.inf
     most = int(max(2, min(N_NEIGHBOURS, n_of_class // 2)))  # each class may be a cluster
     looks = [_look(rows, folds, rng, most) for rows in tables]
@@ -146,14 +152,12 @@ def alike_rows(X, y=None, *, cv=5, groups=None, task=None, random_state=0):
         f"others; above {limit:.1f} would be a pattern."
     )
     if n_of_class < len(table) / N_NEIGHBOURS and most < N_NEIGHBOURS:
-        evidence += (
-            f" Groups of more than {most + 1} rows were not looked for, because each may be a "
-            "whole class."
-        )
+        evidence += f" Larger groups than {most + 1} were not looked for: each may be a class."
     if peak > limit:
         evidence += (
-            f" {near:.0%} of test rows have training rows that are clearly nearer than all others; "
-            f"if rows were dealt out at random, it would be {dealt:.0%}."
+            f" {near:.0%} of test rows have training rows that are clearly nearer than all others. "
+            f"Of rows dealt out at random {dealt:.0%} would have, so that the split "
+            f"{'hardly keeps' if near > dealt / 2 else 'keeps most of'} them together."
         )
     if peak > limit and near > dealt / 2 and is_separated:
         if k + 1 > n_of_class / 4 and k > 2:

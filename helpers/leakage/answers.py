@@ -1,7 +1,6 @@
 """The canary for predictions that are another each time."""
 
 import copy
-from contextlib import suppress
 from itertools import chain
 
 import numpy as np
@@ -49,8 +48,8 @@ def same_answer(estimator, X, y=None, *, groups=None, random_state=0):
     -------
     Finding
         Leaked if predictions differ on average, leaving out rounding: a thousandth of their
-        standard deviation. Not looked at, if the estimator is not fitted and `y` not given, or if
-        it does not take a single row.
+        standard deviation. Not looked at, if the estimator is not fitted and `y` not given, if it
+        does not take a single row, or if `predict` raises an error where `predict_proba` does not.
 
     Notes
     -----
@@ -96,8 +95,10 @@ def _fitted(estimator, X, y, groups, seed):
 
 def _of_labels(subject, X, seed):
     if decides_labels(subject):
-        with suppress(Exception):  # carry_over says what is wrong with predict
+        try:
             yield from _differences(subject, X, seed, LABELS)
+        except Exception as error:
+            yield f"predict stopped with {type(error).__name__}: {error!s:.100}", None
 
 
 def _differences(subject, X, seed, methods):

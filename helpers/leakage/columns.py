@@ -146,19 +146,20 @@ class Table:
 
         Whatever is written of a county or a person tells which one it is, and so its label.
         """
-        rows = self.X[:, columns]
-        filled = ~np.isnan(rows).all(axis=1)  # gaps tell what no value says: they are no county's
-        rows, y = np.nan_to_num(rows[filled], nan=np.inf), self.y[filled]
+        rows = np.nan_to_num(self.X[:, columns], nan=np.inf)
         numbers = np.unique(rows, axis=0, return_inverse=True)[1].ravel()
         fewest = max(FEWEST_UNITS, 2 * (self.y.max() + 1) if self.classes else 0)  # two of a class
-        if not fewest <= len(np.unique(numbers)) <= len(rows) / 2 or (y == y[0]).all():
+        if not fewest <= numbers.max() + 1 <= len(rows) / 2:
             return False
+        # A gap, or a value of many rows, names no unit: each of its rows stands for itself.
+        alone = np.isinf(rows).any(axis=1) | (np.bincount(numbers)[numbers] > len(rows) / 10)
+        numbers[alone] = numbers.max() + 1 + np.arange(alone.sum())
         unit = self.guessing if self.classes else self.y.var()
-        folds = list(GroupKFold(5).split(rows, y, numbers))
         for model in (self.forest, self.linear):
             errors = np.zeros(len(rows))
-            for test, predicted in _predictions(model, rows, y, folds):
-                errors[test] = predicted != y[test] if self.classes else (predicted - y[test]) ** 2
+            for test, predicted in self._predicted(model, columns, numbers):
+                wrong = predicted != self.y[test]
+                errors[test] = wrong if self.classes else (predicted - self.y[test]) ** 2
             if errors.mean() < TOLD * unit:
                 return False
         return True
@@ -186,12 +187,20 @@ class Table:
         """Return the share of wrong labels, or 1 - R2, of each model."""
         return [self._error(number, columns) for number in range(len(self.models))]
 
-    def _predicted(self, model, columns):
+    def _predicted(self, model, columns, groups=None):
         """Yield, fold by fold, the test rows and what a model predicts for them."""
         X, y = self.given_to(model)
+        X = X[:, columns]
         with quiet():
-            folds = list(self.folds.split(X, y))
-        return _predictions(model, X[:, columns], y, folds)
+            folds = list((self.folds if groups is None else GroupKFold(5)).split(X, y, groups))
+        for train, test in folds:
+            known = y[train]
+            if self.classes and (known == known[0]).all():  # which a linear model refuses
+                yield test, known[0]
+                continue
+            with quiet():
+                predicted = clone(model).fit(X[train], known).predict(X[test])
+            yield test, predicted
 
     def _error(self, number, columns, limit=np.inf):
         """Return the error of a model, or that of its first folds if they alone exceed a limit."""
@@ -220,17 +229,6 @@ class Table:
                 weights = weights_of(model.fit(X[:, columns], y), len(columns))
             self.orders[key] = [columns[i] for i in np.argsort(-weights, kind="stable")]
         return self.orders[key]
-
-
-def _predictions(model, X, y, folds):
-    """Yield, fold by fold, the test rows and what a model of the others predicts for them."""
-    for train, test in folds:
-        if (y[train] == y[train[0]]).all():  # a model of classes wants two
-            yield test, np.repeat(y[train[:1]], len(test))
-            continue
-        with quiet():
-            predicted = clone(model).fit(X[train], y[train]).predict(X[test])
-        yield test, predicted
 
 
 def _drawn(order, y, classes):

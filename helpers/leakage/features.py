@@ -66,7 +66,8 @@ def too_good_feature(X, y, *, task=None, random_state=0):
         looked at, if there is one column, or rows are texts; if rows are so few that a column may
         tell them by chance; if nothing is found and a column holds texts of several words, lists
         or other values that are no numbers; if a column tells one of many classes exactly, as
-        feathers tell birds; if the other columns predict well, but far worse than the one found, as
+        feathers tell birds; if four columns or more each tell classes nearly without error, as the
+        pixels of a mark do; if the other columns predict well, but far worse than the one found, as
         past values of a slow series do; if past values or the numbers of the rows predict as well
         as what was found; if the columns found have values that come in several rows, and tell
         nothing of rows with other values, as what is written of a county; if a column is made of
@@ -140,9 +141,8 @@ def _asked(X, y, names, task, random_state):
     for column in range(table.n_columns) if classes else ():
         if number_of_its_own(X[:, column]) and table.error([column]) < NUMBERED:
             evidence = (
-                f"Column {names[column]} numbers the rows, and alone scores "
-                f"{table.score([column]):.2f}: the order of the rows follows the label. Leave it "
-                "out."
+                f"Column {names[column]} is another in each row, as a number or a name is, and its "
+                f"order alone scores {table.score([column]):.2f}: it tells the label. Leave it out."
             )
             return Finding(name, True, evidence)
     finding = judged(table, names, *carriers(table))

@@ -1,7 +1,6 @@
 """The canary for predictions that depend on other rows than their own."""
 
 import copy
-from contextlib import suppress
 
 import numpy as np
 
@@ -37,7 +36,8 @@ def batch_mates(estimator, X, y, *, groups=None, random_state=0):
     -------
     Finding
         Leaked if predictions differ by more than repeating them does, leaving out rounding: a
-        thousandth of their standard deviation.
+        thousandth of their standard deviation. Not looked at, if `predict` raises an error where
+        `predict_proba` does not.
 
     Examples
     --------
@@ -53,10 +53,13 @@ def batch_mates(estimator, X, y, *, groups=None, random_state=0):
         order = np.lexsort(together.reshape(len(together), -1).T)
         look = _compared(subject, X, order, METHODS)
         if not look[0] and decides_labels(subject):
-            with suppress(Exception):  # carry_over says what is wrong with predict
-                # A leak counts first, then what is drawn at random, then the finest predictions.
-                looks = look, _compared(subject, X, order, LABELS)
-                look = max(looks, key=lambda look: (look[0], bool(look[1])))
+            try:
+                of_labels = _compared(subject, X, order, LABELS)
+            except Exception as error:
+                why = f"predict stopped with {type(error).__name__}: {error!s:.100}"
+                return Finding("batch_mates", None, f"It gave the same answers, but {why}.")
+            # A leak counts first, then what is drawn at random, then the finest predictions.
+            look = max(look, of_labels, key=lambda look: (look[0], bool(look[1])))
     leaked, by_chance, found, what = look
     evidence = (
         f"{what}, the predictions differ by {found:.3g} on average; repeated, by {by_chance:.3g}."

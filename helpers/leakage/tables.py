@@ -23,8 +23,9 @@ def as_codes(X):
     """Return rows as floats, equal where the rows are equal; what is missing is nan.
 
     Images and sequences are flattened, shorter ones followed by gaps. A text is a row of words,
-    each a number. Of numbers and dates of any type, texts included, the values are kept; all else
-    is numbered, column by column, in an order of its own, never in that of the rows.
+    each a number, whatever its capitals and stops. Of numbers and dates of any type, texts
+    included, the values are kept; all else is numbered, column by column, in an order of its own,
+    never in that of the rows.
     """
     if hasattr(X, "toarray"):
         return X.toarray().astype(float)
@@ -78,13 +79,11 @@ def spread_out(table, rng):
     return table
 
 
-def of_one_light(images, is_plain, rng):
-    """Return images, a row each, of one brightness and contrast; noise for plain ones.
+def of_one_light(images):
+    """Return images, a row each and none of one colour, in one brightness and contrast.
 
-    A copy that was made brighter is as far from its original as another image is, until then. Plain
-    ones, of one colour, would become one image, in the midst of all others.
+    A copy that was made brighter is as far from its original as another image is, until then.
     """
-    images = np.where(is_plain[:, None], rng.normal(size=images.shape), images)
     return (images - images.mean(axis=1, keepdims=True)) / images.std(axis=1, keepdims=True)
 
 
@@ -158,7 +157,7 @@ def _parts_of(column):
     """Return the words of texts, or the values of sequences, a row each; or nothing."""
     values = np.asarray(column).tolist()
     if all(isinstance(value, str) for value in values):
-        rows = [value.split() for value in values]
+        rows = [[word.strip(".,;:!?") for word in value.casefold().split()] for value in values]
     elif all(isinstance(value, SEQUENCES) or hasattr(value, "detach") for value in values):
         rows = [_as_array(value).ravel() for value in values]
     else:

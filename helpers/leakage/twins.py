@@ -51,13 +51,13 @@ def shared_rows(X, y=None, *, cv=5, groups=None, task=None, random_state=0):
 
     Notes
     -----
-    Twins are equal in every feature, gaps included. Images and sequences are rows of numbers,
-    texts are rows of words; of one column alone it cannot tell twins from chance. It does not see
-    rows that are merely alike: copies that were moved, cropped or made noisy, other records of the
-    same person. Synthetic rows it sees in three columns of many values or more, but not if noise
-    was added or they were rounded. Where columns take few values and depend on each
-    other, honest rows meet more often than this reference: then far more rows meet with one column
-    less, and it does not say.
+    Twins are equal in every feature, gaps included. Images and sequences are rows of numbers, texts
+    are rows of words, whatever their capitals and stops; of one column alone it cannot tell twins
+    from chance. It does not see rows that are merely alike: copies that were moved, cropped or made
+    noisy, other records of the same person. Synthetic rows it sees in three columns of many values
+    or more, but not if noise was added or they were rounded. Where columns take few values and
+    depend on each other, honest rows meet more often than this reference: then far more rows meet
+    with one column less, and it does not say.
 
     Examples
     --------

@@ -66,8 +66,45 @@ def test_alike_rows_are_seen_unless_the_split_keeps_them_together(name):
         X, who = ALIKE[name](np.random.RandomState(seed))
         finding = alike_rows(X, cv=SHUFFLED, random_state=seed)
         assert finding.leaked is True and "clearly nearer than all others" in finding.evidence
+        assert "the split hardly keeps them together" in finding.evidence
         apart = alike_rows(X, cv=GroupKFold(5), groups=who, random_state=seed)
         assert apart.leaked is False, apart
+
+
+def blobs(rng, n):
+    """Return images of clouds that are brighter in places."""
+    images = np.real(np.fft.ifft2(np.fft.fft2(rng.normal(size=(n, 20, 20))) * CLOUDS))
+    return images / images.std()
+
+
+SCALE = np.fft.fftfreq(20)
+CLOUDS = np.exp(-30 * (SCALE[:, None] ** 2 + SCALE**2))
+CHANGED = {
+    "mirrored, and brighter": lambda image, rng: 1.3 * image[:, ::-1] + rng.uniform(-1, 1),
+    "turned, with noise": lambda image, rng: np.rot90(image) + rng.normal(0, 0.05, (20, 20)),
+    "moved far": lambda image, rng: np.roll(image, rng.randint(5, 15, 2), (0, 1)) * 0.8,
+}
+
+
+@pytest.mark.parametrize("name", CHANGED)
+def test_images_that_were_turned_or_moved_and_changed_are_seen(name):
+    rng = np.random.RandomState(0)
+    images = blobs(rng, 150)
+    copies = np.array([CHANGED[name](image, rng) for image in images])
+    both = np.concatenate([images, copies])
+    finding = alike_rows(both, cv=SHUFFLED)
+    assert finding.leaked is True, finding
+    who = np.tile(np.arange(150), 2)
+    assert alike_rows(both, cv=GroupKFold(5), groups=who).leaked is False
+
+
+def test_images_of_one_colour_are_no_copies():
+    for seed in range(3):
+        rng = np.random.RandomState(seed)
+        images = blobs(rng, 150)
+        images[:8] = rng.rand(8, 1, 1)
+        finding = alike_rows(images, cv=SHUFFLED)
+        assert finding.leaked is False, finding
 
 
 def windows(rng, step=1):

@@ -11,7 +11,7 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 from torch import nn
 
-from helpers import TorchClassifier, carried_weights, same_answer
+from helpers import TorchClassifier, batch_mates, carried_weights, same_answer
 from helpers.data import coin_flips
 
 pytestmark = pytest.mark.slow  # some seconds, or many
@@ -116,6 +116,17 @@ def test_who_cannot_be_asked_says_so():
 
     finding = same_answer(InPairs(), X, y)
     assert finding.leaked is None and "ValueError: at least two rows" in finding.evidence
+
+
+def test_a_predict_that_stops_was_not_looked_at():
+    class Stops(LogisticRegression):
+        def predict(self, X):
+            raise RuntimeError("no threshold was chosen")
+
+    for canary in (same_answer, batch_mates):
+        finding = canary(Stops(), X, y)
+        assert finding.leaked is None, finding
+        assert "predict stopped with RuntimeError: no threshold was chosen" in finding.evidence
 
 
 def test_it_changes_nothing():

@@ -142,6 +142,16 @@ def test_rows_of_one_column_meet_by_chance():
     assert shared_rows(np.arange(60)[:, None], cv=SHUFFLED).leaked is False
 
 
+def test_a_text_in_other_capitals_and_stops_is_a_copy():
+    rng = np.random.RandomState(0)
+    words = np.array(["good", "bad", "hotel", "room", "bed", "sea", "food", "bar", "loud", "cheap"])
+    texts = [" ".join(rng.choice(words, 8)) for _ in range(60)]
+    assert shared_rows(texts, cv=SHUFFLED).leaked is False
+    copies = [text.capitalize() + "." for text in texts]
+    finding = shared_rows(texts + copies, cv=SHUFFLED)
+    assert finding.leaked is True, finding
+
+
 def test_audit_takes_images_and_texts():
     words = make_pipeline(CountVectorizer(analyzer="char"), LogisticRegression())
     report = audit(words, sentences(60), y, cv=SHUFFLED)

@@ -123,7 +123,7 @@ def test_a_number_of_each_row_that_tells_the_class():
             finding = too_good_feature(
                 np.column_stack([number, iris])[rows], species[rows], task="classification"
             )
-            assert finding.leaked is True and "Column 0 numbers the rows" in finding.evidence
+            assert finding.leaked is True and "Column 0 is another in each row" in finding.evidence
     shuffled = np.column_stack([rng.permutation(150), iris])
     assert too_good_feature(shuffled, species, task="classification").leaked is False
     names = pd.DataFrame(iris).assign(name=[f"{k:x}" for k in rng.permutation(150)])
@@ -266,3 +266,27 @@ def test_a_column_that_one_class_alone_has(filled):
     assert finding.leaked and "Column 0 alone" in finding.evidence
     X[y == 1, 0] = rng.integers(0, 25, size=y.sum())  # reasons, of which each comes twice or more
     assert too_good_feature(X, y, task="classification").leaked
+
+
+@pytest.mark.parametrize("nothing", [np.nan, 0.0])
+@pytest.mark.parametrize("share", [0.5, 0.2, 0.8])
+def test_days_that_only_one_class_has_are_no_names_of_persons(share, nothing):
+    """A day of discharge comes in several rows, and its gap in half of all: neither is a unit."""
+    rng = np.random.RandomState(0)
+    died = (rng.uniform(size=400) < share).astype(int)
+    table = pd.DataFrame(rng.normal(size=(400, 4)), columns=list("abcd"))
+    table["days"] = np.where(died == 1, rng.randint(1, 30, 400), nothing)
+    finding = too_good_feature(table, died)
+    assert finding.leaked is True and "'days'" in finding.evidence, finding
+    table["days"] = np.where(died == 0, rng.randint(1, 30, 400), nothing)
+    finding = too_good_feature(table, died)
+    assert finding.leaked is True and "'days'" in finding.evidence, finding
+
+
+def test_a_mark_in_the_corner_of_images_is_asked_about():
+    rng = np.random.RandomState(0)
+    images, ill = rng.normal(size=(200, 8, 8)), rng.randint(2, size=200)
+    images[ill == 1, -3:, -3:] = 3
+    finding = too_good_feature(images, ill)
+    assert finding.leaked is None and "a mark or a border" in finding.evidence, finding
+    assert "(5, " in finding.evidence or "(6, " in finding.evidence or "(7, " in finding.evidence
