@@ -199,7 +199,7 @@ def easy_cases(values, right, limit=1):
     title = "Errors lie near 0, and the easy test leaves these rows out"
     fig, ax = blank(7.2, 3.0, title=title, xlabel="first column of a test row", ylabel="rows")
     bins, far = np.linspace(-3.5, 3.5, 29), np.abs(values) > limit
-    styles = ({"facecolor": "#BBBBBB"}, {"facecolor": "#555555", "hatch": "|"})
+    styles = ({"facecolor": "#BBBBBB"}, {"facecolor": "#555555"})
     ax.hist([values[right], values[~right]], bins, stacked=True, label=["right", "wrong"])
     for bars, style in zip(ax.containers, styles, strict=True):
         for bar in bars:
