@@ -220,7 +220,7 @@ def pairs_of_bars(shares, title, ylabel, colors=("#BBBBBB", "#555555"), limits=N
     >>> from helpers.plots import pairs_of_bars, plt
     >>> fig, alt = pairs_of_bars(pd.DataFrame({"a": [0.5], "b": [0.1]}, ["x"]), "Two", "share")
     >>> alt
-    "share: {'a': {'x': 0.5}, 'b': {'x': 0.1}}."
+    'share. a: x 0.50; b: x 0.10.'
     >>> plt.close(fig)
     """
     fig, ax = blank(title=title, xlabel=shares.index.name or "", ylabel=ylabel)
@@ -237,4 +237,8 @@ def pairs_of_bars(shares, title, ylabel, colors=("#BBBBBB", "#555555"), limits=N
         ax.hlines(limits, places - 0.45, places + 0.45, **line)
     ax.set_xticks(places, shares.index)
     ax.legend(loc="upper left", fontsize=8)
-    return fig, f"{ylabel}: {shares.round(2).to_dict()}."
+    texts = (
+        f"{name}: " + ", ".join(f"{line} {share:.2f}" for line, share in column.items())
+        for name, column in shares.items()
+    )
+    return fig, f"{ylabel}. {'; '.join(texts)}."
