@@ -145,7 +145,8 @@ class TorchEstimator(ArgumentsMixin, NetworkMixin, CopyMixin, CallbackSupportMix
             job.lr_factors = lr_factors(self.schedule, n_steps)
             warn_of_rates(self.schedule, job.lr_factors, job.lr)
         new.module_, new.history_ = job.network, job.history
-        kept = [] if partial else Kept.of(loss=self.loss, augment=self.augment)
+        functions = {"module": job.network, "loss": self.loss, "augment": self.augment}
+        kept = [] if partial else Kept.of(functions)
         report_epochs(job, context, task, learned=vars(new))
         with unchanged_on_failure(job.network) if resume else nullcontext():
             train(job)

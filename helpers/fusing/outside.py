@@ -87,7 +87,7 @@ class Outside:
         """Put back what has changed."""
         for holder, name, value, kept in self.changes():
             is_network = isinstance(value, nn.Module)
-            _write(holder, name, kept() if is_network else refilled(value, kept))
+            _write(holder, name, kept() if is_network else refilled(value, copy.deepcopy(kept)))
 
     def changes(self):
         """Yield (holder, name, value, kept) of each variable that is another than at first.
