@@ -194,7 +194,7 @@ def answers(network, job, modes=MODES):
         for module, flag in flags:
             module.training = flag
         for tensor, value in zip(tensors, before, strict=True):
-            tensor.copy_(value)
+            tensor.data.copy_(value)  # without another `_version`, which a network may read
     return outputs
 
 

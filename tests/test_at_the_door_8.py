@@ -1,0 +1,44 @@
+"""What the estimator says at its door and at the end: groups, precision, outputs after a fit."""
+
+import numpy as np
+import pytest
+from sklearn.model_selection import GridSearchCV
+
+from helpers import TorchClassifier, fused
+
+X, y = np.random.default_rng(0).normal(size=(60, 5)), np.arange(60) % 2
+
+
+def classifier(*args, **settings):
+    return TorchClassifier(*args, **{"epochs": 3, "random_state": 0} | settings)
+
+
+@pytest.mark.parametrize("patience", [None, 2])
+@pytest.mark.parametrize("groups", [[1, 2, 3], "abc", np.zeros((60, 2))])
+def test_groups_are_checked_whether_they_are_used_or_not(groups, patience):
+    with pytest.raises(ValueError, match="^groups must be an array or a list with a label for"):
+        classifier(patience=patience).fit(X, y, groups=groups)
+    classifier(patience=patience).fit(X, y, groups=np.arange(60) // 3)
+
+
+@pytest.mark.parametrize("precision", ["float", "half", "bfloat16"])
+def test_a_network_in_another_precision_than_it_was_trained_in(precision):
+    clf = classifier().fit(X, y)
+    due = clf.predict_proba(X)
+    getattr(clf.module_, precision)()
+    match = "^MLP has weights of .*, and fit has trained it in torch.float64: module_ was changed"
+    for call in (lambda: clf.predict(X), lambda: clf.partial_fit(X, y)):
+        with pytest.raises(ValueError, match=match):
+            call()
+    clf.module_.double()
+    np.testing.assert_allclose(clf.predict_proba(X), due, atol=0.01)
+
+
+@pytest.mark.parametrize("dtype, lr", [(np.float64, 1e200), (np.float32, 1e25)])
+def test_divergence_in_the_last_epoch_is_told_by_fit(dtype, lr):
+    clf, match = classifier(epochs=1), "Training diverged: outputs are not finite.* Lower lr."
+    with pytest.raises(ValueError, match=match):
+        clf.set_params(lr=lr).fit(X.astype(dtype), y)
+    search = GridSearchCV(clf, {"lr": [lr, lr * 2]}, cv=2)
+    with fused(), pytest.raises(ValueError, match=match):
+        search.fit(X.astype(dtype), y)
