@@ -91,7 +91,8 @@ class NetworkMixin:
                 "partial_fit continues the network it has, but module, optimizer or their "
                 "arguments were changed since; call fit to start anew."
             )
-        job.network = self.module_.to(job.y.device)
+        self.module_.to(job.y.device)
+        job.network = self.module_
         states = copy.deepcopy(self._optimizer_state)
         by_name = known_name(job.optimizer) is not None
         dampening = job.optimizer_arguments.get("dampening")

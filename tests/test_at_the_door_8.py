@@ -2,7 +2,9 @@
 
 import numpy as np
 import pytest
+import torch
 from sklearn.model_selection import GridSearchCV
+from torch import nn
 
 from helpers import TorchClassifier, fused
 
@@ -42,3 +44,55 @@ def test_divergence_in_the_last_epoch_is_told_by_fit(dtype, lr):
     search = GridSearchCV(clf, {"lr": [lr, lr * 2]}, cv=2)
     with fused(), pytest.raises(ValueError, match=match):
         search.fit(X.astype(dtype), y)
+
+
+class Headed(nn.Module):
+    """Stores its head alone, and doubles what it loads, as networks that are tuned may."""
+
+    def __init__(self, n_features, n_outputs):
+        super().__init__()
+        self.body, self.head = nn.Linear(n_features, 4), nn.Linear(4, n_outputs)
+
+    def forward(self, X):
+        return self.head(torch.tanh(self.body(X)))
+
+    def train(self, mode=True):
+        super().train(mode)
+
+    def to(self, *args, **kwargs):
+        super().to(*args, **kwargs)
+
+
+class Stored(Headed):
+    def state_dict(self, *args, **kwargs):
+        state = super().state_dict(*args, **kwargs)
+        return {name: value for name, value in state.items() if "head" in name}
+
+    def load_state_dict(self, state, strict=True):
+        return super().load_state_dict({name: 2 * state[name] for name in state}, strict=False)
+
+
+class Told(Headed):
+    n_steps = 0
+
+    def forward(self, X):
+        self.n_steps += self.training
+        return super().forward(X)
+
+    def get_extra_state(self):
+        return {"n_steps": self.n_steps}
+
+    def set_extra_state(self, state):
+        self.n_steps = state["n_steps"]
+
+
+def test_the_best_weights_do_not_depend_on_what_a_network_stores():
+    settings = {"patience": 1, "epochs": 15, "lr": 0.3}
+    due = classifier(Headed, **settings).fit(X, y)
+    best = np.argmin([row["valid_loss"] for row in due.history_]) + 1
+    assert best < due.n_epochs_
+    for module in (Stored, Told):
+        found = classifier(module, **settings).fit(X, y)
+        np.testing.assert_array_equal(found.predict_proba(X), due.predict_proba(X))
+        found.partial_fit(X, y)
+    assert found.module_.n_steps == best + 1

@@ -37,7 +37,8 @@ def answers_rows(job):
     """Tell whether outputs for a few rows are finite; where weights are moderate, do not ask."""
     if all(p.abs().max() <= FAR_FROM_ONE for p in job.network.parameters() if p.numel()):
         return True
-    outputs = job.network.eval()(job.take(job.rows[:8])[0])
+    job.network.eval()
+    outputs = job.network(job.take(job.rows[:8])[0])
     return not outputs.isnan().any() and (outputs < math.inf).all()
 
 

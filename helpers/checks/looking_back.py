@@ -77,9 +77,10 @@ class Kept:
             return torch.cat(answers(self.function, job))
         if self.parameter == "augment":
             return self.function(X)
-        outputs = copy.deepcopy(job.network).eval()(X)
+        network = copy.deepcopy(job.network)
+        network.eval()
         function = in_precision(self.function, job.dtype, y.device)
-        return OwnLoss(function, job.loss.of_values)(outputs, y, reduction="none")
+        return OwnLoss(function, job.loss.of_values)(network(X), y, reduction="none")
 
 
 def look_back(job, owner, of_classes, kept):
