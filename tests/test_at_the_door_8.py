@@ -1,5 +1,7 @@
 """What the estimator says at its door and at the end: groups, precision, outputs after a fit."""
 
+import warnings
+
 import numpy as np
 import pytest
 import torch
@@ -96,3 +98,51 @@ def test_the_best_weights_do_not_depend_on_what_a_network_stores():
         np.testing.assert_array_equal(found.predict_proba(X), due.predict_proba(X))
         found.partial_fit(X, y)
     assert found.module_.n_steps == best + 1
+
+
+class Standardised(Headed):
+    """Takes mean and spread of the first rows that it sees, as ActNorm does."""
+
+    def __init__(self, n_features, n_outputs):
+        super().__init__(n_features, n_outputs)
+        self.shift, self.scale = nn.Parameter(torch.zeros(n_features)), None
+        self.body.requires_grad_(False)
+
+    def forward(self, X):
+        if self.scale is None:
+            self.scale = X.std(0)
+            with torch.no_grad():
+                self.shift.copy_(X.mean(0))
+        return super().forward((X - self.shift) / self.scale)
+
+
+class Positioned(Headed):
+    """Makes what does not depend on the rows as it sees the first of them, layers included."""
+
+    def __init__(self, n_features, n_outputs):
+        super().__init__(n_features, n_outputs)
+        self.n_outputs, self.positions, self.last = n_outputs, None, None
+
+    def forward(self, X):
+        if self.positions is None:
+            self.positions = torch.arange(X.shape[1]).to(X)
+        return super().forward(X + self.positions)
+
+
+class Grown(Positioned):
+    def forward(self, X):
+        if self.last is None:
+            self.last = nn.Linear(self.n_outputs, self.n_outputs).to(X)
+        return self.last(super().forward(X))
+
+
+def test_a_network_keeps_nothing_of_the_rows_it_is_asked_for_before_its_training():
+    clf = classifier(Standardised, epochs=1, lr=0.0).fit(3 * X + 5, y)
+    np.testing.assert_allclose(clf.module_.shift.detach(), 3 * X.mean(0) + 5)
+    np.testing.assert_allclose(clf.module_.scale, 3 * X.std(0, ddof=1))
+    assert classifier(Positioned, epochs=0).fit(X, y).module_.positions.tolist() == [*range(5)]
+    for module in (Positioned, Grown):
+        with warnings.catch_warnings(), fused() as run:
+            warnings.simplefilter("error")
+            GridSearchCV(classifier(module), {"lr": [0.01, 0.1]}, cv=2, refit=False).fit(X, y)
+        assert run.batches == [4]
