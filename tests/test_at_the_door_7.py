@@ -332,6 +332,18 @@ class Averaging(nn.Linear):
         return super().forward(X) * (1 + Averaging.mean)
 
 
+class Enclosing(nn.Linear):
+    """Counts in a function of its own, which the next fit makes anew."""
+
+    def __init__(self, n_features, n_outputs):
+        super().__init__(n_features, n_outputs)
+        calls = []
+        self.count = lambda: calls.append(1) or len(calls)
+
+    def forward(self, X):
+        return super().forward(X) * self.count()
+
+
 class Counting(nn.Linear):
     n_calls = 0
 
@@ -346,6 +358,7 @@ def test_a_network_that_keeps_something_outside_itself_is_warned_of(recwarn):
     assert Averaging.mean == pytest.approx((1 - 0.9**3) * np.abs(X).mean(), rel=0.1)
     recwarn.clear()
     classifier(Counting).fit(X, y)
+    classifier(Enclosing).fit(X, y)
     assert not [w for w in recwarn if "answers otherwise" in str(w.message)]
 
 

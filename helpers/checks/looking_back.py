@@ -10,6 +10,7 @@ import torch
 from helpers.checks.arguments import name_of
 from helpers.checks.last_calls import warn_of_range
 from helpers.checks.losses import warn_of_endless
+from helpers.copies import all_within
 from helpers.fusing.functions import Watch
 from helpers.fusing.outside import Outside
 from helpers.fusing.own_code import has_own_code
@@ -27,7 +28,7 @@ class Kept:
 
     def __init__(self, parameter, function):
         self.parameter, self.function = parameter, function
-        self.state = Outside if parameter == "module" else Watch
+        self.state = around if parameter == "module" else Watch
         self.before = self.state(function)
 
     @classmethod
@@ -81,6 +82,11 @@ class Kept:
         network.eval()
         function = in_precision(self.function, job.dtype, y.device)
         return OwnLoss(function, job.loss.of_values)(network(X), y, reduction="none")
+
+
+def around(network):
+    """Return the variables outside a network, without those that its own functions enclose."""
+    return Outside(network, but=all_within([vars(part) for part in network.modules()]))
 
 
 def look_back(job, owner, of_classes, kept):
