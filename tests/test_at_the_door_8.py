@@ -146,3 +146,9 @@ def test_a_network_keeps_nothing_of_the_rows_it_is_asked_for_before_its_training
             warnings.simplefilter("error")
             GridSearchCV(classifier(module), {"lr": [0.01, 0.1]}, cv=2, refit=False).fit(X, y)
         assert run.batches == [4]
+
+
+def test_a_fitted_network_has_no_gradients_left():
+    clf = classifier().fit(X, y)
+    for fitted in (clf, clf.partial_fit(X, y)):
+        assert all(weight.grad is None for weight in fitted.module_.parameters())
