@@ -34,7 +34,7 @@ from helpers.tensors import (
     torch_dtype,
 )
 from helpers.training import train
-from helpers.validation_rows import split_rows
+from helpers.validation_rows import check_groups, split_rows
 
 
 class TorchEstimator(ArgumentsMixin, NetworkMixin, CopyMixin, CallbackSupportMixin, BaseEstimator):
@@ -133,6 +133,8 @@ class TorchEstimator(ArgumentsMixin, NetworkMixin, CopyMixin, CallbackSupportMix
             new._resume(job)
         else:
             new._start(job, settings)
+        if groups is not None:
+            check_groups(groups, job.y)
         if settings["patience"] is not None and not partial:
             job.patience = settings["patience"]
             stratify = isinstance(self, ClassifierMixin) and job.y.ndim == 1
@@ -145,7 +147,8 @@ class TorchEstimator(ArgumentsMixin, NetworkMixin, CopyMixin, CallbackSupportMix
             job.lr_factors = lr_factors(self.schedule, n_steps)
             warn_of_rates(self.schedule, job.lr_factors, job.lr)
         new.module_, new.history_ = job.network, job.history
-        kept = [] if partial else Kept.of(loss=self.loss, augment=self.augment)
+        functions = {"module": job.network, "loss": self.loss, "augment": self.augment}
+        kept = [] if partial else Kept.of(functions)
         report_epochs(job, context, task, learned=vars(new))
         with unchanged_on_failure(job.network) if resume else nullcontext():
             train(job)

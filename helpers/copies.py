@@ -80,12 +80,10 @@ def _of_stacks(network, tensors):
 
 def _own_attributes(part):
     """Return a name for messages, and the value, of all that a module holds but other modules."""
-    held = {name: value for name, value in vars(part).items() if name != "_modules"}
-    for name, value in held.items():
-        if "hooks" in name or name in ("_parameters", "_buffers"):
-            yield "a hook", value
-        else:
-            yield f"its attribute {name!r}", value
+    for name, value in vars(part).items():
+        if name != "_modules":
+            is_hook = "hooks" in name or name in ("_parameters", "_buffers")
+            yield "a hook" if is_hook else f"its attribute {name!r}", value
 
 
 def parameter_hooks(network):
@@ -132,21 +130,24 @@ def all_within(root):
 
 
 def weights_of(network):
-    """Return copies of a network's weights and buffers, for `put_back`."""
-    state = {
-        name: value.clone() if isinstance(value, torch.Tensor) else copy.deepcopy(value)
-        for name, value in network.state_dict().items()
-    }
-    return state, [buffer.clone() for buffer in network.buffers()]
+    """Return copies of a network's weights and buffers, and its extra state, for `put_back`.
+
+    Its `state_dict` is not asked, of which a user may have left out a part.
+    """
+    theirs, tensors = nn.Module.get_extra_state, (*network.parameters(), *network.buffers())
+    stated = [part for part in network.modules() if type(part).get_extra_state is not theirs]
+    states = [(part.set_extra_state, copy.deepcopy(part.get_extra_state())) for part in stated]
+    return [tensor.detach().clone() for tensor in tensors], states
 
 
 @torch.no_grad()
 def put_back(network, weights):
-    """Give a network the weights and buffers that `weights_of` copied."""
-    state, buffers = weights
-    network.load_state_dict(state)
-    for buffer, value in zip(network.buffers(), buffers, strict=True):
-        buffer.copy_(value)
+    """Give a network what `weights_of` copied."""
+    tensors, states = weights
+    for tensor, value in zip((*network.parameters(), *network.buffers()), tensors, strict=True):
+        tensor.copy_(value)
+    for set_state, state in states:
+        set_state(state)
 
 
 @torch.no_grad()

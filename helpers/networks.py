@@ -8,6 +8,7 @@ from sklearn.base import ClassifierMixin
 from sklearn.utils import check_random_state
 
 from helpers.checks.arguments import name_of, same
+from helpers.checks.first_calls import no_rows_kept
 from helpers.checks.last_calls import (
     RANGES,
     LastCall,
@@ -47,11 +48,12 @@ class NetworkMixin:
             warn_of_channels_last(network, self._row_shape)
             warn_of_lost_weights(network)
             last, generators = LastCall(), states_of_generators(X.device)
-            outputs = check_outputs(job.network, X, self._n_outputs, watch=last)
-            warn_of_dropout(network, last)
-            draws = states_of_generators(X.device) != generators
-            if not draws or not (last.drops or warn_of_draws(network, X, outputs)):
-                warn_of_other_rows(network, X, outputs)
+            with no_rows_kept(job):
+                outputs = check_outputs(job.network, X, self._n_outputs, watch=last)
+                warn_of_dropout(network, last)
+                draws = states_of_generators(X.device) != generators
+                if not draws or not (last.drops or warn_of_draws(network, X, outputs)):
+                    warn_of_other_rows(network, X, outputs)
             ends_in = last.name if last.result is outputs else None
             if self.loss is None and ends_in in RANGES:
                 job.ends_in = ends_in
@@ -91,7 +93,8 @@ class NetworkMixin:
                 "partial_fit continues the network it has, but module, optimizer or their "
                 "arguments were changed since; call fit to start anew."
             )
-        job.network = self.module_.to(job.y.device)
+        self.module_.to(job.y.device)
+        job.network = self.module_
         states = copy.deepcopy(self._optimizer_state)
         by_name = known_name(job.optimizer) is not None
         dampening = job.optimizer_arguments.get("dampening")

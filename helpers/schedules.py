@@ -2,14 +2,12 @@
 
 import math
 import warnings
-from types import FunctionType
 
 import numpy as np
 import torch
 
 from helpers.checks.arguments import is_number, name_of, names_by_place, plain, words_of
 from helpers.generators import generators_put_back
-from helpers.tensors import states_of_generators
 
 # Names of what torch's LambdaLR counts, words that may stand beside them, and the least change of
 # a factor during a training for which an argument named step can be the share of the steps.
@@ -22,7 +20,8 @@ LARGEST_RATE = 0.1  # from here on a factor may be as small as lr by intent
 def lr_factors(schedule, n_steps):
     """Return what a schedule makes of `lr` in each step, an ndarray of shape (n_steps,).
 
-    All of them are asked for before the first step, so that a wrong one costs no training.
+    All of them are asked for before the first step, so that a wrong one costs no training, and
+    twice, since a function may count its calls.
 
     Parameters
     ----------
@@ -50,12 +49,14 @@ def lr_factors(schedule, n_steps):
             "how many calls will come. Use fit, or schedule=None and set_params(lr=...) between "
             "the calls."
         )
+    if isinstance(schedule, type) and not issubclass(schedule, float):
+        raise ValueError(
+            f"schedule is called as schedule(done), and {schedule.__name__} is a class. Give an "
+            f"object of that class: schedule={schedule.__name__}(...)."
+        )
     with generators_put_back():
-        before = states_of_generators(torch.device("cpu"))
         factors = _asked(schedule, n_steps)
-        drawn = before != states_of_generators(torch.device("cpu"))
-        if drawn or not isinstance(schedule, FunctionType):  # an object, which may count its calls
-            _refuse_others(schedule, factors, _asked(schedule, n_steps))
+        _refuse_others(schedule, factors, _asked(schedule, n_steps))
     _refuse_count(schedule, factors)
     return factors
 

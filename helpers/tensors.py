@@ -87,7 +87,8 @@ def moved(network, device, dtype):
     network.to(device)
     tensors = [t for t in (*network.parameters(), *network.buffers()) if not is_lazy(t)]
     if not any(tensor.is_complex() for tensor in tensors):
-        return network.to(dtype)
+        network.to(dtype)  # whatever one of the user's returns
+        return network
     for tensor in tensors:
         if tensor.is_floating_point() or tensor.is_complex():
             tensor.data = tensor.data.to(dtype.to_complex() if tensor.is_complex() else dtype)

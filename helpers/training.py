@@ -103,6 +103,7 @@ class Progress:
             put_back(job.network, self._best_weights)
         if job.history:
             check_end(job, has_best=self._best_weights is not None)
+        job.network.zero_grad()  # the last gradients take memory, and a stack has none
         job.network.eval()
 
 

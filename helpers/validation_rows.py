@@ -29,16 +29,13 @@ def split_rows(job, how, data, *, stratify):
         Whether a share keeps the shares of the classes, and leaves the row of a class that has
         only one to training. Groups go before.
     """
-    *_, groups = data
-    if groups is not None:
-        _check_groups(groups, job.y)
     if isinstance(how, Real):
-        split_by_chance(job, groups, how, stratify)
+        split_by_chance(job, data[2], how, stratify)
     else:
         split_as_told(job, how, data)
 
 
-def _check_groups(groups, y):
+def check_groups(groups, y):
     """Raise a ValueError unless groups are one label of one type for each row, and none missing."""
     due = "groups must be an array or a list with a label for each row"
     try:

@@ -8,10 +8,17 @@ from helpers.checks.shapes import is_beyond, why_not
 
 
 def answer(network, X):
-    """Return what a network answers; say what it means if a code is beyond a layer."""
+    """Return what a network answers; say why if a code is beyond a layer, or weights were cast."""
     try:
         return network(X)
     except (IndexError, RuntimeError) as error:
+        for weight in network.parameters():
+            if weight.is_floating_point() and weight.dtype != X.dtype:
+                raise ValueError(
+                    f"{type(network).__name__} has weights of {weight.dtype}, and fit has trained "
+                    f"it in {X.dtype}: module_ was changed since. Change it back, as by "
+                    f"module_.to({X.dtype})."
+                ) from error
         if not is_beyond(str(error)):
             raise
         raise ValueError(

@@ -1,5 +1,7 @@
 """Training that ended in nothing of use: what shows it, and the error that names the cause."""
 
+import math
+
 import torch
 
 from helpers.checks.arguments import name_of
@@ -16,6 +18,9 @@ def check_end(job, has_best):
     last = job.history[-1]
     if not all(p.isfinite().all() for p in job.network.parameters()):
         raise divergence(job, last)
+    if not answers_rows(job):
+        what = "Training diverged: outputs are not finite after it; the loss was"
+        raise divergence(job, last, what=what)
     if job.patience is not None and not has_best:
         what = "No epoch can be chosen: the loss of the rows that patience watches was"
         raise divergence(job, last, what=what, loss="valid_loss")
@@ -25,6 +30,16 @@ def check_end(job, has_best):
         if not all(one.isfinite().all() for one in numbers if isinstance(one, torch.Tensor)):
             what = f"Gradients were too large to be squared in {job.dtype}; the loss was"
             raise divergence(job, last, what=what)
+
+
+@torch.no_grad()
+def answers_rows(job):
+    """Tell whether outputs for a few rows are finite; where weights are moderate, do not ask."""
+    if all(p.abs().max() <= FAR_FROM_ONE for p in job.network.parameters() if p.numel()):
+        return True
+    job.network.eval()
+    outputs = job.network(job.take(job.rows[:8])[0])
+    return not outputs.isnan().any() and (outputs < math.inf).all()
 
 
 def divergence(job, row, begun=True, what="Training diverged: the loss was", loss="train_loss"):

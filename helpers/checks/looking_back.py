@@ -3,60 +3,90 @@
 import copy
 import warnings
 from contextlib import suppress
-from types import BuiltinFunctionType, FunctionType
+from types import BuiltinFunctionType
 
 import torch
 
 from helpers.checks.arguments import name_of
 from helpers.checks.last_calls import warn_of_range
 from helpers.checks.losses import warn_of_endless
+from helpers.copies import all_within
+from helpers.fusing.functions import Watch
+from helpers.fusing.outside import Outside
+from helpers.fusing.own_code import has_own_code
+from helpers.fusing.trial import answers
 from helpers.losses import OwnLoss, in_precision
 from helpers.tensors import private_rng
 from helpers.training import trainer
 
 
 class Kept:
-    """A `loss` or an `augment` that is an object, with a copy of it from before a fit."""
+    """A network, a `loss` or an `augment` of the user's, as it was before a fit.
+
+    Of a network that is what stands outside it: itself it is new in each fit.
+    """
 
     def __init__(self, parameter, function):
         self.parameter, self.function = parameter, function
-        self.before = copy.deepcopy(function)
+        self.state = around if parameter == "module" else Watch
+        self.before = self.state(function)
 
     @classmethod
-    def of(cls, **functions):
-        """Return a list without those that keep nothing, or cannot be copied.
+    def of(cls, functions):
+        """Return a list without those of torch, and those that cannot be copied.
 
-        Functions and layers of torch keep nothing. Under `fused` it is empty: that tells of what
-        they keep itself.
+        Under `fused` it is empty: that tells of what they keep itself.
         """
         kept = []
         for parameter, function in functions.items():
-            is_function = isinstance(function, (FunctionType, BuiltinFunctionType, type(None)))
+            is_own = not isinstance(function, (BuiltinFunctionType, type(None)))
+            if parameter == "module":
+                is_own = has_own_code(function)
             of_torch = type(function).__module__.startswith("torch.")
-            if not is_function and not of_torch and trainer.get(None) is None:
+            if is_own and not of_torch and trainer.get(None) is None:
                 with suppress(Exception):
                     kept.append(cls(parameter, function))
         return kept
 
     @torch.no_grad()
     def has_changed(self, job):
-        """Whether it answers otherwise than before the fit, for the same rows or outputs."""
-        answers = []
+        """Whether it answers otherwise than before the fit, for the same rows or outputs.
+
+        It is asked as it was before and as it is now, and left as it is now.
+        """
+        now, found = None, []
         try:
-            for function in (self.before, copy.deepcopy(self.function)):
-                torch.manual_seed(0)
-                answers.append(self._answer(function, job))
-            return not torch.allclose(*answers, equal_nan=True)
+            if not self.before.changed():
+                return False
+            now = self.state(self.function)
+            for state in (self.before, now):
+                state.restore()
+                found.append(self._answer(job))
+            if job.callbacks and torch.equal(self._answer(job), found[1]):
+                return False  # a callback may have set what it was before, too
+            return not torch.allclose(*found, equal_nan=True)
         except Exception:  # one that cannot be asked in this way is not accused
             return False
+        finally:
+            if now is not None:
+                now.restore()
 
-    def _answer(self, function, job):
+    def _answer(self, job):
         X, y, _ = job.take(job.rows[:64])
+        torch.manual_seed(0)
+        if self.parameter == "module":
+            return torch.cat(answers(self.function, job))
         if self.parameter == "augment":
-            return function(X)
-        outputs = copy.deepcopy(job.network).eval()(X)
-        own = OwnLoss(in_precision(function, job.dtype, y.device), job.loss.of_values)
-        return own(outputs, y, reduction="none")
+            return self.function(X)
+        network = copy.deepcopy(job.network)
+        network.eval()
+        function = in_precision(self.function, job.dtype, y.device)
+        return OwnLoss(function, job.loss.of_values)(network(X), y, reduction="none")
+
+
+def around(network):
+    """Return the variables outside a network, without those that its own functions enclose."""
+    return Outside(network, but=all_within([vars(part) for part in network.modules()]))
 
 
 def look_back(job, owner, of_classes, kept):

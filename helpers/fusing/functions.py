@@ -3,6 +3,7 @@
 import copy
 from contextlib import suppress
 from functools import partial
+from types import FunctionType, SimpleNamespace
 
 from helpers.augmentation import Augmentation
 from helpers.copies import refilled
@@ -59,7 +60,7 @@ def keeps(function, call, logs=False):
         watch = Watch(copy.deepcopy(function), logs)
         try:
             call(watch.function)
-            return watch.has_changed()
+            return watch.changed()
         finally:
             watch.restore()
     return False
@@ -72,21 +73,24 @@ class Watch:
     """
 
     def __init__(self, function, logs=False):
-        self.function, self.logs = function, logs
-        self._before, self._copied = digest(function), copy.deepcopy(function)
+        self.function, self.logs, self._parts = function, logs, holders_of(function)
+        self._before = self._digest()
+        self._copied = copy.deepcopy([namespace_of(part) for part in self._parts])
         self._outside = outside_of(function)
 
-    def has_changed(self):
-        changed = any(not self._is_log(value, was) for *_, value, was in self._outside.changes())
-        return changed or digest(self.function) != self._before
+    def changed(self):
+        outside = any(not self._is_log(value, was) for *_, value, was in self._outside.changes())
+        return outside or self._digest() != self._before
+
+    def _digest(self):
+        return digest((self.function, [namespace_of(part) for part in self._parts]))
 
     def _is_log(self, value, was):
         return self.logs and isinstance(value, list) and len(value) > len(was)
 
     def restore(self):
         self._outside.restore()
-        pairs = zip(holders_of(self.function), holders_of(self._copied), strict=True)
-        for part, copied in pairs:
+        for part, copied in zip(self._parts, copy.deepcopy(self._copied), strict=True):
             if hasattr(part, "__dict__"):
                 vars(part).clear()
                 vars(part).update(vars(copied))
@@ -101,7 +105,13 @@ def holders_of(function):
     if isinstance(function, partial):
         parts = function.func, *function.args, *function.keywords.values()
         return [one for part in parts for one in holders_of(part)]
-    return [getattr(function, "__self__", function)]
+    holder = getattr(function, "__self__", function)
+    return [] if isinstance(holder, type) else [holder]  # what a class keeps is outside
+
+
+def namespace_of(part):
+    """Return what is copied of a part: of a function, whose copy is itself, its attributes."""
+    return SimpleNamespace(**vars(part)) if isinstance(part, FunctionType) else part
 
 
 class FunctionKeeps(Exception):
@@ -131,7 +141,7 @@ def watched(jobs):
 
 def check(watches):
     """Raise an error, and put back what was, if a function has kept something."""
-    if changed := [watch for watch in watches if watch.has_changed()]:
+    if changed := [watch for watch in watches if watch.changed()]:
         for watch in changed:
             watch.restore()
         raise FunctionKeeps(AUGMENT_KEEPS if changed[0].logs else LOSS_KEEPS)

@@ -10,6 +10,7 @@ from torch.nn.modules import module as torch_module
 from torch.optim import optimizer as torch_optimizer
 
 from helpers.datasets import Rows
+from helpers.frozen import training_mode
 from helpers.fusing.comparison import ROWS_DEPEND
 from helpers.fusing.content import Incomparable, contents, named_tensors, structure
 from helpers.fusing.copies import n_of
@@ -137,8 +138,13 @@ def why_alone(job):
 def has_single_row(job):
     """Tell whether a step takes one row, of which BatchNorm makes an error for one network only."""
     size = job.batch_size if job.in_batches else len(job.rows)
-    kinds = {type(module) for module in job.network.modules()}
-    return bool(kinds & BATCH_NORMS) and len(job.rows) % size == 1 % size
+    norms = [module for module in job.network.modules() if type(module) in BATCH_NORMS]
+    if not norms or len(job.rows) % size != 1 % size:
+        return False
+    training_mode(job.network)
+    in_training = any(norm.training for norm in norms)
+    job.network.eval()  # as it came
+    return in_training
 
 
 def shared_memory(network):

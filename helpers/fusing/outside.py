@@ -35,6 +35,8 @@ class Outside:
     ----------
     network : nn.Module
         What it holds itself is not looked at.
+    but : dict of int to object, default=()
+        What has variables that are not looked at either, by its `id`.
 
     Attributes
     ----------
@@ -48,13 +50,14 @@ class Outside:
     True
     """
 
-    def __init__(self, network):
+    def __init__(self, network, but=()):
         self._before, self.iterator = [], None
         waiting, met = deque(reached_from(network.modules()).variables), []
         while waiting:
             holder, name = waiting.popleft()
             value = read(holder, name)
-            if value is MISSING or isinstance(value, CODE) or size_of(value) > LARGE:
+            is_code = value is MISSING or isinstance(value, CODE)
+            if is_code or id(holder) in but or size_of(value) > LARGE:
                 continue
             try:
                 before = digest(value)
@@ -87,7 +90,7 @@ class Outside:
         """Put back what has changed."""
         for holder, name, value, kept in self.changes():
             is_network = isinstance(value, nn.Module)
-            _write(holder, name, kept() if is_network else refilled(value, kept))
+            _write(holder, name, kept() if is_network else refilled(value, copy.deepcopy(kept)))
 
     def changes(self):
         """Yield (holder, name, value, kept) of each variable that is another than at first.

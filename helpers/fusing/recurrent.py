@@ -26,7 +26,8 @@ class BatchedRecurrent(nn.Module):
 
     @staticmethod
     def supports(layer):
-        return layer.dropout == 0 and layer.proj_size == 0
+        drops = layer.dropout > 0 and layer.num_layers > 1  # it is between them
+        return not drops and layer.proj_size == 0
 
     def forward(self, X, *states):
         """Return the outputs and the last states, each (n_networks, n_layers, n, n_hidden)."""

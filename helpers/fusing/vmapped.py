@@ -8,6 +8,7 @@ from torch.overrides import TorchFunctionMode
 
 from helpers._compat import DisableTorchFunction, get_unwrapped, is_batchedtensor
 from helpers.fusing.content import first_line
+from helpers.fusing.recurrent import lstm_step
 
 # What code may ask a tensor of its gradient.
 OF_AUTOGRAD = {"requires_grad", "grad_fn", "is_leaf"}
@@ -52,6 +53,8 @@ class LookUps(TorchFunctionMode):
         name = getattr(function, "__name__", "")
         if name.startswith("index_fill"):
             return index_fill(function, *args, **kwargs)
+        if name == "lstm_cell":
+            return lstm_cell(*args)
         if name == "__get__" and function.__self__.__name__ in OF_AUTOGRAD:
             while is_batchedtensor(args[0]):  # vmap hides it
                 args = get_unwrapped(args[0]), *args[1:]
@@ -79,6 +82,13 @@ def index_fill(function, input, dim, index, value):
         n = input.shape[dim]  # a negative index would be one of the network before
         index = ForAll.apply(partial(within, n=n, low=-n), index) % n
     return function(input, dim, index, value)
+
+
+def lstm_cell(input, states, of_input, of_state, *biases):
+    """Compute what vmap has no batched form of, a step of nn.LSTMCell."""
+    biases = biases or (None, None)
+    from_state = F.linear(states[0], of_state, biases[1])
+    return lstm_step(F.linear(input, of_input, biases[0]), from_state, states, None)
 
 
 def within(codes, n, low=0):

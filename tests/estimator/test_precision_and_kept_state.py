@@ -166,9 +166,12 @@ class Warmup:
         return min(1.0, self.calls / 5)
 
 
+RATES = iter(np.linspace(1, 0, 99))
 SCHEDULES = {
     "counts": Warmup(),
     "counts, as a method": Warmup().__call__,
+    "counts, as a function": lambda done, calls=[]: min(1.0, len(calls.append(1) or calls) / 5),
+    "uses up an iterator": lambda done: next(RATES),
     "draws": lambda done: np.random.random(),
     "draws with torch": lambda done: torch.rand(()),
 }
@@ -181,6 +184,12 @@ def test_a_schedule_that_cannot_be_asked_again(schedule):
         classifier(schedule=schedule).fit(X, y)
     assert np.random.get_state()[1].tolist() == state
     assert torch.equal(torch.get_rng_state(), of_torch)
+
+
+def test_a_schedule_that_is_a_class():
+    with pytest.raises(ValueError, match="Warmup is a class. Give an object of that class"):
+        classifier(schedule=Warmup).fit(X, y)
+    classifier(schedule=float).fit(X, y)  # which returns a number
 
 
 def test_a_schedule_that_is_an_object_or_seeds_what_it_draws():
@@ -223,6 +232,133 @@ def test_a_loss_that_keeps_something_is_warned_of(settings, recwarn):
     clf.partial_fit(X, y)  # which goes on, as it has to
     fitted = clone(clf).set_params(loss=Noted()).fit(X, y)
     assert fitted.loss.calls > 0  # a note changes no loss
+    assert not [w for w in recwarn if "answers otherwise" in str(w.message)]
+
+
+CALLS = []
+
+
+def enclosing():
+    calls = [0]
+
+    def loss(outputs, y):
+        calls[0] += 1
+        return calls[0] * F.cross_entropy(outputs, y, reduction="none")
+
+    return loss
+
+
+def by_default(outputs, y, calls={"n": 0}):  # noqa: B006
+    calls["n"] += 1
+    return calls["n"] * F.cross_entropy(outputs, y, reduction="none")
+
+
+def globally(outputs, y):
+    CALLS.append(len(y))
+    return len(CALLS) * F.cross_entropy(outputs, y, reduction="none")
+
+
+def by_attribute(outputs, y):
+    by_attribute.n = getattr(by_attribute, "n", 0) + 1
+    return by_attribute.n * F.cross_entropy(outputs, y, reduction="none")
+
+
+class OfAll(Growing):
+    """Counts the calls of all its objects."""
+
+    def __init__(self):
+        OfAll.calls = 0
+
+    def __call__(self, outputs, y):
+        OfAll.calls += 1
+        return self.calls * F.cross_entropy(outputs, y, reduction="none")
+
+
+KEEP = {
+    "encloses": enclosing(),
+    "by default": by_default,
+    "globally": globally,
+    "by attribute": by_attribute,
+    "of its class": OfAll(),
+}
+
+
+@pytest.mark.parametrize("loss", KEEP.values(), ids=KEEP)
+def test_a_function_that_keeps_something_is_warned_of_and_left_as_it_is(loss):
+    clf, n_calls = classifier(loss=loss), []
+    for _ in range(3):
+        with pytest.warns(UserWarning, match="the loss of this fit, answers otherwise"):
+            clf.fit(X, y)
+        n_calls.append(loss(torch.zeros(2, 2), torch.tensor([0, 1]))[0].item())
+    assert len(set(np.diff(n_calls).round(9))) == 1  # each fit has called it as often
+
+
+def test_what_a_function_notes_or_a_callback_sets_changes_no_answer(recwarn):
+    noted, weight = [], [1.0]
+
+    def loss(outputs, y):
+        losses = weight[0] * F.cross_entropy(outputs, y, reduction="none")
+        noted.append(losses.detach().mean())
+        return losses
+
+    class Setting:
+        def setup(self, estimator, context):
+            weight[0] = 1.0
+
+        def on_fit_task_begin(self, estimator, context, **kwargs):
+            pass
+
+        def on_fit_task_end(self, estimator, context, **kwargs):
+            weight[0] *= 2
+
+        def teardown(self, estimator, context):
+            pass
+
+    classifier(loss=loss).fit(X, y)
+    assert len(noted) == 3
+    classifier(loss=loss).set_callbacks(Setting()).fit(X, y)
+    assert weight[0] > 1
+    assert not [w for w in recwarn if "answers otherwise" in str(w.message)]
+
+
+class Averaging(nn.Linear):
+    """Keeps a mean of all rows it was trained on in its class."""
+
+    mean = 0.0
+
+    def forward(self, X):
+        if self.training:
+            Averaging.mean = 0.9 * Averaging.mean + 0.1 * X.abs().mean().item()
+        return super().forward(X) * (1 + Averaging.mean)
+
+
+class Enclosing(nn.Linear):
+    """Counts in a function of its own, which the next fit makes anew."""
+
+    def __init__(self, n_features, n_outputs):
+        super().__init__(n_features, n_outputs)
+        calls = []
+        self.count = lambda: calls.append(1) or len(calls)
+
+    def forward(self, X):
+        return super().forward(X) * self.count()
+
+
+class Counting(nn.Linear):
+    n_calls = 0
+
+    def forward(self, X):
+        Counting.n_calls += 1
+        return super().forward(X)
+
+
+def test_a_network_that_keeps_something_outside_itself_is_warned_of(recwarn):
+    with pytest.warns(UserWarning, match="^Averaging, the module of this fit, answers otherwise"):
+        classifier(Averaging).fit(X, y)
+    assert Averaging.mean == pytest.approx((1 - 0.9**3) * np.abs(X).mean(), rel=0.1)
+    recwarn.clear()
+    classifier(Counting).fit(X, y)
+    classifier(Enclosing).fit(X, y)
     assert not [w for w in recwarn if "answers otherwise" in str(w.message)]
 
 

@@ -27,7 +27,7 @@ def weights(clf):
 
 
 @pytest.mark.parametrize("batch_size, n_steps", [(None, 4), (40, 16)])
-def test_it_is_asked_for_each_step_with_the_share_that_is_done(batch_size, n_steps):
+def test_it_is_asked_twice_for_each_step_with_the_share_that_is_done(batch_size, n_steps):
     asked = []
 
     def note(done):
@@ -36,7 +36,7 @@ def test_it_is_asked_for_each_step_with_the_share_that_is_done(batch_size, n_ste
 
     clf = clone(CLF).set_params(batch_size=batch_size)
     noted = clone(clf).set_params(schedule=note).fit(X, y)
-    assert asked == [step / n_steps for step in range(n_steps)]
+    assert asked == 2 * [step / n_steps for step in range(n_steps)]
     assert_array_equal(weights(noted), weights(clf.fit(X, y)))
 
 
@@ -74,7 +74,7 @@ def test_patience_counts_the_epochs_that_could_be():
     schedule = lambda done: asked.append(done) or 1.0  # noqa: E731
     clf = TorchClassifier(epochs=20, lr=0.0, patience=2, schedule=schedule).fit(X, y)
     assert clf.n_epochs_ == 3
-    assert asked == [step / 20 for step in range(20)]
+    assert asked == 2 * [step / 20 for step in range(20)]
 
 
 WRONG = {

@@ -169,6 +169,18 @@ def test_the_look_at_a_loss_leaves_what_it_encloses():
     np.testing.assert_array_equal([weights(clf) for clf in together], plain)
 
 
+def smoothed(outputs, y):
+    return F.cross_entropy(outputs, y, reduction="none", label_smoothing=smoothed.share)
+
+
+def test_the_look_at_a_loss_leaves_its_attributes():
+    smoothed.share = 0.3
+    _, batches, told = both_ways(copies(clone(CLF).set_params(loss=smoothed), lr=(0.01, 0.02)))
+    assert batches == [2]
+    assert not told
+    assert smoothed.share == 0.3
+
+
 def test_one_that_cannot_be_compared_is_alone():
     lock = threading.Lock()
     loss = lambda outputs, y: focal(outputs, y) if lock else None  # noqa: E731
