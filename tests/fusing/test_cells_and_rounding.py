@@ -7,8 +7,10 @@ from sklearn.base import clone
 from torch import nn
 
 from helpers import TorchClassifier
-from tests.fusing.test_hunt_29 import X, assert_equal, assert_stacked, both_ways, y
+from tests.fusing.test_not_finite import X, assert_equal, assert_stacked, both_ways, y
 from tests.networks import Net
+
+pytestmark = pytest.mark.slow
 
 
 class ByVersion(Net):
