@@ -29,7 +29,6 @@ from helpers.fusing.content import contents, exact_copy, first_difference, memor
 from helpers.fusing.copies import moderate_rate, n_of
 from helpers.fusing.outside import Outside, outside_of
 from helpers.fusing.own_code import copy_of, given_functions, quietly
-from helpers.fusing.rounding import why_rounded
 from helpers.fusing.writes import WRITES, mixes_rows, writes_by_row, written_by
 from helpers.tensors import seed_generators, states_of_generators
 
@@ -60,8 +59,6 @@ def trial_step(jobs):
         try:
             network = exact_copy(first.network)
             if reason := why_impure(replace(first, loss=copy_of(first.loss)), network, outside):
-                return reason
-            if reason := why_rounded(first, network):
                 return reason
             by_size = sorted(jobs, key=lambda job: -len(job.rows))
             some = [by_size[0], by_size[len(jobs) // 2], by_size[-1]]

@@ -236,7 +236,7 @@ def four_norms(n_features, n_outputs):
 
 def fits_of_four_norms(dtype=np.float32):
     rows = np.random.RandomState(0).normal(size=(36, 1)).astype(dtype)
-    clf = TorchClassifier(four_norms, optimizer="sgd", epochs=2, batch_size=4, random_state=0)
+    clf = TorchClassifier(four_norms, epochs=2, batch_size=4, random_state=0)
     parts = rows[18:], rows[:18]
     fits = [(clone(clf).set_params(lr=lr), part) for lr in (0.01, 0.1) for part in parts]
     return Parallel()(delayed(model.fit)(part, np.arange(18) % 2) for model, part in fits)

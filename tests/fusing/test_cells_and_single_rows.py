@@ -1,6 +1,5 @@
 """What the looks of `fused` leave as it is, and layers it refused or mistook."""
 
-import numpy as np
 import pytest
 import torch
 from sklearn.base import clone
@@ -99,48 +98,3 @@ def test_cells_and_layers_that_drop_nothing_are_stacked(module, settings):
         assert run.batches == [4]
     else:
         assert_stacked(fits)
-
-
-def normed(n_features, n_outputs, bias=True):
-    first = nn.Linear(n_features, 4, bias=bias), nn.BatchNorm1d(4), nn.Tanh()
-    return nn.Sequential(*first, nn.Linear(4, n_outputs))
-
-
-class Attending(nn.Module):
-    """The bias of its keys changes no output: what is added to all is nothing to softmax."""
-
-    def __init__(self, n_features, n_outputs):
-        super().__init__()
-        self.query, self.key = nn.Linear(1, 4), nn.Linear(1, 4)
-        self.out = nn.Linear(n_features, n_outputs)
-
-    def forward(self, X):
-        shares = self.query(X[:, :, None]) @ self.key(X[:, :, None]).mT
-        return self.out((shares.softmax(-1) @ X[:, :, None]).squeeze(-1))
-
-
-@pytest.mark.parametrize("optimizer", ["adam", "adamw", "rmsprop", torch.optim.Adam])
-def test_steps_by_rounding_alone_are_not_taken_in_a_stack(optimizer):
-    clf = TorchClassifier(normed, epochs=5, random_state=0, optimizer=optimizer)
-    rows = X.astype(np.float32)
-    plain, found, told, run = both_ways([(clone(clf).set_params(lr=r), rows, y) for r in (0.1, 1)])
-    assert run.batches == [1, 1]
-    assert "the gradients of its `0.bias` are nothing but rounding" in told[0]
-    for one, other in zip(found, plain, strict=True):
-        assert all(map(np.array_equal, one[0], other[0]))
-
-
-@pytest.mark.parametrize(
-    "settings, dtype",
-    [
-        ({"module": normed}, np.float64),
-        ({"module": normed, "module__bias": False}, np.float32),
-        ({"module": normed, "optimizer": "sgd"}, np.float32),
-        ({"module": Attending}, np.float32),
-    ],
-)
-def test_steps_by_rounding_that_are_small_or_change_nothing_are_taken(settings, dtype):
-    clf = TorchClassifier(**settings, epochs=2, random_state=0)
-    *_, told, run = both_ways([(clone(clf).set_params(lr=r), X.astype(dtype), y) for r in (0.1, 1)])
-    assert run.batches == [2]
-    assert not told
