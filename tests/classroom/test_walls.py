@@ -90,7 +90,8 @@ def precious(course, tmp_path_factory):
         stack.callback(lambda: (shared / token).unlink(missing_ok=True))
         files = [place / token for place in places]
         files += [course / "source" / "double" / "double.ipynb", course / "nbgrader_config.py"]
-        files += [classroom.ROOT / "tests" / "classroom.py", classroom.ROOT / "pyproject.toml"]
+        files += [Path(classroom.__file__), classroom.ROOT / "pyproject.toml"]
+        assert all(file.exists() for file in files)
         files += [Path("/etc/hostname"), Path("/etc/hosts")]
         lines = [stack.enter_context(socket.socket(family)) for family in (1, 1, 2)]
         (temporary / "s").mkdir()

@@ -15,7 +15,7 @@ from sklearn.datasets import load_iris
 from sklearn.model_selection import cross_val_score
 from sklearn.preprocessing import scale
 
-from helpers import TorchClassifier, TorchRegressor
+from helpers import TorchClassifier
 from helpers.augmentation import Augmentation
 from helpers.training import train
 
@@ -213,11 +213,6 @@ def test_a_later_batch_of_another_shape_is_refused():
     augment = lambda X: X if len(X) == 32 else X[:-1]  # noqa: E731
     with pytest.raises(ValueError, match=r"shape \(22, 4\).*returned shape \(21, 4\)"):
         clone(CLF).set_params(augment=augment).fit(X, y)
-
-
-def test_it_must_be_a_function():
-    with pytest.raises(ValueError, match="'augment'.*must be a callable or None. Got 'flip'"):
-        TorchRegressor(augment="flip").fit(X, y)
 
 
 def failing(X):

@@ -162,11 +162,6 @@ def test_what_it_raises_is_the_users_own_and_says_what_it_was_given():
     assert "outputs of shape (32,) and torch.float64, y of shape (32,)" in error.value.__notes__[0]
 
 
-def test_it_must_be_a_function():
-    with pytest.raises(ValueError, match="'loss'.*must be a callable or None. Got 'focal'"):
-        TorchClassifier(loss="focal").fit(X, y)
-
-
 def test_a_loss_that_is_not_finite_is_named():
     def logarithm(outputs, y):
         return outputs[:, 0].relu().log()

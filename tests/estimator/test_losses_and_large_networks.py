@@ -314,14 +314,18 @@ def _filled(columns, X):
     return columns
 
 
+@pytest.mark.parametrize("Estimator", [TorchClassifier, TorchRegressor])
 @pytest.mark.parametrize(
-    "settings, words",
+    "argument, name, words",
     [
-        ({"schedule": "cosine"}, r"called as schedule\(done\).*schedule=lambda done: 1 - done"),
-        ({"loss": "mse"}, r"called as loss\(outputs, y\).*one number for each row"),
-        ({"augment": "flip"}, r"called as augment\(X\).*return them, changed"),
+        ("schedule", "cosine", r"called as schedule\(done\).*schedule=lambda done: 1 - done"),
+        ("loss", "mse", r"called as loss\(outputs, y\).*one number for each row"),
+        ("augment", "flip", r"called as augment\(X\).*return them, changed"),
     ],
 )
-def test_a_name_in_the_place_of_a_function_is_told_how_it_is_called(settings, words):
-    with pytest.raises(ValueError, match=f"must be a callable or None. Got '.*{words}"):
-        TorchClassifier(**settings).fit(X, y)
+def test_a_name_in_the_place_of_a_function_is_told_how_it_is_called(
+    Estimator, argument, name, words
+):
+    said = f"'{argument}'.*must be a callable or None. Got '{name}'.*{words}"
+    with pytest.raises(ValueError, match=said):
+        Estimator(**{argument: name}).fit(X, y)

@@ -1,5 +1,6 @@
 """Nothing that a user has set for the whole process changes a fit, and no fit changes that."""
 
+import functools
 import os
 import signal
 import threading
@@ -91,6 +92,14 @@ def probabilities(clf, X):
     return np.hstack([fitted.predict_proba(X), once_more.predict_proba(X)])
 
 
+def fit_twice(clf, dtype, block):
+    with block():
+        return Parallel()(delayed(probabilities)(clf, X.astype(dtype)) for _ in range(2))
+
+
+fitted_undisturbed = functools.cache(fit_twice)  # for all settings at once
+
+
 @pytest.mark.slow
 @pytest.mark.filterwarnings("ignore:Anomaly Detection")
 @pytest.mark.parametrize("setting", SETTINGS)
@@ -98,18 +107,12 @@ def probabilities(clf, X):
 @pytest.mark.parametrize("clf", [CLASSIFIER, TorchClassifier(Making, epochs=3, random_state=0)])
 @pytest.mark.parametrize("block", [nullcontext, fused])
 def test_settings_of_a_user_change_nothing(torch_put_back, setting, dtype, clf, block):
-    data = X.astype(dtype)
-
-    def fit_twice():
-        with block():
-            return Parallel()(delayed(probabilities)(clf, data) for _ in range(2))
-
-    expected = fit_twice()
+    expected = fitted_undisturbed(clf, dtype, block)
     set_it, surrounding = SETTINGS[setting]
     set_it()
     with surrounding():
         before = state_of_torch()
-        found = fit_twice()
+        found = fit_twice(clf, dtype, block)
         assert state_of_torch() == before
     np.testing.assert_array_equal(found, expected)
     assert found[0].dtype == dtype
