@@ -75,7 +75,8 @@ def blind_test(procedure, X, y, *, cv=None, groups=None, test_size=0.3, task=Non
     -----
     It sees whatever uses the test rows, harmful or not: scaling all rows, too. It does not see
     rows that are twins of training rows, nor what happened before the procedure began, nor what
-    is written on test rows in a file that the procedure reads. To see whether a procedure looks
+    is written on test rows in a file that the procedure reads, nor what an earlier run left behind,
+    as a cache does that is asked by the shape of a table alone. To see whether a procedure looks
     back it leaves out the first fifth of the training rows, because ``numpy.roll`` fills the first
     rows of a table with the last.
 

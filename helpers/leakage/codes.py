@@ -114,7 +114,13 @@ def _texts(texts):
     # Names of few kinds have spaces, too; notes are hardly ever the same twice.
     if not why and are_sentences and 2 * len(set(texts)) > len(texts):
         why = TEXTS
+        texts = [" ".join(words_of(text)) for text in texts]
     return _ranks(texts), why
+
+
+def words_of(text):
+    """Return the words of a text, whatever its capitals and stops."""
+    return [word.strip(".,;:!?") for word in text.casefold().split()]
 
 
 def _in_texts(texts):

@@ -4,7 +4,7 @@ import numpy as np
 from sklearn.impute import SimpleImputer
 
 from helpers._compat import _num_samples
-from helpers.leakage.codes import are_too_large, codes_of, why_without_order
+from helpers.leakage.codes import are_too_large, codes_of, why_without_order, words_of
 from helpers.leakage.codes import is_gap as is_gap  # which others take from here
 
 SEQUENCES = list | tuple | np.ndarray
@@ -157,7 +157,7 @@ def _parts_of(column):
     """Return the words of texts, or the values of sequences, a row each; or nothing."""
     values = np.asarray(column).tolist()
     if all(isinstance(value, str) for value in values):
-        rows = [[word.strip(".,;:!?") for word in value.casefold().split()] for value in values]
+        rows = [words_of(value) for value in values]
     elif all(isinstance(value, SEQUENCES) or hasattr(value, "detach") for value in values):
         rows = [_as_array(value).ravel() for value in values]
     else:

@@ -7,11 +7,15 @@ from helpers.leakage.finding import Finding
 from helpers.leakage.inputs import about_missing, folds_of, has_classes, targets_of
 from helpers.leakage.mirrored import count_mirrored
 from helpers.leakage.probes import N_REFERENCES, seed_of
-from helpers.leakage.tables import as_codes, shape_of_rows
+from helpers.leakage.tables import as_codes, numbers_the_rows, shape_of_rows
 
 MOST_LEFT_OUT = 30  # columns, by turns
 DIFFERENT = 0.9  # labels, as a share of the twins
 TWINS = 0.7  # of the twins that there are with a column less
+HIDDEN = (
+    " Columns that number the rows were left out, and tell these rows apart. If they are just ids, "
+    "hand over the table without them."
+)
 
 
 def shared_rows(X, y=None, *, cv=5, groups=None, task=None, random_state=0):
@@ -42,7 +46,8 @@ def shared_rows(X, y=None, *, cv=5, groups=None, task=None, random_state=0):
         or if rows of one class lie exactly between two of their class on the other side of the
         split, as SMOTE makes them, and no rows of another class are like that.
         Not looked at, if far more rows have one with a column less, or if hardly two twins have
-        one label, as where a thing was measured several times.
+        one label, as where a thing was measured several times, or if
+        columns that number the rows alone tell twins apart.
 
     Raises
     ------
@@ -81,13 +86,17 @@ def shared_rows(X, y=None, *, cv=5, groups=None, task=None, random_state=0):
     differs = ((rows != rows[0]) & ~both_gaps).any(axis=0)
     # Constant columns would hide that a single one tells rows apart, or none.
     rows = rows[:, differs] if differs.any() else rows[:, :1]
+    numbering = np.array([numbers_the_rows(column) for column in rows.T])
+    is_table = hasattr(X, "columns") or len(shape_of_rows(X)) == 1
+    is_hidden = bool(is_table and numbering.any() and not numbering.all())
+    rows = rows[:, ~numbering] if is_hidden else rows
     found = _count_twins(rows, folds)
     if found and rows.shape[1] == 1:
         evidence = (
             f"{found} of {n_tested} test rows have a twin among the training rows, but rows of one "
             "column meet by chance: hand over more columns, or whose row it is to shared_groups."
         )
-        return Finding("shared_rows", None, evidence)
+        return Finding("shared_rows", None, evidence + HIDDEN * is_hidden)
     most, rng = 0, np.random.default_rng(random_state)
     if found:
         most = max(_count_twins(rng.permuted(rows, axis=0), folds) for _ in range(N_REFERENCES))
@@ -95,6 +104,8 @@ def shared_rows(X, y=None, *, cv=5, groups=None, task=None, random_state=0):
         f"{found} of {n_tested} test rows have a twin among the training rows; with shuffled "
         f"columns at most {most}."
     )
+    if found > most and is_hidden:
+        return Finding("shared_rows", None, evidence + HIDDEN)
     if found > most and y is not None and _labels_differ(rows, _labels_of(y, len(rows))):
         evidence += (
             " But their labels differ, so that they are no copies: one thing was measured several "

@@ -213,7 +213,7 @@ def test_a_canary_that_cannot_look_does_not_stop_the_others():
     assert finding.name == "carry_over" and finding.leaked is None
     assert finding.evidence == "It stopped with RuntimeError: no predictions today"
     assert [f.name for f in report if f.leaked is False] == [
-        *("purity", "refit", "batch_mates", "same_answer", "held_rows"),
+        *("purity", "refit", "held_rows"),
         *("shared_rows", "alike_rows", "shift", "too_good_feature"),
     ]
 
