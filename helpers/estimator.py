@@ -47,7 +47,8 @@ class TorchClassifier(ClassifierMixin, TorchEstimator):
     loss : callable, default=None
         Called as ``loss(outputs, y)`` with logits of shape (n, n_classes) and class numbers of
         shape (n,), from 0 in the order of `classes_`; returns the loss of each row, shape (n,).
-        None is the cross-entropy. Losses of torch need ``reduction="none"``.
+        None is the cross-entropy. Losses of torch need ``reduction="none"``. Several labels come
+        as floats of shape (n, n_labels); of losses of that shape the mean over labels is taken.
     schedule : callable, default=None
         Called as ``schedule(done)`` for each step, with the share of the steps that are done,
         from 0 to below 1; returns what `lr` is multiplied by. All steps of `epochs` count, also
@@ -181,7 +182,8 @@ class TorchClassifier(ClassifierMixin, TorchEstimator):
         if y.ndim == 2:
             raise ValueError(
                 "class_weight weighs the classes of one column, and y has several; use "
-                "sample_weight, or MultiOutputClassifier of sklearn.multioutput."
+                "loss=nn.BCEWithLogitsLoss(pos_weight=weights, reduction='none'), with a tensor of "
+                "a weight for each label, or MultiOutputClassifier of sklearn.multioutput."
             )
         of_class = class_weights(self.class_weight, y, self.classes_, weight, self._dtype, partial)
         with np.errstate(over="ignore", under="ignore"):  # told when they are added up

@@ -21,9 +21,10 @@ class TorchRegressor(RegressorMixin, TorchEstimator):
 patience, validation_fraction, device, random_state
         As for `TorchClassifier`; `module` is called with the number of targets as
         ``n_outputs``, and `patience` does not stratify. `loss` is called with outputs and values
-        of one shape, (n,) or (n, n_targets); None is the squared error. `predict` returns outputs
-        as they are: logarithms with ``nn.PoissonNLLLoss``, unless it has ``log_input=False``. For
-        a loss that needs more outputs, as of several quantiles, `y` has as many (equal) columns.
+        of one shape, (n,) or (n, n_targets); of losses of the latter shape the mean over targets
+        is taken, and None is the squared error. `predict` returns outputs as they are: logarithms
+        with ``nn.PoissonNLLLoss``, unless it has ``log_input=False``. For a loss that needs more
+        outputs, as of several quantiles, `y` has as many (equal) columns.
 
     Attributes
     ----------

@@ -131,7 +131,7 @@ REFUSED = {
     "two": (labels * 2, {}, "must hold 0 and 1; got 2.*MultiOutputClassifier"),
     "continuous": (labels + 0.5, {}, "Unknown label type.*must hold 0 and 1"),
     "classes": (labels.astype(str), {}, "must hold 0 and 1; got '1'"),
-    "class_weight": (labels, {"class_weight": "balanced"}, "has several; use sample_weight"),
+    "class_weight": (labels, {"class_weight": "balanced"}, r"has several; use .*\(pos_weight="),
 }
 
 
