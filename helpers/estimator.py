@@ -42,6 +42,7 @@ class TorchClassifier(ClassifierMixin, TorchEstimator):
         Called as ``augment(X)`` with the rows of each training step, a tensor of shape (n, ...);
         returns rows to train on in their place, of the same shape. No other rows are changed,
         and no labels: it cannot mix these, as mixup does.
+        Draw for each row: one draw changes all rows of the step alike.
         It draws with torch, whose generator is seeded anew for each step; to see whether it
         does, the first step calls it twice or more.
     loss : callable, default=None
