@@ -227,7 +227,10 @@ class TorchClassifier(ClassifierMixin, TorchEstimator):
         ).numpy()
 
     def predict(self, X):
-        """Return the most probable class of each row, (n_rows,), or 0 and 1 for each label."""
+        """Return the most probable class of each row, (n_rows,), or 0 and 1 for each label.
+
+        The network gets the rows in batches of a size that memory holds, whatever `batch_size` is.
+        """
         outputs = self._outputs(X)
         if self._n_columns > 1:
             return (outputs > 0).numpy().astype(int)

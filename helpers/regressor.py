@@ -80,7 +80,10 @@ patience, validation_fraction, device, random_state
         return self._learn(X, y, sample_weight, partial=True)
 
     def predict(self, X):
-        """Return the predicted values of each row, (n_rows,), or (n_rows, n_targets) of several."""
+        """Return the predicted values of each row, (n_rows,), or (n_rows, n_targets) of several.
+
+        The network gets the rows in batches, as for `TorchClassifier`.
+        """
         outputs = self._outputs(X).numpy()
         return outputs[:, 0] if self._n_outputs == 1 else outputs
 
