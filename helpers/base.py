@@ -36,6 +36,11 @@ from helpers.tensors import (
 from helpers.training import train
 from helpers.validation_rows import check_groups, split_rows
 
+NO_FIT = (
+    "%(name)s has a module_, but no fit has given it: what rows and labels are is not known. Call "
+    "fit with epochs=0 on some rows, all classes among them; then module_.load_state_dict(weights)."
+)
+
 
 class TorchEstimator(ArgumentsMixin, NetworkMixin, CopyMixin, CallbackSupportMixin, BaseEstimator):
     """Base of `TorchClassifier` and `TorchRegressor`, which add what concerns the target."""
@@ -128,6 +133,8 @@ class TorchEstimator(ArgumentsMixin, NetworkMixin, CopyMixin, CallbackSupportMix
 
         new = copy.copy(self)  # learns in our place, so that a failure leaves us as we were
         resume = partial and hasattr(self, "module_")
+        if resume:
+            check_is_fitted(self, msg=NO_FIT)
         job, labels = new._job(X, y, sample_weight, classes, settings, partial, resume)
         if resume:
             new._resume(job)
@@ -216,7 +223,7 @@ class TorchEstimator(ArgumentsMixin, NetworkMixin, CopyMixin, CallbackSupportMix
 
     def _outputs(self, X):
         """Return the network's outputs for `X`, a tensor of shape (n_rows, n_outputs)."""
-        check_is_fitted(self)
+        check_is_fitted(self, msg=NO_FIT if hasattr(self, "module_") else None)
         X = check_rows(self, X, reset=False)
         X = as_tensor(X) if isinstance(X, np.ndarray) else X
         where = next(self.module_.parameters()).device, torch_dtype(self._dtype)
@@ -233,7 +240,7 @@ class TorchEstimator(ArgumentsMixin, NetworkMixin, CopyMixin, CallbackSupportMix
         return whole
 
     def __sklearn_is_fitted__(self):
-        return hasattr(self, "module_")
+        return hasattr(self, "module_") and hasattr(self, "_row_shape")
 
     def __sklearn_tags__(self):
         tags = super().__sklearn_tags__()

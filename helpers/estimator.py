@@ -42,12 +42,14 @@ class TorchClassifier(ClassifierMixin, TorchEstimator):
         Called as ``augment(X)`` with the rows of each training step, a tensor of shape (n, ...);
         returns rows to train on in their place, of the same shape. No other rows are changed,
         and no labels: it cannot mix these, as mixup does.
+        Draw for each row: one draw changes all rows of the step alike.
         It draws with torch, whose generator is seeded anew for each step; to see whether it
         does, the first step calls it twice or more.
     loss : callable, default=None
         Called as ``loss(outputs, y)`` with logits of shape (n, n_classes) and class numbers of
         shape (n,), from 0 in the order of `classes_`; returns the loss of each row, shape (n,).
-        None is the cross-entropy. Losses of torch need ``reduction="none"``.
+        None is the cross-entropy. Losses of torch need ``reduction="none"``. Several labels come
+        as floats of shape (n, n_labels); of losses of that shape the mean over labels is taken.
     schedule : callable, default=None
         Called as ``schedule(done)`` for each step, with the share of the steps that are done,
         from 0 to below 1; returns what `lr` is multiplied by. All steps of `epochs` count, also
@@ -181,7 +183,8 @@ class TorchClassifier(ClassifierMixin, TorchEstimator):
         if y.ndim == 2:
             raise ValueError(
                 "class_weight weighs the classes of one column, and y has several; use "
-                "sample_weight, or MultiOutputClassifier of sklearn.multioutput."
+                "loss=nn.BCEWithLogitsLoss(pos_weight=weights, reduction='none'), with a tensor of "
+                "a weight for each label, or MultiOutputClassifier of sklearn.multioutput."
             )
         of_class = class_weights(self.class_weight, y, self.classes_, weight, self._dtype, partial)
         with np.errstate(over="ignore", under="ignore"):  # told when they are added up
@@ -224,7 +227,10 @@ class TorchClassifier(ClassifierMixin, TorchEstimator):
         ).numpy()
 
     def predict(self, X):
-        """Return the most probable class of each row, (n_rows,), or 0 and 1 for each label."""
+        """Return the most probable class of each row, (n_rows,), or 0 and 1 for each label.
+
+        The network gets the rows in batches of a size that memory holds, whatever `batch_size` is.
+        """
         outputs = self._outputs(X)
         if self._n_columns > 1:
             return (outputs > 0).numpy().astype(int)

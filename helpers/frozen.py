@@ -83,6 +83,7 @@ class FrozenFeatures(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEsti
         Parameters
         ----------
         X : array-like of shape (n_rows, n_features) or (n_rows, ...)
+            uint8 comes as 0.0 to 255.0: divide by 255 before it, if the network was trained so.
         y : ignored
 
         Returns

@@ -37,7 +37,8 @@ class OwnLoss:
     Parameters
     ----------
     function : callable
-        ``function(outputs, y)`` returns one number for each row, shape (n,).
+        ``function(outputs, y)`` returns one number for each row, shape (n,), or for each entry of
+        a `y` of several columns, whose mean is taken.
     of_values : bool
         Whether outputs are values as `y` is (regression), and no logits. They then come in the
         shape of `y`, since (n, 1) minus (n,) would be (n, n).
@@ -91,7 +92,7 @@ class OwnLoss:
     def _call(self, outputs, y):
         outputs = outputs.reshape(y.shape) if self.of_values else outputs
         try:
-            return self.function(outputs, y.clone())  # it may write to its targets
+            losses = self.function(outputs, y.clone())  # it may write to its targets
         except Exception as error:
             error.add_note(
                 f"loss was called as {name_of(self.function)}(outputs, y) with outputs of shape "
@@ -99,12 +100,16 @@ class OwnLoss:
                 f"{y.dtype}.{self._cure(str(error), outputs, y)}"
             )
             raise
+        of_entries = y.ndim == 2 and isinstance(losses, torch.Tensor) and losses.shape == y.shape
+        return losses.mean(1) if of_entries else losses
 
     def _cure(self, said, outputs, y):
         if isinstance(self.function, nn.BCELoss) and outputs.shape == y.shape:
             return " outputs are no probabilities; nn.BCEWithLogitsLoss takes them as they are."
         if "numpy" in said:
             return " Compute with torch, which finds the gradients."
+        if outputs.ndim == 1 and "Dimension out of range" in said:
+            return " Each row has one number here: leave out .mean(1), .sum(1) or [:, 0]."
         if "not implemented for 'Long'" in said:
             return " outputs come first and y second: does it take them so?"
         if "to be Long" in said or "must be Tensor" in said:

@@ -21,9 +21,10 @@ class TorchRegressor(RegressorMixin, TorchEstimator):
 patience, validation_fraction, device, random_state
         As for `TorchClassifier`; `module` is called with the number of targets as
         ``n_outputs``, and `patience` does not stratify. `loss` is called with outputs and values
-        of one shape, (n,) or (n, n_targets); None is the squared error. `predict` returns outputs
-        as they are: logarithms with ``nn.PoissonNLLLoss``, unless it has ``log_input=False``. For
-        a loss that needs more outputs, as of several quantiles, `y` has as many (equal) columns.
+        of one shape, (n,) or (n, n_targets); of losses of the latter shape the mean over targets
+        is taken, and None is the squared error. `predict` returns outputs as they are: logarithms
+        with ``nn.PoissonNLLLoss``, unless it has ``log_input=False``. For a loss that needs more
+        outputs, as of several quantiles, `y` has as many (equal) columns.
 
     Attributes
     ----------
@@ -79,7 +80,10 @@ patience, validation_fraction, device, random_state
         return self._learn(X, y, sample_weight, partial=True)
 
     def predict(self, X):
-        """Return the predicted values of each row, (n_rows,), or (n_rows, n_targets) of several."""
+        """Return the predicted values of each row, (n_rows,), or (n_rows, n_targets) of several.
+
+        The network gets the rows in batches, as for `TorchClassifier`.
+        """
         outputs = self._outputs(X).numpy()
         return outputs[:, 0] if self._n_outputs == 1 else outputs
 

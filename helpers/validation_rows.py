@@ -101,7 +101,8 @@ def splits_of(splitter, data, job, owner):
             f"{owner} was to split the {len(job.y)} rows given to fit. What it needs of groups "
             f"is given to fit as well: fit(X, y, groups=groups). A search does not hand on its "
             f"own groups; give them to a step of a Pipeline too, search.fit(X, y, groups=groups, "
-            f"step__groups=groups). cross_validate takes them as params={{'groups': groups}}."
+            f"step__groups=groups). cross_validate takes them as params={{'groups': groups}}, and "
+            f"around such a search as params={{'groups': groups, 'step__groups': groups}}."
         )
         raise
 

@@ -19,6 +19,8 @@ from helpers.losses import OwnLoss, in_precision
 from helpers.tensors import private_rng
 from helpers.training import trainer
 
+FAR = 1000  # from 0: outputs of a new network are near 0, and Adam moves them slowly
+
 
 class Kept:
     """A network, a `loss` or an `augment` of the user's, as it was before a fit.
@@ -103,6 +105,8 @@ def look_back(job, owner, of_classes, kept):
     """
     if not job.history:
         return
+    if not of_classes and not isinstance(job.loss, OwnLoss):
+        warn_of_scale(job, owner)
     fell = job.history[-1]["train_loss"] < 0 and isinstance(job.loss, OwnLoss)
     if not fell and not job.ends_in and not kept:
         return
@@ -122,3 +126,18 @@ def look_back(job, owner, of_classes, kept):
                     UserWarning,
                     stacklevel=2,
                 )
+
+
+def warn_of_scale(job, owner):
+    """Warn if a network has learned little of values that are far from 0, or far apart."""
+    y = job.y[job.rows].double()
+    mean, spread = y.mean(0).abs().max().item(), y.std(0, correction=0).max().item()
+    least = y.var(0, correction=0).mean().item()  # the squared error of their mean
+    if max(mean, spread) > FAR and job.history[-1]["train_loss"] > least / 2:
+        warnings.warn(
+            f"y has a mean of about {mean:.0e} and a standard deviation of about {spread:.0e}; "
+            f"outputs of a network begin near 0, and training has not brought them there. Scale y: "
+            f"TransformedTargetRegressor({owner}(...), transformer=StandardScaler()).",
+            UserWarning,
+            stacklevel=2,
+        )

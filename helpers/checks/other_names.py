@@ -14,7 +14,8 @@ OTHERS = {
     "alpha": "Give weight_decay.",
     "seed": "Give random_state.",
     "callbacks": "Those of scikit-learn are set by set_callbacks(...).",
-    "verbose": "The losses of all epochs are in history_.",
+    "verbose": "The losses of all epochs are in history_. set_callbacks(ProgressBar()), imported "
+    "from sklearn.callback, shows progress.",
     "warm_start": "To train on, call partial_fit.",
     "shuffle": "Rows are shuffled in each epoch.",
     **dict.fromkeys(("iterator_train", "iterator_valid"), "Give batch_size."),

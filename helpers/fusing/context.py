@@ -46,8 +46,8 @@ def fused(max_models=512, max_bytes=50_000_000):
     `cross_validate`, `permutation_test_score`, `learning_curve`, `BaggingClassifier`, nested
     searches, Pipelines in them) waits at each fit of a `TorchClassifier` or `TorchRegressor`
     until all have come that far. Then their networks are trained together, and everybody goes on.
-    The scores are those of the plain loop, with dropout as well: each network draws its masks from
-    its own seed.
+    The scores are those of the plain loop but for rounding (see Notes), with dropout as well: each
+    network draws its masks from its own seed.
 
     Parameters
     ----------
@@ -87,7 +87,8 @@ def fused(max_models=512, max_bytes=50_000_000):
     -----
     It pays for many small networks, whose time goes into Python and not into products. Do not
     use it where one network keeps the machine busy by itself (some hundred units, or a batch of
-    some hundred rows: there it gains little), nor to measure the ``fit_time`` of a search, which
+    some hundred rows: there it gains little, and convolutions in full batches can take twice as
+    long: time one candidate both ways), nor to measure the ``fit_time`` of a search, which
     includes the waiting.
 
     What scikit-learn's own estimators do (a forest, a `GridSearchCV` over them, a step of a

@@ -2,18 +2,20 @@
 
 import functools
 import traceback
+import warnings
 
 import numpy as np
 import pytest
 import torch
 from numpy.testing import assert_allclose, assert_array_equal
 from sklearn.base import clone
-from sklearn.datasets import load_iris, make_regression
+from sklearn.datasets import load_iris, make_multilabel_classification, make_regression
+from sklearn.model_selection import GridSearchCV
 from sklearn.preprocessing import scale
 from torch import nn
 from torch.nn import functional as F
 
-from helpers import TorchClassifier, TorchRegressor
+from helpers import TorchClassifier, TorchRegressor, fused
 
 X, y = load_iris(return_X_y=True)
 NAMES = load_iris().target_names[y]
@@ -72,6 +74,36 @@ def test_weights_of_rows_and_classes_count():
     assert_allclose(weights(weighted), weights(clone(clf).fit(X[often], y[often])), rtol=1e-10)
     of_class = clone(clf).set_params(class_weight={0: 1, 1: 2, 2: 3}).fit(X, y)
     assert_allclose(weights(of_class), weights(clf.fit(X, y, sample_weight=1.0 + y)), rtol=1e-10)
+
+
+@pytest.mark.parametrize("weighted", [False, True])
+def test_of_several_columns_the_mean_is_taken_also_side_by_side(weighted):
+    rows, labels = make_multilabel_classification(90, 6, n_classes=3, random_state=0)
+    often, rates = torch.tensor([1.0, 5.0, 2.0]), {"lr": [0.01, 0.1]}
+    weight = {"sample_weight": np.arange(90) % 3} if weighted else {}
+
+    def of_rows(outputs, y):
+        losses = F.binary_cross_entropy_with_logits(
+            outputs, y, pos_weight=often.to(y), reduction="none"
+        )
+        return losses.mean(1)
+
+    of_entries = nn.BCEWithLogitsLoss(pos_weight=often, reduction="none")
+    for model, loss, other, target in (
+        (CLF, of_entries, of_rows, labels),
+        (REG, nn.MSELoss(reduction="none"), lambda o, y: ((o - y) ** 2).mean(1), labels - 0.5),
+    ):
+        search = GridSearchCV(clone(model).set_params(loss=loss, patience=3), rates, cv=3)
+        plain = clone(search).fit(rows, target, **weight).best_estimator_
+        with fused(), warnings.catch_warnings():
+            warnings.simplefilter("error")
+            search.fit(rows, target, **weight)
+        assert_allclose(weights(search.best_estimator_), weights(plain), rtol=0, atol=1e-10)
+        again = clone(plain).set_params(loss=other).fit(rows, target, **weight)
+        assert_allclose(weights(again), weights(plain), rtol=0, atol=1e-12)
+    square = clone(CLF).set_params(loss=of_entries, batch_size=3)  # as many rows as labels
+    again = clone(square).set_params(loss=of_rows).fit(rows, labels)
+    assert_allclose(weights(square.fit(rows, labels)), weights(again), rtol=0, atol=1e-12)
 
 
 def test_patience_watches_it():
@@ -160,6 +192,9 @@ def test_what_it_raises_is_the_users_own_and_says_what_it_was_given():
         clone(REG).set_params(loss=misspelt).fit(VALUES_X, VALUES)
     assert "misspelt" in [frame.name for frame in traceback.extract_tb(error.value.__traceback__)]
     assert "outputs of shape (32,) and torch.float64, y of shape (32,)" in error.value.__notes__[0]
+    with pytest.raises(IndexError) as error:
+        clone(REG).set_params(loss=lambda o, y: (o - y).square().mean(1)).fit(VALUES_X, VALUES)
+    assert "Each row has one number here: leave out .mean(1)" in error.value.__notes__[0]
 
 
 def test_a_loss_that_is_not_finite_is_named():

@@ -126,6 +126,9 @@ def test_groups_for_patience_in_a_search():
     search.fit(X, y, groups=GROUPS, torchclassifier__groups=GROUPS)
     settings = {"groups": GROUPS, "params": {"groups": GROUPS}}
     assert len(cross_val_score(network, X, y, cv=GroupKFold(3), **settings)) == 3
+    assert "params={'groups': groups, 'step__groups': groups}" in note
+    settings["params"] = {"groups": GROUPS, "torchclassifier__groups": GROUPS}
+    assert len(cross_val_score(search, X, y, cv=GroupKFold(3), **settings)) == 3
 
 
 # Why `fused` trains one by one.

@@ -450,7 +450,7 @@ def test_arguments_of_the_module_are_attributes_as_other_parameters_are():
     [
         ("epochs", r"Set it before, TorchClassifier\(epochs=...\)"),
         ("eval_set", "Give patience, and validation_fraction"),
-        ("verbose", "history_"),
+        ("verbose", r"history_\. set_callbacks\(ProgressBar\(\)\)"),
         ("nonsense", "$"),
     ],
 )

@@ -7,6 +7,7 @@ import pytest
 import torch
 from numpy.testing import assert_allclose, assert_array_equal
 from sklearn.datasets import load_iris, make_classification
+from sklearn.exceptions import NotFittedError
 from sklearn.linear_model import SGDClassifier
 from sklearn.preprocessing import scale
 from torch import nn
@@ -244,3 +245,18 @@ def test_a_layer_that_was_frozen_does_not_count_where_gradients_are_clipped():
         strict=True,
     ):
         assert_array_equal(weight.detach(), expected.detach())
+
+
+@pytest.mark.parametrize("use", ["predict", "predict_proba", "partial_fit", "score"])
+def test_a_network_set_from_outside_is_not_fitted_and_a_fit_without_epochs_lets_it_in(use):
+    trained = TorchClassifier(epochs=3, random_state=0).fit(X, y)
+    data = (X, y) if use in ("partial_fit", "score") else (X,)
+    new = TorchClassifier(epochs=0)
+    new.module_ = trained.module_
+    with pytest.raises(
+        NotFittedError, match="has a module_, but no fit.*with epochs=0.*load_state"
+    ):
+        getattr(new, use)(*data)
+    new.fit(X[::20], y[::20]).module_.load_state_dict(trained.module_.state_dict())
+    assert_array_equal(new.predict_proba(X), trained.predict_proba(X))
+    getattr(new, use)(*data)

@@ -1,18 +1,21 @@
 """Several targets and several labels: y of shape (n, k)."""
 
+import contextlib
 import pickle
+import warnings
 
 import numpy as np
 import pytest
 from numpy.testing import assert_allclose, assert_array_equal
 from scipy import sparse
 from sklearn.base import clone
+from sklearn.compose import TransformedTargetRegressor
 from sklearn.datasets import make_multilabel_classification, make_regression
 from sklearn.exceptions import DataConversionWarning
 from sklearn.metrics import accuracy_score, r2_score
 from sklearn.model_selection import GridSearchCV, cross_val_score, cross_validate
 from sklearn.neural_network import MLPClassifier, MLPRegressor
-from sklearn.preprocessing import scale
+from sklearn.preprocessing import StandardScaler, scale
 from sklearn.utils.estimator_checks import estimator_checks_generator
 from torch import nn
 
@@ -131,7 +134,7 @@ REFUSED = {
     "two": (labels * 2, {}, "must hold 0 and 1; got 2.*MultiOutputClassifier"),
     "continuous": (labels + 0.5, {}, "Unknown label type.*must hold 0 and 1"),
     "classes": (labels.astype(str), {}, "must hold 0 and 1; got '1'"),
-    "class_weight": (labels, {"class_weight": "balanced"}, "has several; use sample_weight"),
+    "class_weight": (labels, {"class_weight": "balanced"}, r"has several; use .*\(pos_weight="),
 }
 
 
@@ -178,3 +181,23 @@ def test_tags_and_the_number_of_checks_are_those_of_scikit_learns_networks():
     for ours, theirs in ((TorchClassifier(), MLPClassifier()), (TorchRegressor(), MLPRegressor())):
         n_ours, n_theirs = (len(list(estimator_checks_generator(e))) for e in (ours, theirs))
         assert n_ours >= n_theirs
+
+
+class Scaled(nn.Linear):
+    def forward(self, X):
+        return 1e6 + 1e5 * super().forward(X)
+
+
+@pytest.mark.parametrize("inside", [contextlib.nullcontext, fused])
+def test_values_that_training_does_not_reach_are_warned_of(inside):
+    far, reg = 1e6 + 1e5 * values[:, 0], TorchRegressor(epochs=60, random_state=0)
+    for y in (far, 1e4 * values, np.column_stack([values[:, 0], far])):
+        with inside(), pytest.warns(UserWarning, match="Scale y: TransformedTargetRegressor"):
+            cross_val_score(reg, X, y, cv=2)
+    scaled = TransformedTargetRegressor(reg, transformer=StandardScaler())
+    absolute = clone(reg).set_params(loss=lambda outputs, y: (outputs - y).abs())
+    inner = clone(reg).set_params(module=Scaled, lr=0.1)
+    for model, y in ((scaled, far), (absolute, far), (inner, far), (reg, 100 * values)):
+        with inside(), warnings.catch_warnings():
+            warnings.filterwarnings("error", "y has a mean")
+            cross_val_score(model, X, y, cv=2, error_score="raise")
