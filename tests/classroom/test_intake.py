@@ -15,7 +15,7 @@ from tests import classroom
 from tests.classroom import answered, cell, dumps, right, write
 
 # isort: split
-from grading import files, intake, unpack
+from grading import files, intake, records, unpack
 
 NAME = "double"
 
@@ -111,6 +111,26 @@ def test_copies_are_one_student_and_two_of_a_name_are_two(tmp_path):
         **{"Fritz": 2, "Ida 11": 1, "Ida 22": 1, "f": 1, other: 1, "d": 0},
         **{"kim": 1, "lee": 1},
     }
+
+
+def test_a_student_graded_before_a_namesake_came_keeps_the_name(tmp_path):
+    def come(*names):
+        for name in names:
+            path = tmp_path / f"{name}_assignsubmission_file_" / "double.ipynb"
+            path.parent.mkdir(parents=True)
+            path.write_text("{}")
+        students, _ = files.find(tmp_path, NAME, earlier)
+        for student, theirs in students.items():
+            earlier[student] = records.handed_in_as(theirs, tmp_path, NAME)
+        return list(students)
+
+    earlier = {}
+    assert come("double/Ida Lang_1002") == ["Ida Lang"]
+    assert come("Ida Lang_1044", "Ida Lang_1001") == ["Ida Lang", "Ida Lang 1001", "Ida Lang 1044"]
+    assert earlier["Ida Lang"] == ("Ida Lang_1002_assignsubmission_file_",)
+    assert earlier["Ida Lang 1044"] == ("Ida Lang_1044_assignsubmission_file_",)
+    files.remove(tmp_path / "double")
+    assert come() == ["Ida Lang 1001", "Ida Lang 1044"]
 
 
 def test_names_that_no_file_can_bear(tmp_path):

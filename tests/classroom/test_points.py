@@ -84,7 +84,9 @@ def test_the_same_answers_of_two_students_are_named():
 
 def test_what_a_spreadsheet_or_the_report_shows_is_one_line_of_text():
     outcome = Outcome("@anna", "", file="=HYPERLINK(1).ipynb", others=["a\nb"] * 30)
+    outcome.handed_in_as = ["=1", "a\nb"]
     row = report.row_of("double", outcome, None)
+    assert row["handed_in_as"] == "'=1, a b"
     assert row["student"] == "'@anna" and row["file"] == "'=HYPERLINK(1).ipynb"
     assert row["other_files"].endswith("a b, And 20 more.")
     said = report.entry(outcome, ["No: a\n- **ben** (b.ipynb)\n  - graded"])

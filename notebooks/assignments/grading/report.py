@@ -10,7 +10,7 @@ from grading.intake import first
 from grading.watch import AT_LEAST, TIMES
 
 COLUMNS = ["assignment", "student", "status", "score", "max_score", "by_hand", "file"]
-COLUMNS += ["other_files", "remarks"]
+COLUMNS += ["other_files", "handed_in_as", "remarks"]
 SHOWN = 3  # names of others with the same answers
 
 
@@ -64,6 +64,7 @@ def row_of(assignment, outcome, scores):
         "status": "not graded",
         "file": as_text(outcome.file),
         "other_files": as_text(", ".join(first(outcome.others))),
+        "handed_in_as": as_text(", ".join(first(outcome.handed_in_as))),
         "remarks": as_text(" ".join([*outcome.remarks, outcome.reason])),
     }
     if outcome.graded:
