@@ -73,11 +73,12 @@ def test_what_the_tests_import_is_found_in_the_cells_of_the_assignment():
 def test_the_same_answers_of_two_students_are_named():
     outcomes = {
         name: Outcome(name, "", graded=True, answers=answers)
-        for name, answers in [("a", "x"), ("b", "y"), ("c", "x"), ("d", ""), ("e", "")]
+        for name, answers in zip("abcdefghi", ["x", "y", "x", "", "", *"zzzz"], strict=True)
     }
     said = {name: outcome.remarks for name, outcome in report.with_twins(outcomes).items()}
     assert said["a"] == ["All its answers are, word by word, those of c."]
     assert said["c"] == ["All its answers are, word by word, those of a."]
+    assert said["f"] == ["All its answers are, word by word, those of g, h, i."]
     assert said["b"] == said["d"] == said["e"] == []
     assert outcomes["a"].remarks == []  # what is remembered does not depend on the others
 

@@ -11,7 +11,6 @@ from grading.watch import AT_LEAST, TIMES
 
 COLUMNS = ["assignment", "student", "status", "score", "max_score", "by_hand", "file"]
 COLUMNS += ["other_files", "handed_in_as", "remarks"]
-SHOWN = 3  # names of others with the same answers
 
 
 def scores(course, assignment):
@@ -30,8 +29,7 @@ def with_twins(outcomes):
     for student, outcome in outcomes.items():
         others = sorted(set(groups[outcome.answers]) - {student}) if outcome.graded else []
         if others:
-            names = ", ".join(others[:SHOWN]) + (", ..." if len(others) > SHOWN else "")
-            said = f"All its answers are, word by word, those of {names}."
+            said = f"All its answers are, word by word, those of {', '.join(others)}."
             outcome = replace(outcome, remarks=[*outcome.remarks, said])
         found[student] = outcome
     return found
