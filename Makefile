@@ -135,8 +135,9 @@ clean:
 # What nbgrader adds to JupyterLab is for teachers, who have `make formgrader`.
 # matplotlib builds its font cache here because it would say so inside the first notebook.
 .venv/stamp: pyproject.toml constraints.txt
-	@rm -f $@; \
-	stop() { echo "$$1" >&2; exit 1; }; \
+	@stop() { echo "$$1" >&2; exit 1; }; \
+	test ! -L .venv || stop ".venv is a link, and installing would change the environment of another folder: remove the link, and make gives this folder its own."; \
+	rm -f $@; \
 	ready() { "$$1" -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null; }; \
 	if ! ready $(PY); then \
 	    for python in $(PYTHON); do if ready "$$python"; then break; fi; python=; done; \

@@ -23,7 +23,7 @@ HERE = Path(__file__).resolve().parent
 sys.path.insert(0, str(HERE))
 
 from grading import files, gradebook, report, run, sandbox, watch  # noqa: E402
-from grading.records import Task, records  # noqa: E402
+from grading.records import Task, handed_in_as, records  # noqa: E402
 
 NBGRADERS = ["source", "release", "selfstudy", "submitted", "autograded", "feedback"]
 REHEARSAL = 900  # seconds of processor time for a cell of the model solution
@@ -103,13 +103,17 @@ def grade_all(submissions, assignment, course, jobs, seconds, memory):
     unseen, limits = hidden(course, submissions), watch.Limits(seconds or REHEARSAL)
     task = Task(course, assignment, "", [], unseen, limits, seconds, memory, protected)
     source = files.digest(files.inside(course / "source" / assignment))
-    handed_in = files.find(submissions, assignment)
     outcomes = records(course, assignment)
+    earlier = {student: outcome.handed_in_as for student, outcome in outcomes.items()}
+    handed_in = files.find(submissions, assignment, earlier)
     if not handed_in[0] and not outcomes:
         raise Refused(f"{submissions} is empty. Name the folder that holds the submissions.")
     waiting = stale(task, source, handed_in, outcomes)
     limits = prepare(task, source, bool(waiting))
-    tasks = [(replace(task, limits=limits, **more), digest) for more, digest in waiting]
+    tasks = []
+    for more, digest in waiting:
+        names = handed_in_as(more["files"], submissions, assignment)
+        tasks.append((replace(task, limits=limits, handed_in_as=names, **more), digest))
     for outcome in run.run_all(tasks, jobs):
         outcomes[outcome.student] = outcome
     report_path = course / f"report_{assignment}.md"

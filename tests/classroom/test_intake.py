@@ -8,13 +8,14 @@ import zipfile
 
 import nbformat
 import pytest
-from nbformat.v4 import new_code_cell
+from nbformat.v4 import new_code_cell, new_markdown_cell, new_raw_cell
+from nbgrader.utils import compute_checksum, determine_grade
 
 from tests import classroom
 from tests.classroom import answered, cell, dumps, right, write
 
 # isort: split
-from grading import files, intake, unpack
+from grading import files, intake, records, unpack
 
 NAME = "double"
 
@@ -110,6 +111,26 @@ def test_copies_are_one_student_and_two_of_a_name_are_two(tmp_path):
         **{"Fritz": 2, "Ida 11": 1, "Ida 22": 1, "f": 1, other: 1, "d": 0},
         **{"kim": 1, "lee": 1},
     }
+
+
+def test_a_student_graded_before_a_namesake_came_keeps_the_name(tmp_path):
+    def come(*names):
+        for name in names:
+            path = tmp_path / f"{name}_assignsubmission_file_" / "double.ipynb"
+            path.parent.mkdir(parents=True)
+            path.write_text("{}")
+        students, _ = files.find(tmp_path, NAME, earlier)
+        for student, theirs in students.items():
+            earlier[student] = records.handed_in_as(theirs, tmp_path, NAME)
+        return list(students)
+
+    earlier = {}
+    assert come("double/Ida Lang_1002") == ["Ida Lang"]
+    assert come("Ida Lang_1044", "Ida Lang_1001") == ["Ida Lang", "Ida Lang 1001", "Ida Lang 1044"]
+    assert earlier["Ida Lang"] == ("Ida Lang_1002_assignsubmission_file_",)
+    assert earlier["Ida Lang 1044"] == ("Ida Lang_1044_assignsubmission_file_",)
+    files.remove(tmp_path / "double")
+    assert come() == ["Ida Lang 1001", "Ida Lang 1044"]
 
 
 def test_names_that_no_file_can_bear(tmp_path):
@@ -412,6 +433,42 @@ def test_an_empty_copy_undoes_no_answer(release):
     found, said = mended(release, notebook)
     assert "double stands there 2 times" in said
     assert "NotImplementedError" not in dumps(found)
+
+
+NOT_THERE = "Written answer `why` is empty; the student wrote text in cells of their own: read it."
+
+
+@pytest.mark.parametrize("gone", [False, True])
+@pytest.mark.parametrize(
+    "own, waits",
+    [
+        (new_markdown_cell("Because x + x is twice x."), True),
+        (new_markdown_cell("Why?\n\nBecause x + x is twice x."), True),
+        (new_raw_cell("Because x + x is twice x."), True),
+        (new_code_cell("# Because x + x is twice x."), True),
+        (new_code_cell("print(double(3))  # Because x + x is twice x."), True),
+        (new_code_cell("print('Because x + x is twice x.')"), True),
+        (new_code_cell("Because x + x is twice x."), True),
+        (new_code_cell("%%markdown\nBecause x + x is twice x."), True),
+        (new_code_cell("print('double of 3:', double(3))"), False),
+        (new_markdown_cell("# Double"), False),
+        (new_markdown_cell(""), False),
+    ],
+)
+def test_a_written_answer_in_another_cell_waits_for_the_teacher(release, own, waits, gone):
+    release = nbformat.from_dict(json.loads(dumps(release)))
+    why = cell(release, "why")
+    why.metadata.nbgrader.checksum = compute_checksum(why)
+    notebook = answered(release, double="def double(x):\n    # as it is meant\n    return 2 * x")
+    notebook = without(notebook, "why") if gone else notebook
+    notebook.cells.append(own)
+    found, said = mended(release, notebook)
+    assert determine_grade(cell(found, "why"))[0] is (None if waits else 0)
+    assert (NOT_THERE in said) == waits
+    assert ("Because x + x is twice x." in cell(found, "why").source) == waits
+    notebook = right(release)
+    notebook.cells.append(own)
+    assert NOT_THERE not in mended(release, notebook)[1]
 
 
 ODD = {"nbgrader": {"grade_id": ["a", "list"]}}

@@ -745,6 +745,23 @@ def test_what_was_judged_waits_again_only_if_it_has_changed(course):
     assert graded_anew(course, task, "So.", 2.0) == {"why"}
 
 
+@pytest.mark.filterwarnings("ignore::sqlalchemy.exc.SAWarning")  # of nbgrader's code
+@pytest.mark.parametrize("name", ["why", "test_double"])
+def test_more_points_by_hand_than_there_are_now_wait_again(course, name):
+    task = Task(course, "double", "anna", [], [], Limits(7), 7, 2048, False)
+    enter(course, "anna")
+    graded_anew(course, task, "So.", 0.5)
+    with gradebook.gradebook(course) as book:
+        judge(book, name, 2)
+        book.db.commit()
+    waiting = {"why"} - {name}
+    for points, more in [(2, set()), (1, {name}), (2, set())]:
+        with gradebook.gradebook(course) as book:
+            book.find_graded_cell(name, "double", "double").max_score = points
+            book.db.commit()
+        assert graded_anew(course, task, "So.", 0.5) == waiting | more
+
+
 def test_a_kernel_that_nobody_waits_for_any_more_says_nothing(tmp_path):
     line = [sys.executable, "-I", "-S", launch.__file__, str(tmp_path / "cleared away.json")]
     done = subprocess.run(line, capture_output=True, text=True, cwd=tmp_path)

@@ -73,18 +73,21 @@ def test_what_the_tests_import_is_found_in_the_cells_of_the_assignment():
 def test_the_same_answers_of_two_students_are_named():
     outcomes = {
         name: Outcome(name, "", graded=True, answers=answers)
-        for name, answers in [("a", "x"), ("b", "y"), ("c", "x"), ("d", ""), ("e", "")]
+        for name, answers in zip("abcdefghi", ["x", "y", "x", "", "", *"zzzz"], strict=True)
     }
     said = {name: outcome.remarks for name, outcome in report.with_twins(outcomes).items()}
     assert said["a"] == ["All its answers are, word by word, those of c."]
     assert said["c"] == ["All its answers are, word by word, those of a."]
+    assert said["f"] == ["All its answers are, word by word, those of g, h, i."]
     assert said["b"] == said["d"] == said["e"] == []
     assert outcomes["a"].remarks == []  # what is remembered does not depend on the others
 
 
 def test_what_a_spreadsheet_or_the_report_shows_is_one_line_of_text():
     outcome = Outcome("@anna", "", file="=HYPERLINK(1).ipynb", others=["a\nb"] * 30)
+    outcome.handed_in_as = ["=1", "a\nb"]
     row = report.row_of("double", outcome, None)
+    assert row["handed_in_as"] == "'=1, a b"
     assert row["student"] == "'@anna" and row["file"] == "'=HYPERLINK(1).ipynb"
     assert row["other_files"].endswith("a b, And 20 more.")
     said = report.entry(outcome, ["No: a\n- **ben** (b.ipynb)\n  - graded"])

@@ -165,6 +165,17 @@ def test_make_fails_in_one_sentence(tmp_path, lacking, sentence):
     assert not (tmp_path / ".venv" / "stamp").exists()
 
 
+def test_make_installs_nothing_into_the_environment_of_another_folder(tmp_path):
+    other = tmp_path / "other"
+    other.mkdir()
+    (other / "stamp").touch()
+    os.utime(other / "stamp", (0, 0))  # older than what it was made from
+    (tmp_path / ".venv").symlink_to(other)
+    done = make_lab(tmp_path, NO_NETWORK, {"df": ROOM})
+    assert done.returncode != 0 and ".venv is a link" in done.stderr
+    assert [path.name for path in other.iterdir()] == ["stamp"]
+
+
 # Answers for pip's settings, and fails to install.
 SETTINGS = (
     'case "$*" in *"config list") echo "{said}"; exit;; *" --version") exit;; '

@@ -45,7 +45,7 @@ ALIKE = (
 )
 
 
-def find(folder, assignment):
+def find(folder, assignment, earlier=None):
     """Return ``{student: files}`` and ``{student: notes}``: every file is some student's.
 
     Parameters
@@ -54,6 +54,9 @@ def find(folder, assignment):
         Holds a folder or a file for each student, named after the student. The name may also hold
         the assignment's, what Moodle and Canvas add to it, and what is added to a copy.
     assignment : str
+    earlier : dict of str to list of str, optional
+        What those graded before had handed in, by name: a student keeps the name without a number
+        when a namesake comes.
 
     Returns
     -------
@@ -70,7 +73,7 @@ def find(folder, assignment):
         known[0].extend(files)
         known[1].extend(notes)
     students, all_notes = {}, {}
-    for (name, number), (files, notes) in sorted(told_apart(owners).items()):
+    for (name, number), (files, notes) in sorted(told_apart(owners, earlier or {}).items()):
         student, odd = usable(f"{name} {number}".strip(), students)
         students[student] = sorted(files)
         if notes + odd:
@@ -91,7 +94,7 @@ def entries_of(folder, assignment):
         if hidden(entry.name):
             continue
         inner = entry.is_dir(follow_symlinks=False)
-        if inner and entry.name.strip(" ._-").lower() == assignment.lower():
+        if inner and is_named(entry.name, assignment):
             with suppress(OSError):
                 found += entries_of(entry.path, "")
                 continue
@@ -99,15 +102,23 @@ def entries_of(folder, assignment):
     return found
 
 
-def told_apart(owners):
+def is_named(folder, assignment):
+    return folder.strip(" ._-").lower() == assignment.lower()
+
+
+def told_apart(owners, earlier):
     """Return ``{(name, number): what they handed in}``; the number is empty where it says nothing.
 
-    Two students of one name have two numbers from Moodle or Canvas.
+    Two students of one name have two numbers from Moodle or Canvas. `earlier` tells which
+    of them was graded under the name alone.
     """
     found = {}
     for name, numbers in owners.items():
+        before = earlier.get(usable(name, ())[0], ())
+        alone = {whose(each, False, "")[1] for each in before}
         for number, what in numbers.items():
-            label = number if len(numbers.keys() - {""}) > 1 else ""
+            others = (numbers.keys() | alone) - {""}
+            label = number if len(others) > 1 and number not in alone else ""
             files, notes = found.setdefault((name, label), ([], []))
             files.extend(what[0])
             notes.extend(what[1])

@@ -138,7 +138,10 @@ def remember_judged(task):
 
 
 def keep_judged(task):
-    """Take off the list of what waits for the teacher what she has judged, and has not changed."""
+    """Take off the list of what waits for the teacher what she has judged, and has not changed.
+
+    Where the points of a test were lowered since, more than there are now wait for her again.
+    """
     _, judged = remembered(task)
     cells = {intake.mark_of(cell): cell.source for cell in autograded(task).cells}
     seen = {}
@@ -146,7 +149,8 @@ def keep_judged(task):
         for grade in grades(book, task):
             by_hand = grade.auto_score is None
             seen[grade.name] = cells.get(grade.name) if by_hand else grade.auto_score
-            if is_judged(grade) and judged.get(grade.name) == seen[grade.name]:
+            same = is_judged(grade) and judged.get(grade.name) == seen[grade.name]
+            if same and grade.manual_score <= grade.max_score:
                 grade.needs_manual_grade = False
         book.db.commit()
     remember(task, seen, judged)

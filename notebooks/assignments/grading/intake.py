@@ -19,6 +19,7 @@ from grading.places import (
     put_back,
     standing_in,
     without_magics,
+    words_elsewhere,
 )
 from grading.unpack import NotGraded, members, read, unpack
 
@@ -137,7 +138,7 @@ def mend(notebook, release):
             continue  # an empty copy would undo an answer that stands above it
         elif cell.cell_type == "code":
             cells.append(nbformat.v4.new_code_cell(cell.source))
-        elif cell.cell_type == "markdown":
+        else:
             cells.append(with_pictures(nbformat.v4.new_markdown_cell(cell.source), cell))
     for mark in originals.keys() & counts.keys():
         if counts[mark] > 1:
@@ -145,6 +146,7 @@ def mend(notebook, release):
             what = "what was filled in runs, in its order" if filled else "one copy counts"
             remarks.append(f"Cell {mark} stands there {counts[mark]} times: {what}.")
     put_back(originals, cells, within, remarks)
+    words_elsewhere(originals, cells, release, remarks)
     mended = copy.deepcopy(release)
     mended.cells = in_their_places(cells, originals, remarks)
     return mended, remarks

@@ -98,7 +98,7 @@ def work(task, digest, folder, groups, pipe):
 def grade(task: Task, digest, folder, groups=()):
     """Grade with `folder` and `groups` for what is needed meanwhile, and return the `Outcome`."""
     start, outcome = time.monotonic(), Outcome(task.student, digest)
-    outcome.cell_limit = task.limits.cell
+    outcome.cell_limit, outcome.handed_in_as = task.limits.cell, list(task.handed_in_as)
     outcome.remarks = [*([task.before] if task.before else []), *task.notes]
     guarded = None
     try:

@@ -2,10 +2,13 @@
 
 import ast
 import copy
+import re
 
 # What Python says of a text that is none of its own, or nested too deep.
 UNREADABLE = (SyntaxError, ValueError, RecursionError, MemoryError)
 LONG = 100_000  # characters; nobody writes a longer answer, and it would fill the memory
+SENTENCE = 5  # words; a shorter text in code is rather a name or a label than an answer
+ELSEWHERE = "\n\n---\n\n*Nothing was written here. The student wrote in cells of their own:*\n\n"
 
 
 def mark_of(cell):
@@ -124,6 +127,44 @@ def put_back(originals, cells, within, remarks):
             cells.insert(place, copy.deepcopy(original))
             place += 1
             remarks.append(f"Cell {mark} was deleted: put back as it was given out.")
+
+
+def words_elsewhere(originals, cells, release, remarks):
+    """Copy what the student wrote in cells of their own into each written answer that is empty.
+
+    nbgrader then lets the answer wait for the teacher; an unchanged one has 0 points.
+    """
+    given = {line.strip() for cell in release.cells for line in cell.source.splitlines()} - {""}
+    own = [words_in(cell) for cell in cells if mark_of(cell) not in originals]
+    lines = [line for line in "\n\n".join(own).splitlines() if line.strip() not in given]
+    written = "\n".join(lines).strip()
+    for cell in cells if re.search(r"\w", written) else []:
+        original = originals.get(mark_of(cell))
+        if original and is_written(original) and not differs(cell, original):
+            cell.source += ELSEWHERE + written
+            remarks.append(
+                f"Written answer `{mark_of(cell)}` is empty; the student wrote text in cells of "
+                "their own: read it."
+            )
+
+
+def is_written(original):
+    """Return whether words are to be written into a cell of the assignment."""
+    return original.cell_type == "markdown" and original.metadata.nbgrader.solution
+
+
+def words_in(cell):
+    """Return a cell's text; of code the comments and sentences, all of it if it is no Python."""
+    if cell.cell_type != "code":
+        return cell.source
+    source = cell.source if len(cell.source) <= LONG else ""
+    try:
+        parts = list(ast.walk(ast.parse(without_magics(source))))
+    except UNREADABLE:
+        return source
+    texts = [part.value for part in parts if isinstance(part, ast.Constant)]
+    sentences = [text for text in texts if isinstance(text, str) and len(text.split()) >= SENTENCE]
+    return "\n\n".join([*re.findall(r"#[# ]*(.*)", source), *sentences])
 
 
 def in_their_places(cells, originals, remarks):

@@ -5,7 +5,7 @@ from contextlib import suppress
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 
-from grading import report
+from grading import files, report
 from grading.watch import Limits
 
 LOST = (
@@ -29,6 +29,7 @@ class Task:
     protected: bool
     before: str = ""  # what came of a first try, where this one is the second
     notes: tuple = ()  # what was odd about the files
+    handed_in_as: tuple = ()  # the names of the student's folders and files
 
     @property
     def bounds(self):
@@ -48,6 +49,7 @@ class Outcome:
     reason: str = ""  # why it was not graded, and the cure
     others: list = field(default_factory=list)  # files beside the notebook, which nobody read
     answers: str = ""  # the same text for the same answers, empty where there are none
+    handed_in_as: list = field(default_factory=list)  # as for a task
     limited: list = field(default_factory=list)  # the bounds, where they may have decided
     held_up: bool = False  # a limit was met while others used the processors
     final: bool = True  # False: the next run tries again
@@ -60,6 +62,15 @@ class Outcome:
         new = path.with_name(path.name + ".new")
         new.write_text(json.dumps(asdict(self), indent=1), "utf-8")
         new.replace(path)
+
+
+def handed_in_as(theirs, submissions, assignment):
+    """Return the names that a student's folders and files have in the folder of submissions."""
+    found = []
+    for file in theirs:
+        first, *inner = file.relative_to(submissions).parts
+        found.append(inner[0] if inner and files.is_named(first, assignment) else first)
+    return tuple(dict.fromkeys(found))
 
 
 def records(course, assignment):

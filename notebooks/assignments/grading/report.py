@@ -10,8 +10,7 @@ from grading.intake import first
 from grading.watch import AT_LEAST, TIMES
 
 COLUMNS = ["assignment", "student", "status", "score", "max_score", "by_hand", "file"]
-COLUMNS += ["other_files", "remarks"]
-SHOWN = 3  # names of others with the same answers
+COLUMNS += ["other_files", "handed_in_as", "remarks"]
 
 
 def scores(course, assignment):
@@ -30,8 +29,7 @@ def with_twins(outcomes):
     for student, outcome in outcomes.items():
         others = sorted(set(groups[outcome.answers]) - {student}) if outcome.graded else []
         if others:
-            names = ", ".join(others[:SHOWN]) + (", ..." if len(others) > SHOWN else "")
-            said = f"All its answers are, word by word, those of {names}."
+            said = f"All its answers are, word by word, those of {', '.join(others)}."
             outcome = replace(outcome, remarks=[*outcome.remarks, said])
         found[student] = outcome
     return found
@@ -64,6 +62,7 @@ def row_of(assignment, outcome, scores):
         "status": "not graded",
         "file": as_text(outcome.file),
         "other_files": as_text(", ".join(first(outcome.others))),
+        "handed_in_as": as_text(", ".join(first(outcome.handed_in_as))),
         "remarks": as_text(" ".join([*outcome.remarks, outcome.reason])),
     }
     if outcome.graded:

@@ -76,6 +76,7 @@ def folder():
 def guard(task, digest):
     """Grade one student in a process that may fail or hang without harm; return the outcome."""
     start, outcome = time.monotonic(), Outcome(task.student, digest, remarks=list(task.notes))
+    outcome.handed_in_as = list(task.handed_in_as)
     try:
         return in_a_process(task, digest)
     except EOFError:
