@@ -39,8 +39,8 @@ def audit(
         The split that you evaluate with. For one split, ``[(train, test)]``. A number means what
         it means to `cross_val_score`: stratified folds for a classifier.
     groups : array-like of shape (n_rows,), optional
-        Whose row it is, for `shared_groups`; it is handed to `cv`, and to a search within the
-        estimator that splits by groups.
+        Whose row it is, for `shared_groups` and `time_order`; it is handed to `cv`, and to a
+        search within the estimator that splits by groups.
     time : array-like of shape (n_rows,), optional
         When each row was recorded, for `time_order`. With `groups` or `time` the test rows
         differ from the training rows on purpose, and `shift` does not look. Without, it does
@@ -92,7 +92,7 @@ def audit(
     seed = {"random_state": random_state}
     # What a search inside the estimator may split by; two names a row are for shared_groups alone.
     inner = {"groups": one_group_a_row(groups, _num_samples(X))} | seed
-    spans = {"horizon": horizon, "window": window}
+    in_time = {"time": time, "groups": groups, "horizon": horizon, "window": window}
     needs = {}
     if groups is None:
         needs["shared_groups"] = (
@@ -123,7 +123,7 @@ def audit(
         "shared_rows": lambda: shared_rows(X, y, cv=folds, task=task, **seed),
         "alike_rows": lambda: alike_rows(X, y, cv=folds, task=task, **seed),
         "shared_groups": lambda: shared_groups(X, y, groups=groups, cv=folds, task=task),
-        "time_order": lambda: time_order(X, y, time=time, cv=folds, **spans, task=task),
+        "time_order": lambda: time_order(X, y, cv=folds, **in_time, task=task),
         "shift": lambda: _shift_in_time(shift(X, cv=folds, **seed), folds),
         "too_good_feature": lambda: too_good_feature(X, y, task=task, **seed),
         "null_labels": None,

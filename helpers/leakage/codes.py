@@ -42,6 +42,21 @@ def why_without_order(column):
     return _coded(column)[1]
 
 
+def may_be_keys(column):
+    """Say whether a column may hold keys: numbers, or words of one length that hold digits.
+
+    Other texts may be what the row is, although each is there once: molecules are, and sequences.
+    """
+    texts = np.asarray(column).tolist()
+    if why_without_order(column):
+        return False
+    if not all(isinstance(text, str) for text in texts) or _in_texts(texts)[0] is not None:
+        return True
+    n_with_digits = sum(any(map(str.isdigit, text)) for text in texts)
+    are_words = all(len(text.split()) == 1 for text in texts)
+    return are_words and len(set(map(len, texts))) == 1 and 2 * n_with_digits > len(texts)
+
+
 def _coded(column):
     """Return the codes of a column, and what it holds if they mean nothing."""
     dtype = getattr(column, "dtype", None)

@@ -1,5 +1,7 @@
 """Canaries on a split: may these rows test what those have trained?"""
 
+from collections import Counter
+
 import numpy as np
 
 from helpers._compat import _num_samples
@@ -9,6 +11,8 @@ from helpers.leakage.inputs import about_missing, column_of, folds_of, has_class
 from helpers.leakage.later import made_of_labels
 from helpers.leakage.tables import as_codes, names_of, what_rows_are
 from helpers.leakage.times import as_span, as_times
+
+FEWEST_ROWS, MOST_SERIES = 10, 20  # in which columns are compared with later labels
 
 
 def shared_groups(X, y=None, *, groups, cv=5, task=None):
@@ -76,7 +80,7 @@ def _told_by_groups(y, groups, folds):
     return f" The group alone tells the class of {told:.0%} of rows; guessing tells {by_guess:.0%}."
 
 
-def time_order(X, y=None, *, time, cv=5, horizon=None, window=None, task=None):
+def time_order(X, y=None, *, time, groups=None, cv=5, horizon=None, window=None, task=None):
     """Is anything trained on that is not older than all it is tested on?
 
     Parameters
@@ -85,6 +89,8 @@ def time_order(X, y=None, *, time, cv=5, horizon=None, window=None, task=None):
         As for `shared_rows`.
     time : array-like of shape (n_rows,)
         When each row was recorded: numbers or dates, as texts too.
+    groups : array-like of shape (n_rows,) or (n_rows, 2), optional
+        Whose row it is (a shop's, a person's), where each has rows of its own at the same times.
     horizon : number or timedelta, optional
         How long after a row its label is known: 30 days, if it says whether a price has risen
         after 30 days.
@@ -97,7 +103,9 @@ def time_order(X, y=None, *, time, cv=5, horizon=None, window=None, task=None):
         Leaked if a training row is not older than all test rows of its fold, or older by no more
         than `horizon` or `window`: its label was then not known yet, or both rows were made of
         the same values. Leaked as well if, in order of time, a column of `X` is made of labels `y`
-        of later rows, as tomorrow's value is, or a mean that includes today.
+        of later rows, as tomorrow's value is, or a mean that includes today; of groups, in most of
+        the 20 that have the most rows. Not looked at, if rows have the same time and no group has
+        10 rows at different times, or if labels are missing.
 
     Raises
     ------
@@ -110,8 +118,7 @@ def time_order(X, y=None, *, time, cv=5, horizon=None, window=None, task=None):
     Of the split it looks at the order alone, not whether it matters: rows that do not depend on
     those before them may be shuffled without harm. Of a horizon and a window it knows what you
     say. Of labels it sees what `too_good_feature` sees of rows in order: exact sums of those at
-    most 14 rows away or of all so far, changes, extremes, medians and spreads; and only where no
-    two rows have the same time.
+    most 14 rows away or of all so far, changes, extremes, medians and spreads.
 
     Examples
     --------
@@ -124,7 +131,7 @@ def time_order(X, y=None, *, time, cv=5, horizon=None, window=None, task=None):
     >>> time_order(X, time=day, cv=3).leaked
     True
     """
-    folds = folds_of(cv, X, y, task=task)
+    folds = folds_of(cv, X, y, groups, task)
     column = column_of("time", time, _num_samples(X), required=True)
     times = as_times(column)
     spans = {
@@ -144,27 +151,55 @@ def time_order(X, y=None, *, time, cv=5, horizon=None, window=None, task=None):
             name for name, value in (("horizon", horizon), ("window", window)) if value is None
         ]
         evidence += f" No {' and no '.join(missing)} was stated."
-    is_ahead, ahead = _looking_ahead(X, y, times)
-    return Finding("time_order", bool(late or is_ahead), evidence + ahead)
+    is_ahead, ahead = _looking_ahead(X, y, times, groups)
+    return Finding("time_order", bool(late) or is_ahead, evidence + ahead)
 
 
-def _looking_ahead(X, y, times):
-    """Say whether columns hold labels of their own row or of later ones, with a sentence or ''."""
-    order = np.argsort(times)
+def _looking_ahead(X, y, times, groups):
+    """Say whether columns hold labels of their own row or of later ones, with a sentence or ''.
+
+    None, if columns and labels could not be compared.
+    """
     if y is None or what_rows_are(X):
         return False, ""
-    if (np.diff(times[order]) == 0).any():
-        return False, (
-            " Rows have the same time, so columns were not compared with later labels: hand over "
-            "the rows of one series (one shop, one person)."
-        )
-    table, targets = as_codes(X)[order], targets_of(y, len(order))[order]
+    table, targets = as_codes(X), targets_of(y, len(times))
     if missing := about_missing(targets):
-        return False, f" Columns were not compared with later labels: {missing}"
-    found = [made_of_labels(table, target) for target in targets.T.reshape(-1, len(order))]
-    columns = sorted({column for own, later in found for column in own + later})
+        return None, f" Columns were not compared with later labels: {missing}"
+    is_one = len(np.unique(times)) == len(times)
+    series = _series_of(times, groups)
+    if not is_one and not series:
+        why = "" if groups is None else f", and no group has {FEWEST_ROWS} at different times"
+        return None, (
+            f" Rows have the same time{why}, so columns were not compared with later labels: hand "
+            "over the rows of one series (one shop, one person), or, as groups, whose row it is."
+        )
+    columns = _ahead_in(table, targets, np.argsort(times)) if is_one else set()
+    series = [rows for rows in series if len(np.unique(targets[rows], axis=0)) > 1]
+    counts = Counter(column for rows in series for column in _ahead_in(table, targets, rows))
+    # In one short series of many, a column may be like that by chance.
+    columns = sorted(columns | {column for column, n in counts.items() if 2 * n > len(series)})
     if not columns:
         return False, ""
     names = ", ".join(names_of(X)[column] for column in columns[:10])
     made_of = " Made of labels of their own row or of later ones: columns"
     return True, f"{made_of} {names}. Leave them out."
+
+
+def _series_of(times, groups):
+    """Return the rows of each group in order of time, of the largest where no times are equal."""
+    if groups is None:
+        return []
+    numbers = group_numbers(groups, len(times))
+    filled = np.flatnonzero((numbers >= 0).all(axis=1))
+    group_of = np.unique(numbers[filled], axis=0, return_inverse=True)[1].ravel()
+    in_order = np.lexsort((times[filled], group_of))
+    starts = np.flatnonzero(np.diff(group_of[in_order])) + 1
+    series = [rows for rows in np.split(filled[in_order], starts) if len(rows) >= FEWEST_ROWS]
+    series = [rows for rows in series if np.diff(times[rows]).all()]
+    return sorted(series, key=len, reverse=True)[:MOST_SERIES]
+
+
+def _ahead_in(table, targets, rows):
+    """Return the columns that are made of labels of their own row or of later ones."""
+    found = [made_of_labels(table[rows], y) for y in targets[rows].T.reshape(-1, len(rows))]
+    return {column for own, later in found for column in own + later}

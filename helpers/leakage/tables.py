@@ -4,7 +4,13 @@ import numpy as np
 from sklearn.impute import SimpleImputer
 
 from helpers._compat import _num_samples
-from helpers.leakage.codes import are_too_large, codes_of, why_without_order, words_of
+from helpers.leakage.codes import (
+    are_too_large,
+    codes_of,
+    may_be_keys,
+    why_without_order,
+    words_of,
+)
 from helpers.leakage.codes import is_gap as is_gap  # which others take from here
 
 SEQUENCES = list | tuple | np.ndarray
@@ -63,6 +69,16 @@ def numbers_the_rows(column):
         return False
     values = np.unique(column)
     return bool(np.ptp(values) <= len(values) ** 2 / 14 * np.diff(values).min())
+
+
+def keys_of(X):
+    """Return the columns of `as_codes` that number the rows of a table, or hold their keys."""
+    if hasattr(X, "toarray") or what_rows_are(X) or len(shape_of_rows(X)) > 1:
+        return []
+    columns = _columns_of(X) if hasattr(X, "columns") else _as_array(X)
+    columns = columns.reshape(len(columns), -1).T if isinstance(columns, np.ndarray) else columns
+    numbers = [c for c, column in enumerate(as_codes(X).T) if numbers_the_rows(column)]
+    return [c for c in numbers if may_be_keys(columns[c])]
 
 
 def spread_out(table, rng):

@@ -7,15 +7,13 @@ from helpers.leakage.finding import Finding
 from helpers.leakage.inputs import about_missing, folds_of, has_classes, targets_of
 from helpers.leakage.mirrored import count_mirrored
 from helpers.leakage.probes import N_REFERENCES, seed_of
-from helpers.leakage.tables import as_codes, numbers_the_rows, shape_of_rows
+from helpers.leakage.tables import as_codes, keys_of, names_of, shape_of_rows
 
+MANY = 0.9  # as many values in a column as there are different rows
+MOST_NAMES = 10  # of columns that number the rows
 MOST_LEFT_OUT = 30  # columns, by turns
 DIFFERENT = 0.9  # labels, as a share of the twins
 TWINS = 0.7  # of the twins that there are with a column less
-HIDDEN = (
-    " Columns that number the rows were left out, and tell these rows apart. If they are just ids, "
-    "hand over the table without them."
-)
 
 
 def shared_rows(X, y=None, *, cv=5, groups=None, task=None, random_state=0):
@@ -46,8 +44,7 @@ def shared_rows(X, y=None, *, cv=5, groups=None, task=None, random_state=0):
         or if rows of one class lie exactly between two of their class on the other side of the
         split, as SMOTE makes them, and no rows of another class are like that.
         Not looked at, if far more rows have one with a column less, or if hardly two twins have
-        one label, as where a thing was measured several times, or if
-        columns that number the rows alone tell twins apart.
+        one label, as where a thing was measured several times.
 
     Raises
     ------
@@ -56,13 +53,14 @@ def shared_rows(X, y=None, *, cv=5, groups=None, task=None, random_state=0):
 
     Notes
     -----
-    Twins are equal in every feature, gaps included. Images and sequences are rows of numbers, texts
-    are rows of words, whatever their capitals and stops; of one column alone it cannot tell twins
-    from chance. It does not see rows that are merely alike: copies that were moved, cropped or made
-    noisy, other records of the same person. Synthetic rows it sees in three columns of many values
-    or more, but not if noise was added or they were rounded. Where columns take few values and
-    depend on each other, honest rows meet more often than this reference: then far more rows meet
-    with one column less, and it does not say.
+    Twins are equal in every feature, gaps included. Columns that number the rows are left out, as
+    an id, or a day where each row has the next one. Images and sequences are rows of numbers,
+    texts are rows of words, whatever their capitals and stops; of one column alone it cannot tell
+    twins from chance. It does not see rows that are merely alike: copies that were moved, cropped
+    or made noisy, other records of the same person. Synthetic rows it sees in three columns of many
+    values or more, but not if noise was added or they were rounded. Where columns take few values
+    and depend on each other, honest rows meet more often than this reference: then far more rows
+    meet with one column less, and it does not say.
 
     Examples
     --------
@@ -81,22 +79,22 @@ def shared_rows(X, y=None, *, cv=5, groups=None, task=None, random_state=0):
             "train_test_split or a splitter of scikit-learn."
         )
         return Finding("shared_rows", True, evidence)
-    rows = whole = as_codes(X)
+    whole, keys = as_codes(X), keys_of(X)
+    if len(keys) == whole.shape[1]:
+        evidence = "All columns number the rows: hand over columns that were measured."
+        return Finding("shared_rows", None, evidence)
+    rows = whole = np.delete(whole, keys, axis=1)
     both_gaps = np.isnan(rows) & np.isnan(rows[0])
     differs = ((rows != rows[0]) & ~both_gaps).any(axis=0)
     # Constant columns would hide that a single one tells rows apart, or none.
     rows = rows[:, differs] if differs.any() else rows[:, :1]
-    numbering = np.array([numbers_the_rows(column) for column in rows.T])
-    is_table = hasattr(X, "columns") or len(shape_of_rows(X)) == 1
-    is_hidden = bool(is_table and numbering.any() and not numbering.all())
-    rows = rows[:, ~numbering] if is_hidden else rows
     found = _count_twins(rows, folds)
     if found and rows.shape[1] == 1:
         evidence = (
             f"{found} of {n_tested} test rows have a twin among the training rows, but rows of one "
             "column meet by chance: hand over more columns, or whose row it is to shared_groups."
         )
-        return Finding("shared_rows", None, evidence + HIDDEN * is_hidden)
+        return Finding("shared_rows", None, evidence)
     most, rng = 0, np.random.default_rng(random_state)
     if found:
         most = max(_count_twins(rng.permuted(rows, axis=0), folds) for _ in range(N_REFERENCES))
@@ -104,15 +102,18 @@ def shared_rows(X, y=None, *, cv=5, groups=None, task=None, random_state=0):
         f"{found} of {n_tested} test rows have a twin among the training rows; with shuffled "
         f"columns at most {most}."
     )
-    if found > most and is_hidden:
-        return Finding("shared_rows", None, evidence + HIDDEN)
+    n_fine = len(rows) / 5
+    if keys:  # as a day: rows of a slow series meet, too, unless a column takes many values
+        n_fine = MANY * (_numbers_of(rows).max() + 1)
+        names = ", ".join(names_of(X)[column] for column in keys[:MOST_NAMES])
+        evidence += f" Left out, because they number the rows: column {names}."
     if found > most and y is not None and _labels_differ(rows, _labels_of(y, len(rows))):
         evidence += (
             " But their labels differ, so that they are no copies: one thing was measured several "
             "times. Hand over what was measured as groups, to shared_groups."
         )
         return Finding("shared_rows", None, evidence)
-    if found > most and (others := _by_chance(rows, folds, found, most, rng)):
+    if found > most and (others := _by_chance(rows, folds, found, most, n_fine, rng)):
         return Finding("shared_rows", None, evidence + others)
     if found > most:
         evidence += " Drop the copies, or keep them together with GroupKFold."
@@ -145,9 +146,9 @@ def _labels_of(y, n):
     return labels.astype(str) if labels.dtype == object else labels
 
 
-def _by_chance(rows, folds, found, most, rng):
+def _by_chance(rows, folds, found, most, n_fine, rng):
     """Return a sentence if twins may be rows of few values that meet, or ''."""
-    coarse = [c for c, column in enumerate(rows.T) if len(np.unique(column)) * 5 <= len(rows)]
+    coarse = [c for c, column in enumerate(rows.T) if len(np.unique(column)) <= n_fine]
     left_out = rng.permutation(coarse)[:MOST_LEFT_OUT]
     fewer = [_count_twins(np.delete(rows, [c], axis=1), folds) for c in left_out]
     # Copies are twins whatever column is left out, and hardly meet where columns are shuffled.

@@ -139,7 +139,7 @@ def test_equal_texts_are_equal_rows():
 
 def test_rows_of_one_column_meet_by_chance():
     assert shared_rows(np.array(list("abcdef") * 10)[:, None], cv=SHUFFLED).leaked is None
-    assert shared_rows(np.arange(60)[:, None], cv=SHUFFLED).leaked is False
+    assert shared_rows(X[:, :1], cv=SHUFFLED).leaked is False
 
 
 def test_a_text_in_other_capitals_and_stops_is_a_copy():
@@ -152,18 +152,17 @@ def test_a_text_in_other_capitals_and_stops_is_a_copy():
     assert finding.leaked is True, finding
 
 
-def test_copies_of_texts_and_of_categories_that_an_id_tells_apart_are_asked_about():
+def test_copies_of_texts_and_of_categories_that_an_id_tells_apart_are_not_passed_over():
     rng = np.random.RandomState(0)
     texts = pd.Series([" ".join(rng.choice(list("abcdefghij"), 8)) for _ in range(60)])
     categories = pd.DataFrame(rng.randint(4, size=(60, 8)))
-    for table in (texts.to_frame("review"), categories):
-        for n_copies, answer in ((0, False), (20, None)):
+    for table, found in ((texts.to_frame("review"), None), (categories, True)):
+        for n_copies, answer in ((0, False), (20, found)):
             copies = table[:n_copies].replace(r"$", ".", regex=True)  # of texts
             both = pd.concat([table, copies], ignore_index=True)
             both.insert(0, "id", 1000 + rng.permutation(len(both)))
             finding = shared_rows(both, cv=SHUFFLED)
             assert finding.leaked is answer, finding
-        assert "number the rows were left out" in finding.evidence
 
 
 def test_audit_takes_images_and_texts():

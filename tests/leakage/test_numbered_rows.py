@@ -1,0 +1,56 @@
+"""Copies in a table whose rows are numbered: no two rows are equal, and still each has a twin."""
+
+from uuid import UUID
+
+import numpy as np
+import pandas as pd
+import pytest
+from sklearn.model_selection import KFold, TimeSeriesSplit
+
+from helpers import shared_rows
+
+SHUFFLED = KFold(5, shuffle=True, random_state=0)
+rng = np.random.default_rng(0)
+Z = rng.normal(size=(300, 5))
+Z = np.vstack([Z, Z[:100]])
+KEYS = {
+    "running numbers": np.arange(400),
+    "shuffled numbers": rng.permutation(400),
+    "numbers with gaps": rng.permutation(5000)[:400],
+    "texts": [f"row {number}" for number in range(400)],
+    "keys": [str(UUID(int=int(number))) for number in rng.integers(2**62, size=400)],
+    "days": pd.date_range("2026-01-01", periods=400),
+}
+MEASURED = {
+    "fractions": rng.normal(size=400),
+    "whole numbers": rng.permutation(10**6)[:400],
+    "molecules": ["C" * (row % 40 + 1) + "1" + "O" * (row // 40) + "C1" for row in range(400)],
+}
+
+
+@pytest.mark.parametrize("name", KEYS)
+def test_numbers_of_the_rows_hide_no_copies(name):
+    finding = shared_rows(pd.DataFrame(Z).assign(key=KEYS[name]), cv=SHUFFLED)
+    assert finding.leaked is True and "number the rows: column 5 ('key')." in finding.evidence
+    honest = pd.DataFrame(rng.normal(size=Z.shape)).assign(key=KEYS[name])
+    assert shared_rows(honest, cv=SHUFFLED).leaked is False
+
+
+@pytest.mark.parametrize("name", MEASURED)
+def test_what_was_measured_stays_where_no_two_values_are_alike(name):
+    finding = shared_rows(pd.DataFrame(Z).assign(measured=MEASURED[name]), cv=SHUFFLED)
+    assert finding.leaked is False and "Left out" not in finding.evidence
+
+
+def test_numbers_alone_are_not_looked_at():
+    for table in (np.arange(400)[:, None], pd.DataFrame(KEYS)):
+        finding = shared_rows(table, cv=SHUFFLED)
+        assert finding.leaked is None and "All columns number the rows" in finding.evidence
+
+
+def test_slow_values_that_meet_on_other_days_are_no_copies():
+    for seed in range(5):
+        walk = np.round(np.random.default_rng(seed).normal(size=300).cumsum() * 2) / 2
+        X = np.column_stack([np.arange(300), walk, np.round(walk / 3), np.arange(300) % 3])
+        for cv in (TimeSeriesSplit(5), KFold(5)):
+            assert shared_rows(X, cv=cv).leaked is not True

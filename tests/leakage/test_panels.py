@@ -1,0 +1,84 @@
+"""Panels: rows of many shops on the same days, each shop a series of its own."""
+
+import numpy as np
+import pandas as pd
+import pytest
+from sklearn.linear_model import LogisticRegression
+
+from helpers import audit, time_order
+
+TASKS = {"classes": "classification", "values": "regression"}
+
+
+def panel(kind, n_days=40, n_shops=20, seed=0):
+    """Return days and shops, honest columns and labels: each day's rows, one day after another."""
+    rng = np.random.RandomState(seed)
+    who = pd.DataFrame({"day": np.repeat(np.arange(n_days), n_shops)})
+    who["shop"] = np.tile(np.arange(n_shops), n_days)
+    size = rng.normal(size=n_shops)
+    sold = pd.Series(size[who["shop"]] + rng.normal(size=len(who)))
+    y = (sold > 0).astype(int) if kind == "classes" else sold
+    X = pd.DataFrame(rng.normal(size=(len(who), 2)), columns=["noise", "more noise"])
+    X["size"] = size[who["shop"]] + rng.normal(scale=0.1, size=len(who))
+    X["yesterday"] = y.groupby(who["shop"]).shift(1)
+    X["last week"] = y.groupby(who["shop"]).transform(lambda s: s.shift(1).rolling(7).mean())
+    X["until now"] = y.groupby(who["shop"]).transform(lambda s: s.shift(1).expanding().mean())
+    return who, X, y
+
+
+def split(who):
+    late = who["day"] >= who["day"].max() / 2
+    return [(np.flatnonzero(~late), np.flatnonzero(late))]
+
+
+@pytest.mark.parametrize("kind", TASKS)
+@pytest.mark.parametrize("n_days", [12, 40])
+def test_tomorrow_is_seen_in_the_series_of_each_shop(kind, n_days):
+    who, X, y = panel(kind, n_days)
+    known = {"time": who["day"], "groups": who["shop"], "cv": split(who), "task": TASKS[kind]}
+    assert time_order(X, y, **known).leaked is False
+    finding = time_order(X.assign(tomorrow=y.groupby(who["shop"]).shift(-1)), y, **known)
+    assert finding.leaked is True and "columns 6 ('tomorrow')." in finding.evidence
+
+
+def test_rows_of_a_panel_may_come_in_any_order_and_some_belong_to_nobody():
+    who, X, y = panel("values")
+    X["tomorrow"] = y.groupby(who["shop"]).shift(-1)
+    shop = who["shop"].map("shop {}".format).where(who["shop"] > 2)
+    order = np.random.RandomState(1).permutation(len(y))
+    who, X, y, shop = (values.iloc[order] for values in (who, X, y, shop))
+    cv = split(who.reset_index())
+    finding = time_order(X, y, time=who["day"], groups=shop, cv=cv, task="regression")
+    assert finding.leaked is True and "columns 6 ('tomorrow')." in finding.evidence
+
+
+def test_a_look_that_did_not_happen_is_not_none_seen():
+    who, X, y = panel("classes")
+    for groups in (None, who["day"], np.arange(len(y)) // 2):
+        finding = time_order(X, y, time=who["day"], groups=groups, cv=split(who))
+        assert finding.leaked is None and "or, as groups, whose row it is" in finding.evidence
+        assert ("no group has 10" in finding.evidence) == (groups is not None)
+    y = y.where(y.index > 0)
+    known = {"time": np.arange(len(y)), "cv": split(who), "task": "regression"}
+    finding = time_order(X, y, **known)
+    assert finding.leaked is None and "leave them out" in finding.evidence
+
+
+def test_shops_whose_label_never_changes_have_no_later_label_to_find():
+    who, X, y = panel("classes")
+    y = (who["shop"] > 9).astype(int)
+    finding = time_order(X, y, time=who["day"], groups=who["shop"], cv=split(who))
+    assert finding.leaked is False
+
+
+@pytest.mark.slow
+def test_an_audit_of_a_panel_looks_at_each_shop():
+    who, X, y = panel("classes")
+    X = X.drop(columns=["yesterday", "last week", "until now"])
+    known = {"time": who["day"], "groups": who["shop"], "cv": split(who)}
+    for added, leaked in (
+        ({}, False),
+        ({"next": y.groupby(who["shop"]).shift(-1).fillna(0)}, True),
+    ):
+        report = audit(LogisticRegression(), X.assign(**added), y, **known)
+        assert {finding.name: finding.leaked for finding in report}["time_order"] is leaked
