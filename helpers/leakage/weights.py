@@ -22,6 +22,7 @@ from helpers.leakage.probes import (
     without_training,
 )
 from helpers.leakage.tables import as_numbers, what_rows_are
+from helpers.leakage.within import asked_within
 
 N_INITIALISED = 99  # exceeded by all of them by chance: 1 %
 MOST_ROWS = 500  # that are scored, and that a linear model is fitted to
@@ -45,7 +46,8 @@ def carried_weights(estimator, X, y, *, groups=None, random_state=0):
     hundred times; and if the layer scores more than a forest and nearest neighbours of the rows.
 
     Where nothing can be trained for 0 epochs, it looks at the layers of those networks alone that
-    are parameters and that `fit` leaves as they are: a network that embeds rows in a Pipeline.
+    are parameters and that `fit` leaves as they are: a network that embeds rows in a Pipeline. If
+    there are none, it looks at the estimators within, as in CalibratedClassifierCV, one by one.
 
     Parameters
     ----------
@@ -79,10 +81,10 @@ def carried_weights(estimator, X, y, *, groups=None, random_state=0):
     fitted = list(fitted_in(seeded_clone(estimator, random_state)))
     if not fitted:
         with left_alone(estimator):
-            return _find(estimator, X, y, groups, random_state)
+            return _find_also_within(estimator, X, y, groups, random_state)
     if any(True for _ in networks_in(estimator)):
         with left_alone(estimator):
-            finding = _find(estimator, X, y, groups, random_state)
+            finding = _find_also_within(estimator, X, y, groups, random_state)
         if finding.leaked:
             return finding
     return Finding("carried_weights", None, _fitted_before(fitted))
@@ -94,6 +96,15 @@ def _fitted_before(fitted):
         f"A clone brings along what was fitted before: {names}. On which rows? If on any of these, "
         "hand it over not fitted, in a Pipeline, so that each fold fits its own."
     )
+
+
+def _find_also_within(estimator, X, y, groups, random_state):
+    """Ask the whole; if it cannot be asked, as one that calibrates on labels, those within it."""
+    finding = _find(estimator, X, y, groups, random_state)
+    if finding.evidence not in (NO_EPOCHS, NOT_ASKED):
+        return finding
+    known = {"groups": groups, "random_state": random_state}
+    return asked_within(carried_weights, estimator, X, y, **known) or finding
 
 
 def _find(estimator, X, y, groups, random_state):
