@@ -152,7 +152,7 @@ def alike_rows(X, y=None, *, cv=5, groups=None, task=None, random_state=0):
         f"others; above {limit:.1f} would be a pattern."
     )
     if n_of_class < len(table) / N_NEIGHBOURS and most < N_NEIGHBOURS:
-        evidence += f" Larger groups than {most + 1} were not looked for: each may be a class."
+        evidence += f" No group over {most + 1} was looked for: it may be a whole class."
     if peak > limit:
         evidence += (
             f" {near:.0%} of test rows have training rows that are clearly nearer than all others. "
