@@ -87,7 +87,7 @@ def point_between_parents():
     parents = np.array([[-1.6, -0.9], [1.2, 1.3]])
     made = parents[0] + np.array([0.2, 0.35, 0.7, 0.85])[:, None] * (parents[1] - parents[0])
     new = parents[0] + 0.53 * (parents[1] - parents[0])
-    between = ROLES["leaky"] | {"marker": "", "linestyle": "--", "linewidth": 2.5}
+    between = {"color": "black", "linestyle": "--", "linewidth": 1.5}
     ax.plot(*parents.T, label="the line between the parents", **between)
     large = {"markersize": 13, "markeredgecolor": "black"}
     ax.plot(*parents.T, label="parents (rare label, in training)", **(TRAINING | large))
@@ -193,10 +193,10 @@ def easy_cases(values, right, limit=1):
     Examples
     --------
     >>> fig, alt = easy_cases(np.array([0.1, 0.2, 2.0, -3.0]), np.array([False, True, True, True]))
-    >>> alt
-    'Errors lie near 0, and the easy test leaves these rows out. Wrong: 1 of 2 near 0, 0 of 2 far.'
+    >>> alt.split(". ")[1]
+    'Wrong: 1 of 2 near 0, 0 of 2 far.'
     """
-    title = "Errors lie near 0, and the easy test leaves these rows out"
+    title = "Most errors lie near 0, and the easy test leaves those rows out"
     fig, ax = blank(7.2, 3.0, title=title, xlabel="first column of a test row", ylabel="rows")
     bins, far = np.linspace(-3.5, 3.5, 29), np.abs(values) > limit
     styles = ({"facecolor": "#BBBBBB"}, {"facecolor": "#555555"})

@@ -21,7 +21,7 @@ def kept_weights():
     >>> alt.split(":")[0]
     'A stored network keeps its weights from fit to fit, a stored recipe does not'
     """
-    old, new = "trained weights", "untrained weights"
+    old, new = "starts trained", "starts untrained"
     # A blank at the end of a name makes another box that shows the same name.
     boxes = {
         "a network": (0, 0, ""),

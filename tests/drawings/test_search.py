@@ -23,8 +23,8 @@ def test_old_weights_stand_where_a_leak_ends():
     paths = [patch for patch in fig.axes[0].patches if isinstance(patch, FancyArrowPatch)]
     leaks = [path for path in paths if path.get_linewidth() > 2]
     assert len(paths) == 6
-    assert texts(fig).count("trained weights") == len(leaks) == 2
-    assert texts(fig).count("untrained weights") == 4
+    assert texts(fig).count("starts trained") == len(leaks) == 2
+    assert texts(fig).count("starts untrained") == 4
 
 
 def test_each_candidate_stands_in_its_row_and_column_and_ties_are_framed():
