@@ -34,11 +34,12 @@ def way_of_rows():
         "score\nnetwork": (5, 1, "", "test"),
     }
     upper, lower = list(boxes)[:6], ["split", *list(boxes)[6:]]
-    fig = flow(boxes, [*pairwise(upper), *pairwise(lower)], title=title, row_height=1.05)
+    arrows = [*pairwise(upper), *pairwise(lower), (upper[-1], lower[-1])]
+    fig = flow(boxes, arrows, title=title, row_height=1.05)
     return fig, (
         f"{title}. Table, then split with seed 1, then two lanes. For the training rows: Subset; "
         "transform, seed 2; DataLoader, seed 3; train network, seed 4. For the test rows: Subset; "
-        "no change; DataLoader, in order; score network."
+        "no change; DataLoader, in order; score network, the one that was trained."
     )
 
 

@@ -29,8 +29,10 @@ def made_of_labels(table, y):
     """
     own, later = [], []
     steps = min(MOST_STEPS, len(y) // 10)
-    if y is None or y.dtype.kind not in "fiub" or steps < 1:
+    if steps < 1:
         return own, later
+    if y.dtype.kind not in "fiub":  # of two names of classes, a 0 and a 1, as a column may hold
+        y = np.unique(y.astype(str), return_inverse=True)[1]
     y = y.astype(float)
     around = np.column_stack([y[steps + k : len(y) - steps + k] for k in range(-steps, steps + 1)])
     around -= around.mean(axis=0)

@@ -4,6 +4,7 @@ import numpy as np
 import pandas as pd
 import pytest
 from sklearn.linear_model import LogisticRegression
+from sklearn.model_selection import TimeSeriesSplit
 
 from helpers import audit, time_order
 
@@ -82,3 +83,28 @@ def test_an_audit_of_a_panel_looks_at_each_shop():
     ):
         report = audit(LogisticRegression(), X.assign(**added), y, **known)
         assert {finding.name: finding.leaked for finding in report}["time_order"] is leaked
+
+
+@pytest.mark.parametrize("names", [["down", "up"], ["up", "down"], [False, True]])
+@pytest.mark.parametrize("as_number", [True, False])
+def test_labels_that_are_names_are_compared_as_numbers_are(names, as_number):
+    """It said that it saw none, and had compared nothing."""
+    rng = np.random.default_rng(0)
+    code = rng.integers(2, size=200)
+    y = np.array(names)[code]
+    table = pd.DataFrame(rng.normal(size=(200, 2)), columns=["a", "b"])
+    settings = {"time": np.arange(200), "cv": TimeSeriesSplit(3), "task": "classification"}
+    for shift, leaked in ((1, False), (-1, True)):  # yesterday's label, and tomorrow's
+        table["other"] = np.roll(code if as_number else y, shift)
+        finding = time_order(table, y, **settings)
+        assert finding.leaked is leaked and ("'other'" in finding.evidence) is leaked, finding
+
+
+def test_names_of_three_classes_are_compared_with_a_column_of_the_same_names():
+    rng = np.random.default_rng(0)
+    y = rng.choice(["a", "b", "c"], size=200)
+    table = pd.DataFrame({"x": rng.normal(size=200), "tomorrow": np.roll(y, -1)})
+    settings = {"time": np.arange(200), "cv": TimeSeriesSplit(3), "task": "classification"}
+    assert time_order(table, y, **settings).leaked is True
+    table["tomorrow"] = np.roll(y, 1)
+    assert time_order(table, y, **settings).leaked is False
