@@ -117,8 +117,11 @@ class Watch:
             if now.waiting and computed < AT_REST * passed:
                 waited += min(passed, 2 * LOOK)  # a late look has not seen it all
             before, graders = now, grader_used()
-            if said and max(now.used - start.used, waited) > PATIENCE:
+            heedless = max(now.used - start.used, waited) if said else 0.0
+            if heedless > PATIENCE:
                 return self.kill(DEAF)
+            if heedless > PATIENCE / 2:  # Python swallows an interrupt in what it calls at a fork
+                self.send(signal.SIGINT)
             if now.used - self.first.used > self.limits.notebook:
                 self.held_up |= shared(start, now)
                 return self.kill(TOTAL.format(self.limits.notebook))
