@@ -109,7 +109,7 @@ class Watch:
 
     def watch(self, done, said, start):
         """Interrupt the cell that began with the reading `start`; kill a kernel that is deaf."""
-        before, waited, graders = start, 0.0, grader_used()
+        before, waited, graders, again = start, 0.0, grader_used(), False
         while not done.wait(LOOK):
             now = self.look()
             passed = now.now - before.now
@@ -120,7 +120,8 @@ class Watch:
             heedless = max(now.used - start.used, waited) if said else 0.0
             if heedless > PATIENCE:
                 return self.kill(DEAF)
-            if heedless > PATIENCE / 2:  # Python swallows an interrupt in what it calls at a fork
+            if heedless > PATIENCE / 2 and not again:
+                again = True  # the first is lost if it comes in what Python calls at a fork
                 self.send(signal.SIGINT)
             if now.used - self.first.used > self.limits.notebook:
                 self.held_up |= shared(start, now)
