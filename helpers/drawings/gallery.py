@@ -60,7 +60,7 @@ def persons_in_two_sets(n_persons=10, n_visits=10):
     for ax, (name, test) in zip(axes, ways.items(), strict=True):
         ax.plot(visit[~test] + 1, person[~test] + 1, label="training", **TRAINING)
         ax.plot(visit[test] + 1, person[test] + 1, label="test", **(TEST | {"markersize": 9}))
-        ax.set_xlabel(f"visit\n{name}")
+        ax.set_title(name, fontsize=10)
         ax.set(xticks=[1, 5, 10], yticks=range(1, n_persons + 1))
     axes[0].invert_yaxis()
     legend_below(fig, ncols=2, fontsize=9)
@@ -154,7 +154,7 @@ def days_between_days(values, n_shown=60):
     for ax, (name, test) in zip(axes, ways.items(), strict=True):
         ax.plot(day[~test], values[~test], label="training", **TRAINING)
         ax.plot(day[test], values[test], label="test", **(TEST | {"markersize": 8}))
-        ax.set_xlabel(f"day\n{name}")
+        ax.set_title(name, fontsize=10)
     legend_below(fig, ncols=2, fontsize=9)
     alt = f"{title}: {n_shown} days of a series. Left, test days lie among the training days. "
     return fig, alt + "Right, the last fifth of the days is the test."

@@ -45,7 +45,7 @@ def way_of_y():
 def bars_of_r2(scores):
     """Draw the mean R2 of several models, and a line from the lowest fold to the highest.
 
-    The lowest mean is marked if it is below 0. The title names it, and the last model.
+    The lowest mean is marked if it is below 0. The title names it, and the two highest.
 
     Parameters
     ----------
@@ -59,8 +59,8 @@ def bars_of_r2(scores):
     'R2, mean of 2 folds: mean 0.00, network -3.50.'
     """
     means = {name: np.mean(values) for name, values in scores.items()}
-    worst, last = min(means, key=means.get), list(means)[-1]
-    named = dict.fromkeys([worst, last])  # once, if the last is the worst
+    worst, *others = sorted(means, key=means.get)
+    named = [worst, *others[-2:]]
     title = f"R²: {'; '.join(f'{name} {means[name]:.2f}' for name in named)}"
     fig, ax = blank(
         7.0,
@@ -94,7 +94,7 @@ def errors_by_loss(errors, rivals, condition="3 % wrong y"):
     Parameters
     ----------
     errors : dict of str to array-like
-        By loss: the mean absolute error in each draw. The one with the lowest mean stands out.
+        By loss: the mean absolute error in each draw.
     rivals : dict of str to float
         By rival: its mean absolute error.
     condition : str, default="3 % wrong y"
@@ -115,8 +115,6 @@ def errors_by_loss(errors, rivals, condition="3 % wrong y"):
     fig, ax = blank(7.0, 3.2, title=title, xlabel="", ylabel="mean absolute error")
     for place, (name, values) in enumerate(errors.items()):
         marks = ROLES["test"] | {"linestyle": "", "markersize": 8}
-        if name != best:
-            marks["markerfacecolor"] = "white"
         beside = place + np.linspace(-0.1, 0.1, len(values))  # else equal ones hide each other
         one = "one draw" if place == 0 else None
         ax.plot(beside, values, label=one, **marks)

@@ -50,7 +50,7 @@ def tied_candidates(results, tied, *, rows, columns):
     Parameters
     ----------
     results : pandas.DataFrame
-        The `cv_results_` of a search.
+        The `cv_results_` of a search, and `s`, the standard deviation over folds.
     tied : Series of bool
         For each candidate, whether it is tied.
     rows, columns : str or list of str
@@ -60,14 +60,14 @@ def tied_candidates(results, tied, *, rows, columns):
     --------
     >>> import pandas as pd
     >>> results = pd.DataFrame({"param_a": [1, 2], "param_b": [3, 3]})
-    >>> results[["mean_test_score", "std_test_score"]] = [[0.9, 0.02], [0.5, 0.01]]
+    >>> results[["mean_test_score", "s"]] = [[0.9, 0.02], [0.5, 0.01]]
     >>> fig, alt = tied_candidates(results, results.mean_test_score > 0.8, rows="a", columns="b")
     >>> alt
     '1 of 2 candidates tie, the best at 0.900. Mean and s: 0.900, 0.020 (tie); 0.500, 0.010.'
     """
     names = [f"param_{name}" for name in np.atleast_1d(columns)]
     results = results.assign(tied=np.asarray(tied))
-    kinds = ("mean_test_score", "std_test_score", "tied")
+    kinds = ("mean_test_score", "s", "tied")
     mean, s, ties = (
         results.pivot(index=f"param_{rows}", columns=names, values=kind) for kind in kinds
     )
@@ -82,7 +82,7 @@ def tied_candidates(results, tied, *, rows, columns):
             ax.add_patch(Rectangle((column - 0.47, row - 0.46), 0.94, 0.92, **_FRAME))
     names = [" / ".join(map(str, np.atleast_1d(column))) for column in mean.columns]
     fields(ax, mean, texts, mean.index, names, vmin=0.3, vmax=1.05)
-    lines = zip(results.mean_test_score, results.std_test_score, results.tied, strict=True)
+    lines = zip(results.mean_test_score, results.s, results.tied, strict=True)
     said = [f"{mean:.3f}, {s:.3f}{' (tie)' if tie else ''}" for mean, s, tie in lines]
     return fig, f"{title}. Mean and s: {'; '.join(said)}."
 

@@ -34,7 +34,7 @@ def test_each_candidate_stands_in_its_row_and_column_and_ties_are_framed():
             "param_net__epochs": [10, 30, 10, 30],
             "param_net__module__hidden": [2, 2, 2, 2],
             "mean_test_score": [0.6, 0.9, 0.8, 0.5],
-            "std_test_score": [0.01, 0.02, 0.03, 0.04],
+            "s": [0.01, 0.02, 0.03, 0.04],
         }
     )
     columns = ["net__epochs", "net__module__hidden"]

@@ -122,8 +122,9 @@ def claim(*lines):
     return f"def claim(X, y):\n{body}"
 
 
-def tied(line):
-    return f"def tied_with_best(results):\n    mean, s = results.values()\n    return {line}\n"
+def tied(line, ddof=1):
+    numbers = f"by_fold.mean(axis=1), by_fold.std(axis=1, ddof={ddof})"
+    return f"def tied_with_best(by_fold):\n    mean, s = {numbers}\n    return {line}\n"
 
 
 # Task, answer, and a piece of what the check must say.
@@ -227,6 +228,7 @@ WRONG = {
     "each one's own deviation": ("tied", tied("mean + s / np.sqrt(5) >= mean.max()"), "0.92"),
     "not divided": ("tied", tied("mean >= mean.max() - s[mean.argmax()]"), "0.92"),
     "divided by 5": ("tied", tied("mean >= mean.max() - s[mean.argmax()] / 5"), "0.92"),
+    "deviation by ddof=0": ("tied", tied("mean >= mean.max() - s[1] / np.sqrt(5)", ddof=0), "0.92"),
     "smallest deviation": ("tied", tied("mean >= mean.max() - s.min() / np.sqrt(5)"), "0.92"),
     "only the best": ("tied", tied("mean == mean.max()"), "0.92"),
     "the last one's deviation": ("tied", tied("mean >= mean.max() - s[-1] / np.sqrt(5)"), "0.92"),
