@@ -231,7 +231,8 @@ class TorchEstimator(ArgumentsMixin, NetworkMixin, CopyMixin, CallbackSupportMix
         with as_torch_starts(where[0]), torch.no_grad():
             whole = None
             for rows in chunks(torch.arange(X.shape[0]), self._row_shape):
-                outputs = predicted(self.module_, take_rows(X, rows).to(*where), rows)
+                part = take_rows(X, rows).to(*where)
+                outputs = predicted(self.module_, part, rows, self._n_outputs)
                 if whole is None:
                     # Small tensors that are kept would lie where the rows of the next part could,
                     # and memory would grow from part to part.

@@ -82,7 +82,8 @@ class TorchClassifier(ClassifierMixin, TorchEstimator):
         The class labels, sorted; of a `y` of several labels, the numbers of its columns.
     history_ : list of dict
         One row for each epoch: "epoch" (from 1), "train_loss" and, with `patience`,
-        "valid_loss": means of `loss`, the cross-entropy in nats.
+        "valid_loss": means of `loss`, the cross-entropy in nats. The epoch that `patience` keeps is
+        ``min(clf.history_, key=lambda row: row["valid_loss"])["epoch"]``.
     n_epochs_ : int
         Epochs trained.
     n_features_in_ : int

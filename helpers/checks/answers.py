@@ -27,7 +27,7 @@ def answer(network, X):
         ) from error
 
 
-def predicted(network, X, rows):
+def predicted(network, X, rows, n_outputs):
     """Return what a trained network answers, on the CPU.
 
     Parameters
@@ -36,12 +36,15 @@ def predicted(network, X, rows):
     X : Tensor
     rows : Tensor of int64
         The numbers of its rows, for the message.
+    n_outputs : int
+        How many outputs are due for each row.
 
     Raises
     ------
     ValueError
-        If it answers NaN or infinity, or nothing but minus infinity, which `predict` would take
-        for a class. Minus infinity beside other numbers is the logit of an impossible class.
+        If outputs have another shape than in `fit`, or if it answers NaN or infinity, or nothing
+        but minus infinity, which `predict` would take for a class. Minus infinity beside other
+        numbers is the logit of an impossible class.
     """
     name = type(network).__name__
     try:
@@ -53,6 +56,12 @@ def predicted(network, X, rows):
             f"{name} normalises over the rows that are predicted together, and cannot answer for "
             f"one alone. Have BatchNorm keep its statistics: track_running_stats=True."
         ) from error
+    if outputs.shape != (len(X), n_outputs):
+        raise ValueError(
+            f"{name} returned shape {tuple(outputs.shape)} for {len(X)} rows of X; as in "
+            f"fit, shape {(len(X), n_outputs)} is due. If module_ was changed, change it back; "
+            f"if not, have forward return {n_outputs} outputs for each row, for any number of rows."
+        )
     wrong = ~(outputs < math.inf).flatten(1).all(1) | (outputs == -math.inf).flatten(1).all(1)
     for row in torch.nonzero(wrong)[:1, 0]:
         raise ValueError(

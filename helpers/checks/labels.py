@@ -97,7 +97,7 @@ def plain_values(y, owner):
     if values is None or values.ndim != 1 or values.dtype.kind in "biuf":
         return y
     if values.dtype.kind in "OT":
-        refuse_missing(values, "y")
+        refuse_missing(values, "y", cure="")
     for row, value in enumerate(values):
         if _kind(type(value)) == "list":
             return y  # scikit-learn tells that y has two dimensions
@@ -209,7 +209,7 @@ def refuse_masked(values, what):
         )
 
 
-def refuse_missing(values, what):
+def refuse_missing(values, what, cure=", or give them a label of their own"):
     """Raise a ValueError if one of the values is None, nan, or pandas' NA or NaT."""
     for row, value in enumerate(values):
         try:
@@ -221,5 +221,5 @@ def refuse_missing(values, what):
         if missing:
             raise ValueError(
                 f"{what} contains NaN or another missing value: {value!r} in row {row}. Leave such "
-                f"rows out, or give them a label of their own."
+                f"rows out{cure}."
             )

@@ -10,6 +10,7 @@ import torch
 from helpers.checks.arguments import name_of
 from helpers.checks.last_calls import warn_of_range
 from helpers.checks.losses import warn_of_endless
+from helpers.checks.right_answers import warn_of_wrong_answers
 from helpers.copies import all_within
 from helpers.fusing.functions import Watch
 from helpers.fusing.outside import Outside
@@ -107,13 +108,17 @@ def look_back(job, owner, of_classes, kept):
         return
     if not of_classes and not isinstance(job.loss, OwnLoss):
         warn_of_scale(job, owner)
-    fell = job.history[-1]["train_loss"] < 0 and isinstance(job.loss, OwnLoss)
-    if not fell and not job.ends_in and not kept:
+    is_own = isinstance(job.loss, OwnLoss)
+    is_asked = of_classes and is_own and len(job.history) <= job.epochs  # by partial_fit once
+    fell = job.history[-1]["train_loss"] < 0 and is_own
+    if not fell and not job.ends_in and not kept and not is_asked:
         return
     with private_rng(job.y.device):
         if fell:
             warn_of_endless(job)
-        elif job.ends_in:
+        elif is_asked:
+            warn_of_wrong_answers(job)
+        if job.ends_in and not fell:
             warn_of_range(job, owner, of_classes)
         for one in kept:
             if one.has_changed(job):

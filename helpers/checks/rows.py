@@ -63,6 +63,8 @@ def check_rows(estimator, X, y="no_validation", *, reset, **checks):
             _refuse_vectors(X, error)
         if "inconsistent numbers of samples" in str(error):
             raise ValueError(f"X and y must have the same number of rows: {error}.") from error
+        if "unique column names" in str(error):
+            _refuse_doubled(X, y, error)
         if "could not convert string" in str(error):
             what, cure = ("y", "") if _holds_numbers(X) else ("X", f" {ENCODE}")
             raise ValueError(f"{what} must hold numbers: {error}.{cure}") from error
@@ -91,6 +93,18 @@ def check_rows(estimator, X, y="no_validation", *, reset, **checks):
     else:
         _check_shape(found.shape, estimator._row_shape, owner)
     return (found, target) if trained_on else found
+
+
+def _refuse_doubled(X, y, error):
+    """Raise a ValueError that names a column which a table has twice."""
+    for what, table in (("X", X), ("y", y)):
+        names = list(getattr(table, "columns", []))
+        for name in names:
+            if names.count(name) > 1:
+                raise ValueError(
+                    f"{what} has {names.count(name)} columns of the name {name!r}. Give each a "
+                    f"name of its own, or hand over {what}.to_numpy()."
+                ) from error
 
 
 def recipe_input(shape):

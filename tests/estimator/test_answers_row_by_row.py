@@ -78,3 +78,35 @@ def test_asking_changes_nothing():
     assert torch.equal(torch.get_rng_state(), state)
     assert clf.module_.calls == 4  # one to see what it returns, and one for each epoch
     assert clf.module_.own_norm.num_batches_tracked == 3
+
+
+class OfFewRows(nn.Module):
+    def __init__(self, n_features, n_outputs, after):
+        super().__init__()
+        self.linear, self.after = nn.Linear(n_features, n_outputs), after
+
+    def forward(self, X):
+        outputs = self.linear(X)
+        return outputs if self.training or len(X) == 2 else self.after(outputs)
+
+
+@pytest.mark.parametrize(
+    ("after", "shape"),
+    [
+        (lambda outputs: outputs[:, :1], r"\(60, 1\)"),
+        (lambda outputs: outputs[:1], r"\(1, 2\)"),
+        (lambda outputs: outputs[0], r"\(2,\)"),
+        (lambda outputs: outputs.mean(), r"\(\)"),
+    ],
+)
+def test_answers_of_another_shape_are_not_spread_over_the_rows(after, shape):
+    clf = TorchClassifier(OfFewRows, module__after=after, epochs=1, random_state=0).fit(X, Y)
+    with pytest.raises(ValueError, match=rf"shape {shape} for 60 rows.*shape \(60, 2\) is due"):
+        clf.predict_proba(X)
+
+
+def test_a_narrower_network_set_as_module_is_no_answer():
+    reg = TorchRegressor(epochs=1, random_state=0).fit(X, X[:, :2])
+    reg.module_ = nn.Linear(5, 1)
+    with pytest.raises(ValueError, match=r"\(60, 1\) for 60 rows.*If module_ was changed"):
+        reg.predict(X)

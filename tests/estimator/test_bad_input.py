@@ -1,6 +1,7 @@
 """Bad input gets an error that says what was expected and what came; nothing is changed."""
 
 import numpy as np
+import pandas as pd
 import pytest
 from sklearn.datasets import load_iris
 from torch import nn
@@ -137,3 +138,22 @@ def test_cuda_where_there_is_none(monkeypatch):
     monkeypatch.setattr("torch.cuda.is_available", lambda: False)
     with pytest.raises(ValueError, match="finds no CUDA device; use device='cpu'"):
         TorchClassifier(device="cuda").fit(X, y)
+
+
+def test_columns_of_one_name():
+    table = pd.DataFrame(X, columns=["width", "length", "width", "length"])
+    said = r"{} has 2 columns of the name 'width'. Give each a name.*{}.to_numpy\(\)"
+    fitted = TorchRegressor(epochs=1).fit(X, y)
+    for call, what in (
+        (lambda: TorchClassifier(epochs=1).fit(table, y), "X"),
+        (lambda: TorchClassifier(epochs=1).partial_fit(table, y), "X"),
+        (lambda: TorchRegressor(epochs=1).fit(X, table), "y"),
+        (lambda: fitted.predict(table), "X"),
+    ):
+        with pytest.raises(ValueError, match=said.format(what, what)):
+            call()
+
+
+def test_a_missing_number_gets_no_label():
+    with pytest.raises(ValueError, match=r"None in row 0. Leave such rows out\.$"):
+        TorchRegressor(epochs=1).fit(X, np.where(y, y, None))
