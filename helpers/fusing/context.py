@@ -107,7 +107,9 @@ def fused(max_models=512, max_bytes=50_000_000):
 
     A thread that is started inside the block is not in it: what it trains is trained as without
     `fused`. Callbacks are called for all fits in each epoch, where the plain loop ends one fit
-    before it begins the next: that matters to a callback that compares fits.
+    before it begins the next: that matters to a callback that compares fits. Recipes, too, are
+    called before the fits that come first are trained: one that begins with what an earlier fit has
+    left behind, such as its weights, does not find it, and nobody warns.
 
     Ctrl-C ends a search at once. A fit without torch that is running then cannot be stopped; it
     goes on in the background until its end, and its result is dropped.
