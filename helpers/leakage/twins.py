@@ -144,7 +144,7 @@ def _hidden_by_ids(X, rows, keys, folds, seed):
         return ""
     names = ", ".join(names_of(X)[column] for column in ids[:MOST_NAMES])
     return (
-        f" But column {names} holds another value in each row, as an id does, and without it "
+        f" But each row has another value in column {names}, as of an id, and without that "
         f"{_count_twins(rows, folds)} test rows have a twin. If it is an id, leave it out and ask "
         "again."
     )

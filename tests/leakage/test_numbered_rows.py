@@ -68,12 +68,12 @@ IDS = {
 def test_copies_behind_wide_random_ids_are_not_passed_over(name):
     finding = shared_rows(pd.DataFrame(Z).assign(id=IDS[name]), cv=SHUFFLED)
     assert finding.leaked is None
-    assert "column 5 ('id') holds another value in each row, as an id does" in finding.evidence
+    assert "each row has another value in column 5 ('id'), as of an id" in finding.evidence
     without = shared_rows(pd.DataFrame(Z), cv=SHUFFLED)
     n_twins = without.evidence.split()[0]
-    assert without.leaked and f"without it {n_twins} test rows have a twin" in finding.evidence
+    assert without.leaked and f"without that {n_twins} test rows have a twin" in finding.evidence
     days = pd.date_range("2026-01-01", periods=400)  # beside a column that is surely left out
     both = pd.DataFrame(Z).assign(id=IDS[name]).assign(day=days)
-    assert "column 5 ('id') holds another" in shared_rows(both, cv=SHUFFLED).evidence
+    assert "another value in column 5 ('id')" in shared_rows(both, cv=SHUFFLED).evidence
     honest = pd.DataFrame(rng.normal(size=Z.shape)).assign(id=IDS[name])
     assert shared_rows(honest, cv=SHUFFLED).leaked is False
