@@ -73,6 +73,12 @@ def audit(
     to 1, gaps filled by neighbours, nor columns selected by all labels. Write the whole procedure
     as a function, and give it to `null_labels` and `blind_test`.
 
+    It fits the estimator many times, and on 50,000 rows it may take a minute or more. To have an
+    answer sooner, hand over a few thousand rows, drawn at random; of persons or series, whole ones.
+    Copies of rows that were not drawn it then does not see, so ask `shared_rows` about all rows. To
+    ask some canaries alone, call them one by one: each is a function of its own, as
+    ``shared_rows(X, y, cv=cv, task="classification")``.
+
     Examples
     --------
     >>> from sklearn.datasets import load_iris

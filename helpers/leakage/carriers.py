@@ -77,10 +77,12 @@ def judged(table, names, sets, rest):
     """Compare the columns found with all the others."""
     if not sets:
         best = table.ranked(rest)[0]
+        asked = f"more than {1 + table.one_row - table.limit(1) * table.guessing:.3f}"
+        if table.limit(1) <= table.no_error:  # more than 1.000 no column scores
+            asked = "1.00, without any error,"
         evidence = (
             f"All columns together score {table.score(rest):.2f}, the weightiest, {names[best]}, "
-            f"alone {table.score([best]):.2f}: a column that scores more than "
-            f"{1 + table.one_row - table.limit(1) * table.guessing:.3f} would be asked about."
+            f"alone {table.score([best]):.2f}: a column that scores {asked} would be asked about."
         )
         return Finding("too_good_feature", False, evidence)
     finding = _beside_others(table, names, sets, rest)

@@ -71,14 +71,23 @@ def numbers_the_rows(column):
     return bool(np.ptp(values) <= len(values) ** 2 / 14 * np.diff(values).min())
 
 
-def keys_of(X):
-    """Return the columns of `as_codes` that number the rows of a table, or hold their keys."""
+def keys_of(X, sure=True):
+    """Return the columns of `as_codes` that number the rows of a table, or hold their keys.
+
+    Unless `sure`, also those that may be ids: whole numbers of one length, no two alike.
+    """
     if hasattr(X, "toarray") or what_rows_are(X) or len(shape_of_rows(X)) > 1:
         return []
     columns = _columns_of(X) if hasattr(X, "columns") else _as_array(X)
     columns = columns.reshape(len(columns), -1).T if isinstance(columns, np.ndarray) else columns
-    numbers = [c for c, column in enumerate(as_codes(X).T) if numbers_the_rows(column)]
-    return [c for c in numbers if may_be_keys(columns[c])]
+    are_numbers = numbers_the_rows if sure else number_of_its_own
+    numbers = [c for c, column in enumerate(as_codes(X).T) if are_numbers(column)]
+    keys = [c for c in numbers if may_be_keys(columns[c])]
+    return keys if sure else [c for c in keys if _are_of_one_length(columns[c])]
+
+
+def _are_of_one_length(column):
+    return len({len(str(value)) for value in np.asarray(column).tolist()}) == 1
 
 
 def spread_out(table, rng):

@@ -43,8 +43,9 @@ def shared_rows(X, y=None, *, cv=5, groups=None, task=None, random_state=0):
         rows meet by chance; or if test images are training images, mirrored or turned by quarters;
         or if rows of one class lie exactly between two of their class on the other side of the
         split, as SMOTE makes them, and no rows of another class are like that.
-        Not looked at, if far more rows have one with a column less, or if hardly two twins have
-        one label, as where a thing was measured several times.
+        Not looked at, if far more rows have one with a column less, if hardly two twins have one
+        label, as where a thing was measured several times, or if rows are copies but for a column
+        that may hold ids: whole numbers of one length, no two alike.
 
     Raises
     ------
@@ -129,7 +130,24 @@ def shared_rows(X, y=None, *, cv=5, groups=None, task=None, random_state=0):
             "parts them, as SMOTE makes them. Resample the training rows alone, in each fold."
         )
         return Finding("shared_rows", True, evidence)
+    if found <= most and (hidden := _hidden_by_ids(X, whole, keys, folds, random_state)):
+        return Finding("shared_rows", None, evidence + hidden)
     return Finding("shared_rows", bool(found > most), evidence)
+
+
+def _hidden_by_ids(X, rows, keys, folds, seed):
+    """Return a sentence if rows are copies but for columns that may be ids, or ''."""
+    ids = [column for column in keys_of(X, sure=False) if column not in keys]
+    measured = np.delete(np.arange(rows.shape[1] + len(keys)), keys)
+    rows = rows[:, ~np.isin(measured, ids)]
+    if not ids or not rows.shape[1] or not shared_rows(rows, cv=folds, random_state=seed).leaked:
+        return ""
+    names = ", ".join(names_of(X)[column] for column in ids[:MOST_NAMES])
+    return (
+        f" But each row has another value in column {names}, as of an id, and without that "
+        f"{_count_twins(rows, folds)} test rows have a twin. If it is an id, leave it out and ask "
+        "again."
+    )
 
 
 def _count_made(rows, y, folds, task):

@@ -54,3 +54,26 @@ def test_slow_values_that_meet_on_other_days_are_no_copies():
         X = np.column_stack([np.arange(300), walk, np.round(walk / 3), np.arange(300) % 3])
         for cv in (TimeSeriesSplit(5), KFold(5)):
             assert shared_rows(X, cv=cv).leaked is not True
+
+
+WIDE = rng.choice(9 * 10**7, size=400, replace=False) + 10**7
+IDS = {
+    "numbers": WIDE,
+    "nullable": pd.array(WIDE, dtype="Int64"),
+    "texts": [f"P-{number:010d}" for number in WIDE - 10**7],
+}
+
+
+@pytest.mark.parametrize("name", IDS)
+def test_copies_behind_wide_random_ids_are_not_passed_over(name):
+    finding = shared_rows(pd.DataFrame(Z).assign(id=IDS[name]), cv=SHUFFLED)
+    assert finding.leaked is None
+    assert "each row has another value in column 5 ('id'), as of an id" in finding.evidence
+    without = shared_rows(pd.DataFrame(Z), cv=SHUFFLED)
+    n_twins = without.evidence.split()[0]
+    assert without.leaked and f"without that {n_twins} test rows have a twin" in finding.evidence
+    days = pd.date_range("2026-01-01", periods=400)  # beside a column that is surely left out
+    both = pd.DataFrame(Z).assign(id=IDS[name]).assign(day=days)
+    assert "another value in column 5 ('id')" in shared_rows(both, cv=SHUFFLED).evidence
+    honest = pd.DataFrame(rng.normal(size=Z.shape)).assign(id=IDS[name])
+    assert shared_rows(honest, cv=SHUFFLED).leaked is False

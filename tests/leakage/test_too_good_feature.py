@@ -290,3 +290,11 @@ def test_a_mark_in_the_corner_of_images_is_asked_about():
     finding = too_good_feature(images, ill)
     assert finding.leaked is None and "a mark or a border" in finding.evidence, finding
     assert "(5, " in finding.evidence or "(6, " in finding.evidence or "(7, " in finding.evidence
+
+
+def test_of_few_rare_rows_only_a_column_without_error_is_asked_about():
+    y, noise = (np.arange(240) < 8).astype(int), np.random.RandomState(0).normal(size=(240, 4))
+    finding = too_good_feature(noise, y)
+    assert finding.leaked is False
+    assert "a column that scores 1.00, without any error, would be asked" in finding.evidence
+    assert too_good_feature(np.column_stack([noise, y]), y).leaked
