@@ -12,8 +12,8 @@ import pytest
 TESTS = Path(__file__).parent
 ROOT = TESTS.parent
 
-# As `make` does, for those who call pytest themselves. torch and NumPy, which read this when they are
-# imported, gain nothing from more threads with networks this small, and lose much on a busy machine.
+# As `make` does, for those who call pytest themselves. torch and NumPy read this when they are
+# imported. With networks this small more threads gain nothing, and lose much on a busy machine.
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 # What needs the lessons, the grader or a browser, and is left out by `--helpers-only`.
