@@ -182,6 +182,7 @@ def test_large_networks_are_said_to_be_trained_alone_and_not_tried_in_a_stack(mo
     assert told[0].startswith("Words cannot be stacked: in a step its rows and weights take 2,240,")
 
 
+@pytest.mark.slow
 def test_large_networks_that_differ_in_epochs_alone_are_one_training(recwarn):
     search = GridSearchCV(TorchClassifier(Words, random_state=0), {"epochs": [1, 3]}, cv=3)
     plain = search.fit(X, y).cv_results_["mean_test_score"]

@@ -114,6 +114,7 @@ def test_a_recipe_gets_a_number_for_tables_and_a_tuple_for_the_rest():
     assert MLP((1, 8, 8), 10)(torch.zeros(3, 1, 8, 8)).shape == (3, 10)
 
 
+@pytest.mark.slow
 def test_what_tables_can_do_images_can_do():
     clf = TorchClassifier(cnn, batch_size=32, epochs=8, random_state=0)
     expected = clf.fit(images, y).predict_proba(images)

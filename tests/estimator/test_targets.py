@@ -188,6 +188,7 @@ class Scaled(nn.Linear):
         return 1e6 + 1e5 * super().forward(X)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("inside", [contextlib.nullcontext, fused])
 def test_values_that_training_does_not_reach_are_warned_of(inside):
     far, reg = 1e6 + 1e5 * values[:, 0], TorchRegressor(epochs=60, random_state=0)

@@ -363,6 +363,7 @@ def test_those_whose_setting_still_stands_are_trained():
     np.testing.assert_array_equal(second, plain)
 
 
+@pytest.mark.slow
 def test_a_log_of_networks_is_no_setting():
     plain = scores(Logs)
     with fused() as run:
@@ -381,6 +382,7 @@ def test_nothing_is_noted_of_networks_without_code_of_the_user():
 # Weights of rows too small for a number
 
 
+@pytest.mark.slow
 def test_rows_of_a_weight_that_underflows_count_as_rows():
     weight = np.ones(len(y))
     weight[::3] = 2e-38  # a sixteenth of it is below the least normal number of float32

@@ -31,6 +31,7 @@ def folds_of(y):
     return list(StratifiedKFold(5, shuffle=True, random_state=0).split(np.zeros(len(y)), y))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("n_columns", [3, 20])
 @pytest.mark.parametrize("dtype", [np.float64, np.float32])
 def test_synthetic_rows_are_seen_if_the_split_parts_them_from_their_parents(n_columns, dtype):
