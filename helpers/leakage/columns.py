@@ -3,7 +3,6 @@
 import numpy as np
 from scipy.special import gammaln
 from scipy.stats import spearmanr
-from sklearn.base import clone
 from sklearn.model_selection import GroupKFold, KFold, StratifiedKFold
 
 from helpers.leakage.predicting import (
@@ -45,7 +44,7 @@ class Table:
     def __init__(self, X, y, classes, random_state):
         rows = _drawn(np.random.RandomState(random_state).permutation(len(X)), y, classes)
         self.X, self.y, self.classes, self.all_y = X[rows], y[rows], classes, y
-        self.errors, self.orders = {}, {}
+        self.errors, self.bests, self.orders = {}, {}, {}
         if classes:
             self.y, counts = np.unique(self.y, return_inverse=True, return_counts=True)[1:]
             self.guessing = 1 - counts.max() / len(self.y)
@@ -88,7 +87,7 @@ class Table:
 
     def error(self, columns):
         """Return the error as a share of guessing's; of classes, with one more row wrong."""
-        return min(self._beside_guessing(min(self.errors_of(columns))), 1.0)
+        return min(self._beside_guessing(self.best_of(columns)[0]), 1.0)
 
     def is_error_within(self, limit, columns):
         """Say whether `error` is at most a limit below 1; that it is not, few folds may tell."""
@@ -102,7 +101,7 @@ class Table:
 
     def score(self, columns):
         """Return the accuracy or R2 of the best model."""
-        return 1 - min(self.errors_of(columns))
+        return 1 - self.best_of(columns)[0]
 
     def follows(self, column, others):
         """Say whether few values of others tell a column, as those of dummies tell the last."""
@@ -174,7 +173,8 @@ class Table:
 
     @property
     def models(self):
-        return [model for model in (self.forest, self.linear, self.products) if model is not None]
+        """Return the models, the forest last: it takes longest, and may be stopped."""
+        return [model for model in (self.products, self.linear, self.forest) if model is not None]
 
     def given_to(self, model):
         """Return the rows and the target of a model: for products, logarithms of what is not 0."""
@@ -183,9 +183,16 @@ class Table:
         rows = self.y != 0
         return self.X[rows], np.log(np.abs(self.y[rows]))
 
-    def errors_of(self, columns):
-        """Return the share of wrong labels, or 1 - R2, of each model."""
-        return [self._error(number, columns) for number in range(len(self.models))]
+    def best_of(self, columns):
+        """Return the share of wrong labels, or 1 - R2, of the best model, and its number."""
+        key = tuple(columns)
+        if key not in self.bests:
+            best = np.inf, 0
+            for number in range(len(self.models)):
+                error = self._error(number, columns, self._beside_guessing(best[0]))
+                best = (error, number) if error <= best[0] else best
+            self.bests[key] = best
+        return self.bests[key]
 
     def _predicted(self, model, columns, groups=None):
         """Yield, fold by fold, the test rows and what a model predicts for them."""
@@ -199,7 +206,7 @@ class Table:
                 yield test, known[0]
                 continue
             with quiet():
-                predicted = clone(model).fit(X[train], known).predict(X[test])
+                predicted = model.fit(X[train], known).predict(X[test])
             yield test, predicted
 
     def _error(self, number, columns, limit=np.inf):
@@ -223,7 +230,7 @@ class Table:
         """Return columns by their weight in the best model, the weightiest first."""
         key = tuple(columns)
         if key not in self.orders:
-            model = self.models[int(np.argmin(self.errors_of(columns)))]
+            model = self.models[self.best_of(columns)[1]]
             X, y = self.given_to(model)
             with quiet():
                 weights = weights_of(model.fit(X[:, columns], y), len(columns))
