@@ -213,7 +213,7 @@ def _is_no_chance(chance, n_chosen):
 def rounding_of(values):
     """Return half a unit of the last decimal of values that are rounded to one, or 0."""
     for decimals in range(MOST_DECIMALS + 1):
-        if np.allclose(values, np.round(values, decimals), rtol=0, atol=1e-9):
+        if (np.abs(values - np.round(values, decimals)) <= 1e-9).all():
             return 0.5001 * 10.0**-decimals
     return 0.0
 
