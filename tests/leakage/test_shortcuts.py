@@ -23,7 +23,10 @@ def test_the_folds_that_decide_say_what_all_of_them_say(name):
     y, classes = TARGETS[name]
     rows = np.exp(X) if name == "a product" else X
     for columns in ([0], [0, 1], [2, 3]):
-        known = Table(rows, y, classes, 0)
+        known, alone = Table(rows, y, classes, 0), Table(rows, y, classes, 0)
+        errors = [alone._error(number, columns) for number in range(len(alone.models))]
+        best, number = known.best_of(columns)
+        assert best == errors[number] == min(errors)  # a worse model is stopped
         error = known.error(columns)
         for limit in {0.01, error * 0.99, min(error * 1.01, 0.99)}:
             table = Table(rows, y, classes, 0)
