@@ -22,7 +22,7 @@ from sqlalchemy.exc import DatabaseError
 HERE = Path(__file__).resolve().parent
 sys.path.insert(0, str(HERE))
 
-from grading import files, gradebook, report, run, sandbox, watch  # noqa: E402
+from grading import files, gradebook, intake, report, run, sandbox, watch  # noqa: E402
 from grading.records import Task, handed_in_as, records  # noqa: E402
 
 NBGRADERS = ["source", "release", "selfstudy", "submitted", "autograded", "feedback"]
@@ -196,7 +196,9 @@ def rehearse(task):
         shutil.copytree(source, trial / "source" / task.assignment)
         shutil.copy(task.course / "nbgrader_config.py", trial)
         release(trial, task.assignment)
-        notebook = trial / "source" / task.assignment / f"{task.assignment}.ipynb"
+        given_out = trial / "release" / task.assignment / f"{task.assignment}.ipynb"
+        notebook = trial / "solution.ipynb"
+        intake.solve(source / given_out.name, given_out, notebook)
         rehearsal = replace(task, course=trial, student="solution", files=[notebook], hidden=[])
         outcome = run.guard(rehearsal, "")
         scores = report.scores(trial, task.assignment).get("solution")

@@ -132,9 +132,12 @@ def test_what_was_held_up_is_run_again_when_nobody_else_is(tmp_path, monkeypatch
 
 @pytest.fixture
 def course(tmp_path):
-    """A course whose solution uses half a second of processor time."""
+    """A course whose solution uses half a second of processor time, if no test runs twice."""
     source = classroom.small_source()
     cell(source, "setup").source += "\n" + BURN.format(0.5)
+    once = "import sys\nassert 'tested' not in sys.argv\nsys.argv.append('tested')\n"
+    tested = cell(source, "test_double")
+    tested.source = tested.source.replace("assert double(-1)", once + "assert double(-1)")
     write(tmp_path / "course" / "source" / "double" / "double.ipynb", source)
     shutil.copy(classroom.ASSIGNMENTS / "nbgrader_config.py", tmp_path / "course")
     return tmp_path / "course"

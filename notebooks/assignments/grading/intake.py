@@ -115,6 +115,20 @@ def answers(notebook, release):
     return [text for text in (clean(cell.source) for cell in notebook.cells) if text not in given]
 
 
+def solve(source, given_out, target):
+    """Write the version given out with the course's own solution in it, as a student hands it in.
+
+    The file `source` also holds the hidden tests. They would count as lines that a student has
+    written into a test, and would run twice.
+    """
+    solution, notebook = (nbformat.read(file, as_version=4) for file in (source, given_out))
+    solution = marks(solution)
+    for cell in notebook.cells:
+        if mark_of(cell) and cell.metadata.nbgrader.solution:
+            cell.source = solution[mark_of(cell)][0].source
+    nbformat.write(notebook, target)
+
+
 def mend(notebook, release):
     """Return a copy of `release` with the student's cells in it, and remarks.
 
