@@ -95,8 +95,9 @@ for place in (".", "/tmp", "/dev/shm"):
     os.symlink(".", place + "/about")
 """
 WRITE = """
-import os, sys, helpers, numpy
-packages = [helpers.__path__[0], numpy.__path__[0]]
+import os, sys, numpy
+from importlib.util import find_spec
+packages = [find_spec("helpers").submodule_search_locations[0], numpy.__path__[0]]
 for place in [sys.prefix, sys.base_prefix, *packages, "/usr/bin", "/etc", {folders}]:
     for path in (place, os.path.dirname(place)):
         try:

@@ -135,7 +135,7 @@ def course(tmp_path_factory):
         notebook.cells.append(new_markdown_cell(why))
         write(course.parent / "in" / f"{name}.ipynb", notebook)
     classroom.already_tried(course, "double")
-    done = classroom.grade(course.parent / "in", "double", course, "--seconds", "30")
+    done = classroom.grade_here(course.parent / "in", "double", course, "--seconds", "30")
     assert done.returncode == 0, done.stdout + done.stderr
     return course
 

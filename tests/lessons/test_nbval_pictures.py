@@ -42,6 +42,10 @@ def stored(path, tags=(), shade=0.5, alt="Grey."):
     nbformat.write(new_notebook(cells=[cell, hog]), path)
 
 
+def short(path, source="one = 1"):
+    nbformat.write(new_notebook(cells=[new_code_cell(source, execution_count=1)]), path)
+
+
 def nbval(*paths, megabytes=9999, options=()):
     """Run the plugin on notebooks, with a limit of its own, which takes no fit to measure."""
     command = [sys.executable, "-m", "pytest", "-p", "tests.nbval_pictures", "--nbval"]
@@ -65,22 +69,39 @@ CHANGES = {
 }
 
 
+ENDS = {"dies": "import os\nos._exit(1)", "hangs": "import time\ntime.sleep(9999)"}
+# A limit for what hangs alone, so that a busy machine fails no other. The tests themselves would
+# not survive the limit of what dies.
+LIMIT = """def pytest_runtest_setup(item):
+    item.config.option.nbval_cell_timeout = 1 if "hangs.ipynb" in item.nodeid else 1200
+"""
+pytestmark = pytest.mark.timeout(900)
+
+
 @pytest.fixture(scope="module")
-def compared(tmp_path_factory):
-    """What one run of the plugin says of a notebook for each change."""
-    folder = tmp_path_factory.mktemp("compared")
+def told(tmp_path_factory):
+    """What one run of the plugin says of all these notebooks, and of a modest one at the end."""
+    folder = tmp_path_factory.mktemp("told")
     (folder / "assignments").mkdir()
     for name, (changes, _) in CHANGES.items():
         stored(folder / f"{name}.ipynb", **changes)
-    return nbval(folder, options=["-rA"]).stdout
+    for name, source in ENDS.items():
+        short(folder / f"{name}.ipynb", source)
+    short(folder / "z_modest.ipynb")
+    (folder / "conftest.py").write_text(LIMIT)
+    return nbval(folder, megabytes=300, options=["-rA"]).stdout
+
+
+def of_cell(name, told):
+    """Return what is told of the first cell of a notebook."""
+    (line,) = re.findall(rf"(?m)^(?:PASSED|FAILED|ERROR) .*\b{name}\.ipynb::Cell 0.*$", told)
+    return line
 
 
 @pytest.mark.parametrize("name", CHANGES)
-def test_pictures_are_compared_as_an_eye_would(name, compared):
+def test_pictures_are_compared_as_an_eye_would(name, told):
     found = CHANGES[name][1]
-    told = re.findall(rf"(?m)^(?:PASSED|FAILED|ERROR) .*\b{name}\.ipynb::Cell 0.*$", compared)
-    assert len(told) == 1, compared
-    assert told[0].startswith("FAILED" if found else "PASSED") and found in compared
+    assert of_cell(name, told).startswith("FAILED" if found else "PASSED") and found in told
 
 
 def text(said, kind="display_data", **more):
@@ -125,37 +146,34 @@ def test_what_nbval_overlooks_is_found(before, after, found):
     assert len(faults) == bool(found) and found in "".join(faults)
 
 
-@pytest.mark.skipif(not Path("/proc/self/status").exists(), reason="the system does not say")
-@pytest.mark.parametrize("options", [[], ["-n", "2", "--dist", "loadfile"]], ids=["one", "two"])
-def test_each_kernel_that_takes_too_much_is_named(options, tmp_path):
+def named(name, told):
+    return re.search(rf"The kernel of {name}\.ipynb took \d+ MB .* do with 300\.", told)
+
+
+has_memory = pytest.mark.skipif(
+    not Path("/proc/self/status").exists(), reason="the system does not say"
+)
+
+
+@has_memory
+def test_each_kernel_that_takes_too_much_is_named(told):
+    assert all(named(Path(name).name, told) for name in CHANGES)
+    assert f"{len(CHANGES)} errors" in told and not named("z_modest", told)
+
+
+@has_memory
+def test_each_kernel_that_takes_too_much_is_named_by_two_processes(tmp_path):
     for name in ("first", "second"):
         stored(tmp_path / f"{name}.ipynb")
-    small = new_notebook(cells=[new_code_cell("one = 1", execution_count=1)])
-    nbformat.write(small, tmp_path / "modest.ipynb")
+    short(tmp_path / "modest.ipynb")
     paths = [tmp_path / f"{name}.ipynb" for name in ("first", "modest", "second")]
-    done = nbval(*paths, megabytes=300, options=options)
+    done = nbval(*paths, megabytes=300, options=["-n", "2", "--dist", "loadfile"])
     assert done.returncode == 1 and "5 passed, 2 errors" in done.stdout, done.stdout
-    for name in ("first", "second"):
-        assert re.search(rf"The kernel of {name}.ipynb took \d+ MB .* do with 300\.", done.stdout)
+    assert named("first", done.stdout) and named("second", done.stdout)
 
 
-ENDS = {"dies": "import os\nos._exit(1)", "hangs": "import time\ntime.sleep(9999)"}
-# A limit for what hangs alone, so that a busy machine fails no other. The test itself would not
-# survive the limit of what dies.
-LIMIT = """def pytest_runtest_setup(item):
-    item.config.option.nbval_cell_timeout = 1 if "hangs.ipynb" in item.nodeid else 1200
-"""
-
-
-@pytest.mark.timeout(900)
-def test_a_kernel_that_ends_early_fails_its_own_cell_only(tmp_path):
-    for name, source in ENDS.items():
-        cell = new_code_cell(source, execution_count=1)
-        nbformat.write(new_notebook(cells=[cell]), tmp_path / f"{name}.ipynb")
-    stored(tmp_path / "toy.ipynb")
-    (tmp_path / "conftest.py").write_text(LIMIT)
-    done = nbval(*(tmp_path / f"{name}.ipynb" for name in (*ENDS, "toy")), options=["-rf"])
-    failed = re.findall(r"(?m)^FAILED .*?(\w+)\.ipynb::Cell 0", done.stdout)
-    assert failed == list(ENDS), done.stdout
-    last = done.stdout.rstrip().split("\n")[-1]
-    assert "2 failed, 2 passed" in last and "error" not in last
+def test_a_kernel_that_ends_early_fails_its_own_cell_only(told):
+    assert all(of_cell(name, told).startswith("FAILED") for name in ENDS)
+    assert of_cell("z_modest", told).startswith("PASSED")
+    wrong = [name for name, (_, found) in CHANGES.items() if found]
+    assert f"{len(ENDS) + len(wrong)} failed" in told.rstrip().split("\n")[-1]
