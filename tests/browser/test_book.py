@@ -19,7 +19,7 @@ from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
 import pytest
-from bs4 import BeautifulSoup
+from bs4 import BeautifulSoup, SoupStrainer
 from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook, new_output
 
 from tests.browser.test_jupyterlab import BROWSERS, FLAGS, HANGS
@@ -60,11 +60,12 @@ def environment(**more):
 
 @pytest.fixture(scope="module")
 def soup(site):
-    """Return the parsed page of a name; each is parsed once."""
+    """Return the parsed page of a name; each is parsed once, and of slides only the links."""
 
     @functools.cache
     def parsed(name):
-        return BeautifulSoup((site / name).read_text("utf-8"), "html.parser")
+        only = SoupStrainer("a") if name.startswith("slides/") else None
+        return BeautifulSoup((site / name).read_text("utf-8"), "html.parser", parse_only=only)
 
     return parsed
 

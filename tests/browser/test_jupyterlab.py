@@ -55,7 +55,10 @@ LESSON = """() => {
         })),
     };
 }"""
-READY = f"() => window.jupyterapp?.shell?.currentWidget?.sessionContext && ({LESSON})().idle"
+# Asked for each frame that is drawn, so it looks at no cell.
+READY = """() => window.jupyterapp?.shell?.currentWidget
+    ?.sessionContext?.session?.kernel?.status === "idle"
+"""
 AT = "path => window.jupyterapp.shell.currentWidget?.context?.path === path"
 OPEN = "async path => { await window.jupyterapp.commands.execute('docmanager:open', { path }); }"
 CLOSE = """async () => {
