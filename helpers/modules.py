@@ -127,7 +127,6 @@ def warn_of_lost_weights(network):
                         f"does not find them, so that they are not trained. If they are to stay "
                         f"as they are, give them requires_grad=False. Else hold layers in "
                         f"nn.ModuleList or nn.ModuleDict, and tensors in nn.Parameter.",
-                        UserWarning,
                         stacklevel=2,
                     )
                     break

@@ -80,7 +80,6 @@ class NetworkMixin:
                 f"{name_of(self.loss)} takes logarithms of probabilities, and the outputs of "
                 f"module are none, so that the loss has no lowest value. Give logits, and "
                 f'loss=None or nn.CrossEntropyLoss(reduction="none").',
-                UserWarning,
                 stacklevel=2,
             )
             return None

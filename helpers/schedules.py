@@ -121,7 +121,6 @@ def warn_of_rates(schedule, factors, lr):
             f"schedule must return what lr is multiplied by, and {name_of(schedule)} returns "
             f"{factors.max():.3g} at most, as if it were a learning rate: with lr={lr} the steps "
             f"are taken with {lr * factors.max():.3g} at most. Let it begin at, or rise to, 1.",
-            UserWarning,
             stacklevel=2,
         )
 

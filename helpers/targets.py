@@ -48,7 +48,6 @@ def indicators(y, dtype, classes, owner):
             f"Each row of y has one 1, as if it were one-hot encoded. {owner} takes several "
             f"columns for labels of which a row may have any number. If a row has one of "
             f"{y.shape[1]} classes, give y.argmax(axis=1).",
-            UserWarning,
             stacklevel=2,
         )
     if classes is not None and not np.array_equal(classes, np.arange(y.shape[1])):

@@ -58,7 +58,6 @@ def warn_of_dropout(network, last):
         cure = "If that is not meant, have its train() and forward() leave the layer's mode alone."
     warnings.warn(
         f"{type(network).__name__} {what} so that its answers differ each time. {cure}",
-        UserWarning,
         stacklevel=2,
     )
 
@@ -80,7 +79,6 @@ def warn_of_draws(network, X, outputs):
             f"{type(network).__name__} draws random numbers while it predicts, so that its answers "
             f"differ each time. If that is not meant, draw only if self.training, as "
             f"F.dropout2d(X, p, self.training) does, and begin states with zeros.",
-            UserWarning,
             stacklevel=2,
         )
     return bool(differs)
@@ -106,7 +104,6 @@ def warn_of_other_rows(network, X, outputs):
         warnings.warn(
             f"{type(network).__name__} has another answer for a row if other rows are predicted "
             f"with it: {_how_rows_meet(network, X)}",
-            UserWarning,
             stacklevel=2,
         )
 
@@ -168,7 +165,6 @@ def warn_of_range(job, owner, of_classes):
     if problem:
         warnings.warn(
             f"{type(job.network).__name__} ends in {name}: its outputs {where}. {problem} {cure}",
-            UserWarning,
             stacklevel=2,
         )
 

@@ -128,7 +128,6 @@ def look_back(job, owner, of_classes, kept):
                     f"next fit of {owner} begins, so that no fit can be repeated. Compute from "
                     f"what it is given alone, or keep that in the module, which each fit builds "
                     f"anew.",
-                    UserWarning,
                     stacklevel=2,
                 )
 
@@ -143,6 +142,5 @@ def warn_of_scale(job, owner):
             f"y has a mean of about {mean:.0e} and a standard deviation of about {spread:.0e}; "
             f"outputs of a network begin near 0, and training has not brought them there. Scale y: "
             f"TransformedTargetRegressor({owner}(...), transformer=StandardScaler()).",
-            UserWarning,
             stacklevel=2,
         )

@@ -145,6 +145,5 @@ def warn_of_endless(job):
             f"training makes outputs large, and not right. Losses of torch as F.nll_loss take "
             f"logarithms of probabilities, and outputs are none (F.cross_entropy takes outputs); a "
             f"score that is to be large needs an upper bound.",
-            UserWarning,
             stacklevel=2,
         )

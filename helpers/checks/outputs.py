@@ -205,7 +205,6 @@ def warn_of_probabilities(network, X, kind, owner, several_labels=False, own_los
         cure = f"again. End in a linear layer, and have loss apply {function} where it needs it."
     warnings.warn(
         f"{type(network).__name__} ends in {layer}: {text} {cure}",
-        UserWarning,
         stacklevel=2,
     )
 

@@ -37,7 +37,6 @@ def warn_of_wrong_answers(job):
     warnings.warn(
         f"loss={name_of(job.loss.function)} is not lowest where predict finds the right answer. "
         f"{found}",
-        UserWarning,
         stacklevel=2,
     )
 

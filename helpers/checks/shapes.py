@@ -139,6 +139,5 @@ def warn_of_channels_last(network, shape):
             f"Rows of X have the shape {tuple(shape)}, as images with the channels last, and "
             f"{type(network).__name__} takes the first axis for channels, as convolutions of torch "
             f"do. If they are images, give np.moveaxis(X, -1, 1).",
-            UserWarning,
             stacklevel=2,
         )
