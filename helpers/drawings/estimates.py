@@ -27,14 +27,7 @@ def _arrow(ax, start, end, color="#222222"):
 
 
 def tossed_labels():
-    """Draw how one set of answers is scored against many sets of labels.
-
-    Examples
-    --------
-    >>> fig, alt = tossed_labels()
-    >>> alt.split(":")[0]
-    'Data flow from left to right'
-    """
+    """Draw how one set of answers is scored against many sets of labels."""
     fig, ax = sheet(7.4, 2.7, "100 networks, trained once; only the labels are tossed again")
     ax.set_ylim(0.1, 2.35)
     _box(ax, 0.1, 1.45, 1.35, 0.75, "100 rows\nto train on", "training")
@@ -59,14 +52,7 @@ def tossed_labels():
 
 
 def nested():
-    """Draw nested cross-validation of a search, with three outer folds.
-
-    Examples
-    --------
-    >>> fig, alt = nested()
-    >>> alt.split(":")[0]
-    'Nested cross-validation as boxes'
-    """
+    """Draw nested cross-validation of a search, with three outer folds."""
     fig, ax = sheet(7.4, 4.1, "Nested: the search never sees the fold that scores it")
     heads = ["75 rows in three outer folds", "the search, on 50 rows", "it delivers", "a score"]
     for x, text in zip([1.2, 3.45, 5.3, 6.75], heads, strict=True):
@@ -100,34 +86,21 @@ def nested():
     return fig, alt
 
 
-def repeated_folds(n_repeats=5, n_shown=24):
-    """Draw the same rows dealt into three folds several times.
-
-    Parameters
-    ----------
-    n_repeats : int, default=5
-    n_shown : int, default=24
-        Rows in the drawing; a multiple of 3.
-
-    Examples
-    --------
-    >>> fig, alt = repeated_folds()
-    >>> alt.split(":")[0]
-    'Five repeats of three folds'
-    """
-    title = f"Three folds, dealt {n_repeats} times: {3 * n_repeats} scores"
-    fig, ax = sheet(7.4, 3.0, title)
+def repeated_folds():
+    """Draw the same rows dealt into three folds five times."""
+    n_rows = 24
+    fig, ax = sheet(7.4, 3.0, "Three folds, dealt 5 times: 15 scores")
     ax.set_ylim(0, 2.75)
     rng, colors = np.random.default_rng(0), ("#777777", "#CCCCCC", "white")
-    for i in range(n_repeats):
+    for i in range(5):
         y = 2.15 - 0.42 * i
         ax.text(1.0, y + 0.15, f"repeat {i + 1}", ha="right", va="center", fontsize=9)
-        for place, fold in enumerate(rng.permutation(np.arange(n_shown) % 3)):
+        for place, fold in enumerate(rng.permutation(np.arange(n_rows) % 3)):
             style = {"facecolor": colors[fold], "edgecolor": "#444444"}
             ax.add_patch(Rectangle((1.1 + 0.17 * place, y), 0.16, 0.3, linewidth=0.6, **style))
-        _arrow(ax, (1.16 + 0.17 * n_shown, y + 0.15), (5.7, y + 0.15))
+        _arrow(ax, (1.16 + 0.17 * n_rows, y + 0.15), (5.7, y + 0.15))
         _box(ax, 5.72, y, 1.5, 0.3, "3 fold scores", fontsize=8)
-    ax.text(1.1 + 0.085 * n_shown, 2.6, f"always the same {n_shown} rows", ha="center", fontsize=9)
+    ax.text(1.1 + 0.085 * n_rows, 2.6, f"always the same {n_rows} rows", ha="center", fontsize=9)
     ax.text(1.1, 0.13, "the rows with one fill are one fold, held out together", fontsize=8)
     alt = (
         "Five repeats of three folds: the same rows stand in each line, dealt into other folds. "
@@ -161,18 +134,9 @@ def permutation_table(scores, n_shown=20):
     ax.spines[:].set_visible(True)
     image = ax.imshow(shown.T, cmap="Greys", vmin=0.3, vmax=0.9, aspect="auto")
     fig.colorbar(image, label="score on 50 validation rows")
-    frame = {
-        "clip_on": False,
-        "zorder": 5,
-        "fill": False,
-        "linewidth": 2.5,
-        "edgecolor": ROLES["leaky"]["color"],
-    }
-    ax.add_patch(
-        Rectangle(
-            (-0.5, chosen - 0.5), len(shown), 1, label="search outside: one candidate", **frame
-        )
-    )
+    frame = {"fill": False, "linewidth": 2.5, "edgecolor": ROLES["leaky"]["color"]}
+    frame |= {"clip_on": False, "zorder": 5, "label": "search outside: one candidate"}
+    ax.add_patch(Rectangle((-0.5, chosen - 0.5), len(shown), 1, **frame))
     inside = ROLES["honest"] | {"linestyle": "", "markeredgecolor": "black"}
     inside["label"] = "search inside: best of the column"
     ax.plot(labelings, shown.argmax(axis=1), **inside)
@@ -189,14 +153,7 @@ def permutation_table(scores, n_shown=20):
 
 
 def stack_of_weights():
-    """Draw how the weight matrices of many networks become one block with three axes.
-
-    Examples
-    --------
-    >>> fig, alt = stack_of_weights()
-    >>> alt.split(":")[0]
-    'Weights, from left to right'
-    """
+    """Draw how the weight matrices of many networks become one block with three axes."""
     fig, ax = sheet(7.4, 3.0, "A hundred matrices become one block; each network keeps its slice")
     for i, text in enumerate(["network 1", "network 2", "network 100"]):
         x = 0.2 + 0.95 * i + (0.35 if i == 2 else 0)

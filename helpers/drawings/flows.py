@@ -206,19 +206,9 @@ def _arrow(ax, start, end, label, leak=False):
     (x0, y0), (x1, y1) = _middle(start), _middle(end)
     bend = 0.45 if leak else 0
     style = _LEAK if leak else {"color": "black", "linewidth": 1.2}
-    path = FancyArrowPatch(
-        (x0, y0),
-        (x1, y1),
-        arrowstyle="-|>",
-        mutation_scale=14,
-        connectionstyle=f"arc3,rad={bend}",
-        patchA=start,
-        patchB=end,
-        shrinkA=0,
-        shrinkB=0,
-        **style,
-    )
-    ax.add_patch(path)
+    head = {"arrowstyle": "-|>", "mutation_scale": 14, "connectionstyle": f"arc3,rad={bend}"}
+    ends = {"patchA": start, "patchB": end, "shrinkA": 0, "shrinkB": 0}
+    ax.add_patch(FancyArrowPatch((x0, y0), (x1, y1), **head, **ends, **style))
     # The middle of the curve that "arc3" draws.
     at = (x0 + x1 + bend * (y1 - y0)) / 2, (y0 + y1 - bend * (x1 - x0)) / 2
     ax.text(*at, label, color=style["color"], ha="center", va="center", **_ON_PART)

@@ -13,14 +13,7 @@ TEST = ROLES["test"] | {"linestyle": ""}
 
 
 def step_before_split():
-    """Draw how test rows reach the training rows through a step before the split.
-
-    Examples
-    --------
-    >>> fig, alt = step_before_split()
-    >>> alt.split(":")[0]
-    'A step before the split takes test rows into training'
-    """
+    """Draw how test rows reach the training rows through a step before the split."""
     boxes = {
         "all rows": (0, 0.5, ""),
         "a step": (1, 0.5, "is fitted to\nall rows"),
@@ -41,15 +34,9 @@ def step_before_split():
     return drawings.flow(boxes, arrows, leaks, title=title), alt
 
 
-def persons_in_two_sets(n_persons=10, n_visits=10):
-    """Draw visits of persons, split at random and split by whole persons.
-
-    Examples
-    --------
-    >>> fig, alt = persons_in_two_sets()
-    >>> alt.split(":")[0]
-    'Split by visits, the model knows every test person; split by persons, none'
-    """
+def persons_in_two_sets():
+    """Draw visits of persons, split at random and split by whole persons."""
+    n_persons = n_visits = 10
     person, visit = np.divmod(np.arange(n_persons * n_visits), n_visits)
     rng = np.random.RandomState(0)
     drawn = np.concatenate([rng.permutation(n_visits) < n_visits // 5 for _ in range(n_persons)])
@@ -72,14 +59,7 @@ def persons_in_two_sets(n_persons=10, n_visits=10):
 
 
 def point_between_parents():
-    """Draw rows that were made between two near rows, on both sides of a split.
-
-    Examples
-    --------
-    >>> fig, alt = point_between_parents()
-    >>> alt.split(":")[0]
-    'A made row lies between its parents, and they are in training'
-    """
+    """Draw rows that were made between two near rows, on both sides of a split."""
     rng = np.random.RandomState(3)
     title = "A made row lies between its parents, and they are in training"
     fig, ax = blank(6.4, 3.4, title=title, xlabel="column 1", ylabel="column 2")
@@ -132,13 +112,12 @@ def nearer_to_own_label(apart, together):
     return fig, alt + f"mean is {apart.mean():.3f}, and {together.mean():.3f}."
 
 
-def days_between_days(values, n_shown=60):
-    """Draw a series with test days between training days, and after them.
+def days_between_days(values):
+    """Draw the first 60 days of a series, with test days between training days, and after them.
 
     Parameters
     ----------
     values : array-like
-    n_shown : int, default=60
 
     Examples
     --------
@@ -146,6 +125,7 @@ def days_between_days(values, n_shown=60):
     >>> alt.split(":")[0]
     'Between known days a value can be filled in, after them it cannot'
     """
+    n_shown = 60
     values, day = np.asarray(values)[:n_shown], np.arange(n_shown)
     drawn = np.random.RandomState(0).permutation(n_shown) < n_shown // 5
     title = "Between known days a value can be filled in, after them it cannot"
@@ -161,14 +141,7 @@ def days_between_days(values, n_shown=60):
 
 
 def window_across_border():
-    """Draw rows that are windows of days, on both sides of a border and across it.
-
-    Examples
-    --------
-    >>> fig, alt = window_across_border()
-    >>> alt.split(":")[0]
-    'Test rows of the three days after the border hold training days'
-    """
+    """Draw rows that are windows of days, on both sides of a border and across it."""
     bars = {
         "last training row (day 8)": [(4, None, ""), (4, "training", "days 5 to 8")],
         "test row of day 9": [(5, None, ""), (3, "leaky", "6, 7, 8: shared"), (1, "test", "9")],

@@ -12,14 +12,7 @@ from helpers.plots import ROLES, alarms, blank, chance_line, fields, filled
 
 
 def way_of_images():
-    """Draw the way of training and test images, and three places where they could be changed.
-
-    Examples
-    --------
-    >>> fig, alt = way_of_images()
-    >>> alt.split(".")[0]
-    'Three places where a program can change images'
-    """
+    """Draw the way of training and test images, and three places where they could be changed."""
     title = "Three places where a program can change images"
     boxes = {
         "images": (0, 0.5, "X, y"),

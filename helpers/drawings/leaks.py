@@ -10,14 +10,7 @@ from helpers.plots import GROUND, ROLES, blank, chance_line, filled, legend_belo
 
 
 def weights_travel():
-    """Draw how the weights of an earlier fit reach every fold.
-
-    Examples
-    --------
-    >>> fig, alt = weights_travel()
-    >>> alt.split(":")[0]
-    "The weights of yesterday's fit reach every fold (1, 2 and 5 are drawn)"
-    """
+    """Draw how the weights of an earlier fit reach every fold."""
     boxes = {
         "100 rows": (0, 0, "and their\nlabels"),
         "fit": (1, 0, "yesterday,\non all rows"),

@@ -26,14 +26,7 @@ TURNS = {
 
 
 def engines():
-    """Draw an experiment that stays the same on four engines.
-
-    Examples
-    --------
-    >>> fig, alt = engines()
-    >>> alt.split(".")[0]
-    'The engine changes, the experiment does not'
-    """
+    """Draw an experiment that stays the same on four engines."""
     title = "The engine changes, the experiment does not"
     middle = {
         "this process": "one fit at a time",
@@ -74,14 +67,7 @@ def fork_and_join(middle, before, after, title):
 
 
 def cores():
-    """Draw two processes over time: with a core each, on one core, and with too many threads.
-
-    Examples
-    --------
-    >>> fig, alt = cores()
-    >>> alt.split(".")[0]
-    'Two processes need two cores, and one thread each'
-    """
+    """Draw two processes over time: with a core each, on one core, and with too many threads."""
     title = "Two processes need two cores, and one thread each"
     fig, ax = blank(7.4, 3.7, title=title, xlabel="time, from left to right", ylabel="")
     steps = {case: max(map(len, turns.values())) for case, turns in TURNS.items()}
@@ -114,14 +100,7 @@ def cores():
 
 
 def way_of_a_task():
-    """Draw how one fit of a search gets to a worker, and its score back.
-
-    Examples
-    --------
-    >>> fig, alt = way_of_a_task()
-    >>> alt.split(".")[0]
-    'A task takes its code and its rows along, and returns a score'
-    """
+    """Draw how one fit of a search gets to a worker, and its score back."""
     title = "A task takes its code and its rows along, and returns a score"
     boxes = {
         "this page": (0, 0.5, "GridSearchCV"),
@@ -143,14 +122,7 @@ def way_of_a_task():
 
 
 def folds_to_workers():
-    """Draw a nested search whose outer folds go to workers, and are fused there.
-
-    Examples
-    --------
-    >>> fig, alt = folds_to_workers()
-    >>> alt.split(".")[0]
-    'Outer folds are divided among workers, candidates are fused within'
-    """
+    """Draw a nested search whose outer folds go to workers, and are fused there."""
     title = "Outer folds are divided among workers, candidates are fused within"
     boxes = {
         "nested search": (0, 0.5, "3 outer folds"),
@@ -177,12 +149,6 @@ def gpu_memory(n_processes=4):
     Parameters
     ----------
     n_processes : int, default=4
-
-    Examples
-    --------
-    >>> fig, alt = gpu_memory()
-    >>> alt.split(".")[0]
-    'Each process needs GPU memory of its own; fused networks share one process'
     """
     title = "Each process needs GPU memory of its own; fused networks share one process"
     own = [("CUDA", 0.9), ("rows", 0.9), ("network", 1.0)]
@@ -198,8 +164,8 @@ def gpu_memory(n_processes=4):
         for name, width in parts:
             color = colors.get(name, "white")
             ax.barh(place, width, left=left, color=color, edgecolor="0.3")
-            at = (left + width / 2, place)
-            ax.text(*at, name, ha="center", va="center", fontsize=7.5, bbox=GROUND)
+            style = {"ha": "center", "va": "center", "fontsize": 7.5, "bbox": GROUND}
+            ax.text(left + width / 2, place, name, **style)
             left += width
     ax.axvline(8, color="black", linewidth=2, linestyle="--")
     ax.text(8.1, -0.62, "the GPU is full", fontsize=8, va="bottom")

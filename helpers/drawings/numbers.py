@@ -12,14 +12,7 @@ from helpers.plots import ROLES, blank, filled
 
 
 def way_of_y():
-    """Draw how y is scaled inside a fold, and in red the scale that is learned from all rows.
-
-    Examples
-    --------
-    >>> fig, alt = way_of_y()
-    >>> alt.split(".")[0]
-    'The scale of y is learned from training rows, and undone after predicting'
-    """
+    """Draw how y is scaled inside a fold, and in red the scale that is learned from all rows."""
     title = "The scale of y is learned from training rows, and undone after predicting"
     boxes = {
         "y": (0, 0.5, "all rows"),
@@ -62,19 +55,13 @@ def bars_of_r2(scores):
     worst, *others = sorted(means, key=means.get)
     named = [worst, *others[-2:]]
     title = f"R²: {'; '.join(f'{name} {means[name]:.2f}' for name in named)}"
-    fig, ax = blank(
-        7.0,
-        2.6,
-        title=title,
-        xlabel="R² on the test rows of the folds (line: lowest to highest fold)",
-        ylabel="",
-    )
+    xlabel = "R² on the test rows of the folds (line: lowest to highest fold)"
+    fig, ax = blank(7.0, 2.6, title=title, xlabel=xlabel, ylabel="")
     for place, (name, values) in enumerate(scores.items()):
-        below = name == worst and means[name] < 0
         bar = filled("test")
-        if below:
-            empty = {"facecolor": "white", "edgecolor": ROLES["test"]["color"]}
-            bar |= {**empty, "label": "worse than the mean"}
+        if name == worst and means[name] < 0:
+            bar |= {"facecolor": "white", "edgecolor": ROLES["test"]["color"]}
+            bar["label"] = "worse than the mean"
         ax.barh(place, means[name], 0.6, **bar)
         ax.plot([min(values), max(values)], [place, place], color="black", linewidth=3)
         ax.text(0.75, place, f"{means[name]:.2f}", va="center")
@@ -130,9 +117,8 @@ def errors_by_loss(errors, rivals, condition="3 % wrong y"):
     ax.set_ylim(0, None)
     said = ", ".join(f"{name} {value:.0f}" for name, value in means.items())
     beside = ", ".join(f"{name} {value:.0f}" for name, value in rivals.items())
-    return fig, f"{title}. Mean of {len(values)} draws: {said}. To compare: {beside}.".replace(
-        "\n", " "
-    )
+    said = f"Mean of {len(values)} draws: {said}. To compare: {beside}."
+    return fig, f"{title}. {said}".replace("\n", " ")
 
 
 def halves(upper, lower):
@@ -151,7 +137,7 @@ def halves(upper, lower):
     'From the upper half, 32 numbers at once: the lower half. 2 images; lines: true.'
     """
     title = "From the upper half, 32 numbers at once: the lower half"
-    fig, axes = blank(7.0, 1.0 + len(lower), title=title, xlabel="", ylabel="")
+    fig, _ = blank(7.0, 1.0 + len(lower), title=title, xlabel="", ylabel="")
     fig.clf()
     fig.suptitle(title, fontsize=12)
     axes = fig.subplots(len(lower), len(upper), squeeze=False)
@@ -181,8 +167,7 @@ def rates(constant, falling):
     'Constant and falling: 0.01: 0.90 and 0.95; 0.1: 0.80 and 0.85.'
     """
     gains = (falling - constant).mean()
-    best = gains.idxmax()
-    worst = gains.idxmin()
+    best, worst = gains.idxmax(), gains.idxmin()
     title = f"A falling rate: {gains[best]:+.2f} at lr = {best}, {gains[worst]:+.2f} at {worst}"
     fig, ax = blank(6.4, 3.2, title=title, xlabel="lr (logarithmic)", ylabel="accuracy")
     # A little to the left and to the right, else one hides the other.

@@ -13,14 +13,7 @@ _FRAME = {"fill": False, "edgecolor": ROLES["validation"]["color"], "linewidth":
 
 
 def kept_weights():
-    """Draw three fits of an object that stores a network, and of one that stores a recipe.
-
-    Examples
-    --------
-    >>> fig, alt = kept_weights()
-    >>> alt.split(":")[0]
-    'A stored network keeps its weights from fit to fit, a stored recipe does not'
-    """
+    """Draw three fits of an object that stores a network, and of one that stores a recipe."""
     old, new = "starts trained", "starts untrained"
     # A blank at the end of a name makes another box that shows the same name.
     boxes = {
@@ -88,14 +81,7 @@ def tied_candidates(results, tied, *, rows, columns):
 
 
 def one_look():
-    """Draw that the test score is the end of a search, and the leak if something is chosen by it.
-
-    Examples
-    --------
-    >>> fig, alt = one_look()
-    >>> alt.split(":")[0]
-    'The test set is used once, at the end'
-    """
+    """Draw that a search ends with the test score, and the leak if something is chosen by it."""
     boxes = {
         "training set": (0, 0.5, "", "training"),
         "search": (1, 0.5, "by folds"),

@@ -12,14 +12,7 @@ from helpers.plots import blank, fields, filled
 
 
 def way_of_rows():
-    """Draw how rows get from a table into batches, and where random numbers are drawn.
-
-    Examples
-    --------
-    >>> fig, alt = way_of_rows()
-    >>> alt.split(".")[0]
-    'Only the training rows are changed and shuffled'
-    """
+    """Draw how rows get from a table into batches, and where random numbers are drawn."""
     title = "Only the training rows are changed and shuffled"
     boxes = {
         "table": (0, 0.5, "X, y"),
@@ -129,8 +122,7 @@ def pictures_again(training, test):
             ax.axhline(border - 0.5, color="#999999", linewidth=0.5)
         of_set, time = ("training", i + 1) if i < n else ("test", i - n + 1)
         ax.set_xlabel(f"{of_set},\ntime {time}")
-        for spine in ax.spines.values():
-            spine.set_visible(True)
+        ax.spines[:].set_visible(True)
     different = [len(np.unique(np.array(some), axis=0)) for some in (training, test)]
     of_each = f"{different[0]} different pictures of {n}, and {different[1]} of {len(test)}."
     return fig, f"{title}. {of_each}"

@@ -8,14 +8,7 @@ from helpers.plots import alarms, blank
 
 
 def tools():
-    """Draw what stays the same whichever tool trains the network.
-
-    Examples
-    --------
-    >>> fig, alt = tools()
-    >>> alt.split(".")[0]
-    'The tool changes, the split before it and the look after it do not'
-    """
+    """Draw what stays the same whichever tool trains the network."""
     title = "The tool changes, the split before it and the look after it do not"
     middle = {
         "helpers": "small networks",
