@@ -20,19 +20,9 @@ def copy_network(network, why):
     """Return a copy of a network that shares nothing with it.
 
     Hooks on parameters, which `copy.deepcopy` forgets, are kept; tensors in the midst of a
-    computation, which it refuses, are copied as numbers.
-
-    Parameters
-    ----------
-    network : nn.Module
-    why : str
-        What needs the copy, for the message.
-
-    Raises
-    ------
-    TypeError
-        If it cannot be copied, or if the copy would go on using the original: a function that was
-        made in ``__init__`` and uses ``self`` is copied with the old ``self`` in it.
+    computation, which it refuses, are copied as numbers. A TypeError, which begins with `why`, says
+    if it cannot be copied, or if the copy would go on using the original: a function that was made
+    in ``__init__`` and uses ``self`` is copied with the old ``self`` in it.
     """
     name = type(network).__name__
     tensors = [one for one in all_within(network).values() if isinstance(one, torch.Tensor)]

@@ -141,15 +141,8 @@ class Job:
 def report_epochs(job, context, task, learned):
     """Have scikit-learn's callbacks told when each epoch of a job begins and ends.
 
-    Parameters
-    ----------
-    job : Job
-    context : sklearn.callback.CallbackContext
-        That of the fit.
-    task : dict
-        The estimator being fitted, its data and metadata.
-    learned : dict
-        What, with the network, makes an estimator that is ready to predict.
+    `context` is that of the fit, and `task` a dict of the estimator, its data and metadata. What is
+    `learned` makes, with the network, an estimator that is ready to predict.
     """
     running, network = [], job.network  # not the job itself: a cycle would keep its rows alive
 

@@ -33,26 +33,11 @@ or, from a file:
 
 
 def build(recipe, n_features, n_outputs, arguments, *, owner):
-    """Call a recipe for a network that nothing else holds.
+    """Call a recipe, as ``recipe(n_features, n_outputs, **arguments)``, for a new network.
 
-    Parameters
-    ----------
-    recipe : callable
-        Called as ``recipe(n_features, n_outputs, **arguments)``; returns a new `nn.Module`.
-    n_features : int or tuple of int
-        Width of the network's input, or the shape of a row that is no vector.
-    n_outputs : int
-        Width of its output.
-    arguments : dict
-        The recipe's own arguments by name.
-    owner : str
-        The estimator's name, for the messages.
-
-    Returns
-    -------
-    nn.Module
-        What the recipe returned, or a copy if the recipe keeps its networks, or uses frozen parts
-        again: what it keeps is never trained, or moved to another precision.
+    `n_features` is the shape of a row, a tuple, where rows are no vectors. The network is what the
+    recipe returned, or a copy if the recipe keeps its networks, or uses frozen parts again: what it
+    keeps is never trained, or moved to another precision.
 
     Raises
     ------

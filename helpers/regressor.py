@@ -63,19 +63,7 @@ patience, validation_fraction, device, random_state
     def partial_fit(self, X, y, sample_weight=None):
         """Train for one epoch more: the one explicit way to continue a network.
 
-        The first call builds the network; later calls train `module_` in place. Ten calls give
-        what ``fit`` with ``epochs=10`` gives, where no rows are weighted: weights are used as they
-        are, so that they count from call to call, while `fit` divides them by their mean.
-        `patience` is not used, and a `schedule` refused: nobody knows how many calls will come.
-
-        Parameters
-        ----------
-        X, y : as for `fit`
-        sample_weight : array-like of shape (n_rows,), default=None
-
-        Returns
-        -------
-        self : object
+        All but `classes` is as in `TorchClassifier.partial_fit`.
         """
         return self._learn(X, y, sample_weight, partial=True)
 

@@ -4,9 +4,8 @@ import math
 import warnings
 
 import numpy as np
-import torch
 
-from helpers.checks.arguments import is_number, name_of, names_by_place, plain, words_of
+from helpers.checks.arguments import is_number, name_of, names_by_place, plain_number, words_of
 from helpers.generators import generators_put_back
 
 # Names of what torch's LambdaLR counts, words that may stand beside them, and the least change of
@@ -55,8 +54,13 @@ def lr_factors(schedule, n_steps):
             f"object of that class: schedule={schedule.__name__}(...)."
         )
     with generators_put_back():
-        factors = _asked(schedule, n_steps)
-        _refuse_others(schedule, factors, _asked(schedule, n_steps))
+        factors, again = _asked(schedule, n_steps), _asked(schedule, n_steps)
+    if not np.array_equal(factors, again):
+        raise ValueError(
+            f"schedule must return the same factor whenever it is asked for the same share, so "
+            f"that a fit can be repeated; {name_of(schedule)} returned others. It counts its "
+            f"calls, or draws at random. Compute the factor from the share alone."
+        )
     _refuse_count(schedule, factors)
     return factors
 
@@ -72,8 +76,7 @@ def _asked(schedule, n_steps):
         except Exception as error:
             error.add_note(f"schedule was called as {call}.")
             raise
-        is_tensor = isinstance(factor, torch.Tensor) and not factor.ndim
-        number = plain(factor.item() if is_tensor else factor)
+        number = plain_number(factor)
         if not is_number(number) or not 0 <= number < math.inf:
             raise ValueError(
                 f"schedule must return what lr is multiplied by, a finite number that is not "
@@ -82,16 +85,6 @@ def _asked(schedule, n_steps):
             )
         factors[step] = number
     return factors
-
-
-def _refuse_others(schedule, factors, again):
-    """Raise a ValueError if a schedule has answered otherwise when it was asked again."""
-    if not np.array_equal(factors, again):
-        raise ValueError(
-            f"schedule must return the same factor whenever it is asked for the same share, so "
-            f"that a fit can be repeated; {name_of(schedule)} returned others. It counts its "
-            f"calls, or draws at random. Compute the factor from the share alone."
-        )
 
 
 def _refuse_count(schedule, factors):
@@ -126,13 +119,7 @@ def warn_of_rates(schedule, factors, lr):
 
 
 def take_step(optimizer, factor):
-    """Have an optimizer take a step with `factor` times its lr.
-
-    Raises
-    ------
-    ValueError
-        If the optimizer sets its lr itself.
-    """
+    """Have an optimizer take a step with `factor` times its lr, which it must not set itself."""
     if factor == 1:  # nothing to do, and nothing that an optimizer of the user's must have
         optimizer.step()
         return

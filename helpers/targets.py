@@ -25,16 +25,9 @@ def check_columns(y, known):
 
 
 def indicators(y, dtype, classes, owner):
-    """Return labels of several columns as numbers 0 and 1; refuse others.
+    """Return labels of several columns as numbers 0 and 1; raise a ValueError for others.
 
-    Parameters
-    ----------
-    y : ndarray of shape (n_rows, n_labels)
-    dtype : numpy.dtype
-    classes : array-like or None
-        What `partial_fit` was given: the numbers of the columns, if anything.
-    owner : str
-        The estimator's name.
+    What `partial_fit` was given as `classes` are the numbers of the columns, if anything.
     """
     wrong = y[~np.isin(y, [0, 1])]
     if len(wrong):

@@ -28,23 +28,11 @@ def answer(network, X):
 
 
 def predicted(network, X, rows, n_outputs):
-    """Return what a trained network answers, on the CPU.
+    """Return what a trained network answers to `X`, on the CPU; a message names one of `rows`.
 
-    Parameters
-    ----------
-    network : nn.Module
-    X : Tensor
-    rows : Tensor of int64
-        The numbers of its rows, for the message.
-    n_outputs : int
-        How many outputs are due for each row.
-
-    Raises
-    ------
-    ValueError
-        If outputs have another shape than in `fit`, or if it answers NaN or infinity, or nothing
-        but minus infinity, which `predict` would take for a class. Minus infinity beside other
-        numbers is the logit of an impossible class.
+    Raise a ValueError if outputs have another shape than in `fit`, or if it answers NaN or
+    infinity, or nothing but minus infinity, which `predict` would take for a class. Minus infinity
+    beside other numbers is the logit of an impossible class.
     """
     name = type(network).__name__
     try:

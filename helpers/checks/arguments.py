@@ -133,6 +133,12 @@ def plain(value):
     return float(value) if isinstance(value, Fraction) else value
 
 
+def plain_number(value):
+    """Return a number as `plain` does, that of a tensor without dimensions as well."""
+    is_tensor = isinstance(value, torch.Tensor) and not value.ndim
+    return plain(value.item() if is_tensor else value)
+
+
 def is_number(value, kind=Real):
     """Tell whether a value is a number of a kind.
 
@@ -150,18 +156,14 @@ def is_number(value, kind=Real):
 def check_parameters(estimator, numbers):
     """Return an estimator's own parameters, a dict, those named in `numbers` as Python's numbers.
 
-    Raises
-    ------
-    ValueError
-        If a parameter is of another type, or outside its range.
+    Raise a ValueError if one is of another type, or outside its range.
     """
     owner = type(estimator).__name__
     parameters = {
         name: value for name, value in estimator.get_params(deep=False).items() if "__" not in name
     }
     for name in numbers:
-        value = parameters[name]
-        value = plain(value.item() if isinstance(value, torch.Tensor) and not value.ndim else value)
+        value = plain_number(parameters[name])
         if isinstance(value, Real) and not is_number(value):
             raise ValueError(f"The {name!r} parameter of {owner} must be a number. Got {value!r}.")
         if isinstance(value, Real) and not isinstance(value, Integral):
@@ -192,17 +194,9 @@ def makes_another_kind(function, kind):
 
 
 def check_call(what, function, given, cure=""):
-    """Raise a TypeError unless a function of the user's takes some arguments by position.
+    """Raise a TypeError unless a function, given as parameter `what`, can be called by position.
 
-    Parameters
-    ----------
-    what : str
-        The parameter that the function was given as.
-    function : callable
-    given : tuple of str
-        Names for the arguments.
-    cure : str
-        What to do, for the message.
+    The message names the arguments as in `given`, a tuple of str, and ends in `cure`.
     """
     try:
         # A decorator may take other arguments than the function inside, which it supplies.

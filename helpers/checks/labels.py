@@ -13,18 +13,10 @@ from helpers.tensors import as_numpy
 
 
 def plain_labels(y, owner, what="y"):
-    """Return labels in a form that scikit-learn takes; refuse those that are none.
+    """Return labels in a form that scikit-learn takes.
 
-    Parameters
-    ----------
-    y : array-like
-    owner, what : str
-        The estimator's name and that of `y`, for the messages.
-
-    Raises
-    ------
-    ValueError
-        If labels are missing, of several types, or of one that cannot be told from others.
+    Raise a ValueError if they are missing, of several types, or of one that cannot be told from
+    others. It names the estimator, `owner`, and calls `y` as in `what`.
     """
     y = _column(as_numpy(y), what)
     dtype = getattr(y, "dtype", None)
@@ -76,10 +68,7 @@ def plain_labels(y, owner, what="y"):
 
 
 def plain_values(y, owner):
-    """Return the target of a regressor; refuse what is no number.
-
-    Parameters and errors are those of `plain_labels`.
-    """
+    """Return the target of a regressor; raise a ValueError for what is no number."""
     y = _column(as_numpy(y), "y")
     values = _array(y)
     is_table = hasattr(y, "iloc") and y.ndim == 2
@@ -187,15 +176,9 @@ def _kind(kind):
         return "list"
     if issubclass(kind, np.timedelta64):  # which numpy has for an integer
         return kind.__name__
-    for name, types in {
-        "str": str,
-        "bool": (bool, np.bool_),
-        "int": Integral,
-        "float": Real,
-    }.items():
-        if issubclass(kind, types):
-            return name
-    return kind.__name__
+    kinds = {"str": str, "bool": (bool, np.bool_), "int": Integral, "float": Real}
+    names = (name for name, types in kinds.items() if issubclass(kind, types))
+    return next(names, kind.__name__)
 
 
 def refuse_masked(values, what):

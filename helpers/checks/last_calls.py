@@ -124,16 +124,10 @@ def _how_rows_meet(network, X):
 
 
 def warn_of_range(job, owner, of_classes):
-    """Warn of a trained network whose outputs cannot be what the estimator's loss needs.
+    """Warn of a trained network whose outputs cannot be what the loss of its estimator needs.
 
-    Parameters
-    ----------
-    job : Job
-        After its training; its `ends_in` is a name in `RANGES`.
-    owner : str
-        The estimator's name.
-    of_classes : bool
-        Whether outputs are logits; otherwise they are compared with `y` as they are.
+    It `ends_in` a function in `RANGES`. Outputs of classes are logits; others are compared with
+    `y` as they are.
     """
     low, high = RANGES[job.ends_in]
     where = f"lie between {low} and {high}" if high < math.inf else "are never negative"

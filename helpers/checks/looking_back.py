@@ -93,17 +93,7 @@ def around(network):
 
 
 def look_back(job, owner, of_classes, kept):
-    """Warn of what shows when a network is trained.
-
-    Parameters
-    ----------
-    job : Job
-    owner : str
-        The estimator's name.
-    of_classes : bool
-        Whether its outputs are logits.
-    kept : list of Kept
-    """
+    """Warn of what shows when a network is trained, with what the fit has `kept` from before it."""
     if not job.history:
         return
     if not of_classes and not isinstance(job.loss, OwnLoss):

@@ -16,20 +16,9 @@ STATES = 8  # random weights with which outputs that look like probabilities are
 
 
 def check_outputs(network, X, n_outputs, watch=None):
-    """Return what a new network answers to `X`, (n, *shape of a row): outputs, (n, n_outputs).
+    """Return what a new network answers to `X`, asked within the context manager `watch`.
 
-    Parameters
-    ----------
-    network : nn.Module
-    X : Tensor
-    n_outputs : int
-    watch : context manager, default=None
-        In which it is asked.
-
-    Raises
-    ------
-    ValueError
-        If it cannot take `X`, or answers anything else.
+    Raise a ValueError if it cannot take `X`, or answers anything but shape (n, n_outputs).
     """
     name = type(network).__name__
     check_forward(network)
@@ -152,21 +141,11 @@ def normalised_as(outputs):
 
 
 def warn_of_probabilities(network, X, kind, owner, several_labels=False, own_loss=False):
-    """Warn if a network's outputs are probabilities whatever its weights are.
+    """Warn if outputs that looked like those of `kind` do so whatever the weights are.
 
-    Parameters
-    ----------
-    network : nn.Module
-        One like that which is to be trained; it is asked with random weights, and keeps its own.
-    X : Tensor of shape (n, *shape of a row)
-    kind : str
-        What its outputs looked like.
-    owner : str
-        The estimator's name.
-    several_labels : bool, default=False
-        Whether sigmoid is applied to each output, and not softmax to all.
-    own_loss : bool, default=False
-        Whether outputs go to a loss of the user's, which may be one of probabilities.
+    The network is one like that which is to be trained; it is asked with random weights, and keeps
+    its own. The estimator, `owner`, applies sigmoid to each output of several labels, and else
+    softmax to all. A loss of the user's may be one of probabilities.
     """
     last = []  # the layer that was called last, and what it returned
 

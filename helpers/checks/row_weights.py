@@ -8,7 +8,7 @@ import torch
 from sklearn.utils import compute_class_weight
 
 from helpers._compat import _check_sample_weight
-from helpers.checks.arguments import is_number, plain
+from helpers.checks.arguments import is_number, plain_number
 from helpers.tensors import as_numpy
 
 # Python and numpy have these for numbers, and none of them can be a weight.
@@ -76,23 +76,9 @@ def _refuse_tiny(weights, dtype, what):
 def class_weights(class_weight, y, classes, sample_weight, dtype, partial):
     """Return the weight of each row by its class, shape (n_rows,).
 
-    Parameters
-    ----------
-    class_weight : dict or "balanced"
-    y : ndarray of shape (n_rows,)
-    classes : ndarray of shape (n_classes,)
-        All labels, sorted.
-    sample_weight : ndarray of shape (n_rows,), or None
-        "balanced" counts a row as often as its weight says: one of weight 0 not at all.
-    dtype : numpy.dtype
-        The precision of X.
-    partial : bool
-        Whether more rows are to come.
-
-    Raises
-    ------
-    ValueError
-        If a weight is no number, negative or not finite, or stands for a label that is none.
+    Where `class_weight` is "balanced", a row counts as often as `sample_weight` says: one of weight
+    0 not at all. That needs all rows, and is refused where it is `partial`. A ValueError also says
+    if a weight is no number, negative or not finite, or stands for a label that is none.
     """
     number = np.searchsorted(classes, y)
     if class_weight == "balanced":
@@ -114,7 +100,7 @@ def class_weights(class_weight, y, classes, sample_weight, dtype, partial):
                 sample_weight=None if sample_weight is None else sample_weight[counted],
             )
         return weight[number]
-    class_weight = {label: _plain(weight) for label, weight in class_weight.items()}
+    class_weight = {label: plain_number(weight) for label, weight in class_weight.items()}
     for label, weight in class_weight.items():
         if not is_number(weight) or not 0 <= weight < np.inf:
             raise ValueError(
@@ -134,19 +120,10 @@ def class_weights(class_weight, y, classes, sample_weight, dtype, partial):
     return weight[number]
 
 
-def _plain(weight):
-    """Return a weight as Python's number, also one of an array or a tensor without dimensions."""
-    is_tensor = isinstance(weight, torch.Tensor) and not weight.ndim
-    return plain(weight.item() if is_tensor else weight)
-
-
 def check_weights(weight, rows, scale):
     """Return weights that can be used, shape (n_rows,), with `scale` of a mean of 1 in `rows`.
 
-    Raises
-    ------
-    ValueError
-        If all are 0, or if they add up to more than a number can hold.
+    Raise a ValueError if all are 0, or if they add up to more than a number can hold.
     """
     if len(rows) == 0:
         raise ValueError("Every row has weight 0; give some a positive weight.")

@@ -16,22 +16,10 @@ DEVICES = "same device|expected device"  # what it says of tensors that lie apar
 
 
 def about_input(recipe, n_features, n_outputs, arguments, error):
-    """Return what to say if a recipe fails because its first argument is of the other kind.
+    """Return what to say of a recipe that fails as its first argument is of the other kind.
 
-    Parameters
-    ----------
-    recipe : callable
-    n_features : int or tuple of int
-        What it was called with; it failed.
-    n_outputs : int
-    arguments : dict
-    error : Exception
-        How it failed.
-
-    Returns
-    -------
-    str or None
-        None if it fails with the other kind as well: then that is not the reason.
+    It was called with `n_features`, an int or a tuple, and failed with `error`. None if it fails
+    with the other kind as well: then that is not the reason.
     """
     name = getattr(recipe, "__name__", type(recipe).__name__)
 
