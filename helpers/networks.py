@@ -95,9 +95,9 @@ class NetworkMixin:
         self.module_.to(job.y.device)
         job.network = self.module_
         states = copy.deepcopy(self._optimizer_state)
-        by_name = known_name(job.optimizer) is not None
+        is_known = known_name(job.optimizer) is not None
         dampening = job.optimizer_arguments.get("dampening")
-        job.optimizer_state = still_of_use(states, job.network, by_name, dampening)
+        job.optimizer_state = still_of_use(states, job.network, is_known, dampening)
         job.optimizer_settings = self._optimizer_settings
         job.seed, job.history = self._seed, list(self.history_)
 

@@ -1,9 +1,15 @@
-"""What optimizers remember of each parameter, for the next call of partial_fit."""
+"""What an optimizer remembers, so that the next call of partial_fit goes on where it ended."""
+
+import copy
+import functools
+from numbers import Number
 
 import torch
 
+from helpers.checks.arguments import name_of, same
 
-def numbers_of(optimizer, network):
+
+def parameter_numbers(optimizer, network):
     """Return the number in a network of each parameter of an optimizer; others come after them."""
     numbers = {id(p): number for number, p in enumerate(network.parameters())}
     own = [p for group in optimizer.param_groups for p in group["params"]]
@@ -15,7 +21,7 @@ def state_of(optimizer, network):
 
     Not by its number among those that are trained: with the next call they may be others.
     """
-    numbers = dict(enumerate(numbers_of(optimizer, network)))
+    numbers = dict(enumerate(parameter_numbers(optimizer, network)))
     return {
         numbers.get(place, place): {
             name: value.cpu() if isinstance(value, torch.Tensor) else value
@@ -25,11 +31,11 @@ def state_of(optimizer, network):
     }
 
 
-def still_of_use(states, network, by_name, dampening):
+def still_of_use(states, network, is_known, dampening):
     """Return what was remembered of parameters that are trained still and have kept their shape.
 
-    Layers may have been frozen, thawed or replaced since. torch's own optimizers, those that are
-    known `by_name`, do not look at shapes, and would write beyond the end of what is too small. For
+    Layers may have been frozen, thawed or replaced since. torch's own optimizers, those that have
+    a name here, do not look at shapes, and would write beyond the end of what is too small. For
     what is new they begin with zeros. SGD takes a first step without its dampening, so that there
     zeros would be another beginning: a ValueError.
     """
@@ -41,10 +47,10 @@ def still_of_use(states, network, by_name, dampening):
             return not isinstance(number, int)  # of no parameter
         shapes = {t.shape for name, t in state.items() if torch.is_tensor(t) and name != "step"}
         own = parameters[number]
-        return own.requires_grad and not (by_name and shapes - {own.shape})
+        return own.requires_grad and not (is_known and shapes - {own.shape})
 
     kept = {number: state for number, state in states.items() if fits(number, state)}
-    if kept and by_name:
+    if kept and is_known:
         names = {name: t for name, t in next(iter(kept.values())).items() if t is not None}
         for number, own in parameters.items():
             if own.requires_grad and number not in kept:
@@ -56,4 +62,64 @@ def still_of_use(states, network, by_name, dampening):
                     )
                 zeros = {n: torch.zeros_like(t if n == "step" else own) for n, t in names.items()}
                 kept[number] = zeros
-    return dict(sorted(kept.items())) if by_name else kept
+    return dict(sorted(kept.items())) if is_known else kept
+
+
+def settings_of(optimizer):
+    """Return how an optimizer is set: its groups without parameters, and its own attributes.
+
+    An attribute that is no number, text or collection is noted as ``...``.
+    """
+    groups = [
+        {name: value for name, value in group.items() if name != "params"}
+        for group in optimizer.param_groups
+    ]
+    own = {
+        name: value if isinstance(value, _CARRIED) else ...
+        for name, value in vars(optimizer).items()
+        if name not in _attributes_of_all()
+    }
+    return [*groups, own]
+
+
+_CARRIED = (Number, str, list, tuple, dict, type(None))
+
+
+@functools.cache
+def _attributes_of_all():
+    return set(vars(torch.optim.SGD([torch.zeros(1)])))
+
+
+def go_on(optimizer, job, is_known):
+    """Give a new optimizer the state of the one before it, and the place in its schedule."""
+    new = settings_of(optimizer)
+    begun, ended = job.optimizer_settings
+    for now, before, after in zip(new, begun, ended, strict=False):
+        for name in now:
+            # lr and weight_decay are today's, unless the optimizer itself has changed them.
+            if name in after and same(now[name], before.get(name)):
+                now[name] = copy.deepcopy(after[name])
+    *groups, own = new
+    hooks = optimizer._optimizer_step_pre_hooks or optimizer._optimizer_step_post_hooks
+    scheduled = any("initial_lr" in group for group in groups) or ... in own.values()
+    if scheduled or (hooks and not same(begun, ended)):
+        raise ValueError(
+            f"The optimizer {name_of(job.optimizer)} carries a schedule, which each call of "
+            f"partial_fit would begin anew. Use fit, or an optimizer that keeps its place in "
+            f"param_groups or in attributes that are numbers."
+        )
+    vars(optimizer).update(own)
+    numbers = parameter_numbers(optimizer, job.network)
+    places = {number: place for place, number in enumerate(numbers)}
+    dampening = any(group.get("dampening") for group in optimizer.param_groups)
+    states = still_of_use(job.optimizer_state, job.network, is_known, dampening)
+    state = {
+        places.get(number, number): one
+        for number, one in states.items()
+        if number in places or not isinstance(number, int)
+    }
+    groups = [
+        now | {"params": group["params"]}
+        for now, group in zip(groups, optimizer.state_dict()["param_groups"], strict=True)
+    ]
+    optimizer.load_state_dict({"state": state, "param_groups": groups})

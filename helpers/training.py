@@ -8,15 +8,15 @@ import torch
 
 from helpers.checks.arguments import name_of
 from helpers.checks.divergence import check_end, divergence
-from helpers.checks.losses import in_first_step
+from helpers.checks.losses import FirstLoss
 from helpers.checks.optimizers import in_own_words
 from helpers.checks.outputs import check_gradients
 from helpers.copies import put_back, weights_of
 from helpers.frozen import training_mode
 from helpers.losses import AS_OUTPUTS, OwnLoss
 from helpers.modules import leaves_input
-from helpers.optimizer_states import state_of
-from helpers.optimizers import make_optimizer, settings_of
+from helpers.optimizer_states import settings_of, state_of
+from helpers.optimizers import make_optimizer
 from helpers.schedules import take_step
 from helpers.tensors import (
     chunks,
@@ -152,7 +152,7 @@ def _train_epoch(job, optimizer, whole):
         is_first = step == 0 and not job.history
         this = job
         if is_first and isinstance(job.loss, OwnLoss):
-            this = replace(job, loss=in_first_step(job.loss))
+            this = replace(job, loss=FirstLoss(job.loss.function, job.loss.of_values))
         loss = _batch_loss(this, X, y, weight)
         if is_first and not loss.isfinite():
             raise divergence(job, {"epoch": 1, "train_loss": loss.item()}, begun=False)

@@ -176,7 +176,9 @@ def check_parameters(estimator, numbers):
 
 
 def name_of(function):
-    """Return the name by which a user knows a class, a function, a partial or an object."""
+    """Return how a user knows a class, a function, a partial, an object, or a name in quotes."""
+    if isinstance(function, str):
+        return repr(str(function))
     function = unwrapped(function)
     return getattr(function, "__name__", None) or type(function).__name__
 

@@ -105,11 +105,6 @@ class _Shapes(TorchFunctionMode):
         return result
 
 
-def in_first_step(loss):
-    """Return an own loss as it is to be called in the first step of a training."""
-    return FirstLoss(loss.function, loss.of_values)
-
-
 def is_wrapped(function):
     """Tell whether a function is compiled, or decorated in another way.
 

@@ -5,6 +5,7 @@ import inspect
 import torch
 
 from helpers.checks.arguments import name_of, same
+from helpers.optimizer_states import settings_of
 
 # What an estimator has if nobody gives another: an optimizer of the user's may go without it.
 DEFAULTS = {"lr": 0.01, "weight_decay": 0}
@@ -32,7 +33,7 @@ def check_optimizer_object(optimizer, recipe, parameters):
         )
 
 
-def refuse_unused(optimizer, recipe, given, settings_of):
+def refuse_unused(optimizer, recipe, given):
     """Raise a ValueError if a callable makes the same optimizer whatever lr or weight_decay is.
 
     A search over them would compare equals. Only one that the user gave is looked at, and only
@@ -64,12 +65,10 @@ def refuse_unused(optimizer, recipe, given, settings_of):
 
 def in_own_words(error, job):
     """Return what to raise where a job's optimizer refuses its first step with an error."""
-    optimizer = (
-        repr(str(job.optimizer)) if isinstance(job.optimizer, str) else name_of(job.optimizer)
-    )
     given = job.optimizer_arguments.items()
     said = "".join(f", optimizer__{name}={value!r}" for name, value in given)
     what = str(error).strip().split("\n")[0].rstrip(".")
     return ValueError(
-        f"The optimizer {optimizer} cannot take a step here{said and ' with' + said[1:]}: {what}."
+        f"The optimizer {name_of(job.optimizer)} cannot take a step here"
+        f"{said and ' with' + said[1:]}: {what}."
     )
