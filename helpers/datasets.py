@@ -3,7 +3,7 @@
 import numpy as np
 import torch
 
-from helpers.checks.datasets import by_number, cure_of, refuse_loss, together
+from helpers.checks.datasets import by_number, cure_of, refuse_other_dtype, together
 from helpers.generators import generators_put_back
 from helpers.tensors import as_numpy, seeded_globally
 
@@ -147,12 +147,12 @@ class Rows:
             row = self._row(number)
             if row.shape != self._first.shape:
                 raise ValueError(
-                    f"Item {number} of the {type(self.dataset).__name__} is a row of shape "
-                    f"{row.shape}, others have {self._first.shape}; bring all to one shape in the "
-                    f"Dataset, for instance by Resize, or by padding."
+                    f"{self._where(number)} is a row of shape {row.shape}, others have "
+                    f"{self._first.shape}; bring all to one shape in the Dataset, for instance by "
+                    f"Resize, or by padding."
                 )
             if row.dtype != self.dtype:
-                refuse_loss(row, self.dtype, f"Item {number} of the {type(self.dataset).__name__}")
+                refuse_other_dtype(row, self.dtype, self._where(number))
             place[...] = row
         return loaded
 
@@ -161,7 +161,7 @@ class Rows:
         item = self.dataset[int(number)]
         row = item[0] if isinstance(item, (tuple, list)) else item
         row = row if self.load is None else self.load(row)
-        where = f"Item {number} of the {type(self.dataset).__name__}"
+        where = self._where(number)
         if not isinstance(row, (np.ndarray, np.number, torch.Tensor)):
             raise TypeError(f"{where} is no array of numbers but {cure_of(row)}")
         row = np.asarray(as_numpy(row))
@@ -179,15 +179,18 @@ class Rows:
         kept = row.dtype in (np.uint8, np.float32, np.float64)
         return row if kept else row.astype(np.float32)
 
+    def _where(self, number):
+        return f"Item {number} of the {type(self.dataset).__name__}"
+
     def _look_twice(self):
         """Raise a ValueError if the Dataset changes its rows at random."""
         for number in self.numbers[:LOOKED_AT]:
             if not np.array_equal(self._row(number), self._row(number)):
                 raise ValueError(
-                    f"Item {number} of the {type(self.dataset).__name__} is another row each time "
-                    f"it is loaded: its transform draws at random, and would change test rows as "
-                    f"well. Take that out of the Dataset; what changes training rows alone "
-                    f"belongs into the estimator (augment=...)."
+                    f"{self._where(number)} is another row each time it is loaded: its transform "
+                    f"draws at random, and would change test rows as well. Take that out of the "
+                    f"Dataset; what changes training rows alone belongs into the estimator "
+                    f"(augment=...)."
                 )
 
 

@@ -9,7 +9,7 @@ from torch import nn
 
 from helpers._compat import is_lazy
 from helpers.checks.arguments import name_of
-from helpers.checks.rows import refuse_datasets, refuse_no_numbers
+from helpers.checks.rows import check_shape, refuse_datasets, refuse_no_numbers
 from helpers.copies import copy_network
 from helpers.tensors import CHUNK, as_numpy, as_torch_starts
 
@@ -121,13 +121,12 @@ class FrozenFeatures(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEsti
         refuse_no_numbers(X)
         refuse_datasets(X, type(self).__name__)
         X = as_numpy(X)
-        shape = tuple(getattr(X, "shape", ()))[1:]
-        if not reset and shape != self.row_shape_ and max(len(shape), len(self.row_shape_)) > 1:
-            raise ValueError(
-                f"X has rows of shape {shape}, but FrozenFeatures was fitted with rows of shape "
-                f"{self.row_shape_}."
-            )
-        return validate_data(self, X, reset=reset, allow_nd=True)
+        if reset:
+            return validate_data(self, X, allow_nd=True)
+        check_shape(X, self.row_shape_, type(self).__name__)
+        found = validate_data(self, X, reset=False, allow_nd=True)
+        check_shape(found, self.row_shape_, type(self).__name__)  # of a list, which had none before
+        return found
 
     def __sklearn_is_fitted__(self):
         return hasattr(self, "network_")

@@ -64,7 +64,7 @@ def cure_of(row):
     return f"of type {kind.__name__}: rows_of(dataset, load=...) takes what makes an array of it."
 
 
-def refuse_loss(row, dtype, where):
+def refuse_other_dtype(row, dtype, where):
     """Raise a ValueError if a row would become other numbers among rows of another dtype."""
     with np.errstate(over="ignore"):
         kept = np.can_cast(row.dtype, dtype, "same_kind") and np.isfinite(row.astype(dtype)).all()

@@ -63,16 +63,16 @@ def divergence(job, row, begun=True, what="Training diverged: the loss was", los
     causes += ["lower weight_decay"] if job.weight_decay > 1 and begun else []
     if isinstance(job.loss, OwnLoss):
         causes.append(f"see whether {name_of(job.loss.function)} is finite for all outputs")
-    and_schedule = "" if job.lr_factors is None else " and a schedule"
-    cure = " and ".join(causes) or f"lower lr, or {cures['input']}"
     if not begun and not isinstance(job.loss, OwnLoss):  # or that may be the cause
-        finite = f"see whether {type(job.network).__name__} is finite for all rows"
-        cure = " and ".join(causes) or f"{finite}: no logarithm of 0 or less, no division by 0"
-        return ValueError(
-            f"The loss was {row['train_loss']:.3g} before the first step of training; "
-            f"{', '.join(said)}. {cure[0].upper()}{cure[1:]}."
+        what = f"The loss was {row['train_loss']:.3g} before the first step of training"
+        name = type(job.network).__name__
+        guess = (
+            f"see whether {name} is finite for all rows: no logarithm of 0 or less, no division "
+            f"by 0"
         )
-    return ValueError(
-        f"{what} {row[loss]:.3g} in epoch {row['epoch']}, with lr={job.lr}{and_schedule}; "
-        f"{', '.join(said)}. {cure[0].upper()}{cure[1:]}."
-    )
+    else:
+        and_schedule = "" if job.lr_factors is None else " and a schedule"
+        what += f" {row[loss]:.3g} in epoch {row['epoch']}, with lr={job.lr}{and_schedule}"
+        guess = f"lower lr, or {cures['input']}"
+    cure = " and ".join(causes) or guess
+    return ValueError(f"{what}; {', '.join(said)}. {cure[0].upper()}{cure[1:]}.")

@@ -38,11 +38,7 @@ CONSTRAINTS = {
     "device": [str, torch.device],
     "random_state": ["random_state"],
 }
-NUMBERS = (
-    *("epochs", "lr", "batch_size", "weight_decay", "clip", "patience", "validation_fraction"),
-    "random_state",
-)
-
+NUMBERS = "epochs lr batch_size weight_decay clip patience validation_fraction random_state".split()
 
 # How functions of the user's are called, and what to do where they cannot be.
 CALLS = {
@@ -62,14 +58,14 @@ def check_functions(estimator):
     if _is_scheduler(schedule):
         raise ValueError(
             f"schedule must be a function of the share of training that is done. "
-            f"{_kind_of(schedule)} of torch changes the learning rate of one optimizer, and each "
+            f"{name_of(schedule)} of torch changes the learning rate of one optimizer, and each "
             f"fit has its own. Write, for instance, schedule=lambda done: 1 - done, or "
             f"0.1 ** int(3 * done)."
         )
     if _is_scheduler(optimizer):
         raise ValueError(
             f"optimizer must be a name or a class, such as torch.optim.SGD; "
-            f"{_kind_of(optimizer)} of torch changes the learning rate of an optimizer. Give it "
+            f"{name_of(optimizer)} of torch changes the learning rate of an optimizer. Give it "
             f"as schedule, a function of the share of training that is done, for instance "
             f"schedule=lambda done: 0.1 ** int(3 * done)."
         )
@@ -99,11 +95,11 @@ def check_functions(estimator):
 
 
 # Words in the names of arguments of a loss: for the truth, and for what a network says.
-TRUTH = {"true", "truth", "target", "targets", "label", "labels", "actual", "gt"}
-ANSWER = {"pred", "preds", "predicted", "prediction", "predictions", "predict", "hat", "yhat"} | {
-    *("output", "outputs", "out", "logit", "logits", "score", "scores", "proba", "probs"),
-    *("p", "f", "mu", "estimate", "estimated"),
-}
+TRUTH = set("true truth target targets label labels actual gt".split())
+ANSWER = set(
+    "pred preds predicted prediction predictions predict hat yhat output outputs out logit logits "
+    "score scores proba probs p f mu estimate estimated".split()
+)
 
 
 def _refuse_reversed(loss):
@@ -122,12 +118,6 @@ def _refuse_reversed(loss):
             f"loss=lambda outputs, y: {own}(y, outputs). If it takes what the network says first, "
             f"call that argument outputs."
         )
-
-
-def _kind_of(value):
-    """Return the name of a class, that of a partial, or that of an object."""
-    value = unwrapped(value)
-    return value.__name__ if isinstance(value, type) else type(value).__name__
 
 
 def _is_scheduler(value):

@@ -11,16 +11,16 @@ from helpers.checks.arguments import makes_another_kind, name_of, unwrapped, wor
 
 # Words in the names of arguments: what stands for the width of the input, for that of the output,
 # and what for neither.
-INPUT = {"in", "input", "inputs", "feature", "features", "nin", "din", "indim", "cols"} | {
-    *("columns", "shape")
-}
-OUTPUT = {"out", "output", "outputs", "class", "classes", "nout", "dout", "outdim", "target"} | {
-    *("targets", "label", "labels", "logits", "nclasses", "noutputs")
-}
-SETTING = {"unit", "units", "layer", "layers", "neuron", "neurons", "nodes", "depth"} | {
-    *("dropout", "rate", "activation", "nonlin", "nonlinearity", "act", "kernel", "filters"),
-    *("heads", "blocks", "embedding", "bias", "lr", "seed", "device", "momentum", "norm"),
-}
+INPUT = set("in input inputs feature features nin din indim cols columns shape".split())
+OUTPUT = set(
+    "out output outputs class classes nout dout outdim target targets label labels logits nclasses "
+    "noutputs".split()
+)
+SETTING = set(
+    "unit units layer layers neuron neurons nodes depth dropout rate activation nonlin "
+    "nonlinearity act kernel filters heads blocks embedding bias lr seed device momentum "
+    "norm".split()
+)
 
 
 def check_recipe(recipe, arguments, owner):

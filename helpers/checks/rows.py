@@ -38,7 +38,7 @@ def check_rows(estimator, X, y="no_validation", *, reset, **checks):
     refuse_datasets(X, owner)
     X = as_numpy(X)
     if not reset:
-        _check_shape(shape_of(X), estimator._row_shape, owner)
+        check_shape(X, estimator._row_shape, owner)
     dtypes = [np.float64 if has_doubles(X) else np.float32, np.float64]
     dtypes = dtypes if reset else [estimator._dtype]
 
@@ -91,7 +91,7 @@ def check_rows(estimator, X, y="no_validation", *, reset, **checks):
         if 0 in estimator._row_shape:
             raise ValueError(f"Rows of X hold no numbers: their shape is {estimator._row_shape}.")
     else:
-        _check_shape(found.shape, estimator._row_shape, owner)
+        check_shape(found, estimator._row_shape, owner)
     return (found, target) if trained_on else found
 
 
@@ -112,13 +112,13 @@ def recipe_input(shape):
     return shape[0] if len(shape) == 1 else tuple(shape)
 
 
-def _check_shape(shape, known, owner):
+def check_shape(X, known, owner):
     """Raise a ValueError if rows have another shape than those of fit; tables have columns."""
+    shape = shape_of(X)
     if shape is None or len(shape) < 2 or shape[1:] == known or len(shape) == len(known) + 1 == 2:
         return  # where a table has another number of columns, scikit-learn says so
     raise ValueError(
-        f"X has rows of shape {tuple(shape[1:])}, but {owner} was fitted on rows of shape "
-        f"{tuple(known)}."
+        f"X has rows of shape {shape[1:]}, but {owner} was fitted on rows of shape {tuple(known)}."
     )
 
 

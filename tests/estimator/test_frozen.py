@@ -201,9 +201,10 @@ def test_transform_wants_the_rows_it_was_fitted_with():
     with pytest.raises(ValueError, match="64 features"):
         FrozenFeatures(backbone()).fit(X).transform(X[:, :7])
     frozen = FrozenFeatures(convolutional()).fit(IMAGES)
-    for wrong in (X, IMAGES[:, :, :4], IMAGES[:, 0]):
-        with pytest.raises(ValueError, match=r"rows of shape .* fitted with rows .*\(1, 8, 8\)"):
+    for wrong in (X, IMAGES[:, :, :4], IMAGES[:, 0], IMAGES[:, :, :4].tolist()):
+        with pytest.raises(ValueError, match=r"rows of shape .* fitted on rows .*\(1, 8, 8\)"):
             frozen.transform(wrong)
+    assert_array_equal(frozen.transform(IMAGES.tolist()), frozen.transform(IMAGES))
 
 
 class Answering(nn.Module):
