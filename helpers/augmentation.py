@@ -4,7 +4,7 @@ import numpy as np
 import torch
 
 from helpers.checks.arguments import name_of
-from helpers.tensors import seed_generators, states_of_generators
+from helpers.global_state import seed_generators, states_of_generators
 
 # Calls that are made to see whether the rows change with numpy's or Python's generator. A coin that
 # decides whether all rows are flipped falls on one side in all of them once in a million fits.

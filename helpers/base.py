@@ -17,6 +17,7 @@ from helpers.checks.parameters import CONSTRAINTS, NUMBERS, check_functions
 from helpers.checks.row_weights import check_weights, sample_weights, weights_of_parts
 from helpers.checks.rows import check_rows
 from helpers.copies import CopyMixin, unchanged_on_failure
+from helpers.global_state import as_torch_starts
 from helpers.jobs import Job, report_epochs
 from helpers.losses import OwnLoss, in_precision
 from helpers.modules import MLP
@@ -24,15 +25,7 @@ from helpers.networks import NetworkMixin
 from helpers.optimizers import check_optimizer
 from helpers.schedules import lr_factors, warn_of_rates
 from helpers.targets import columns_of
-from helpers.tensors import (
-    as_numpy,
-    as_tensor,
-    as_torch_starts,
-    choose_device,
-    chunks,
-    take_rows,
-    torch_dtype,
-)
+from helpers.tensors import as_numpy, as_tensor, choose_device, chunks, take_rows, torch_dtype
 from helpers.training import train
 from helpers.validation_rows import check_groups, split_rows
 

@@ -4,8 +4,8 @@ import numpy as np
 import torch
 
 from helpers.checks.datasets import by_number, cure_of, refuse_other_dtype, together
-from helpers.generators import generators_put_back
-from helpers.tensors import as_numpy, seeded_globally
+from helpers.global_state import generators_put_back, seeded_globally
+from helpers.tensors import as_numpy
 
 LOOKED_AT = 8  # rows that are loaded twice, to see whether they stay what they are
 

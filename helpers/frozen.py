@@ -11,7 +11,8 @@ from helpers._compat import is_lazy
 from helpers.checks.arguments import name_of
 from helpers.checks.rows import check_shape, refuse_datasets, refuse_no_numbers
 from helpers.copies import copy_network
-from helpers.tensors import CHUNK, as_numpy, as_torch_starts
+from helpers.global_state import as_torch_starts
+from helpers.tensors import CHUNK, as_numpy
 
 KEEP_STATISTICS = nn.BatchNorm1d, nn.BatchNorm2d, nn.BatchNorm3d, nn.SyncBatchNorm
 MOST_NUMBERS = 2**22  # that the rows of one forward pass may hold: 28 photographs of 224 x 224

@@ -19,12 +19,13 @@ from helpers.checks.last_calls import (
 from helpers.checks.outputs import check_outputs, normalised_as, warn_of_probabilities
 from helpers.checks.rows import recipe_input
 from helpers.checks.shapes import warn_of_channels_last
+from helpers.global_state import private_rng, seed_generators, states_of_generators
 from helpers.losses import takes_logarithms
 from helpers.modules import warn_of_lost_weights
 from helpers.optimizer_states import still_of_use
 from helpers.optimizers import known_name
 from helpers.recipes import build
-from helpers.tensors import moved, private_rng, seed_generators, states_of_generators
+from helpers.tensors import moved
 
 
 class NetworkMixin:

@@ -16,7 +16,7 @@ from helpers.checks.shapes import about_input
 from helpers.copies import copy_network
 from helpers.first_weights import SameEverywhere
 from helpers.frozen import frozen_parts
-from helpers.tensors import seed_others
+from helpers.global_state import seed_others
 
 _HOW_TO_COPY = """ A new
 layer that is handed over, as module__layer=nn.PReLU(), must be copied in the recipe:

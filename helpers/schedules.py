@@ -6,7 +6,7 @@ import warnings
 import numpy as np
 
 from helpers.checks.arguments import is_number, name_of, names_by_place, plain_number, words_of
-from helpers.generators import generators_put_back
+from helpers.global_state import generators_put_back
 
 # Names of what torch's LambdaLR counts, words that may stand beside them, and the least change of
 # a factor during a training for which an argument named step can be the share of the steps.

@@ -13,18 +13,13 @@ from helpers.checks.optimizers import in_own_words
 from helpers.checks.outputs import check_gradients
 from helpers.copies import put_back, weights_of
 from helpers.frozen import training_mode
+from helpers.global_state import flushed_denormals, private_rng, seed_generators, seed_others
 from helpers.losses import AS_OUTPUTS, OwnLoss
 from helpers.modules import leaves_input
 from helpers.optimizer_states import settings_of, state_of
 from helpers.optimizers import make_optimizer
 from helpers.schedules import take_step
-from helpers.tensors import (
-    chunks,
-    flushed_denormals,
-    private_rng,
-    seed_generators,
-    seed_others,
-)
+from helpers.tensors import chunks
 
 # Who trains a job, where it is not `train_alone`: `helpers.fused` sets it for its own threads.
 trainer = ContextVar("trainer")

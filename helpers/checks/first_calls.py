@@ -9,7 +9,7 @@ from helpers.copies import way_back
 from helpers.fusing.content import Incomparable, contents, named_tensors
 from helpers.fusing.digests import numbers_of
 from helpers.fusing.own_code import has_own_code
-from helpers.tensors import states_of_generators
+from helpers.global_state import states_of_generators
 
 
 @contextmanager

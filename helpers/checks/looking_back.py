@@ -16,8 +16,8 @@ from helpers.fusing.functions import Watch
 from helpers.fusing.outside import Outside
 from helpers.fusing.own_code import has_own_code
 from helpers.fusing.trial import answers
+from helpers.global_state import private_rng
 from helpers.losses import OwnLoss, in_precision
-from helpers.tensors import private_rng
 from helpers.training import trainer
 
 FAR = 1000  # from 0: outputs of a new network are near 0, and Adam moves them slowly

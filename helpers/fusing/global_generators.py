@@ -6,7 +6,7 @@ import random
 import numpy as np
 import torch
 
-from helpers import tensors
+from helpers import global_state
 from helpers.fusing.settings_of_process import OfProcess
 
 # Words of a Mersenne Twister; how many fills of it are looked at at once; and how many times, until
@@ -91,7 +91,7 @@ class OfTorch(Generator):
 
     @staticmethod
     def _alone(function):
-        lock = tensors._guard.lock
+        lock = global_state._guard.lock
         if not lock.acquire(blocking=False):
             return None
         try:

@@ -20,8 +20,8 @@ from helpers.fusing.recovery import train_slots
 from helpers.fusing.slots import TensorIndex, assign_slots
 from helpers.fusing.trial import depends_on_more, trial_step
 from helpers.fusing.writes import WRITES
+from helpers.global_state import flushed_denormals, private_rng
 from helpers.optimizers import ELEMENTWISE, OPTIMIZERS, known_name
-from helpers.tensors import flushed_denormals, private_rng
 from helpers.training import train_alone
 
 # Numbers that the rows and parameters of one stack may hold: 16 MB in float32.

@@ -11,8 +11,8 @@ from functools import cache, partial
 import torch
 
 from helpers.fusing.digests import digest
+from helpers.global_state import flushed_denormals, private_rng
 from helpers.losses import OwnLoss
-from helpers.tensors import flushed_denormals, private_rng
 
 
 def has_own_code(network):

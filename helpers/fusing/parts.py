@@ -13,8 +13,9 @@ from helpers.fusing.optimizer import BatchedOptimizer
 from helpers.fusing.own_code import copy_of
 from helpers.fusing.races import may_meet_outside
 from helpers.fusing.vmapped import LookUps
+from helpers.global_state import flushed_denormals
 from helpers.losses import OwnLoss
-from helpers.tensors import chunk_size, flushed_denormals
+from helpers.tensors import chunk_size
 
 # A stack is cut at multiples of so many networks. What the processor takes in one instruction (16
 # numbers, and torch takes two at a time) then never spans two parts, and no part but the last has

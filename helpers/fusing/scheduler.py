@@ -19,7 +19,7 @@ from helpers.fusing.process import Process
 from helpers.fusing.settings import Settings
 from helpers.fusing.slots import bytes_of, changed_rows, checksums, refuse_a_network_twice
 from helpers.fusing.tasks import LOCKED, WAITS, Task
-from helpers.tensors import holds_private_rng
+from helpers.global_state import holds_private_rng
 from helpers.training import train_alone
 
 # Fewer fits than this, trained together, gain clearly less than more of them would.

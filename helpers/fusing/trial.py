@@ -30,7 +30,7 @@ from helpers.fusing.copies import moderate_rate, n_of
 from helpers.fusing.outside import Outside, outside_of
 from helpers.fusing.own_code import copy_of, given_functions, quietly
 from helpers.fusing.writes import WRITES, mixes_rows, writes_by_row, written_by
-from helpers.tensors import seed_generators, states_of_generators
+from helpers.global_state import seed_generators, states_of_generators
 
 MODES = (training_mode, nn.Module.eval)
 # What is outside of a network has been changed by it, or may be by others.

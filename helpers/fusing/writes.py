@@ -18,8 +18,8 @@ from helpers.fusing.content import named_tensors
 from helpers.fusing.digests import numbers_of
 from helpers.fusing.norms import BATCH_NORMS
 from helpers.fusing.own_code import copy_of, has_own_code, outputs_for
+from helpers.global_state import seed_generators
 from helpers.losses import OwnLoss
-from helpers.tensors import seed_generators
 
 WRITES = "its rows change its weights or buffers, and its fits have unequal numbers of rows"
 

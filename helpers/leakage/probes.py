@@ -15,8 +15,8 @@ from sklearn.exceptions import ConvergenceWarning, NotFittedError
 from sklearn.utils import check_random_state
 
 from helpers._compat import _num_samples
+from helpers.global_state import seeded_globally
 from helpers.leakage.fitting import check_is_estimator, fit_with
-from helpers.tensors import seeded_globally
 
 N_SEEDS = 2**32  # that numpy and torch both take
 N_REPEATS = 6  # on each side, where chance is to be told from a leak

@@ -17,7 +17,7 @@ from sklearn.model_selection import cross_val_score
 from torch import nn
 
 from helpers import TorchClassifier, fused, refit
-from helpers.tensors import private_rng, seeded_globally
+from helpers.global_state import private_rng, seeded_globally
 from tests.fusing import HANG, Callback
 
 X, y = make_classification(60, 5, random_state=0)
