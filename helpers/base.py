@@ -1,4 +1,7 @@
-"""What TorchClassifier and TorchRegressor share: everything but target, loss and answer."""
+"""What TorchClassifier and TorchRegressor share: everything but target, loss and answer.
+
+The README beside this file names the modules that a `fit` passes, in their order.
+"""
 
 import copy
 from contextlib import nullcontext
@@ -138,9 +141,8 @@ class TorchEstimator(ArgumentsMixin, NetworkMixin, CopyMixin, CallbackSupportMix
         if settings["patience"] is not None and not partial:
             job.patience = settings["patience"]
             stratify = isinstance(self, ClassifierMixin) and job.y.ndim == 1
-            split_rows(
-                job, settings["validation_fraction"], (X, as_numpy(y), groups), stratify=stratify
-            )
+            data = X, as_numpy(y), groups
+            split_rows(job, settings["validation_fraction"], data, stratify=stratify)
             new._weigh_parts(job, labels, sample_weight)
         if self.schedule is not None:
             n_steps = None if partial else job.epochs * job.n_steps

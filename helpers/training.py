@@ -143,35 +143,45 @@ def _train_epoch(job, optimizer, whole):
     for step, (X, y, weight) in enumerate(batches):
         if job.augment is not None:
             X = job.augment(X, job.seed, epoch, step)
-        optimizer.zero_grad()
         is_first = step == 0 and not job.history
-        this = job
-        if is_first and isinstance(job.loss, OwnLoss):
-            this = replace(job, loss=FirstLoss(job.loss.function, job.loss.of_values))
-        loss = _batch_loss(this, X, y, weight)
-        if is_first and not loss.isfinite():
-            raise divergence(job, {"epoch": 1, "train_loss": loss.item()}, begun=False)
-        try:
-            loss.backward()
-        except RuntimeError as error:
-            if isinstance(job.loss, OwnLoss) and "Found dtype" in str(error):
-                name = name_of(job.loss.function)
-                error.add_note(f"{name} was given y of {y.dtype}. {AS_OUTPUTS}")
-            raise
-        if is_first:
-            check_gradients(job.network, dense=isinstance(job.optimizer, str) or job.clip)
-        if job.clip is not None:
-            trained = [p for p in job.network.parameters() if p.requires_grad]
-            torch.nn.utils.clip_grad_norm_(trained, job.clip)
-        try:
-            take_step(optimizer, job.lr_factor(epoch, step))
-        except (AssertionError, RuntimeError) as error:
-            if step or job.history or isinstance(error, torch.OutOfMemoryError):
-                raise
-            raise in_own_words(error, job) from error
-        losses[step] = loss.detach()
+        factor = job.lr_factor(epoch, step)
+        losses[step] = _train_batch(job, optimizer, (X, y, weight), factor, is_first)
     of_rows = zip(losses.tolist(), map(len, orders), strict=True)
     return sum(loss * n_rows for loss, n_rows in of_rows) / len(job.rows)
+
+
+def _train_batch(job, optimizer, batch, factor, is_first):
+    """Take one step with `factor` times `lr`; return the mean loss of the batch before it.
+
+    In the first of a training it is checked whether the network, the loss and the optimizer of the
+    user's can be trained.
+    """
+    optimizer.zero_grad()
+    this = job
+    if is_first and isinstance(job.loss, OwnLoss):
+        this = replace(job, loss=FirstLoss(job.loss.function, job.loss.of_values))
+    loss = _batch_loss(this, *batch)
+    if is_first and not loss.isfinite():
+        raise divergence(job, {"epoch": 1, "train_loss": loss.item()}, begun=False)
+    try:
+        loss.backward()
+    except RuntimeError as error:
+        if isinstance(job.loss, OwnLoss) and "Found dtype" in str(error):
+            name, y = name_of(job.loss.function), batch[1]
+            error.add_note(f"{name} was given y of {y.dtype}. {AS_OUTPUTS}")
+        raise
+    if is_first:
+        check_gradients(job.network, dense=isinstance(job.optimizer, str) or job.clip)
+    if job.clip is not None:
+        trained = [p for p in job.network.parameters() if p.requires_grad]
+        torch.nn.utils.clip_grad_norm_(trained, job.clip)
+    try:
+        take_step(optimizer, factor)
+    except (AssertionError, RuntimeError) as error:
+        if not is_first or isinstance(error, torch.OutOfMemoryError):
+            raise
+        raise in_own_words(error, job) from error
+    return loss.detach()
 
 
 def _batch_loss(job, X, y, weight):

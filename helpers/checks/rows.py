@@ -23,15 +23,8 @@ def check_rows(estimator, X, y="no_validation", *, reset, **checks):
     Rows may have any shape. `X` comes back as float32, float64 or uint8 (an array or a CSR array),
     or as the `Rows` of a Dataset, of which nothing is loaded.
 
-    Parameters
-    ----------
-    estimator : TorchEstimator
-        Where `reset`, it learns the shape of a row and the precision to train in; otherwise `X`
-        must have that shape, and gets that precision.
-    X, y : array-like
-    reset : bool
-    **checks
-        For `sklearn.utils.validation.validate_data`.
+    Where `reset`, the estimator learns the shape of a row and the precision to train in; otherwise
+    `X` must have that shape, and gets that precision. `checks` are for scikit-learn.
     """
     owner = type(estimator).__name__
     refuse_no_numbers(X)
@@ -39,19 +32,43 @@ def check_rows(estimator, X, y="no_validation", *, reset, **checks):
     X = as_numpy(X)
     if not reset:
         check_shape(X, estimator._row_shape, owner)
-    dtypes = [np.float64 if has_doubles(X) else np.float32, np.float64]
-    dtypes = dtypes if reset else [estimator._dtype]
-
-    def validated(*dtypes):
-        # Of rows that are not loaded yet, an array of their shape that takes no memory.
-        given = np.broadcast_to(np.uint8(0), X.shape) if isinstance(X, Rows) else X
-        checked = {"accept_sparse": "csr", "allow_nd": True, "dtype": dtypes, **checks}
-        found = validate_data(estimator, given, y, reset=reset, **checked)
-        return found if isinstance(found, tuple) else (found, None)
-
+    # Of rows that are not loaded yet, an array of their shape that takes no memory.
+    given = np.broadcast_to(np.uint8(0), X.shape) if isinstance(X, Rows) else X
+    checks = {"reset": reset, "accept_sparse": "csr", "allow_nd": True, **checks}
+    if reset:
+        dtypes = [np.float64 if has_doubles(X) else np.float32, np.float64]
+    else:
+        dtypes = [estimator._dtype]
     # uint8 stays as it is until a batch is taken: images in a file may be larger than the memory.
+    found, target = _validated(estimator, given, y, dtype=[*dtypes, np.uint8], **checks)
+    trained_on = target is not None
+    rounded = trained_on and rounds_integers(found, X)
+    if rounded and reset:
+        found, target = _validated(estimator, given, y, dtype=np.float64, **checks)
+        rounded = rounds_integers(found, X)
+    if rounded:
+        cure = "Number their distinct values, for instance with OrdinalEncoder()."
+        if not reset and found.dtype == np.float32:
+            cure = "Give X as float64 from the first call of partial_fit on."
+        raise ValueError(
+            f"X holds whole numbers of {ROUNDED_FROM[found.dtype]:,} or more, which "
+            f"{found.dtype}, in which {owner} trains here, would round. {cure}"
+        )
+    found = X if isinstance(X, Rows) else found
+    if reset:
+        estimator._row_shape = found.shape[1:]
+        estimator._dtype = np.dtype(np.float64 if found.dtype == np.float64 else np.float32)
+        if 0 in estimator._row_shape:
+            raise ValueError(f"Rows of X hold no numbers: their shape is {estimator._row_shape}.")
+    else:
+        check_shape(found, estimator._row_shape, owner)
+    return (found, target) if trained_on else found
+
+
+def _validated(estimator, X, y, **checks):
+    """Return `X` and `y`, or None, as scikit-learn validates them; say what its errors do not."""
     try:
-        found, target = validated(*dtypes, np.uint8)
+        found = validate_data(estimator, X, y, **checks)
     except TypeError as error:
         if "float() argument" not in str(error):
             raise
@@ -69,30 +86,7 @@ def check_rows(estimator, X, y="no_validation", *, reset, **checks):
             what, cure = ("y", "") if _holds_numbers(X) else ("X", f" {ENCODE}")
             raise ValueError(f"{what} must hold numbers: {error}.{cure}") from error
         raise
-    trained_on = target is not None
-    rounded = trained_on and rounds_integers(found, X)
-    if rounded and reset:
-        found, target = validated(np.float64)
-        rounded = rounds_integers(found, X)
-    if rounded:
-        raise ValueError(
-            f"X holds whole numbers of {ROUNDED_FROM[found.dtype]:,} or more, which "
-            f"{found.dtype}, in which {owner} trains here, would round. "
-            + (
-                "Number their distinct values, for instance with OrdinalEncoder()."
-                if reset or found.dtype == np.float64
-                else "Give X as float64 from the first call of partial_fit on."
-            )
-        )
-    found = X if isinstance(X, Rows) else found
-    if reset:
-        estimator._row_shape = found.shape[1:]
-        estimator._dtype = np.dtype(np.float64 if found.dtype == np.float64 else np.float32)
-        if 0 in estimator._row_shape:
-            raise ValueError(f"Rows of X hold no numbers: their shape is {estimator._row_shape}.")
-    else:
-        check_shape(found, estimator._row_shape, owner)
-    return (found, target) if trained_on else found
+    return found if isinstance(found, tuple) else (found, None)
 
 
 def _refuse_doubled(X, y, error):
