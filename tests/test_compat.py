@@ -12,7 +12,7 @@ import sklearn.callback  # noqa: F401
 import torch
 from sklearn.callback import ProgressBar
 
-from helpers import TorchClassifier, _compat
+from helpers import TorchClassifier, _compat, checks
 
 ROOT = Path(_compat.__file__).parent
 MODULES = sorted(ROOT.rglob("*.py"))
@@ -106,6 +106,14 @@ def test_a_private_name_would_be_seen(tmp_path):
         "getattr(net, '_other_hooks')\nfrom helpers._compat import _num_samples\n"
     )
     assert private_names_used(module) == {"_x", "_dynamo", "_own_hooks", "_other_hooks"}
+
+
+def test_readers_are_told_where_each_module_stands():
+    path_of_a_fit = (ROOT / "README.md").read_text("utf-8")
+    for folder, text in ((ROOT, path_of_a_fit), (ROOT / "checks", checks.__doc__)):
+        for module in folder.glob("[a-z_]*.py"):
+            if not module.stem.startswith("__"):
+                assert f"`{module.stem}`" in text, module.name
 
 
 def test_each_module_is_short_enough_to_read():

@@ -20,29 +20,29 @@ def no_rows_kept(job):
     What depends on the rows, as the mean of the first batch, is for its training to make.
     """
     network = job.network
-    before, drawn = state_of(network), states_of_generators(job.y.device)
+    before, drawn = _held_by(network), states_of_generators(job.y.device)
     go_back = before and way_back(network)
     yield
-    after = before and state_of(network)
+    after = before and _held_by(network)
     if after == before or not after or after[0].keys() != before[0].keys():
         return
     if states_of_generators(job.y.device) != drawn:  # what it has made may differ each time
         return
     go_back()
-    ask(network, job, job.rows[-2:])
-    depends_on_rows = state_of(network) != after
+    _ask(network, job, job.rows[-2:])
+    depends_on_rows = _held_by(network) != after
     go_back()
     if not depends_on_rows:
-        ask(network, job, job.rows[:2])
+        _ask(network, job, job.rows[:2])
 
 
 @torch.no_grad()
-def ask(network, job, rows):
+def _ask(network, job, rows):
     network.eval()
     network(job.take(rows)[0])
 
 
-def state_of(network):
+def _held_by(network):
     """Return the numbers of a network by name, and what else it holds; None if nobody can tell."""
     tensors = dict(named_tensors(network))
     if not has_own_code(network) or any(map(is_lazy, tensors.values())):
