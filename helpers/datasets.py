@@ -136,12 +136,9 @@ class Rows:
         name = type(self.dataset).__name__
         return f"Rows({name}, shape={self.shape}, dtype={self.dtype})"
 
+    @generators_put_back()  # a Dataset may seed them for each row
     def loaded(self, rows):
         """Load some rows: an array of shape (n, *shape of a row)."""
-        with generators_put_back():  # a Dataset may seed them for each row
-            return self._loaded(rows)
-
-    def _loaded(self, rows):
         loaded = np.empty((len(self.numbers[rows]), *self._first.shape), self.dtype)
         for place, number in zip(loaded, self.numbers[rows], strict=True):
             row = self._row(number)

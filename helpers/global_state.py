@@ -45,19 +45,17 @@ def private_rng(device):
     were.
     """
     cuda = [device] if device.type == "cuda" else []
-    guard = _guard
-    with guard.lock, ExitStack() as stack:
+    with _guard.lock, ExitStack() as stack:
         others = states_of_others()
-        if guard.owner is None:
-            guard.generator_state, guard.dtype = torch.get_rng_state(), torch.get_default_dtype()
-            guard.other_states = others
-            guard.owner = threading.get_ident()
-            stack.callback(setattr, guard, "owner", None)
+        if _guard.owner is None:
+            _guard.generator_state, _guard.dtype = torch.get_rng_state(), torch.get_default_dtype()
+            _guard.other_states = others
+            _guard.owner = threading.get_ident()
+            stack.callback(setattr, _guard, "owner", None)
         stack.callback(put_back_others, others)
         stack.enter_context(torch.random.fork_rng(devices=cuda))
         stack.enter_context(as_torch_starts(device))
-        # This ends a no_grad as well.
-        stack.enter_context(torch.inference_mode(False))
+        stack.enter_context(torch.inference_mode(False))  # which ends a no_grad as well
         yield
 
 

@@ -136,10 +136,8 @@ def _numbers(part, n_rows):
     part = np.asarray(part)
     if part.dtype.kind == "b" and part.shape == (n_rows,):
         return np.flatnonzero(part)
-    is_empty = part.shape == (0,)
-    return (
-        part.astype(np.int64) if is_empty or (part.ndim == 1 and part.dtype.kind in "iu") else None
-    )
+    are_numbers = part.ndim == 1 and (part.dtype.kind in "iu" or len(part) == 0)
+    return part.astype(np.int64) if are_numbers else None
 
 
 def _told(how):

@@ -17,7 +17,7 @@ from helpers.fusing.outside import Outside
 from helpers.fusing.own_code import has_own_code
 from helpers.fusing.trial import answers
 from helpers.global_state import private_rng
-from helpers.losses import OwnLoss, in_precision
+from helpers.losses import OwnLoss, in_precision, takes_logarithms
 from helpers.training import trainer
 
 FAR = 1000  # from 0: outputs of a new network are near 0, and Adam moves them slowly
@@ -96,17 +96,19 @@ def look_back(job, owner, of_classes, kept):
     """Warn of what shows when a network is trained, with what the fit has `kept` from before it."""
     if not job.history:
         return
-    if not of_classes and not isinstance(job.loss, OwnLoss):
-        warn_of_scale(job, owner)
     is_own = isinstance(job.loss, OwnLoss)
+    if not of_classes and not is_own:
+        warn_of_scale(job, owner)
     is_asked = of_classes and is_own and len(job.history) <= job.epochs  # by partial_fit once
-    fell = job.history[-1]["train_loss"] < 0 and is_own
+    fell = is_own and job.history[-1]["train_loss"] < 0
     if not fell and not job.ends_in and not kept and not is_asked:
         return
+    # Of a loss that takes logarithms it was told when the network was built.
+    asks_loss = is_own and not takes_logarithms(job.loss.function)
     with private_rng(job.y.device):
-        if fell:
+        if fell and asks_loss:
             warn_of_endless(job)
-        elif is_asked:
+        elif is_asked and asks_loss:
             warn_of_wrong_answers(job)
         if job.ends_in and not fell:
             warn_of_range(job, owner, of_classes)

@@ -8,7 +8,7 @@ import torch
 from torch.overrides import TorchFunctionMode
 
 from helpers.checks.arguments import name_of
-from helpers.losses import OwnLoss, takes_logarithms
+from helpers.losses import OwnLoss
 
 
 class FirstLoss(OwnLoss):
@@ -119,8 +119,6 @@ def warn_of_endless(job):
     Only one below 0 at the end of a training is looked at, by copies with a thousand and a million
     times the weights. It is to be called where global generators are put back.
     """
-    if takes_logarithms(job.loss.function):
-        return  # told when the network was built
     X, y, _ = job.take(job.rows[:64])
     losses = []
     try:

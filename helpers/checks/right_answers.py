@@ -8,7 +8,6 @@ from torch.nn import functional as F
 
 from helpers.checks.arguments import name_of
 from helpers.fusing.functions import Watch
-from helpers.losses import takes_logarithms
 
 MOST = 10  # classes that are tried
 
@@ -19,8 +18,6 @@ def warn_of_wrong_answers(job):
     The loss is asked about outputs that are made up, and left as it was. Rows on which it does not
     tell the right answer from its opposite are left out, as those of a class of weight 0.
     """
-    if takes_logarithms(job.loss.function):
-        return  # told when the network was built
     X, y, _ = job.take(job.rows[:64])
     try:
         before = Watch(job.loss.function)
