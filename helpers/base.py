@@ -14,9 +14,9 @@ from sklearn.utils.validation import check_is_fitted
 
 from helpers.augmentation import Augmentation
 from helpers.checks.answers import predicted
-from helpers.checks.arguments import ArgumentsMixin, check_parameters
+from helpers.checks.arguments import ArgumentsMixin
 from helpers.checks.looking_back import Kept, look_back
-from helpers.checks.parameters import CONSTRAINTS, NUMBERS, check_functions
+from helpers.checks.parameters import CONSTRAINTS, check_functions, check_parameters
 from helpers.checks.row_weights import check_weights, sample_weights, weights_of_parts
 from helpers.checks.rows import check_rows
 from helpers.copies import CopyMixin, unchanged_on_failure
@@ -120,7 +120,7 @@ class TorchEstimator(ArgumentsMixin, NetworkMixin, CopyMixin, CallbackSupportMix
     @torch.inference_mode(False)  # whatever the caller has switched off, gradients are needed
     def _learn(self, X, y, sample_weight, groups=None, classes=None, partial=False):
         check_functions(self)
-        settings = check_parameters(self, NUMBERS)
+        settings = check_parameters(self)
         epochs = 1 if partial else settings["epochs"]
         context = self._init_callback_context(max_subtasks=epochs)
         metadata = None if sample_weight is None else {"sample_weight": sample_weight}

@@ -1,16 +1,15 @@
-"""Parameters at the door: module__* and optimizer__*, and numbers of any library as Python's."""
+"""Parameters module__* and optimizer__*, numbers of any library, and functions of the user's."""
 
 import inspect
 import re
 from fractions import Fraction
 from functools import cache, partial
-from numbers import Integral, Real
+from numbers import Real
 from types import FunctionType
 
 import numpy as np
 import torch
 
-from helpers._compat import validate_parameter_constraints
 from helpers.checks.other_names import cure_for
 
 PREFIXES = ("module__", "optimizer__")
@@ -146,33 +145,12 @@ def is_number(value, kind=Real):
 
     Examples
     --------
+    >>> from numbers import Integral
     >>> from helpers.checks.arguments import is_number
     >>> is_number(2), is_number(0.5, Integral), is_number(True), is_number(np.timedelta64(1, "D"))
     (True, False, False, False)
     """
     return isinstance(value, kind) and not isinstance(value, (bool, np.timedelta64))
-
-
-def check_parameters(estimator, numbers):
-    """Return an estimator's own parameters, a dict, those named in `numbers` as Python's numbers.
-
-    Raise a ValueError if one is of another type, or outside its range.
-    """
-    owner = type(estimator).__name__
-    parameters = {
-        name: value for name, value in estimator.get_params(deep=False).items() if "__" not in name
-    }
-    for name in numbers:
-        value = plain_number(parameters[name])
-        if isinstance(value, Real) and not is_number(value):
-            raise ValueError(f"The {name!r} parameter of {owner} must be a number. Got {value!r}.")
-        if isinstance(value, Real) and not isinstance(value, Integral):
-            value = float(value)  # of a fraction, say
-        elif is_number(value, Integral):
-            value = int(value)  # of sympy's, say
-        parameters[name] = value
-    validate_parameter_constraints(estimator._parameter_constraints, parameters, caller_name=owner)
-    return parameters
 
 
 def name_of(function):

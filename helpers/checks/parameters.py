@@ -6,12 +6,19 @@ import torch
 from torch.optim import Optimizer
 from torch.optim.lr_scheduler import LRScheduler
 
-from helpers._compat import HasMethods, Interval, StrOptions
+from helpers._compat import (
+    HasMethods,
+    Interval,
+    StrOptions,
+    validate_parameter_constraints,
+)
 from helpers.checks.arguments import (
     check_call,
+    is_number,
     makes_another_kind,
     name_of,
     names_by_place,
+    plain_number,
     unwrapped,
     words_of,
 )
@@ -50,6 +57,28 @@ CALLS = {
     "loss": (("outputs", "y"), "Take both by position, and return one number for each row."),
     "augment": (("X",), "X holds all rows of a training step; return them, changed."),
 }
+
+
+def check_parameters(estimator):
+    """Return an estimator's own parameters, a dict, the `NUMBERS` among them as Python's.
+
+    Raise a ValueError if one is of another type, or outside its range.
+    """
+    owner = type(estimator).__name__
+    parameters = {
+        name: value for name, value in estimator.get_params(deep=False).items() if "__" not in name
+    }
+    for name in NUMBERS:
+        value = plain_number(parameters[name])
+        if isinstance(value, Real) and not is_number(value):
+            raise ValueError(f"The {name!r} parameter of {owner} must be a number. Got {value!r}.")
+        if isinstance(value, Integral):
+            value = int(value)  # of sympy's, say
+        elif isinstance(value, Real):
+            value = float(value)  # of a fraction, say
+        parameters[name] = value
+    validate_parameter_constraints(estimator._parameter_constraints, parameters, caller_name=owner)
+    return parameters
 
 
 def check_functions(estimator):
