@@ -11,6 +11,7 @@ import torch
 from torch import nn
 
 from helpers.checks.arguments import check_call, is_number, plain
+from helpers.copies import OF_ALL_MODULES
 
 
 class MLP(nn.Module):
@@ -114,9 +115,9 @@ def check_forward(network):
 
 def warn_of_lost_weights(network):
     """Warn if weights to train are where torch does not find them, as layers in a plain list."""
-    known, of_all = set(map(id, network.parameters())), vars(nn.Module()).keys()
+    known = set(map(id, network.parameters()))
     for part in network.modules():
-        for name in sorted(vars(part).keys() - of_all):
+        for name in sorted(vars(part).keys() - OF_ALL_MODULES):
             value = vars(part)[name]
             values = value.values() if isinstance(value, dict) else value
             for one in values if isinstance(value, (dict, list, tuple)) else [value]:
