@@ -218,14 +218,14 @@ class TorchClassifier(ClassifierMixin, TorchEstimator):
     def predict_proba(self, X):
         """Return the probability of each class, or each label, shape (n_rows, n_classes)."""
         outputs = self._outputs(X)
-        return (outputs.softmax(dim=1) if self._n_columns == 1 else outputs.sigmoid()).numpy()
+        probabilities = outputs.softmax(1) if self._n_columns == 1 else outputs.sigmoid()
+        return probabilities.numpy()
 
     def predict_log_proba(self, X):
         """Return the logarithms of the probabilities, finite where those are too small."""
         outputs = self._outputs(X)
-        return (
-            F.log_softmax(outputs, 1) if self._n_columns == 1 else F.logsigmoid(outputs)
-        ).numpy()
+        logs = F.log_softmax(outputs, 1) if self._n_columns == 1 else F.logsigmoid(outputs)
+        return logs.numpy()
 
     def predict(self, X):
         """Return the most probable class of each row, (n_rows,), or 0 and 1 for each label.
