@@ -1,6 +1,7 @@
 """The canary for test rows that are equal to training rows."""
 
 import numpy as np
+from scipy.stats import rankdata
 
 from helpers.leakage.between import count_between
 from helpers.leakage.finding import Finding
@@ -14,6 +15,9 @@ MOST_NAMES = 10  # of columns that number the rows
 MOST_LEFT_OUT = 30  # columns, by turns
 DIFFERENT = 0.9  # labels, as a share of the twins
 TWINS = 0.7  # of the twins that there are with a column less
+OFTEN_ABOVE = 0.9  # of pairs of a row that has a twin and one that has none; by chance, half
+USUAL = "these are rows whose values most rows have, as empty ones, which"
+HAND_OVER = "Hand over whose row it is, to shared_groups."
 
 
 def shared_rows(X, y=None, *, cv=5, groups=None, task=None, random_state=0):
@@ -43,9 +47,11 @@ def shared_rows(X, y=None, *, cv=5, groups=None, task=None, random_state=0):
         rows meet by chance; or if test images are training images, mirrored or turned by quarters;
         or if rows of one class lie exactly between two of their class on the other side of the
         split, as SMOTE makes them, and no rows of another class are like that.
-        Not looked at, if far more rows have one with a column less, if hardly two twins have one
-        label, as where a thing was measured several times, or if rows are copies but for a column
-        that may hold ids: whole numbers of one length, no two alike.
+        Not looked at, if far more rows have one with a column less, or as many where the few
+        columns that tell all rows apart are shuffled alone, or if those that have one hold
+        commoner values than others, as empty rows do; if hardly two twins have one label, as where
+        a thing was measured several times; or if rows are copies but for a column that may hold
+        ids: whole numbers of one length, no two alike.
 
     Raises
     ------
@@ -60,8 +66,8 @@ def shared_rows(X, y=None, *, cv=5, groups=None, task=None, random_state=0):
     twins from chance. It does not see rows that are merely alike: copies that were moved, cropped
     or made noisy, other records of the same person. Synthetic rows it sees in three columns of many
     values or more, but not if noise was added or they were rounded. Where columns take few values
-    and depend on each other, honest rows meet more often than this reference: then far more rows
-    meet with one column less, and it does not say.
+    and depend on each other, or follow from each other, honest rows meet more often than this
+    reference, and it does not say; nor of three copies or so, where a few columns might meet.
 
     Examples
     --------
@@ -92,8 +98,9 @@ def shared_rows(X, y=None, *, cv=5, groups=None, task=None, random_state=0):
     found = _count_twins(rows, folds)
     if found and rows.shape[1] == 1:
         evidence = (
-            f"{found} of {n_tested} test rows have a twin among the training rows, but rows of one "
-            "column meet by chance: hand over more columns, or whose row it is to shared_groups."
+            f"{found} of {n_tested} test rows have a twin among the training rows, but rows of "
+            "one column that varies meet by chance: hand over more columns, or whose row it is to "
+            "shared_groups."
         )
         return Finding("shared_rows", None, evidence)
     most, rng = 0, np.random.default_rng(random_state)
@@ -166,6 +173,8 @@ def _labels_of(y, n):
 
 def _by_chance(rows, folds, found, most, n_fine, rng):
     """Return a sentence if twins may be rows of few values that meet, or ''."""
+    if (why := _few_tell(rows, folds, found, rng)) or _are_usual(rows):
+        return f" But {why or USUAL} meet by chance. {HAND_OVER}"
     coarse = [c for c, column in enumerate(rows.T) if len(np.unique(column)) <= n_fine]
     left_out = rng.permutation(coarse)[:MOST_LEFT_OUT]
     fewer = [_count_twins(np.delete(rows, [c], axis=1), folds) for c in left_out]
@@ -175,8 +184,43 @@ def _by_chance(rows, folds, found, most, n_fine, rng):
         return ""
     return (
         f" But with one column less up to {max(fewer, default=0)} have: rows of few values that "
-        "depend on each other meet by chance. Hand over whose row it is, to shared_groups."
+        f"depend on each other meet by chance. {HAND_OVER}"
     )
+
+
+def _few_tell(rows, folds, found, rng):
+    """Say how few columns tell rows apart, if rows meet as often where these alone are shuffled.
+
+    The others may follow from them, as a price follows from a length and a number. One column that
+    tells all rows apart says nothing: any measurement in a fine table does.
+    """
+    codes = [np.unique(column, return_inverse=True)[1] for column in rows.T]
+    numbers, few, all_told = np.zeros(len(rows), dtype=int), [], _numbers_of(rows).max()
+    for column in np.argsort([code.max() for code in codes], kind="stable"):  # the coarsest first
+        finer = np.unique(numbers * len(rows) + codes[column], return_inverse=True)[1]
+        if numbers.max() < all_told and finer.max() > numbers.max():
+            numbers, few = finer, [*few, column]
+    shuffled = (rng.permuted(rows[:, few], axis=0) for _ in range(N_REFERENCES))
+    if len(few) < 2 or not any(_count_twins(some, folds) >= found for some in shuffled):
+        return ""
+    return (
+        f"{len(few)} of {rows.shape[1]} columns tell apart all rows that differ, and with these "
+        "alone, shuffled, as many have a twin: if the others follow from them, rows"
+    )
+
+
+def _are_usual(rows):
+    """Say whether rows that have twins hold values that more rows hold than those of other rows.
+
+    Copies are like any other rows. Rows that meet by chance hold common values, or nothing.
+    """
+    _, first, counts = np.unique(_numbers_of(rows), return_index=True, return_counts=True)
+    codes = [np.unique(column, return_inverse=True)[1] for column in rows[first].T]
+    usual = rankdata(np.round(sum(np.log(np.bincount(code)[code]) for code in codes), 9))
+    has_twin = counts > 1
+    n_pairs = has_twin.sum() * (~has_twin).sum()
+    above = usual[has_twin].sum() - has_twin.sum() * (has_twin.sum() + 1) / 2
+    return bool(n_pairs and above / n_pairs > OFTEN_ABOVE)
 
 
 def _labels_differ(rows, y):

@@ -145,7 +145,7 @@ def test_an_empty_column_tells_no_rows_apart(other):
     beside = np.full(60, other)
     for X in (np.c_[values, beside], np.c_[beside, beside]):
         finding = shared_rows(X, cv=KFold(2))
-        assert finding.leaked is None and "rows of one column" in finding.evidence, finding
+        assert finding.leaked is None and "one column that varies" in finding.evidence, finding
 
 
 def first_fold(X, y):

@@ -1,0 +1,48 @@
+"""What is said of rows that are equal by chance, because columns follow from each other."""
+
+import numpy as np
+import pandas as pd
+import pytest
+from sklearn.datasets import load_wine
+from sklearn.model_selection import KFold
+
+from helpers import shared_rows
+
+CV = KFold(5, shuffle=True, random_state=0)
+N = 300
+rng = np.random.RandomState(0)
+age, sex = rng.randint(18, 90, N), rng.randint(2, size=N)
+tests = pd.DataFrame(rng.normal(size=(N, 4))).add_prefix("test")
+tests[rng.rand(N) < 0.3] = np.nan  # nobody took a sample: all are missing
+minutes, calls = rng.exponential(30, N).round(), rng.poisson(2, N)
+height, weight = rng.normal(170, 10, N).round(), rng.normal(70, 12, N).round()
+baskets = np.where(rng.rand(N, 12) < 0.85, 0.0, rng.poisson(2, (N, 12)))
+baskets[rng.rand(N) < 0.2] = 0
+baskets[:, 0] = baskets.any(axis=1) * rng.lognormal(size=N)  # what was paid
+HONEST = {
+    "gaps that come together": tests.assign(age=age, sex=sex),
+    "a column twice": tests[["test0"]].assign(age=age, sex=sex, years=age),
+    "a column in another unit": pd.DataFrame({"age": age, "sex": sex, "born": 2020 - age}),
+    "a price": pd.DataFrame({"minutes": minutes, "calls": calls}).assign(
+        price=0.2 * minutes + 1.5 * calls, tax=0.19 * (0.2 * minutes + 1.5 * calls)
+    ),
+    "an index": pd.DataFrame({"h": height, "w": weight, "bmi": weight / height**2, "s": sex}),
+    "empty baskets": baskets,
+}
+
+
+@pytest.mark.parametrize("name", HONEST)
+def test_rows_that_meet_because_columns_follow_from_each_other_are_not_accused(name):
+    finding = shared_rows(HONEST[name], cv=CV)
+    assert finding.leaked is None and "by chance" in finding.evidence
+
+
+@pytest.mark.parametrize("name", ["tests", "wine", "bits"])
+def test_copies_are_seen_beside_them(name):
+    rows = {
+        "tests": HONEST["gaps that come together"].dropna().to_numpy(),
+        "wine": load_wine().data,
+        "bits": np.random.RandomState(0).rand(N, 30) < 0.3,
+    }[name]
+    copied = np.random.RandomState(0).permutation(np.vstack([rows, rows[-20:]]))
+    assert shared_rows(copied, cv=CV).leaked is True
