@@ -1,5 +1,6 @@
 """What is seen of test rows inside an estimator, later labels, and sources; or said not to be."""
 
+from dataclasses import dataclass
 from functools import partial
 
 import numpy as np
@@ -16,7 +17,7 @@ from sklearn.preprocessing import FunctionTransformer, StandardScaler
 from skorch import NeuralNetClassifier
 from skorch.dataset import Dataset
 from skorch.helper import predefined_split
-from torch.utils.data import Subset, TensorDataset
+from torch.utils.data import DataLoader, Subset, TensorDataset
 
 from helpers import MLP, audit, held_rows, shared_groups, time_order, too_good_feature
 
@@ -87,6 +88,51 @@ def test_images_are_rows_too():
     images = X.reshape(120, 1, 2, 3)
     valid = predefined_split(Dataset(images[TEST], y[TEST]))
     assert held_rows(net(valid), images, cv=SPLIT).leaked is True
+
+
+@dataclass(slots=True)
+class Slots:
+    rows: object
+
+
+BESIDE = {
+    "a label in the last column": lambda rows: np.column_stack([X[rows], y[rows]]),
+    "a label in the first column": lambda rows: pd.DataFrame(X[rows], index=y[rows]).reset_index(),
+    "labels by row": lambda rows: {tuple(row): 1 for row in X[rows].tolist()},
+    "a set of rows": lambda rows: {tuple(row) for row in X[rows].tolist()},
+    "rows by number": lambda rows: dict(enumerate(X[rows])),
+    "records": lambda rows: pd.DataFrame(X[rows]).to_dict("records"),
+    "rows as objects": lambda rows: np.array([*X[rows], None], dtype=object)[:-1],
+    "a data class with slots": lambda rows: Slots(X[rows]),
+    "batches": lambda rows: DataLoader(TensorDataset(torch.tensor(X[rows]))),
+}
+
+
+@pytest.mark.parametrize("name", BESIDE)
+def test_rows_are_held_in_any_container_and_beside_labels(name):
+    def holding(rows):
+        return make_pipeline(FunctionTransformer(kw_args={"valid": BESIDE[name](rows)}))
+
+    finding = held_rows(holding(TEST), X, y, cv=SPLIT)
+    assert finding.leaked is True and "30 of 30 test rows, in 'functiontransformer__kw_args'" in (
+        finding.evidence
+    )
+    assert held_rows(holding(TRAIN[:20]), X, y, cv=SPLIT).leaked is False
+
+
+def test_names_are_compared_as_they_are_and_not_by_their_place_in_the_alphabet():
+    names = np.array([f"{a}{b}" for a in "abcdefghijkl" for b in "mnopqrstuv"])
+    table = pd.DataFrame({"first": names, "second": names[::-1]})
+    split = [(np.arange(60, 120), np.arange(60))]
+    for rows, n_held in ((np.arange(30), 30), (np.arange(80, 100), 0)):
+        for valid in (table.iloc[rows], table.iloc[rows].assign(y=y[rows])):
+            finding = held_rows(FunctionTransformer(kw_args={"valid": valid}), table, cv=split)
+            assert finding.leaked is bool(n_held)
+            assert not n_held or f"holds {n_held} of 60" in finding.evidence
+    one = pd.DataFrame({"first": ["am"], "second": ["am"]})  # alone, first in the alphabet
+    twice = pd.DataFrame({"first": ["a", *names[:40]], "second": ["a", *names[:40]]})
+    holder, cv = FunctionTransformer(kw_args={"valid": one}), [(np.arange(1, 41), np.arange(1))]
+    assert held_rows(holder, twice, cv=cv).leaked is False
 
 
 def test_copies_of_training_rows_are_no_test_rows():

@@ -1,0 +1,165 @@
+"""What an estimator holds: arrays of rows, in data sets, functions, lists and objects."""
+
+import dis
+import inspect
+from collections import deque
+from types import ModuleType
+
+import numpy as np
+
+from helpers.leakage.tables import as_codes
+
+MOST_PARTS = 10_000  # values that are looked into
+MOST_IN_A_ROW = 10  # things that a data set keeps of each row: an image, its label, its name
+SIMPLE = (str, bytes, int, float, complex, type, ModuleType, type(None), np.generic)
+
+
+def arrays_in(value, width, n_rows, names=()):
+    """Yield arrays of rows of so many values: in data sets, functions, lists and objects."""
+    waiting, seen, kept = [(value, False)], set(), []
+    while waiting and len(seen) < MOST_PARTS:
+        value, by_function = waiting.pop()
+        if isinstance(value, SIMPLE) or id(value) in seen:
+            continue
+        seen.add(id(value))
+        kept.append(value)  # so that no other object gets its id
+        if names and hasattr(value, "iloc") and {*names} <= {*getattr(value, "columns", ())}:
+            value = value[names]  # in their order, without a label beside them
+        if (array := _as_rows(value, width)) is not None:
+            if not (by_function and len(array) >= n_rows):
+                yield from _without_label(array, width)
+        else:
+            waiting += [(part, by_function or called) for part, called in _parts_of(value)]
+
+
+def _without_label(array, width):
+    """Yield rows of so many values, without the last one or the first, if there is one more."""
+    array = array.reshape(len(array), -1)
+    is_wide = array.shape[1] > width
+    yield from (array[:, :-1], array[:, 1:]) if is_wide else (array,)
+
+
+def _as_rows(value, width):
+    """Return a value as rows of so many values, or of one more, the label; or None."""
+    widths = width, width + 1
+    if isinstance(value, list | tuple) and value:
+        value = [list(row.values()) if isinstance(row, dict) else row for row in value]
+        if any(all(_is_row(row, n) for row in value) for n in widths):
+            value = np.array([np.ravel(_as_array(row)) for row in value])
+    value = _as_array(value)
+    if hasattr(value, "iloc") or hasattr(value, "toarray"):
+        value = as_table(value)
+    if not isinstance(value, np.ndarray) or value.ndim < 2:
+        return None
+    return value if np.prod(value.shape[1:], dtype=int) in widths else None
+
+
+def as_table(X):
+    """Return a table as an array, its texts and dates as they are; other rows as numbers."""
+    if len(getattr(X, "columns", ())) > 1 or (isinstance(X, np.ndarray) and X.ndim == 2):
+        return np.asarray(X)
+    try:
+        return as_codes(X)
+    except (TypeError, ValueError):
+        return np.empty(0)
+
+
+def _as_array(value):
+    return value.detach().cpu().numpy() if hasattr(value, "detach") else value  # a tensor
+
+
+def _is_row(row, width):
+    """Say whether it is one row of so many numbers: a list, or an image of any shape."""
+    if isinstance(row, list | tuple):
+        are_plain = (isinstance(v, SIMPLE) or getattr(v, "ndim", 1) == 0 for v in row)
+        return len(row) == width and all(are_plain)
+    shape = getattr(row, "shape", None)  # of a class of arrays, no tuple
+    return isinstance(shape, tuple) and np.prod(shape, dtype=int) == width
+
+
+def _parts_of(value):
+    """Return what a value holds, each with whether a function uses it."""
+    if isinstance(value, dict):
+        return [(part, False) for part in (list(value), list(value.values()))]
+    if isinstance(value, set | frozenset | deque):
+        return [(list(value), False)]
+    if isinstance(value, list | tuple):
+        return [(part, False) for part in (*value, *_side_by_side(value))]
+    if isinstance(value, np.ndarray):
+        return [(value.tolist(), False)] if value.dtype == object else []
+    if inspect.isfunction(value):
+        return [(part, True) for part in _used_by(value)]
+    if inspect.ismethod(value):
+        return [(value.__self__, False), (value.__func__, False)]
+    if hasattr(value, "func") and hasattr(value, "keywords"):  # functools.partial
+        return [(part, False) for part in (value.func, *value.args, *value.keywords.values())]
+    if hasattr(value, "indices") and hasattr(value, "dataset"):  # a part of a data set
+        return [(part, False) for part in _of_a_part(value.dataset, np.asarray(value.indices))]
+    parts = value.__dict__.values() if hasattr(value, "__dict__") else _slots(value)
+    return [(part, False) for part in parts]
+
+
+def _slots(value):
+    """Return what an object keeps without a `__dict__`, as a data class with slots does."""
+    names = getattr(value, "__slots__", ())
+    names = [names] if isinstance(names, str) else names
+    return [getattr(value, name) for name in names if hasattr(value, name)]
+
+
+def _side_by_side(items):
+    """Return, of a list of pairs (image, label) or dicts, all images and all labels, as lists."""
+    kinds = {type(item) for item in items}
+    if len(kinds) != 1 or not kinds <= {list, tuple, dict}:
+        return []
+    keys = [[*item] if isinstance(item, dict) else range(len(item)) for item in items]
+    if any(key != keys[0] for key in keys) or len(keys[0]) > MOST_IN_A_ROW:
+        return []
+    return [[item[key] for item in items] for key in keys[0]]
+
+
+def _of_a_part(dataset, rows, around=()):
+    """Return what a part of a data set holds, which may be a part of another.
+
+    What it is looked for in, `around`, is left out: an object may hold itself.
+    """
+    if id(dataset) in around:
+        return None
+    around = (*around, id(dataset))
+    if hasattr(dataset, "indices") and hasattr(dataset, "dataset"):
+        return _of_a_part(dataset.dataset, np.asarray(dataset.indices)[rows], around)
+    n = max(len(dataset) if hasattr(dataset, "__len__") else 0, rows.max(initial=-1) + 1)
+    parts = getattr(dataset, "__dict__", {}).values()
+    return [_chosen(part, rows, n, around) for part in parts]
+
+
+def _chosen(values, rows, n, around):
+    """Return some of n rows of what a data set holds; nothing of what has no n rows."""
+    if id(values) in around:
+        return None
+    if isinstance(values, list | tuple) and len(values) == n:
+        return [values[row] for row in rows]
+    if isinstance(values, list | tuple | dict):
+        parts = values.values() if isinstance(values, dict) else values
+        return [_chosen(part, rows, n, (*around, id(values))) for part in parts]
+    if (
+        hasattr(values, "__getitem__")
+        and hasattr(values, "__dict__")
+        and not hasattr(values, "ndim")
+    ):
+        return _of_a_part(values, rows, around)  # another data set
+    if hasattr(values, "iloc"):
+        return values.iloc[rows] if len(values) == n else None
+    return values[rows] if getattr(values, "ndim", 0) and values.shape[0] == n else None
+
+
+def _used_by(function):
+    """Return the values that a function uses from around it, by the names that it loads."""
+    loaded = {step.argval for step in dis.get_instructions(function) if "GLOBAL" in step.opname}
+    values = [v for name, v in function.__globals__.items() if name in loaded]
+    values += [*(function.__defaults__ or ()), *(function.__kwdefaults__ or {}).values()]
+    for cell in function.__closure__ or ():
+        try:
+            values.append(cell.cell_contents)
+        except ValueError:  # not filled yet
+            continue
+    return values
