@@ -82,9 +82,9 @@ def purity(estimator, X, y, *, groups=None, random_state=0):
 def refit(estimator, X, y, *, groups=None, random_state=0):
     """Does a second `fit` remember the first?
 
-    Fits one clone on half A of the rows, with permuted labels, and then on half B; another on B
-    alone; and compares their predictions. Where the same seed gives others each time, six of
-    each are compared, and a difference counts only beyond what chance explains.
+    Fits one clone on half A of the rows, with permuted labels, lets it predict, and fits it on half
+    B; another on B alone; and compares their predictions. Where the same seed gives others each
+    time, six of each are compared, and a difference counts only beyond what chance explains.
 
     Parameters
     ----------
@@ -100,9 +100,10 @@ def refit(estimator, X, y, *, groups=None, random_state=0):
     -----
     Files that parameters name, and networks in functions that the estimator holds, are put back
     before each fit, so that what one fit leaves there for the next is seen. Not looked at, if
-    `fit` writes a file that no parameter names. It does not see what every fit finds again:
+    `fit` leaves a file that no parameter names. It does not see what every fit finds again:
     weights in a constructor argument that `fit` leaves alone, or in another place that all clones
-    share (repeats then differ as well; see `carry_over`).
+    share (repeats then differ as well; see `carry_over`; or do not, if predictions are kept there
+    under their rows alone, which no canary sees).
 
     Examples
     --------
@@ -135,8 +136,8 @@ def refit(estimator, X, y, *, groups=None, random_state=0):
             for _ in range(N_REPEATS if first_fit and written else 0):
                 fit(seeded_clone(estimator, random_state), half_a, rng.permutation(half_a))
             subject = seeded_clone(estimator, random_state)
-            if first_fit:
-                fit(subject, half_a, of_a)
+            if first_fit:  # and keeps, it may be, what it has predicted
+                predictions_of(fit(subject, half_a, of_a), X)
             predicted = predictions_of(fit(subject, half_b, half_b), X)
         written.update(outside.written)
         unnamed.update(outside.unnamed)
@@ -158,7 +159,7 @@ def refit(estimator, X, y, *, groups=None, random_state=0):
         evidence += " Let fit start from nothing."
     elif unnamed:
         evidence += (
-            f" But fit wrote {sorted(unnamed)[0]}, which no parameter names: whether a later fit "
+            f" But fit left {sorted(unnamed)[0]}, which no parameter names: whether a later fit "
             "reads it was not looked at. Make its path a parameter."
         )
         leaked = None

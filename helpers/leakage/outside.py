@@ -61,6 +61,7 @@ def left_alone(estimator):
             path
             for path, is_written in opened
             if (is_written or _is_newer(path, start)) and not _is_within(path, named)
+            if os.path.exists(path)  # else no later fit can read it
         }
         for name, path in paths.items():
             if contents[name] is not None and (now := _content(path)) != contents[name]:
@@ -225,9 +226,9 @@ def _listen():
 
 def _hear(event, arguments):
     paths = getattr(_recording, "paths", None)
-    if event != "open" or paths is None:
+    if event not in ("open", "os.rename") or paths is None:
         return
-    path, mode, flags = arguments
+    path, mode, flags = arguments[:3] if event == "open" else (arguments[1], "w", 0)
     writes = flags & (os.O_WRONLY | os.O_RDWR) if mode is None else set(mode) & set("wax+")
     if isinstance(path, str | Path) and not _is_nobody_s(str(path)):
         paths.add((os.path.abspath(path), bool(writes)))

@@ -1,0 +1,75 @@
+"""What one fit or prediction leaves for the next, in files, in the object, and in weights."""
+
+import os
+from contextlib import nullcontext
+from functools import partial
+from tempfile import TemporaryDirectory
+
+import joblib
+import numpy as np
+from sklearn.naive_bayes import GaussianNB
+
+from helpers import refit
+from helpers.data import coin_flips
+from helpers.leakage.weights import _judged
+
+X, y = coin_flips(90, 6)
+
+
+class Dumping(GaussianNB):
+    """Writes itself to a file, and reads it again."""
+
+    def __init__(self, open_folder=TemporaryDirectory):
+        super().__init__()
+        self.open_folder = open_folder
+
+    def fit(self, X, y):
+        super().fit(X, y)
+        with self.open_folder() as folder:
+            part, whole = os.path.join(folder, "part"), os.path.join(folder, "whole")
+            joblib.dump(vars(self), part)
+            os.replace(part, whole)  # so that nobody reads half a file
+            vars(self).update(joblib.load(whole))
+        return self
+
+
+def test_a_file_that_fit_removes_is_none_that_a_later_fit_reads(tmp_path):
+    assert refit(Dumping(), X, y).leaked is False
+    finding = refit(Dumping(partial(nullcontext, tmp_path)), X, y)
+    assert finding.leaked is None and f"fit left {tmp_path / 'whole'}" in finding.evidence
+
+
+class Remembering(GaussianNB):
+    """Predicts a row only once, as `functools.cache` on a method does."""
+
+    def __init__(self, forgets=False):
+        super().__init__()
+        self.forgets = forgets
+        self.known = {}
+
+    def fit(self, X, y):
+        if self.forgets:
+            self.known = {}
+        return super().fit(X, y)
+
+    def predict_proba(self, X):
+        new = super().predict_proba(X)
+        pairs = zip(X, new, strict=True)
+        return np.array([self.known.setdefault(row.tobytes(), shares) for row, shares in pairs])
+
+
+def test_predictions_that_outlive_a_fit_are_seen():
+    assert refit(Remembering(), X, y).leaked is True
+    assert refit(Remembering(forgets=True), X, y).leaked is False
+
+
+def test_a_score_that_no_other_weights_reach_is_not_hidden_by_layers_of_few_units():
+    rng = np.random.RandomState(0)
+    scores = np.column_stack([rng.uniform(0.3, 0.7, size=100), rng.lognormal(sigma=2, size=100)])
+    for own, leaked in ((0.93, True), (0.07, True), (0.5, False)):
+        scores[0] = own, 0.0
+        finding = _judged(scores, lambda: np.inf)
+        assert finding.leaked is leaked and f"a clone scores {own:.2f}; 99" in finding.evidence
+    scores[0] = 0.5, 2 * np.abs(scores).max()
+    assert "its layer 1 gives out" in _judged(scores, lambda: 0.0).evidence
+    assert _judged(scores, lambda: np.inf).leaked is False
