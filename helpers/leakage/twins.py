@@ -16,7 +16,7 @@ MOST_LEFT_OUT = 30  # columns, by turns
 DIFFERENT = 0.9  # labels, as a share of the twins
 TWINS = 0.7  # of the twins that there are with a column less
 OFTEN_ABOVE = 0.9  # of pairs of a row that has a twin and one that has none; by chance, half
-USUAL = "these are rows whose values most rows have, as empty ones, which"
+USUAL = "most of these hold nothing, or what most rows hold, and such rows"
 HAND_OVER = "Hand over whose row it is, to shared_groups."
 
 
@@ -215,9 +215,12 @@ def _are_usual(rows):
     Copies are like any other rows. Rows that meet by chance hold common values, or nothing.
     """
     _, first, counts = np.unique(_numbers_of(rows), return_index=True, return_counts=True)
-    codes = [np.unique(column, return_inverse=True)[1] for column in rows[first].T]
+    rows, has_twin = rows[first], counts > 1
+    is_empty = has_twin & (np.isnan(rows) | (rows == 0)).all(axis=1)
+    if 2 * counts[is_empty].sum() > counts[has_twin].sum():
+        return True
+    codes = [np.unique(column, return_inverse=True)[1] for column in rows.T]
     usual = rankdata(np.round(sum(np.log(np.bincount(code)[code]) for code in codes), 9))
-    has_twin = counts > 1
     n_pairs = has_twin.sum() * (~has_twin).sum()
     above = usual[has_twin].sum() - has_twin.sum() * (has_twin.sum() + 1) / 2
     return bool(n_pairs and above / n_pairs > OFTEN_ABOVE)

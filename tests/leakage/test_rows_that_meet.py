@@ -28,6 +28,7 @@ HONEST = {
     ),
     "an index": pd.DataFrame({"h": height, "w": weight, "bmi": weight / height**2, "s": sex}),
     "empty baskets": baskets,
+    "nobody took a sample, nor gave an age": tests,
 }
 
 
