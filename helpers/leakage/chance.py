@@ -1,12 +1,14 @@
 """What a procedure scores by guessing: chance, measured for the score at hand."""
 
 import warnings
+from contextlib import suppress
 from dataclasses import dataclass
 
 import numpy as np
 
 from helpers._compat import _num_samples, _safe_indexing
 from helpers.leakage.inputs import as_array, targets_of
+from helpers.leakage.tables import as_codes
 
 N_GUESSES = 10  # runs of each kind
 N_DIFFERENT = (1, 2, 8)  # rows that a table is made of
@@ -90,12 +92,18 @@ def taken(values, rows):
 
 
 def _telling(X, y, rng):
+    """Return a table of as many rows as X, made of one for each label: a row tells its label."""
     y = targets_of(y, len(y))
     axis = 0 if y.ndim > 1 else None
     names, numbers = np.unique(y, return_inverse=True, axis=axis)
     if len(names) > MOST_LABELS:
         numbers = (numbers >= np.median(numbers)).astype(int)
-    some = rng.choice(len(y), numbers.max() + 1, replace=False)
+    n_names = numbers.max() + 1
+    some = rng.choice(len(y), n_names, replace=False)
+    with suppress(ValueError):  # there are too few, or X is one column of numbers
+        if len(np.unique(as_codes(_safe_indexing(X, some)), axis=0)) < n_names:
+            different = np.unique(as_codes(X), axis=0, return_index=True)[1]
+            some = rng.choice(different, n_names, replace=False)
     return taken(X, some[numbers.ravel()])
 
 

@@ -7,6 +7,7 @@ from sklearn.datasets import load_wine
 from sklearn.model_selection import KFold
 
 from helpers import shared_rows
+from helpers.leakage.chance import _telling, measure
 
 CV = KFold(5, shuffle=True, random_state=0)
 N = 300
@@ -47,3 +48,18 @@ def test_copies_are_seen_beside_them(name):
     }[name]
     copied = np.random.RandomState(0).permutation(np.vstack([rows, rows[-20:]]))
     assert shared_rows(copied, cv=CV).leaked is True
+
+
+def test_a_chance_is_measured_with_rows_that_differ_for_each_label():
+    def told(X, y):
+        """Return how well the mean label of a row's value tells the label."""
+        means = pd.Series(y).groupby(np.asarray(X)[:, 0]).transform("mean")
+        return float(np.mean((means > 0.5) == y))
+
+    few, labels = rng.randint(3, size=(90, 1)), np.arange(90) % 2
+    chances = [measure(told, few, labels, lambda: rng.permutation(labels), rng) for _ in 10 * [0]]
+    assert [chance.told for chance in chances] == [1.0] * 10
+    texts = ["some words", "other words"] * 45
+    assert len(set(_telling(texts, labels, rng))) == 2
+    permuted = rng.permutation(labels)
+    assert measure(told, np.zeros((90, 1)), labels, lambda: permuted, rng) is None
