@@ -48,7 +48,10 @@ def _as_rows(value, width):
             value = np.array([np.ravel(_as_array(row)) for row in value])
     value = _as_array(value)
     if hasattr(value, "iloc") or hasattr(value, "toarray"):
-        value = as_table(value)
+        try:
+            value = as_table(value)
+        except (TypeError, ValueError):
+            return None
     if not isinstance(value, np.ndarray) or value.ndim < 2:
         return None
     return value if np.prod(value.shape[1:], dtype=int) in widths else None
@@ -58,10 +61,7 @@ def as_table(X):
     """Return a table as an array, its texts and dates as they are; other rows as numbers."""
     if len(getattr(X, "columns", ())) > 1 or (isinstance(X, np.ndarray) and X.ndim == 2):
         return np.asarray(X)
-    try:
-        return as_codes(X)
-    except (TypeError, ValueError):
-        return np.empty(0)
+    return as_codes(X)
 
 
 def _as_array(value):

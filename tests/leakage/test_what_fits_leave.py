@@ -7,9 +7,11 @@ from tempfile import TemporaryDirectory
 
 import joblib
 import numpy as np
+from sklearn.model_selection import KFold
 from sklearn.naive_bayes import GaussianNB
+from sklearn.neighbors import KNeighborsClassifier
 
-from helpers import refit
+from helpers import carry_over, refit
 from helpers.data import coin_flips
 from helpers.leakage.weights import _judged
 
@@ -73,3 +75,20 @@ def test_a_score_that_no_other_weights_reach_is_not_hidden_by_layers_of_few_unit
     scores[0] = 0.5, 2 * np.abs(scores).max()
     assert "its layer 1 gives out" in _judged(scores, lambda: 0.0).evidence
     assert _judged(scores, lambda: np.inf).leaked is False
+
+
+class Hoarding(KNeighborsClassifier):
+    """Keeps the rows of every fit."""
+
+    def fit(self, X, y):
+        self.rows = np.vstack([getattr(self, "rows", X[:0]), X])
+        self.labels = np.concatenate([getattr(self, "labels", y[:0]), y])
+        return super().fit(self.rows, self.labels)
+
+
+def test_an_honest_score_above_chance_is_asked_for_again():
+    cv = KFold(5, shuffle=True, random_state=0)
+    rows, coins = np.random.RandomState(3).normal(size=(100, 4)), np.arange(100) % 2
+    for seed in (133, 232):  # of 250, with which the labels agree with the rows by chance
+        assert carry_over(GaussianNB(), rows, coins, cv=cv, random_state=seed).leaked is False
+    assert carry_over(Hoarding(1), rows, coins, cv=cv).leaked is True
