@@ -12,7 +12,8 @@ from helpers.leakage.alike import alike_rows
 from helpers.leakage.answers import same_answer
 from helpers.leakage.audit import audit
 from helpers.leakage.blind import blind_test
-from helpers.leakage.estimators import carry_over, purity, refit
+from helpers.leakage.carrying import carry_over
+from helpers.leakage.estimators import purity, refit
 from helpers.leakage.features import too_good_feature
 from helpers.leakage.finding import Finding, Report
 from helpers.leakage.held import held_rows

@@ -7,7 +7,8 @@ import numpy as np
 from helpers._compat import _num_samples
 from helpers.leakage.alike import alike_rows
 from helpers.leakage.answers import same_answer
-from helpers.leakage.estimators import carry_over, purity, refit
+from helpers.leakage.carrying import carry_over
+from helpers.leakage.estimators import purity, refit
 from helpers.leakage.features import too_good_feature
 from helpers.leakage.finding import Finding, Report
 from helpers.leakage.groups import one_group_a_row

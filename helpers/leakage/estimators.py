@@ -7,15 +7,13 @@ arguments alone and forgets every earlier `fit`; a prediction depends on its own
 import copy
 
 import numpy as np
-from sklearn.metrics import r2_score
 from sklearn.model_selection import train_test_split
 
 from helpers._compat import _num_samples, _safe_indexing
 from helpers.leakage.finding import Finding
-from helpers.leakage.inputs import folds_of, has_classes, strata_of, targets_of, task_of
+from helpers.leakage.inputs import has_classes, strata_of, task_of
 from helpers.leakage.outside import left_alone
 from helpers.leakage.probes import (
-    N_REFERENCES,
     N_REPEATS,
     compare,
     differ,
@@ -170,79 +168,7 @@ def refit(estimator, X, y, *, groups=None, random_state=0):
     return Finding("refit", leaked, evidence)
 
 
-def _share_equal(labels, predicted):
-    """Return the accuracy, over all targets where there are several."""
-    return float((labels == predicted).mean())
-
-
 def rows_of(values, rows):
     if hasattr(values, "tocsr"):  # of sparse forms, the one that has rows
         values = values.tocsr()
     return None if values is None else _safe_indexing(values, rows)
-
-
-def carry_over(estimator, X, y, *, cv=5, groups=None, random_state=0):
-    """Does what one fold has learned reach the next?
-
-    Permutes the labels, so that nothing can be known of a held-out row, and takes one object
-    through the folds without cloning it, as a loop written by hand does. What it predicts must
-    not agree with the held-out labels better than with the same labels dealt out at random.
-
-    Parameters
-    ----------
-    estimator, X, y, groups, random_state
-        As for `purity`.
-    cv : int, splitter or iterable, default=5
-        As in `sklearn.model_selection.cross_val_score`.
-
-    Returns
-    -------
-    Finding
-        Leaked if the agreement (accuracy, or R2) exceeds that of 199 random deals, and does so
-        again with labels permuted anew: what folds share makes the first happen by chance.
-
-    Notes
-    -----
-    It does not see what was learned before the first fold, since the labels are permuted, nor
-    what a search forgets by cloning; `carried_weights` does.
-
-    Examples
-    --------
-    >>> from sklearn.datasets import load_iris
-    >>> from sklearn.neural_network import MLPClassifier
-    >>> from helpers import carry_over
-    >>> carry_over(MLPClassifier(max_iter=50), *load_iris(return_X_y=True)).leaked
-    False
-    """
-    random_state = seed_of(random_state)
-    rng = np.random.RandomState(random_state)
-    parts = estimator, X, targets_of(y, _num_samples(X)), cv, groups, random_state, rng
-    with left_alone(estimator):
-        first = again = _agreement(*parts)
-        leaked = bool(first[1] > first[2] and (again := _agreement(*parts))[1] > again[2])
-    n_folds, own, most = first if leaked else again
-    evidence = (
-        f"On permuted labels one object taken through {n_folds} folds scores {own:.2f} on "
-        f"held-out rows; against labels dealt out at random, at most {most:.2f}."
-    )
-    if leaked:
-        evidence += " Clone for each fold, and let fit start from nothing."
-    return Finding("carry_over", leaked, evidence)
-
-
-def _agreement(estimator, X, y, cv, groups, seed, rng):
-    """Return how many folds there are, the score on permuted labels, and the best by chance."""
-    y = rng.permutation(y)
-    folds = folds_of(cv, X, y, groups, task_of(estimator) or "regression")
-    subject, predicted = seeded_clone(estimator, seed), []
-    for train, test in folds:
-        fit_seeded(subject, rows_of(X, train), y[train], seed, rows_of(groups, train))
-        if not hasattr(subject, "predict"):
-            raise TypeError(f"carry_over takes an estimator with predict; got {subject!r:.70}.")
-        # Some predict a column, which would be compared with every label.
-        predicted.append(np.reshape(subject.predict(rows_of(X, test)), y[test].shape))
-    predicted, held_out = np.concatenate(predicted), [y[test] for _, test in folds]
-    agreement = _share_equal if has_classes(task_of(estimator), y) else r2_score
-    own = agreement(np.concatenate(held_out), predicted)
-    deals = ([rng.permutation(part) for part in held_out] for _ in range(N_REFERENCES))
-    return len(folds), own, max(agreement(np.concatenate(deal), predicted) for deal in deals)
