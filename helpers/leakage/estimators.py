@@ -19,6 +19,7 @@ from helpers.leakage.probes import (
     differ,
     distance,
     fit_seeded,
+    global_seed,
     plain_params,
     predictions_of,
     seed_of,
@@ -134,7 +135,9 @@ def refit(estimator, X, y, *, groups=None, random_state=0):
                 fit(seeded_clone(estimator, random_state), half_a, rng.permutation(half_a))
             subject = seeded_clone(estimator, random_state)
             if first_fit:  # and keeps, it may be, what it has predicted
-                predictions_of(fit(subject, half_a, of_a), X)
+                fit(subject, half_a, of_a)
+                with global_seed(random_state):  # else it would draw other numbers afterwards
+                    predictions_of(subject, X)
             predicted = predictions_of(fit(subject, half_b, half_b), X)
         written.update(outside.written)
         unnamed.update(outside.unnamed)
