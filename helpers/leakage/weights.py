@@ -41,10 +41,9 @@ def carried_weights(estimator, X, y, *, groups=None, random_state=0):
     Trains two clones for 0 epochs, under different seeds. Unless they have weights in common,
     nothing was carried. Else it scores the first; scores a linear model (R2) of what each of its
     layers gives out, fitted to half of the rows; and does both again 99 times with networks
-    initialised anew. It leaked if its own score lies farther from the median, in units of its
-    spread, than any of theirs; or if that of a layer lies farther above it than that of any of
-    their layers, and is more than a forest and nearest neighbours of the rows score. Each happens
-    by chance once in a hundred times.
+    initialised anew. It leaked if its own score lies farther from the median, or that of a layer
+    farther above it, in units of its spread, than any of theirs, which by chance happens once in a
+    hundred times; and if the layer scores more than a forest and nearest neighbours of the rows.
 
     Where nothing can be trained for 0 epochs, it looks at the layers of those networks alone that
     are parameters and that `fit` leaves as they are: a network that embeds rows in a Pipeline. If
@@ -148,14 +147,12 @@ def _judged(scores, learn):
     spread = np.abs(from_median).mean(axis=0)
     farness = np.divide(from_median, spread, out=np.zeros_like(scores), where=spread > 0)
     farness[:, 0] = np.abs(farness[:, 0])  # who scores far too low knows the labels as well
-    most = np.full(scores.shape[1], farness[1:, 1:].max(initial=0.0))  # of all layers, and
-    most[0] = farness[1:, 0].max()  # of scores, which a layer of one unit would hide
-    is_asked = (farness[0, 1:] > most[1:]).any() or not scores[:, 0].any()
+    most = farness[1:].max()
+    is_asked = (farness[0, 1:] > most).any() or not scores[:, 0].any()
     learnt = learn() if is_asked else np.inf
     farness[0, 1:][scores[0, 1:] <= learnt] = 0
-    is_far = farness[0] > most
-    leaked = bool(is_far.any())
-    layer = 1 + int(farness[0, 1:].argmax()) if leaked and not is_far[0] else 0
+    leaked = bool(farness[0].max() > most)
+    layer = int(farness[0].argmax()) if leaked and farness[0, 0] <= most else 0
     if not leaked and not scores[:, 0].any() and scores.shape[1] > 1:
         layer = 1 + int(scores[0, 1:].argmax())
     what = f"a linear model of what its layer {layer} gives out" if layer else "a clone"

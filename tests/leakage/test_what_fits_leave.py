@@ -1,4 +1,4 @@
-"""What one fit or prediction leaves for the next, in files, in the object, and in weights."""
+"""What one fit or prediction leaves for the next, in files and in the object."""
 
 import os
 from contextlib import nullcontext
@@ -13,7 +13,6 @@ from sklearn.neighbors import KNeighborsClassifier
 
 from helpers import carry_over, refit
 from helpers.data import coin_flips
-from helpers.leakage.weights import _judged
 
 X, y = coin_flips(90, 6)
 
@@ -63,27 +62,6 @@ class Remembering(GaussianNB):
 def test_predictions_that_outlive_a_fit_are_seen():
     assert refit(Remembering(), X, y).leaked is True
     assert refit(Remembering(forgets=True), X, y).leaked is False
-
-
-def test_a_score_that_no_other_weights_reach_is_not_hidden_by_layers_of_few_units():
-    rng = np.random.RandomState(0)
-    scores = np.column_stack([rng.uniform(0.3, 0.7, size=100), rng.lognormal(sigma=2, size=100)])
-    for own, leaked in ((0.93, True), (0.07, True), (0.5, False)):
-        scores[0] = own, 0.0
-        finding = _judged(scores, lambda: np.inf)
-        assert finding.leaked is leaked and f"a clone scores {own:.2f}; 99" in finding.evidence
-    scores[0] = 0.5, 2 * np.abs(scores).max()
-    assert "its layer 1 gives out" in _judged(scores, lambda: 0.0).evidence
-    assert _judged(scores, lambda: np.inf).leaked is False
-
-
-class Hoarding(KNeighborsClassifier):
-    """Keeps the rows of every fit."""
-
-    def fit(self, X, y):
-        self.rows = np.vstack([getattr(self, "rows", X[:0]), X])
-        self.labels = np.concatenate([getattr(self, "labels", y[:0]), y])
-        return super().fit(self.rows, self.labels)
 
 
 def test_an_honest_score_above_chance_is_asked_for_again():
