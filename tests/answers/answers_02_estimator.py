@@ -51,6 +51,11 @@ GLOBAL_SEED = """
 
         seed = check_random_state(self.random_state).randint(2**31 - 1)
 """
+WITH_DROPOUT = """
+        check_is_fitted(self)
+        X = validate_data(self, X, reset=False, dtype=np.float64)
+        P = self.network_(torch.as_tensor(X)).detach().numpy()
+"""
 STEP = """            optimizer.zero_grad()
             nn.functional.cross_entropy(self.network_(X), y).backward()
             optimizer.step()
@@ -125,6 +130,10 @@ WRONG = {
         {"test_random_state": 1.0},
     ),
     "dropout while predicting": (changed((".eval()", "")), {"test_random_state": 1.0}),
+    "dropout in predict alone": (
+        changed(("        P = self.predict_proba(X)\n", WITH_DROPOUT)),
+        {"test_random_state": 1.0},
+    ),
     "the input is not checked": (
         changed(
             ("        X, y = validate_data(self, X, y, dtype=np.float64)\n", ""),
@@ -185,4 +194,5 @@ ONCE_PASSED = [
     "infinite values are accepted",
     "an AttributeError before fit",
     "None draws from the generator of numpy",
+    "dropout in predict alone",
 ]

@@ -260,6 +260,10 @@ WRONG = {
         search(steps="FunctionTransformer()"),
         {"test_search_mean": 1.0},
     ),
+    "the mean of the images beside an image": (
+        search(steps="FunctionTransformer(lambda X: X - X.mean(axis=0))"),
+        {"test_search_mean": 1.0},
+    ),
     "the mean image of the first rows, in all folds": (
         search(steps="FunctionTransformer(lambda X: X - images[:150].mean(axis=0))"),
         {"test_search_mean": 1.0},
@@ -286,3 +290,5 @@ WRONG = {
     ),
 }
 TYPICAL = list(WRONG)[:6]
+# The hidden tests once gave this all points, and ask for more since then.
+ONCE_PASSED = ["the mean of the images beside an image"]
