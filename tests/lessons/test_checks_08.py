@@ -227,7 +227,5 @@ def test_study(old, new, broken, tools):
 
 
 def test_the_stub_of_the_study_is_told_what_is_missing(tools):
-    stub = next(
-        c.source for c in cells_of(TOOLS) if c.source.startswith("from sklearn.base import")
-    )
+    stub = next(c.source for c in cells_of(TOOLS) if c.source.startswith("class StudyClassifier"))
     assert "broken one study of ten trials" in said(tools, TRIED, stub)
