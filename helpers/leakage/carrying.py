@@ -1,5 +1,6 @@
 """The canary for what one fold leaves for the next."""
 
+from collections.abc import Iterator
 from typing import NamedTuple
 
 import numpy as np
@@ -32,7 +33,7 @@ def carry_over(estimator, X, y, *, cv=5, groups=None, random_state=0):
     Finding
         Leaked if the agreement (accuracy, or R2) exceeds that of 199 random deals, and clones, one
         for each fold, predict otherwise. If they do not, it must exceed them again with labels
-        permuted anew: that folds share rows makes it happen once by chance.
+        permuted anew: as folds share rows, once may be chance.
 
     Notes
     -----
@@ -49,6 +50,7 @@ def carry_over(estimator, X, y, *, cv=5, groups=None, random_state=0):
     """
     random_state = seed_of(random_state)
     rng = np.random.RandomState(random_state)
+    cv = list(cv) if isinstance(cv, Iterator) else cv  # it may be asked twice
     parts = estimator, X, targets_of(y, _num_samples(X)), cv, groups, random_state, rng
     with left_alone(estimator):
         first = again = _look(*parts)

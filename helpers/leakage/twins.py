@@ -1,7 +1,7 @@
 """The canary for test rows that are equal to training rows."""
 
 import numpy as np
-from scipy.stats import rankdata
+from sklearn.metrics import roc_auc_score
 
 from helpers.leakage.between import count_between
 from helpers.leakage.finding import Finding
@@ -48,7 +48,7 @@ def shared_rows(X, y=None, *, cv=5, groups=None, task=None, random_state=0):
         or if rows of one class lie exactly between two of their class on the other side of the
         split, as SMOTE makes them, and no rows of another class are like that.
         Not looked at, if far more rows have one with a column less, or as many where the few
-        columns that tell all rows apart are shuffled alone, or if those that have one hold
+        columns that tell all rows apart are shuffled alone, or if rows with a twin hold
         commoner values than others, as empty rows do; if hardly two twins have one label, as where
         a thing was measured several times; or if rows are copies but for a column that may hold
         ids: whole numbers of one length, no two alike.
@@ -67,7 +67,8 @@ def shared_rows(X, y=None, *, cv=5, groups=None, task=None, random_state=0):
     or made noisy, other records of the same person. Synthetic rows it sees in three columns of many
     values or more, but not if noise was added or they were rounded. Where columns take few values
     and depend on each other, or follow from each other, honest rows meet more often than this
-    reference, and it does not say; nor of three copies or so, where a few columns might meet.
+    reference, and it does not say. Nor does it say where three rows or so have a twin, and few
+    columns tell rows apart.
 
     Examples
     --------
@@ -220,10 +221,8 @@ def _are_usual(rows):
     if 2 * counts[is_empty].sum() > counts[has_twin].sum():
         return True
     codes = [np.unique(column, return_inverse=True)[1] for column in rows.T]
-    usual = rankdata(np.round(sum(np.log(np.bincount(code)[code]) for code in codes), 9))
-    n_pairs = has_twin.sum() * (~has_twin).sum()
-    above = usual[has_twin].sum() - has_twin.sum() * (has_twin.sum() + 1) / 2
-    return bool(n_pairs and above / n_pairs > OFTEN_ABOVE)
+    usual = np.round(sum(np.log(np.bincount(code)[code]) for code in codes), 9)
+    return not has_twin.all() and bool(roc_auc_score(has_twin, usual) > OFTEN_ABOVE)
 
 
 def _labels_differ(rows, y):

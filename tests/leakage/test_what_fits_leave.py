@@ -77,5 +77,7 @@ def test_an_honest_score_above_chance_is_asked_for_again():
     cv = KFold(5, shuffle=True, random_state=0)
     rows, coins = np.random.RandomState(3).normal(size=(100, 4)), np.arange(100) % 2
     for seed in (133, 232):  # of 250, with which the labels agree with the rows by chance
-        assert carry_over(GaussianNB(), rows, coins, cv=cv, random_state=seed).leaked is False
+        for folds in (cv, cv.split(rows)):  # an iterator gives them once
+            found = carry_over(GaussianNB(), rows, coins, cv=folds, random_state=seed)
+            assert found.leaked is False
     assert carry_over(Hoarding(1), rows, coins, cv=cv).leaked is True
