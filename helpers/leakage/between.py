@@ -52,9 +52,9 @@ def _between(table, rows):
     """Return rows of a class that lie between two others, each with these two."""
     near = NearestNeighbors(n_neighbors=min(MOST_NEIGHBOURS, len(rows) - 1)).fit(table[rows])
     asked = np.random.RandomState(0).permutation(len(rows))[:MOST_ASKED]
+    neighbours = near.kneighbors(table[rows[asked]], return_distance=False)
     found = []
-    for row in asked:
-        others = near.kneighbors(table[rows[[row]]], return_distance=False)[0]
+    for row, others in zip(asked, neighbours, strict=True):
         ways = table[rows[others]] - table[rows[row]]
         lengths = np.linalg.norm(ways, axis=1)
         others, ways = others[lengths > 0], ways[lengths > 0] / lengths[lengths > 0, None]
