@@ -170,7 +170,7 @@ def prepare(task, source, needed):
     that solution must get all points; or what the teacher asks for.
     """
     stamp = task.course / ".graded" / f"{task.assignment}.source"
-    given_out = task.course / "release" / task.assignment / f"{task.assignment}.ipynb"
+    given_out = gradebook.as_given_out(task.course, task.assignment)
     new = not given_out.exists() or not stamp.exists() or stamp.read_text("utf-8") != source
     if new or not gradebook.knows(task.course, task.assignment):
         release(task.course, task.assignment)
@@ -196,7 +196,7 @@ def rehearse(task):
         shutil.copytree(source, trial / "source" / task.assignment)
         shutil.copy(task.course / "nbgrader_config.py", trial)
         release(trial, task.assignment)
-        given_out = trial / "release" / task.assignment / f"{task.assignment}.ipynb"
+        given_out = gradebook.as_given_out(trial, task.assignment)
         notebook = trial / "solution.ipynb"
         intake.solve(source / given_out.name, given_out, notebook)
         rehearsal = replace(task, course=trial, student="solution", files=[notebook], hidden=[])

@@ -14,7 +14,7 @@ from pathlib import Path
 HERE = Path(__file__).resolve().parent
 sys.path.insert(0, str(HERE))
 
-from grading import gradebook, intake  # noqa: E402 isort: skip - before nbformat, see there
+from grading import given_out, gradebook, intake  # noqa: E402 isort: skip - before nbformat, see there
 import nbformat  # noqa: E402
 from nbformat.v4 import new_code_cell, new_markdown_cell  # noqa: E402
 
@@ -47,21 +47,26 @@ ALONE_IN = {
 
 
 def write_all(course=HERE):
-    """Write the release and the self-study version of every assignment; return the latter."""
-    written = []
+    """Write the release and the self-study version of every assignment.
+
+    Returns
+    -------
+    written, kept : list of Path
+        The self-study versions; and notebooks in which somebody has worked on an older version.
+    """
+    written, kept = [], []
     for source in sorted((course / "source").glob("*/*.ipynb")):
         done = gradebook.release(course, source.stem)
         if not done["success"]:
             raise SystemExit(f"{source.stem} cannot be given out: {done.get('refused') or done}")
-        given_out = course / "release" / source.stem / source.name
         notebook = for_selfstudy(
-            nbformat.read(source, as_version=4), nbformat.read(given_out, as_version=4)
+            nbformat.read(source, as_version=4),
+            nbformat.read(gradebook.as_given_out(course, source.stem), as_version=4),
         )
         target = course / "selfstudy" / source.stem / source.name
-        target.parent.mkdir(parents=True, exist_ok=True)
-        nbformat.write(notebook, target)
+        kept += filter(None, [done["kept"], given_out.write(notebook, target)])
         written.append(target)
-    return written
+    return written, kept
 
 
 def for_selfstudy(source, release):
@@ -130,5 +135,8 @@ def fold(solutions):
 
 
 if __name__ == "__main__":
-    for path in write_all():
+    written, kept = write_all()
+    for path in written:
         print(path.relative_to(HERE.parents[1]))
+    for path in kept:
+        print("Your work on an older version is now in", path.relative_to(HERE.parents[1]))

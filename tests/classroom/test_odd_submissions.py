@@ -668,7 +668,7 @@ def test_who_is_not_in_the_gradebook_any_more_is_graded_again(course):
 def test_an_assignment_that_is_not_in_the_gradebook_is_entered_again(course, monkeypatch):
     given_out = []
     monkeypatch.setattr(grader, "release", lambda *names: given_out.append(names))
-    write(course / "release" / "double" / "double.ipynb", classroom.small_release())
+    write(gradebook.as_given_out(course, "double"), classroom.small_release())
     classroom.already_tried(course, "double")
     source = (course / ".graded" / "double.source").read_text()
     task = Task(course, "double", "", [], [], Limits(7), 7, 2048, False)

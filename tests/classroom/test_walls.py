@@ -305,7 +305,7 @@ def clone(tmp_path):
     """A clone of the repository with a Python of its own, in the temporary folder."""
     clone = tmp_path / "clone"
     shutil.copytree(classroom.ROOT / "helpers", clone / "helpers")
-    skip = shutil.ignore_patterns("release", "selfstudy", "*.db", "source", ".graded")
+    skip = shutil.ignore_patterns(*"release selfstudy *.db source .graded .given_out".split())
     shutil.copytree(classroom.ASSIGNMENTS, clone / "notebooks" / "assignments", ignore=skip)
     subprocess.run([sys.executable, "-m", "venv", "--without-pip", clone / ".venv"], check=True)
     (clone / ".venv" / "share").mkdir(exist_ok=True)

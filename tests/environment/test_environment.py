@@ -92,7 +92,8 @@ def test_no_two_files_of_tests_have_the_same_name():
 
 
 def test_what_is_written_is_not_committed():
-    written = ["release/x", "selfstudy/x", "submitted/x", "gradebook.db", "grades.csv"]
+    folders = [".given_out/x", "release/x", "selfstudy/x", "submitted/x"]
+    written = [*folders, "gradebook.db", "grades.csv"]
     for path in written:
         command = ["git", "check-ignore", "-q", f"notebooks/assignments/{path}"]
         assert subprocess.run(command, cwd=ROOT).returncode == 0, path

@@ -21,7 +21,7 @@ from nbgrader.converters.base import NbGraderException
 from nbgrader.utils import capture_log
 from traitlets.config import PyFileConfigLoader
 
-from grading import intake
+from grading import given_out, intake
 
 CURE = (
     "Undo that and run again: an edit of a test that stays is well. To change which tests there "
@@ -67,10 +67,17 @@ def knows(course, assignment):
         return any(each.name == assignment for each in book.assignments)
 
 
+def as_given_out(course, assignment):
+    """Return where the students' version stands as it was written, whoever works in `release/`."""
+    return course / ".given_out" / f"{assignment}.ipynb"
+
+
 def release(course, assignment):
     """Write the students' version; return nbgrader's answer, whether it could and its log.
 
     Where nbgrader refuses, the version that was given out stays as it was, and `refused` says why.
+    nbgrader removes what else is in the folder. It is put back, and `kept` names the notebook in
+    which somebody has worked on an older version.
     """
     place = course / "release" / assignment
     with tempfile.TemporaryDirectory() as folder:
@@ -86,6 +93,13 @@ def release(course, assignment):
             if kept.is_dir():
                 shutil.rmtree(place, ignore_errors=True)
                 shutil.copytree(kept, place)
+            return done
+        pristine = as_given_out(course, assignment)
+        pristine.parent.mkdir(exist_ok=True)
+        shutil.move(place / pristine.name, pristine)
+        given_out.put_back(kept, place)
+        new = nbformat.read(pristine, as_version=4)
+        done["kept"] = given_out.write(new, place / pristine.name)
     return done
 
 

@@ -103,7 +103,7 @@ def grade(task: Task, digest, folder, groups=()):
     guarded = None
     try:
         guarded = executor(task, Path(folder).resolve(), groups)
-        release_file = task.course / "release" / task.assignment / f"{task.assignment}.ipynb"
+        release_file = gradebook.as_given_out(task.course, task.assignment)
         release = nbformat.read(release_file, as_version=4)
         outcome.file, outcome.others, notebook, said = intake.choose(task.files, release)
         own = intake.answers(notebook, release)

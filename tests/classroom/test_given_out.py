@@ -1,0 +1,98 @@
+"""Assignments are written anew while somebody works in the folders that hold them."""
+
+import shutil
+
+import nbformat
+import pytest
+
+from tests import classroom
+from tests.classroom import cell, write
+
+# isort: split
+from grading.records import records
+from release import write_all
+
+NAME = "double"
+FOLDERS = ["release", "selfstudy"]
+
+
+@pytest.fixture
+def course(tmp_path):
+    shutil.copy(classroom.ASSIGNMENTS / "nbgrader_config.py", tmp_path)
+    write(tmp_path / "source" / NAME / f"{NAME}.ipynb", classroom.small_source())
+    write_all(tmp_path)
+    return tmp_path
+
+
+def notebook_in(course, folder):
+    return course / folder / NAME / f"{NAME}.ipynb"
+
+
+def work_in(path):
+    """Answer the first question and add a file; return the bytes of both."""
+    notebook = nbformat.read(path, as_version=4)
+    notebook.cells[2].source = "def double(x):\n    return 'my own work'\n"
+    nbformat.write(notebook, path)
+    (path.parent / "data.csv").write_text("1,2")
+    return path.read_bytes()
+
+
+def change_source(course):
+    changed = classroom.small_source()
+    cell(changed, "test_double").source += "\n# mended"
+    changed.cells[0].source = "# Double it"
+    write(course / "source" / NAME / f"{NAME}.ipynb", changed)
+
+
+@pytest.mark.parametrize("folder", FOLDERS)
+def test_work_on_an_assignment_that_is_the_same_stays(course, folder):
+    path = notebook_in(course, folder)
+    mine = work_in(path)
+    written, kept = write_all(course)
+    assert path.read_bytes() == mine and (path.parent / "data.csv").read_text() == "1,2"
+    assert written == [notebook_in(course, "selfstudy")] and kept == []
+
+
+@pytest.mark.parametrize("folder", FOLDERS)
+def test_work_on_an_older_version_is_put_beside_the_new_one(course, folder):
+    path, beside = notebook_in(course, folder), []
+    for number in (1, 2):
+        mine = work_in(path)
+        change_source(course)
+        _, kept = write_all(course)
+        assert kept == [path.with_name(f"{NAME} (your work {number}).ipynb")]
+        assert kept[0].read_bytes() == mine and (path.parent / "data.csv").exists()
+        assert "my own work" not in path.read_text() and "Double it" in path.read_text()
+        beside += kept
+        write(course / "source" / NAME / f"{NAME}.ipynb", classroom.small_source())
+        assert write_all(course)[1] == []
+    assert all(each.exists() for each in beside)
+
+
+@pytest.mark.parametrize("folder", FOLDERS)
+def test_what_cannot_be_read_is_kept_as_well(course, folder):
+    path = notebook_in(course, folder)
+    path.write_text('{"cells": ')
+    _, kept = write_all(course)
+    assert [each.read_text() for each in kept] == ['{"cells": ']
+    assert nbformat.read(path, as_version=4)
+
+
+def test_a_notebook_in_which_nobody_has_worked_is_replaced(course):
+    path = notebook_in(course, "selfstudy")
+    notebook = nbformat.read(path, as_version=4)
+    notebook.cells[1].execution_count = 7  # run, and saved
+    nbformat.write(notebook, path)
+    change_source(course)
+    assert write_all(course)[1] == []
+    assert "Double it" in path.read_text() and len(list(path.parent.iterdir())) == 1
+
+
+@pytest.mark.timeout(classroom.HANG)
+def test_the_grader_compares_with_what_was_given_out(course, tmp_path):
+    write(tmp_path / "in" / "idle.ipynb", nbformat.read(notebook_in(course, "release"), 4))
+    work_in(notebook_in(course, "release"))  # the teacher's, say
+    classroom.already_tried(course, NAME)
+    done = classroom.grade_here(tmp_path / "in", NAME, course, "--seconds", "60")
+    (outcome,) = records(course, NAME).values()
+    assert outcome.graded and outcome.answers == "", done.stdout + done.stderr
