@@ -184,9 +184,29 @@ def smallest(search):
         },
         {"test_smallest": 2.0},
     ),
+    "within two deviations": (
+        {
+            "smallest": """
+def smallest(search):
+    results, best = search.cv_results_, search.best_index_
+    names = [f"split{i}_test_score" for i in range(search.n_splits_)]
+    deviation = np.std([results[name][best] for name in names], ddof=1)
+    enough = results["mean_test_score"] >= search.best_score_ - 2 * deviation
+    return min(p["hidden"] for p, good in zip(results["params"], enough) if good)
+"""
+        },
+        {"test_smallest": 2.0},
+    ),
+    "another learning rate": (
+        {key: source.replace("0.0001", "0.001") for key, source in search().items()},
+        {"test_search": 2.0},
+    ),
+    "more epochs": (search(clf=CLF.replace("20", "40")), {"test_search": 2.0}),
     "the best": (
         {"smallest": 'def smallest(search):\n    return search.best_params_["hidden"]\n'},
         {"test_smallest": 2.0},
     ),
 }
 TYPICAL = list(WRONG)[:4]
+# The hidden tests once gave these all points, and ask for more since then.
+ONCE_PASSED = ["within two deviations", "another learning rate", "more epochs"]

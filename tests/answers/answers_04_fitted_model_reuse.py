@@ -18,7 +18,7 @@ def knows_already(estimator, X, y, seed):
     score = cross_val_score(clone(estimator), X, y, cv=folds).mean()
     others = [rng.permutation(y) for _ in range(19)]
     reference = [cross_val_score(clone(estimator), X, other, cv=folds).mean() for other in others]
-    return bool(score > max(reference))
+    return bool({verdict})
 """
 LOOP = """
 def fold_scores(recipe, X, y, seed):
@@ -36,8 +36,8 @@ def canary(verdict, first="pass"):
     return {"knows_already": CANARY.format(verdict=verdict, first=first)}
 
 
-def permuting(rng="seed", folds="seed"):
-    return {"knows_already": PERMUTING.format(rng=rng, folds=folds)}
+def permuting(rng="seed", folds="seed", verdict="score > max(reference)"):
+    return {"knows_already": PERMUTING.format(rng=rng, folds=folds, verdict=verdict)}
 
 
 # Right in another form than the solution: each keeps all points.
@@ -119,6 +119,10 @@ def fold_scores(recipe, X, y, seed):
     ),
     "another answer each time": (permuting(rng="next(SEEDS)"), {"test_leaves_no_trace": 1.0}),
     "other folds each time": (permuting(folds="next(SEEDS)"), {"test_leaves_no_trace": 1.0}),
+    "a tie counts as higher": (
+        permuting(verdict="score >= max(reference)"),
+        {"test_accuses_no_one": 2.0},
+    ),
     "a margin above the usual, small": (
         canary("score > np.bincount(y).max() / len(y) + 0.05"),
         {"test_accuses_no_one": 2.0},
@@ -148,3 +152,5 @@ def knows_already(estimator, X, y, seed):
     ),
 }
 TYPICAL = list(WRONG)[:4]
+# The hidden tests once gave this all points, and ask for more since then.
+ONCE_PASSED = ["a tie counts as higher"]

@@ -224,6 +224,10 @@ WRONG = {
         genes("SelectKBest(k=k), LogisticRegression()", "train[:10]"),
         {"test_genes_many": 1.0},
     ),
+    "half of the training rows": (
+        genes("SelectKBest(k=k), LogisticRegression()", "train[::2]"),
+        {"test_genes_many": 1.0},
+    ),
     "the same pair three times": (
         market("pair = np.argsort(table['day'])\n    return [(pair[:100], pair[150:])] * 3"),
         {"test_market_order": 1.0, "test_market_known": 1.0},
@@ -256,4 +260,5 @@ ONCE_PASSED = [
     "ten training visits",
     "ten training rows of the rare disease",
     "gaps filled with means of the rows beside a row",
+    "half of the training rows",
 ]

@@ -14,6 +14,21 @@ def permute(p="(1 + as_high) / (1 + n)", **changes):
     return {"permutation_p": PERMUTE.format(p=p, **HONEST | changes)}
 
 
+SEARCH_P = """
+def search_p(estimator, grid, X, y, n, seed):
+    def best(labels):
+        search = GridSearchCV(estimator, grid, cv={cv}).fit(X, labels)
+        return search.{score}
+
+    real, rng = best(y), np.random.default_rng({seed})
+    return (1 + sum(best(rng.permutation(y)) >= real for _ in range(n))) / (1 + n)
+"""
+
+
+def search_p(cv="3", score="best_score_", seed="seed"):
+    return {"search_p": SEARCH_P.format(cv=cv, score=score, seed=seed)}
+
+
 # Right in another form than the solution: each keeps all points.
 ALSO_RIGHT = {
     "simulated": {
@@ -132,18 +147,17 @@ def nested(estimator, grid, X, y, seed):
         },
         {"test_nested_score": 2.0},
     ),
-    "the search unseeded": (
-        {
-            "search_p": """
-def search_p(estimator, grid, X, y, n, seed):
-    def best(labels):
-        return GridSearchCV(estimator, grid, cv=3).fit(X, labels).best_score_
-
-    real, rng = best(y), np.random.default_rng()
-    return (1 + sum(best(rng.permutation(y)) >= real for _ in range(n))) / (1 + n)
-"""
-        },
+    "the search unseeded": (search_p(seed=""), {"test_search_p": 2.0}),
+    "the search always seeded alike": (search_p(seed="0"), {"test_search_p": 2.0}),
+    "a search of five folds": (search_p(cv="5"), {"test_search_p": 2.0}),
+    "the score on the rows trained on": (
+        search_p(score="score(X, labels)"),
         {"test_search_p": 2.0},
+    ),
+    "permutations always seeded alike": (permute(seed="0"), {"test_permutation_p": 2.0}),
+    "labels shuffled in place": (
+        permute(labels="(rng.shuffle(y), y)[1]"),
+        {"test_permutation_p": 2.0},
     ),
     "permuted once": (
         permute(first="other = rng.permutation(y)", labels="other"),
@@ -234,3 +248,10 @@ def search_p(estimator, grid, X, y, n, seed):
     ),
 }
 TYPICAL = list(WRONG)[:4]
+# The hidden tests once gave these all points, and ask for more since then.
+ONCE_PASSED = [
+    "the search always seeded alike",
+    "a search of five folds",
+    "the score on the rows trained on",
+    "permutations always seeded alike",
+]
