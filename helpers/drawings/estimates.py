@@ -100,7 +100,8 @@ def repeated_folds():
             ax.add_patch(Rectangle((1.1 + 0.17 * place, y), 0.16, 0.3, linewidth=0.6, **style))
         _arrow(ax, (1.16 + 0.17 * n_rows, y + 0.15), (5.7, y + 0.15))
         _box(ax, 5.72, y, 1.5, 0.3, "3 fold scores", fontsize=8)
-    ax.text(1.1 + 0.085 * n_rows, 2.6, f"always the same {n_rows} rows", ha="center", fontsize=9)
+    said = f"always the same rows ({n_rows} are drawn)"
+    ax.text(1.1 + 0.085 * n_rows, 2.6, said, ha="center", fontsize=9)
     ax.text(1.1, 0.13, "the rows with one fill are one fold, held out together", fontsize=8)
     alt = (
         "Five repeats of three folds: the same rows stand in each line, dealt into other folds. "

@@ -1,6 +1,7 @@
 """Drawings of how data flow: boxes and arrows from left to right, rows cut into parts.
 
-Ordinary arrows are solid and black; a leak is a thick red dashed path, which differs in grey, too.
+Ordinary arrows are solid and black; a leak is a thick orange path, dashed, so that it
+differs in grey, too.
 Boxes and parts of a bar may have a role of `plots.ROLES`, which a line or a hatch shows as well.
 Show a drawing with `plots.show`, which takes its alternative text.
 """
@@ -18,7 +19,7 @@ GAP = 0.3  # inches left free between two columns, for an arrow
 
 
 def flow(boxes, arrows=(), leaks=(), *, title, width=7.6, row_height=0.95):
-    """Draw boxes on a grid, arrows between them, and leaks as red dashed paths.
+    """Draw boxes on a grid, arrows between them, and leaks as orange dashed paths.
 
     Parameters
     ----------

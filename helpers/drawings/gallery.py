@@ -28,8 +28,8 @@ def step_before_split():
     leaks += [("training rows", "model")]
     title = "A step before the split takes test rows into training"
     alt = (
-        f"{title}: from left to right, all rows, a step that is fitted to them, the split. A red "
-        "path goes on to the training rows and the model, black arrows to test rows and score."
+        f"{title}: from left to right, all rows, a step fitted to them, the split. An orange "
+        "path goes on to training rows and model, black arrows to test rows and score."
     )
     return drawings.flow(boxes, arrows, leaks, title=title), alt
 
@@ -38,8 +38,7 @@ def persons_in_two_sets():
     """Draw visits of persons, split at random and split by whole persons."""
     n_persons = n_visits = 10
     person, visit = np.divmod(np.arange(n_persons * n_visits), n_visits)
-    rng = np.random.RandomState(0)
-    drawn = np.concatenate([rng.permutation(n_visits) < n_visits // 5 for _ in range(n_persons)])
+    drawn = np.random.RandomState(0).permutation(len(person)) < len(person) // 5
     last = person >= n_persons - n_persons // 5
     title = "Split by visits, the model knows every test person; split by persons, none"
     fig, axes = blank(7.4, 3.3, title=title, xlabel="visit", ylabel="person", columns=2)

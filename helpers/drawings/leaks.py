@@ -24,8 +24,8 @@ def weights_travel():
         leaks += [("the object", f"clone {fold}"), (f"clone {fold}", f"score {fold}")]
     title = "The weights of yesterday's fit reach every fold (1, 2 and 5 are drawn)"
     alt = (
-        f"{title}: from left to right, a red path goes from 100 rows through yesterday's fit into "
-        "the object, from there into the clones, and with each clone to the fold it is scored on."
+        f"{title}: from left to right, an orange path goes from 100 rows through yesterday's "
+        "fit into the object, from there into the clones, and with each clone to its fold."
     )
     return drawings.flow(boxes, leaks=leaks, title=title), alt
 

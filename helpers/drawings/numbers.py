@@ -12,7 +12,7 @@ from helpers.plots import ROLES, blank, filled
 
 
 def way_of_y():
-    """Draw how y is scaled inside a fold, and in red the scale that is learned from all rows."""
+    """Draw how y is scaled inside a fold, and in orange the scale that is learned from all rows."""
     title = "The scale of y is learned from training rows, and undone after predicting"
     boxes = {
         "y": (0, 0.5, "all rows"),
@@ -147,7 +147,8 @@ def halves(upper, lower):
             ax.axhline(len(above) - 0.5, color="black", linewidth=2)
             ax.set(xticks=[], yticks=[])
         line[0].set_ylabel(name, rotation=0, ha="right", va="center")
-    return fig, f"{title}. {len(upper)} images; lines: {', '.join(lower)}."
+    said = ", ".join(lower).replace("\n", " ")
+    return fig, f"{title}. {len(upper)} images; lines: {said}."
 
 
 def rates(constant, falling):

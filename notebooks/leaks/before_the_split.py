@@ -2,11 +2,11 @@
 
 import numpy as np
 from sklearn.decomposition import PCA
+from sklearn.ensemble import StackingClassifier
 from sklearn.feature_selection import SelectKBest
 from sklearn.impute import SimpleImputer
 from sklearn.linear_model import LogisticRegression
 from sklearn.metrics import euclidean_distances
-from sklearn.model_selection import cross_val_predict
 from sklearn.naive_bayes import GaussianNB
 from sklearn.neighbors import KNeighborsClassifier
 from sklearn.pipeline import make_pipeline
@@ -157,9 +157,9 @@ def gaps_by_class(X, y, seed, leaky):
 @in_procedure("stacking without out-of-fold predictions", "L1.2", draws.noise(100, 10))
 def stacking(X, y, seed, leaky):
     """The second model learns from what the first says of rows that it has trained on."""
-    first = DecisionTreeClassifier(random_state=seed)
+    first, second = DecisionTreeClassifier(random_state=seed), LogisticRegression()
     if leaky:
-        said = first.fit(X, y).predict(X)
+        clf, X = second, first.fit(X, y).predict(X)[:, None]
     else:
-        said = cross_val_predict(first, X, y, cv=folds(X, y, seed))
-    return cross_validated(LogisticRegression(), said[:, None], y, folds(X, y, seed + 1))
+        clf = StackingClassifier([("first", first)], second, stack_method="predict")
+    return cross_validated(clf, X, y, folds(X, y, seed))
