@@ -52,7 +52,8 @@ def write_all(course=HERE):
     Returns
     -------
     written, kept : list of Path
-        The self-study versions; and notebooks in which somebody has worked on an older version.
+        The self-study versions; and files in which somebody has worked on an older version, or
+        that come from elsewhere.
     """
     written, kept = [], []
     for source in sorted((course / "source").glob("*/*.ipynb")):
@@ -64,7 +65,7 @@ def write_all(course=HERE):
             nbformat.read(gradebook.as_given_out(course, source.stem), as_version=4),
         )
         target = course / "selfstudy" / source.stem / source.name
-        kept += filter(None, [done["kept"], given_out.write(notebook, target)])
+        kept += filter(None, [*done["kept"], given_out.write(notebook, target)])
         written.append(target)
     return written, kept
 
@@ -139,4 +140,8 @@ if __name__ == "__main__":
     for path in written:
         print(path.relative_to(HERE.parents[1]))
     for path in kept:
-        print("Your work on an older version is now in", path.relative_to(HERE.parents[1]))
+        name = path.relative_to(HERE.parents[1])
+        if path.stem == path.parent.name:
+            print(f"{name} stays: it was not written here. For a new one, move it away.")
+        else:
+            print("Your work on an older version is now in", name)

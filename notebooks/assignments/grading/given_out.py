@@ -3,54 +3,67 @@
 import hashlib
 import itertools
 import json
-import shutil
+import os
 
 import nbformat
 
 DIGEST = "given_out"  # the key, among a notebook's metadata, of its digest as it was given out
 
 
-def write(notebook, path):
-    """Write a notebook to give out; return where somebody's work in the older version is now.
+def hand_over(made, place, pristine):
+    """Put what nbgrader has made in the folder `made` into `place`; return what was kept there.
 
-    That is None if there was no work, or if the assignment is the same: then the work stays.
+    `pristine` is the copy with which the grader compares. Until the end it is the version that was
+    written here before.
     """
-    older = path.read_bytes() if path.exists() else None
-    notebook.metadata[DIGEST] = digest(notebook)
+    notebook = nbformat.read(made / pristine.name, as_version=4)
+    kept = [write(notebook, place / pristine.name, last=told(pristine)[1] or "")]
+    for file in made.rglob("*"):
+        target, content = place / file.relative_to(made), file.is_file() and file.read_bytes()
+        if content is not False and file.name != pristine.name:
+            changed = target.exists() and target.read_bytes() != content
+            kept.append(put(content, target, keep=changed))
+    put(nbformat.writes(notebook).encode(), pristine)
+    return [path for path in kept if path]
+
+
+def write(notebook, path, last=None):
+    """Write a notebook to give out; return where somebody's work or notebook is now.
+
+    That is None if there was none, or if the assignment is the same: then the work stays. Where
+    `last` tells which version was written here before, a notebook of yet another version comes
+    from elsewhere, from a teacher say: it stays too.
+    """
+    now = notebook.metadata[DIGEST] = digest(notebook)
+    was, content = told(path)
+    if was and last is not None and was not in (now, last):
+        return path
+    if was == now != content:
+        return None
+    worked = os.path.lexists(path) and (was is None or was != content)
+    return put(nbformat.writes(notebook).encode(), path, keep=worked)
+
+
+def put(content, path, keep=False):
+    """Write a file whole or not at all; return where the older one is now, if it is to be kept."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    nbformat.write(notebook, path)
-    return None if older is None else keep(older, path)
-
-
-def put_back(kept, place):
-    """Put back into the folder `place` what nbgrader has removed from it; `kept` is a copy."""
-    for file in kept.rglob("*"):
-        target = place / file.relative_to(kept)
-        if file.is_file() and not target.exists():
-            target.parent.mkdir(parents=True, exist_ok=True)
-            shutil.copy2(file, target)
-
-
-def keep(older, path):
-    """Keep the work in the bytes of an older notebook, whose place another has now.
-
-    If both are the same assignment, the older one goes back to its place. Else it is put beside.
-    """
-    try:
-        notebook = nbformat.reads(older.decode(), as_version=4)
-        was, is_untouched = notebook.metadata.get(DIGEST), False
-        is_untouched = was == digest(notebook)
-    except Exception:  # whatever it is, it may be somebody's
-        was, is_untouched = None, False
-    if is_untouched:
-        return None
-    if was == nbformat.read(path, as_version=4).metadata[DIGEST]:
-        path.write_bytes(older)
-        return None
-    names = (f"{path.stem} (your work {number}).ipynb" for number in itertools.count(1))
-    beside = next(path.with_name(name) for name in names if not path.with_name(name).exists())
-    beside.write_bytes(older)
+    new, beside = path.with_name(f"{path.name}.new"), None
+    new.write_bytes(content)
+    if keep:
+        names = (f"{path.stem} (your work {n}){path.suffix}" for n in itertools.count(1))
+        beside = next(p for p in map(path.with_name, names) if not os.path.lexists(p))
+        path.rename(beside)
+    new.replace(path)
     return beside
+
+
+def told(path):
+    """Return of which version a notebook was when written, and is now; None where nobody knows."""
+    try:
+        notebook = nbformat.read(path, as_version=4)
+        return notebook.metadata.get(DIGEST), digest(notebook)
+    except Exception:  # whatever it is, it may be somebody's
+        return None, None
 
 
 def digest(notebook):

@@ -2,7 +2,6 @@
 
 import functools
 import json
-import shutil
 import tempfile
 import warnings
 from contextlib import suppress
@@ -75,31 +74,22 @@ def as_given_out(course, assignment):
 def release(course, assignment):
     """Write the students' version; return nbgrader's answer, whether it could and its log.
 
-    Where nbgrader refuses, the version that was given out stays as it was, and `refused` says why.
-    nbgrader removes what else is in the folder. It is put back, and `kept` names the notebook in
-    which somebody has worked on an older version.
+    nbgrader removes all that is in the folder it writes, so it has one of its own. `kept` names
+    the files in `release/` in which somebody has worked. Where nbgrader refuses, `release/` stays
+    as it was, and `refused` says why.
     """
-    place = course / "release" / assignment
     with tempfile.TemporaryDirectory() as folder:
-        kept = Path(folder) / "kept"
-        if place.is_dir():
-            shutil.copytree(place, kept)
-        api = NbGraderAPI(config=config(course))
+        settings = config(course)
+        settings.CourseDirectory.release_directory = folder
+        api = NbGraderAPI(config=settings)
         api.log.propagate = False
         done = api.generate_assignment(assignment)
-        if not done["success"]:
+        if done["success"]:
+            pristine, place = as_given_out(course, assignment), course / "release" / assignment
+            done["kept"] = given_out.hand_over(Path(folder) / assignment, place, pristine)
+        else:
             full = any(words in f"{done.get('log')}{done.get('error')}" for words in FULL)
             done["refused"] = NO_ROOM if full else why_refused(course, assignment)
-            if kept.is_dir():
-                shutil.rmtree(place, ignore_errors=True)
-                shutil.copytree(kept, place)
-            return done
-        pristine = as_given_out(course, assignment)
-        pristine.parent.mkdir(exist_ok=True)
-        shutil.move(place / pristine.name, pristine)
-        given_out.put_back(kept, place)
-        new = nbformat.read(pristine, as_version=4)
-        done["kept"] = given_out.write(new, place / pristine.name)
     return done
 
 
