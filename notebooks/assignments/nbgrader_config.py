@@ -18,3 +18,5 @@ c.ClearSolutions.text_stub = "YOUR ANSWER HERE"
 # What students wrote and showed is cleaned before formgrader or the feedback makes a page of it.
 c.HTMLExporter.preprocessors = ["grading.clean.Page"]
 c.HTMLExporter.filters = {"markdown2html": "grading.clean.markdown2html"}
+# `make grade` and `make assignments` do this, with walls around students' code and other points.
+c.Autograde.exporter_class = c.GenerateAssignment.exporter_class = "grading.refusal.Refusal"

@@ -21,7 +21,9 @@ import nbformat
 import numpy
 import pytest
 from nbformat.v4 import new_code_cell
+from nbgrader.apps import NbGraderAPI
 from sqlalchemy.exc import DatabaseError
+from traitlets.config import PyFileConfigLoader
 
 from tests import classroom
 from tests.classroom import answered, cell, grader, marked, right, write
@@ -628,6 +630,18 @@ def test_a_damaged_record_is_as_good_as_none(course):
         (folder / f"{name}.json").write_text(text)
     (folder / "d.json").write_text('{"student": "d", "digest": ""}')
     assert list(grader.records(course, "double")) == ["d"]
+
+
+@pytest.mark.filterwarnings("ignore::sqlalchemy.exc.SAWarning")  # of nbgrader's code
+def test_buttons_of_formgrader_that_would_grade_without_walls_change_nothing(course):
+    settings = PyFileConfigLoader("nbgrader_config.py", path=str(course)).load_config()
+    api = NbGraderAPI(config=settings)
+    for step in ("submitted/anna", "autograded/anna", "release"):
+        write(course / step / "double" / "double.ipynb", right(classroom.small_source()))
+    before = {path: path.read_bytes() for path in course.rglob("*.ipynb")}
+    for done in (api.autograde("double", "anna"), api.generate_assignment("double")):
+        assert not done["success"] and "use `make grade`" in done["error"]
+    assert {path: path.read_bytes() for path in course.rglob("*.ipynb")} == before
 
 
 def stored(course, student, **more):

@@ -52,8 +52,11 @@ nbgrader.nbgraderformat.common.jsonschema = SimpleNamespace(validate=validate)
 
 
 def config(course):
-    """Return nbgrader's settings for the course in the folder `course`."""
-    return PyFileConfigLoader("nbgrader_config.py", path=str(course)).load_config()
+    """Return nbgrader's settings for the course in the folder `course`, without the refusals."""
+    settings = PyFileConfigLoader("nbgrader_config.py", path=str(course)).load_config()
+    for part in ("Autograde", "GenerateAssignment"):
+        settings[part].pop("exporter_class", None)
+    return settings
 
 
 def gradebook(course):
