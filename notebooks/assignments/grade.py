@@ -156,10 +156,12 @@ def refuse_nonsense(submissions, assignment, course, jobs, seconds):
         )
     if not os.access(course, os.W_OK):
         raise Refused(f"nothing can be written into {course}. Copy it to where you may write.")
-    if (course / ".graded").exists() and not (course / "gradebook.db").exists():
+    gone = (course / ".graded").exists() and not (course / "gradebook.db").exists()
+    if gone or any(course.glob(".graded/*/*.judged")) and not gradebook.has_students(course):
         raise Refused(
-            f"gradebook.db is gone from {course}, and .graded there says who was in it. Put it "
-            "back, or remove .graded as well and run again: all are then graded anew."
+            f"gradebook.db is gone from {course}, or is a new one, and .graded there says who was "
+            "in it. Put the old one back, or remove .graded as well and run again: all are then "
+            "graded anew, without the points that you gave by hand."
         )
 
 

@@ -2,6 +2,7 @@
 
 import sys
 from pathlib import Path
+from urllib.parse import quote
 
 if str(Path(__file__).parent) not in sys.path:  # where nbgrader finds `grading`
     sys.path.append(str(Path(__file__).parent))
@@ -9,7 +10,7 @@ if str(Path(__file__).parent) not in sys.path:  # where nbgrader finds `grading`
 c = get_config()  # noqa: F821 - nbgrader defines it
 c.CourseDirectory.root = str(Path(__file__).parent)
 # Two processes write grades: a writer waits for the other, which on a busy machine may take long.
-c.CourseDirectory.db_url = f"sqlite:///{Path(__file__).parent}/gradebook.db?timeout=600"
+c.CourseDirectory.db_url = f"sqlite:///{quote(str(Path(__file__).parent))}/gradebook.db?timeout=600"
 # What stands in a student's version where the solution was.
 c.ClearSolutions.code_stub = {
     "python": 'raise NotImplementedError("Replace this line with your answer.")'

@@ -57,7 +57,7 @@ def write_all(course=HERE):
     """
     written, kept = [], []
     for source in sorted((course / "source").glob("*/*.ipynb")):
-        done = gradebook.release(course, source.stem)
+        done = gradebook.release(course, source.parent.name)
         if not done["success"]:
             raise SystemExit(f"{source.stem} cannot be given out: {done.get('refused') or done}")
         notebook = for_selfstudy(

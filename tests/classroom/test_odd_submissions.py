@@ -47,6 +47,7 @@ from grading import (
 from grading.digs import digs
 from grading.records import Outcome, Task
 from grading.watch import Limits
+from release import write_all
 
 pytestmark = pytest.mark.timeout(classroom.HANG)
 
@@ -633,6 +634,46 @@ def test_a_damaged_record_is_as_good_as_none(course):
 
 
 @pytest.mark.filterwarnings("ignore::sqlalchemy.exc.SAWarning")  # of nbgrader's code
+@pytest.mark.parametrize("name", ["class [27]", "why?", "Honest%20Splits"])
+def test_what_a_folder_is_called_loses_no_gradebook(course, name):
+    place = course.rename(course.parent / name)
+    done = gradebook.release(place, "double")
+    assert done["success"] != ("Rename the folder with [" in done.get("refused", ""))
+    assert (place / "gradebook.db").exists() == done["success"] == ("[" not in name)
+    assert [each.name for each in place.parent.iterdir()] == [name]
+
+
+def test_a_copy_beside_a_source_is_refused_since_its_points_would_count(course):
+    write(course / "source" / "double" / "double-Copy1.ipynb", classroom.small_source())
+    assert "double-Copy1.ipynb in source/double would" in graded_by(course).stderr
+    with pytest.raises(SystemExit, match="cannot be given out: double-Copy1.ipynb in"):
+        write_all(course)
+
+
+@pytest.mark.filterwarnings("ignore::sqlalchemy.exc.SAWarning")  # of nbgrader's code
+def test_a_new_gradebook_in_the_place_of_one_with_points_is_refused(course):
+    """As where it was lost, and `make assignments` or a look at formgrader has made another."""
+    gradebook.remember(Task(course, "double", "anna", [], [], Limits(7), 7, 2048, False), {}, {})
+    assert not gradebook.has_students(course)
+    done = graded_by(course)
+    assert done.returncode == 2 and "or is a new one, and .graded there says" in done.stderr
+    enter(course, "anna")
+    assert gradebook.has_students(course)
+
+
+@pytest.mark.filterwarnings("ignore::sqlalchemy.exc.SAWarning")  # of nbgrader's code
+def test_points_of_an_older_version_are_named(course):
+    enter(course, "anna")
+    stored(course, "anna")
+    (outcome,) = grader.records(course, "double").values()
+    assert outcome.graded and "Graded with an older version" in outcome.remarks[-1]
+    source = files.digest(files.inside(course / "source" / "double"))
+    stored(course, "anna", digest=f"{source} bytes")
+    (outcome,) = grader.records(course, "double").values()
+    assert outcome.graded and outcome.remarks == []
+
+
+@pytest.mark.filterwarnings("ignore::sqlalchemy.exc.SAWarning")  # of nbgrader's code
 def test_buttons_of_formgrader_that_would_grade_without_walls_change_nothing(course):
     settings = PyFileConfigLoader("nbgrader_config.py", path=str(course)).load_config()
     api = NbGraderAPI(config=settings)
@@ -646,7 +687,7 @@ def test_buttons_of_formgrader_that_would_grade_without_walls_change_nothing(cou
 
 def stored(course, student, **more):
     """Write the record of a student who was graded."""
-    Outcome(student, "source bytes", **{"graded": True, **more}).save(
+    Outcome(student, **{"digest": "source bytes", "graded": True, **more}).save(
         run.record(course, "double", student)
     )
 

@@ -69,6 +69,11 @@ def knows(course, assignment):
         return any(each.name == assignment for each in book.assignments)
 
 
+def has_students(course):
+    with gradebook(course) as book:
+        return bool(book.students)
+
+
 def as_given_out(course, assignment):
     """Return where the students' version stands as it was written, whoever works in `release/`."""
     return course / ".given_out" / f"{assignment}.ipynb"
@@ -81,6 +86,8 @@ def release(course, assignment):
     the files in `release/` in which somebody has worked. Where nbgrader refuses, `release/` stays
     as it was, and `refused` says why.
     """
+    if refused := nonsense(course, assignment):
+        return {"success": False, "refused": refused}
     with tempfile.TemporaryDirectory() as folder:
         settings = config(course)
         settings.CourseDirectory.release_directory = folder
@@ -94,6 +101,16 @@ def release(course, assignment):
             full = any(words in f"{done.get('log')}{done.get('error')}" for words in FULL)
             done["refused"] = NO_ROOM if full else why_refused(course, assignment)
     return done
+
+
+def nonsense(course, assignment):
+    """Return why nbgrader would fail, or count wrong points, without saying so in words."""
+    if "[" in str(course):
+        return f"nbgrader finds nothing in {course}. Rename the folder with [ in its name."
+    found = {path.name for path in (course / "source" / assignment).glob("*.ipynb")}
+    if more := sorted(found - {f"{assignment}.ipynb"}):
+        return f"{', '.join(more)} in source/{assignment} would count as well: move it away."
+    return ""
 
 
 def why_refused(course, assignment):

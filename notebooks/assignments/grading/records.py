@@ -13,6 +13,11 @@ LOST = (
     "submissions, and run again."
 )
 
+OLDER = (
+    "Graded with an older version of the assignment, whose tests or points may be others. Put the "
+    "notebook back into the folder of submissions, and run again."
+)
+
 
 @dataclass(frozen=True)
 class Task:
@@ -76,7 +81,8 @@ def handed_in_as(theirs, submissions, assignment):
 def records(course, assignment):
     """Return the outcomes of earlier runs, for each student; a damaged one is as good as none.
 
-    Who was graded, and is not in the gradebook that was put back, is to be graded again.
+    Who was graded, and is not in the gradebook that was put back, is to be graded again. Who was
+    graded with an older version of the assignment, and has handed in nothing now, is named.
     """
     outcomes = {}
     for path in sorted((course / ".graded" / assignment).glob("*.json")):
@@ -86,4 +92,8 @@ def records(course, assignment):
     graded = {student for student, outcome in outcomes.items() if outcome.graded}
     for student in graded - (report.scores(course, assignment).keys() if graded else set()):
         outcomes[student] = replace(outcomes[student], graded=False, final=False, reason=LOST)
+    source = files.digest(files.inside(course / "source" / assignment))
+    for student, outcome in outcomes.items():
+        if outcome.graded and not outcome.digest.startswith(source):
+            outcomes[student] = replace(outcome, remarks=[*outcome.remarks, OLDER])
     return outcomes
