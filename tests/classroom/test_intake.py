@@ -15,7 +15,7 @@ from tests import classroom
 from tests.classroom import answered, cell, dumps, right, write
 
 # isort: split
-from grading import files, intake, records, unpack
+from grading import files, given_out, intake, records, unpack
 
 NAME = "double"
 
@@ -331,6 +331,19 @@ def test_another_assignment_is_not_graded_and_the_best_match_is(tmp_path, releas
     assert name == "new.ipynb"
     assert "4 submissions: graded was new.ipynb (one with answers comes first" in " ".join(remarks)
     assert "Passed over: other.ipynb: Only 1 of the 5" in " ".join(remarks)
+
+
+def test_an_older_version_that_nobody_has_filled_in_has_no_answers(release, tmp_path):
+    older = answered(release, why="How?\n\nYOUR ANSWER HERE")
+    for name in ("untouched", "filled"):
+        given_out.write(older, tmp_path / f"{name}.ipynb")
+    notebook = nbformat.read(tmp_path / "filled.ipynb", as_version=4)
+    cell(notebook, "double").source = "def double(x):\n    return 2 * x"
+    write(tmp_path / "filled.ipynb", notebook)
+    os.utime(tmp_path / "filled.ipynb", (1, 1))
+    assert chosen(release, *sorted(tmp_path.iterdir()))[0] == "filled.ipynb"
+    notebook, _ = unpack.read((tmp_path / "untouched.ipynb").read_bytes())
+    assert intake.answers(notebook, release) == []
 
 
 def test_windows_line_ends_and_layout_are_no_edit(release):

@@ -624,13 +624,16 @@ def test_a_full_disk_is_the_reason_why_nothing_is_given_out(course, monkeypatch)
     assert gradebook.release(course, "double")["refused"].startswith("the disk is full")
 
 
-def test_a_damaged_record_is_as_good_as_none(course):
+def test_a_damaged_record_names_its_student(course):
     folder = course / ".graded" / "double"
     folder.mkdir(parents=True)
     for name, text in [("a", ""), ("b", '{"of_old": 1}'), ("c", "[]")]:
         (folder / f"{name}.json").write_text(text)
     (folder / "d.json").write_text('{"student": "d", "digest": ""}')
-    assert list(grader.records(course, "double")) == ["d"]
+    outcomes = grader.records(course, "double")
+    assert list(outcomes) == list("abcd") and outcomes["d"].final
+    for name in "abc":
+        assert not outcomes[name].final and "cannot be read. Put" in outcomes[name].reason
 
 
 @pytest.mark.filterwarnings("ignore::sqlalchemy.exc.SAWarning")  # of nbgrader's code

@@ -1,22 +1,16 @@
 """What the grader is told about a submission, and what it remembers of it."""
 
 import json
-from contextlib import suppress
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 
 from grading import files, report
 from grading.watch import Limits
 
-LOST = (
-    "The gradebook has no points of this student. Put the notebook back into the folder of "
-    "submissions, and run again."
-)
-
-OLDER = (
-    "Graded with an older version of the assignment, whose tests or points may be others. Put the "
-    "notebook back into the folder of submissions, and run again."
-)
+AGAIN = "Put the notebook back into the folder of submissions, and run again."
+LOST = f"The gradebook has no points of this student. {AGAIN}"
+DAMAGED = f"What the grader has written down of this student cannot be read. {AGAIN}"
+OLDER = f"Graded with an older version of the assignment; tests or points may differ. {AGAIN}"
 
 
 @dataclass(frozen=True)
@@ -79,16 +73,18 @@ def handed_in_as(theirs, submissions, assignment):
 
 
 def records(course, assignment):
-    """Return the outcomes of earlier runs, for each student; a damaged one is as good as none.
+    """Return the outcomes of earlier runs, for each student.
 
-    Who was graded, and is not in the gradebook that was put back, is to be graded again. Who was
-    graded with an older version of the assignment, and has handed in nothing now, is named.
+    Whose record is damaged, or who was graded and is not in the gradebook that was put back, is to
+    be graded again. Who was graded with an older version of the assignment is named.
     """
     outcomes = {}
     for path in sorted((course / ".graded" / assignment).glob("*.json")):
-        with suppress(ValueError, TypeError):
+        try:
             outcome = Outcome(**json.loads(path.read_text("utf-8")))
-            outcomes[outcome.student] = outcome
+        except (ValueError, TypeError):
+            outcome = Outcome(path.stem, "", reason=DAMAGED, final=False)
+        outcomes[outcome.student] = outcome
     graded = {student for student, outcome in outcomes.items() if outcome.graded}
     for student in graded - (report.scores(course, assignment).keys() if graded else set()):
         outcomes[student] = replace(outcomes[student], graded=False, final=False, reason=LOST)
