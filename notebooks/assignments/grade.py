@@ -166,7 +166,7 @@ def refuse_nonsense(submissions, assignment, course, jobs, seconds):
 
 
 def prepare(task, source, needed):
-    """Make the release where the source is new, and return the limits for the students.
+    """Tell nbgrader of the assignment as it now is, and return the limits for the students.
 
     They are some times what the course's own solution uses in this run, for processors differ, and
     that solution must get all points; or what the teacher asks for.
@@ -174,7 +174,7 @@ def prepare(task, source, needed):
     stamp = task.course / ".graded" / f"{task.assignment}.source"
     given_out = gradebook.as_given_out(task.course, task.assignment)
     new = not given_out.exists() or not stamp.exists() or stamp.read_text("utf-8") != source
-    if new or not gradebook.knows(task.course, task.assignment):
+    if new or needed or not gradebook.knows(task.course, task.assignment):
         release(task.course, task.assignment)
     if not (new or needed and task.asked is None):
         return task.limits

@@ -723,8 +723,28 @@ def test_who_is_not_in_the_gradebook_any_more_is_graded_again(course):
     assert outcome.graded and outcome.final
 
 
-def test_an_assignment_that_is_not_in_the_gradebook_is_entered_again(course, monkeypatch):
+@pytest.mark.filterwarnings("ignore::sqlalchemy.exc.SAWarning")  # of nbgrader's code
+def test_who_has_other_points_in_the_gradebook_is_graded_again(course):
+    """As where the teacher has put back a copy from before the student's last work was graded."""
+    enter(course, "anna")
+    stored(course, "anna", by_machine=2.0)
+    for points, same in ((1.5, False), (2.0, True)):
+        with gradebook.gradebook(course) as book:
+            book.find_grade("test_double", "double", "double", "anna").auto_score = points
+            judge(book, "why", 1)
+            book.db.commit()
+        (outcome,) = grader.records(course, "double").values()
+        assert outcome.graded == outcome.final == same
+        assert same or "is it an older copy? Put the notebook back" in outcome.reason
+
+
+@pytest.mark.filterwarnings("ignore::sqlalchemy.exc.SAWarning")  # of nbgrader's code
+@pytest.mark.parametrize("known", [False, True])
+def test_an_assignment_is_entered_again_before_somebody_is_graded(course, monkeypatch, known):
+    """The gradebook may be one from before the assignment, or from before its points changed."""
     given_out = []
+    if known:
+        enter(course, "anna")
     monkeypatch.setattr(grader, "release", lambda *names: given_out.append(names))
     write(gradebook.as_given_out(course, "double"), classroom.small_release())
     classroom.already_tried(course, "double")

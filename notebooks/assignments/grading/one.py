@@ -115,6 +115,7 @@ def grade(task: Task, digest, folder, groups=()):
         place.mkdir(parents=True)
         nbformat.write(mended, place / release_file.name)
         seen, limited = look(run_nbgrader(task, guarded))
+        outcome.by_machine = gradebook.by_machine(task.course, task.assignment)[task.student]
         outcome.remarks += dict.fromkeys([*guarded.stops, *seen, *guarded.said()])
         outcome.limited = task.bounds if limited else []
         outcome.graded = True

@@ -4,11 +4,12 @@ import json
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 
-from grading import files, report
+from grading import files, gradebook, report
 from grading.watch import Limits
 
 AGAIN = "Put the notebook back into the folder of submissions, and run again."
 LOST = f"The gradebook has no points of this student. {AGAIN}"
+OTHER = f"The gradebook has points of another run for this student; is it an older copy? {AGAIN}"
 DAMAGED = f"What the grader has written down of this student cannot be read. {AGAIN}"
 OLDER = f"Graded with an older version of the assignment; tests or points may differ. {AGAIN}"
 
@@ -51,6 +52,7 @@ class Outcome:
     handed_in_as: list = field(default_factory=list)  # as for a task
     limited: list = field(default_factory=list)  # the bounds, where they may have decided
     held_up: bool = False  # a limit was met while others used the processors
+    by_machine: float | None = None  # the points of all tests; an older record does not tell them
     final: bool = True  # False: the next run tries again
     seconds: float = 0.0
     processor: float = 0.0  # seconds that all cells used
@@ -75,8 +77,8 @@ def handed_in_as(theirs, submissions, assignment):
 def records(course, assignment):
     """Return the outcomes of earlier runs, for each student.
 
-    Whose record is damaged, or who was graded and is not in the gradebook that was put back, is to
-    be graded again. Who was graded with an older version of the assignment is named.
+    Whose record is damaged, or tells of other points than the gradebook that was put back, is to be
+    graded again. Who was graded with an older version of the assignment is named.
     """
     outcomes = {}
     for path in sorted((course / ".graded" / assignment).glob("*.json")):
@@ -85,9 +87,14 @@ def records(course, assignment):
         except (ValueError, TypeError):
             outcome = Outcome(path.stem, "", reason=DAMAGED, final=False)
         outcomes[outcome.student] = outcome
-    graded = {student for student, outcome in outcomes.items() if outcome.graded}
-    for student in graded - (report.scores(course, assignment).keys() if graded else set()):
-        outcomes[student] = replace(outcomes[student], graded=False, final=False, reason=LOST)
+    graded = {student: outcome for student, outcome in outcomes.items() if outcome.graded}
+    known = report.scores(course, assignment).keys() if graded else ()
+    points = gradebook.by_machine(course, assignment) if graded else {}
+    for student, outcome in graded.items():
+        now = outcome.by_machine is None or abs(points.get(student, 0) - outcome.by_machine) < 1e-6
+        if student not in known or not now:
+            reason = LOST if student not in known else OTHER
+            outcomes[student] = replace(outcome, graded=False, final=False, reason=reason)
     source = files.digest(files.inside(course / "source" / assignment))
     for student, outcome in outcomes.items():
         if outcome.graded and not outcome.digest.startswith(source):
