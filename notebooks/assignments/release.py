@@ -54,12 +54,15 @@ def write_all(course=HERE):
     written, kept : list of Path
         The self-study versions; and files in which somebody has worked on an older version, or
         that come from elsewhere.
+    refused : list of str
+        Which assignments cannot be given out, and why.
     """
-    written, kept = [], []
+    written, kept, refused = [], [], []
     for source in sorted((course / "source").glob("*/*.ipynb")):
         done = gradebook.release(course, source.parent.name)
         if not done["success"]:
-            raise SystemExit(f"{source.stem} cannot be given out: {done.get('refused') or done}")
+            refused.append(f"{source.stem} cannot be given out: {done.get('refused') or done}")
+            continue
         notebook = for_selfstudy(
             nbformat.read(source, as_version=4),
             nbformat.read(gradebook.as_given_out(course, source.stem), as_version=4),
@@ -67,7 +70,7 @@ def write_all(course=HERE):
         target = course / "selfstudy" / source.stem / source.name
         kept += filter(None, [*done["kept"], given_out.write(notebook, target)])
         written.append(target)
-    return written, kept
+    return written, kept, refused
 
 
 def for_selfstudy(source, release):
@@ -136,7 +139,7 @@ def fold(solutions):
 
 
 if __name__ == "__main__":
-    written, kept = write_all()
+    written, kept, refused = write_all()
     for path in written:
         print(path.relative_to(HERE.parents[1]))
     for path in kept:
@@ -145,3 +148,4 @@ if __name__ == "__main__":
             print(f"{name} stays: it was not written here. For a new one, move it away.")
         else:
             print("Your work on an older version is now in", name)
+    sys.exit("\n".join(refused) or 0)

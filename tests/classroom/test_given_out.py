@@ -52,9 +52,9 @@ def change_source(course):
 def test_work_on_an_assignment_that_is_the_same_stays(course, folder):
     path = notebook_in(course, folder)
     mine = work_in(path)
-    written, kept = write_all(course)
+    written, kept, refused = write_all(course)
     assert path.read_bytes() == mine and (path.parent / "data.csv").read_text() == "1,2"
-    assert written == [notebook_in(course, "selfstudy")] and kept == []
+    assert written == [notebook_in(course, "selfstudy")] and kept == refused == []
 
 
 @pytest.mark.parametrize("folder", FOLDERS)
@@ -63,7 +63,7 @@ def test_work_on_an_older_version_is_put_beside_the_new_one(course, folder):
     for number in (1, 2):
         mine = work_in(path)
         change_source(course)
-        _, kept = write_all(course)
+        kept = write_all(course)[1]
         assert kept == [path.with_name(f"{NAME} (your work {number}).ipynb")]
         assert kept[0].read_bytes() == mine and (path.parent / "data.csv").exists()
         assert "my own work" not in path.read_text() and "Double it" in path.read_text()
@@ -77,7 +77,7 @@ def test_work_on_an_older_version_is_put_beside_the_new_one(course, folder):
 def test_what_cannot_be_read_is_kept_as_well(course, folder):
     path = notebook_in(course, folder)
     path.write_text('{"cells": ')
-    _, kept = write_all(course)
+    kept = write_all(course)[1]
     assert [each.read_text() for each in kept] == ['{"cells": ']
     assert nbformat.read(path, as_version=4)
 
@@ -141,6 +141,14 @@ def test_a_notebook_from_a_teacher_stays_before_and_after_the_first_run(course):
         shutil.rmtree(course / ".given_out")  # as in a new copy of the repository
     mine = work_in(path)
     assert write_all(course)[1] == [path] and path.read_bytes() == mine
+
+
+def test_an_assignment_that_cannot_be_given_out_holds_up_no_other(course):
+    write(course / "source" / "a" / "a.ipynb", classroom.small_source())
+    write(course / "source" / "a" / "a-Copy1.ipynb", classroom.small_source())
+    written, _, refused = write_all(course)
+    assert written == [notebook_in(course, "selfstudy")]
+    assert "a-Copy1.ipynb in source/a would count" in refused[0]
 
 
 def test_a_file_beside_the_notebook_that_was_changed_is_kept(course):
