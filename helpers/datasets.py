@@ -1,5 +1,7 @@
 """Datasets of torch as rows that scikit-learn can split, loaded when a batch asks for them."""
 
+import copy
+
 import numpy as np
 import torch
 
@@ -86,7 +88,7 @@ def y_of(dataset):
                 f"Item {i} of the {type(dataset).__name__} is no pair (row, label), so that it "
                 f"holds no label; give y as an array of your own."
             )
-        labels.append(as_numpy(item[1]))
+        labels.append(copy.copy(as_numpy(item[1])))  # the next item may overwrite it
     return together(labels)
 
 
@@ -182,7 +184,7 @@ class Rows:
     def _look_twice(self):
         """Raise a ValueError if the Dataset changes its rows at random."""
         for number in self.numbers[:LOOKED_AT]:
-            if not np.array_equal(self._row(number), self._row(number)):
+            if not np.array_equal(self._row(number).copy(), self._row(number)):
                 raise ValueError(
                     f"{self._where(number)} is another row each time it is loaded: its transform "
                     f"draws at random, and would change test rows as well. Take that out of the "

@@ -68,21 +68,34 @@ def still_of_use(states, network, is_known, dampening):
 def settings_of(optimizer):
     """Return how an optimizer is set: its groups without parameters, and its own attributes.
 
-    An attribute that is no number, text or collection is noted as ``...``.
+    All are copies, so that what the optimizer changes in place later is seen. An attribute that
+    is no number or text, nor a collection of those, is noted as ``...``. A list of the parameters
+    is left out: a new optimizer has its own.
     """
     groups = [
-        {name: value for name, value in group.items() if name != "params"}
+        {name: copy.deepcopy(value) for name, value in group.items() if name != "params"}
         for group in optimizer.param_groups
     ]
+    parameters = {id(p) for group in optimizer.param_groups for p in group["params"]}
     own = {
-        name: value if isinstance(value, _CARRIED) else ...
+        name: copy.deepcopy(value) if _is_plain(value) else ...
         for name, value in vars(optimizer).items()
-        if name not in _attributes_of_all()
+        if name not in _attributes_of_all() and not _is_list_of(parameters, value)
     }
     return [*groups, own]
 
 
-_CARRIED = (Number, str, list, tuple, dict, type(None))
+def _is_plain(value):
+    """Whether a value is a number, text or None, or a collection of nothing else."""
+    if isinstance(value, dict):
+        return all(map(_is_plain, (*value, *value.values())))
+    if isinstance(value, (list, tuple)):
+        return all(map(_is_plain, value))
+    return value is None or isinstance(value, (Number, str))
+
+
+def _is_list_of(parameters, value):
+    return isinstance(value, (list, tuple)) and bool(value) and {*map(id, value)} <= parameters
 
 
 @functools.cache
@@ -104,9 +117,9 @@ def go_on(optimizer, job, is_known):
     scheduled = any("initial_lr" in group for group in groups) or ... in own.values()
     if scheduled or (hooks and not same(begun, ended)):
         raise ValueError(
-            f"The optimizer {name_of(job.optimizer)} carries a schedule, which each call of "
-            f"partial_fit would begin anew. Use fit, or an optimizer that keeps its place in "
-            f"param_groups or in attributes that are numbers."
+            f"The optimizer {name_of(job.optimizer)} carries a schedule, or a memory of its own, "
+            f"which each call of partial_fit would begin anew. Use fit, or an optimizer that keeps "
+            f"these in its state, in param_groups, or in attributes that are numbers."
         )
     vars(optimizer).update(own)
     numbers = parameter_numbers(optimizer, job.network)

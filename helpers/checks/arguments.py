@@ -216,6 +216,7 @@ def same(one, other):
     if type(one) is type(other) and isinstance(one, (tuple, list)):
         return len(one) == len(other) and all(map(same, one, other))
     try:
-        return bool(np.all(one == other)) and np.shape(one) == np.shape(other)
+        equal = np.asarray(one == other)  # of tensors as well
+        return bool(equal.all()) and np.shape(one) == np.shape(other)
     except Exception:  # what cannot be compared is another object
         return False

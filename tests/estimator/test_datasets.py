@@ -246,6 +246,20 @@ def test_y_of_items_without_a_label():
         y_of(Listed([X[0]]))
 
 
+def test_a_dataset_may_write_all_items_into_one_place():
+    row, label = np.empty(2), torch.empty(2)
+
+    class OnePlace(Listed):
+        def __getitem__(self, number):
+            row[:], label[:] = super().__getitem__(number), number
+            return row, label
+
+    assert_array_equal(rows_of(OnePlace([np.eye(2)[0], np.eye(2)[1]])), np.eye(2))
+    assert_array_equal(y_of(OnePlace([0, 0, 0])), [[0, 0], [1, 1], [2, 2]])
+    with pytest.raises(ValueError, match="another row each time it is loaded"):
+        rows_of(OnePlace([lambda: np.random.rand(2)]))
+
+
 def test_generators_are_left_as_they_were():
     def draws():
         return random.random(), np.random.rand(), torch.rand(1).item()
