@@ -12,7 +12,7 @@ from helpers.checks.first_calls import no_rows_kept
 from helpers.checks.last_calls import (
     RANGES,
     LastCall,
-    warn_of_draws,
+    warn_of_changes,
     warn_of_dropout,
     warn_of_other_rows,
 )
@@ -53,7 +53,7 @@ class NetworkMixin:
                 outputs = check_outputs(job.network, X, self._n_outputs, watch=last)
                 warn_of_dropout(network, last)
                 draws = states_of_generators(X.device) != generators
-                if not draws or not (last.drops or warn_of_draws(network, X, outputs)):
+                if not last.drops and not warn_of_changes(network, X, outputs, draws):
                     warn_of_other_rows(network, X, outputs)
             ends_in = last.name if last.result is outputs else None
             if self.loss is None and ends_in in RANGES:

@@ -62,23 +62,32 @@ def warn_of_dropout(network, last):
     )
 
 
-def warn_of_draws(network, X, outputs):
-    """Warn if a network that has drawn in evaluation mode has other answers when asked again.
+def warn_of_changes(network, X, outputs, draws):
+    """Warn if a network in evaluation mode has other answers when asked for the same rows again.
 
-    A copy of it is asked, as it may count its calls. Returns whether it has: first weights that are
-    drawn as late as that, as by nn.LazyLinear, stay the same.
+    A copy of it is asked. It `draws`, as was seen, or else it keeps something from call to call.
+    Returns whether it has: first weights that are drawn as late as that, as by nn.LazyLinear, stay
+    the same, and so does what is set up in the first call.
     """
+    if type(network) is MLP:
+        return False
     try:
         own = copy.deepcopy(network)
-        with torch.no_grad():
-            changes = [abs(own(X.clone()) - outputs).max() for _ in range(2)]
+        with torch.no_grad(), warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # it has warned when its outputs were checked
+            first, second = own(X.clone()), own(X.clone())
+        changes = [abs(second - first).max()] + [abs(first - outputs).max()] * draws
     except Exception:  # one that cannot be asked again is not accused
         return False
     if differs := max(changes) > 1e-3 * abs(outputs).max():
+        what = "draws random numbers while it predicts"
+        cure = "draw only if self.training, as F.dropout2d(X, p, self.training) does,"
+        if not draws:
+            what = "keeps something from one prediction to the next"
+            cure = "change what it keeps, as a running mean, only if self.training,"
         warnings.warn(
-            f"{type(network).__name__} draws random numbers while it predicts, so that its answers "
-            f"differ each time. If that is not meant, draw only if self.training, as "
-            f"F.dropout2d(X, p, self.training) does, and begin states with zeros.",
+            f"{type(network).__name__} {what}, so that its answers differ each time. If that is "
+            f"not meant, {cure} and begin states with zeros.",
             stacklevel=2,
         )
     return bool(differs)

@@ -110,3 +110,63 @@ def test_a_narrower_network_set_as_module_is_no_answer():
     reg.module_ = nn.Linear(5, 1)
     with pytest.raises(ValueError, match=r"\(60, 1\) for 60 rows.*If module_ was changed"):
         reg.predict(X)
+
+
+# Networks that keep something from one prediction to the next.
+
+
+class Keeping(nn.Module):
+    def __init__(self, n_features, n_outputs, keep):
+        super().__init__()
+        self.linear, self.keep, self.temperature = nn.Linear(n_features, n_outputs), keep, 5.0
+        self.gru, self.states = nn.GRU(1, n_features, batch_first=True), None
+        self.register_buffer("mean", torch.zeros(n_features))
+        self.register_buffer("is_set", torch.tensor(False))
+
+    def forward(self, X):
+        return self.linear(self.keep(self, X))
+
+
+def running_mean(net, X, only=True):
+    if only:
+        net.mean += 0.1 * (X.detach().mean(0) - net.mean)
+    return X - net.mean
+
+
+def cooling(net, X):
+    net.temperature *= 0.9
+    return X / net.temperature
+
+
+def last_states(net, X):
+    fits = net.states is not None and net.states.shape[1] == len(X)
+    outputs, states = net.gru(X[..., None], net.states if fits else None)
+    net.states = states.detach()
+    return outputs[:, -1]
+
+
+def set_up(net, X):
+    if not net.is_set:
+        net.mean, net.is_set = X.detach().mean(0), torch.tensor(True)
+    return X - net.mean
+
+
+def counting(net, X):
+    net.temperature += 1
+    return X
+
+
+@pytest.mark.parametrize("keep", [running_mean, cooling, last_states])
+def test_a_network_that_changes_while_it_predicts(keep, recwarn):
+    TorchClassifier(Keeping, module__keep=keep, epochs=2, random_state=0).fit(X, Y)
+    (warned,) = recwarn.list
+    assert str(warned.message).startswith("Keeping keeps something from one prediction to the next")
+    assert "only if self.training" in str(warned.message)
+
+
+@pytest.mark.parametrize(
+    "keep", [lambda net, X: running_mean(net, X, net.training), set_up, counting]
+)
+def test_a_network_that_changes_in_training_once_or_without_effect(keep, recwarn):
+    TorchClassifier(Keeping, module__keep=keep, epochs=2, random_state=0).fit(X, Y)
+    assert not recwarn.list
