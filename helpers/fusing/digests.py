@@ -64,7 +64,8 @@ class ContentPickler(pickle.Pickler):
         if isinstance(obj, type | types.FunctionType):
             if is_found_by_name(obj):
                 return NotImplemented
-            return self._written_once(obj, _class_content if kind is type else _code_content)
+            is_class = isinstance(obj, type)  # its own type may be another, as that of an ABC
+            return self._written_once(obj, _class_content if is_class else _code_content)
         if kind is types.ModuleType:
             return _written("module", obj.__name__)
         if isinstance(obj, nn.Module):  # none of the network's own, which have names

@@ -1,5 +1,7 @@
 """Who shares a stack with whom; and what becomes of the others when something fails."""
 
+import abc
+import enum
 import functools
 import threading
 import types
@@ -82,6 +84,8 @@ def network_with(attribute):
         enclosing,
         made_with,
         lambda value: made_with(value)(),
+        lambda value: abc.ABCMeta("Made", (), {"factor": value}),
+        lambda value: enum.Enum("Made", {"FACTOR": value}),
         lambda value: types.SimpleNamespace(inner=Silent(value)),
         lambda value: [nn.Linear(1, 1).requires_grad_(value > 1)],
     ],
