@@ -12,7 +12,7 @@ from helpers.checks.arguments import name_of
 from helpers.checks.rows import check_shape, refuse_datasets, refuse_no_numbers
 from helpers.copies import copy_network
 from helpers.global_state import as_torch_starts
-from helpers.tensors import CHUNK, as_numpy
+from helpers.tensors import CHUNK, as_numpy, as_tensor
 
 KEEP_STATISTICS = nn.BatchNorm1d, nn.BatchNorm2d, nn.BatchNorm3d, nn.SyncBatchNorm
 MOST_NUMBERS = 2**22  # that the rows of one forward pass may hold: 28 photographs of 224 x 224
@@ -194,7 +194,7 @@ def _outputs(network, X):
     with as_torch_starts(like.device), torch.no_grad():
         for start in range(0, len(X), n_rows):
             # A copy, as the network may write to it.
-            rows = torch.tensor(X[start : start + n_rows], dtype=like.dtype, device=like.device)
+            rows = as_tensor(X[start : start + n_rows]).to(like.device, like.dtype, copy=True)
             outputs = _call(network, rows)
             parts.append(outputs.float().cpu() if outputs.itemsize < 4 else outputs.cpu())
     return torch.cat(parts).detach().numpy()

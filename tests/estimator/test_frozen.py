@@ -120,6 +120,18 @@ def test_rows_are_taken_in_chunks(monkeypatch):
     assert len(frozen.transform(IMAGES[:3])) == 3
 
 
+def test_rows_may_lie_in_memory_in_any_order():
+    frozen = FrozenFeatures(convolutional()).fit(IMAGES)
+    due = frozen.transform(IMAGES)
+    assert_array_equal(frozen.transform(IMAGES[::-1]), due[::-1])
+    mirrored = np.ascontiguousarray(IMAGES[..., ::-1])[..., ::-1]
+    assert_array_equal(frozen.transform(mirrored), due)
+    assert_array_equal(frozen.transform(np.asfortranarray(IMAGES)), due)
+    locked = IMAGES.copy()
+    locked.flags.writeable = False
+    assert_array_equal(frozen.transform(locked), due)
+
+
 def test_a_file_of_images_is_never_read_as_a_whole(tmp_path):
     path = tmp_path / "images.npy"
     np.save(path, (IMAGES * 16).astype(np.uint8))
