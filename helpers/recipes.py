@@ -2,6 +2,7 @@
 
 import gc
 import sys
+import warnings
 import weakref
 
 import numpy as np
@@ -16,7 +17,7 @@ from helpers.checks.shapes import about_input
 from helpers.copies import copy_network
 from helpers.first_weights import SameEverywhere
 from helpers.frozen import frozen_parts
-from helpers.global_state import seed_others
+from helpers.global_state import holds_private_rng, seed_others
 
 _HOW_TO_COPY = """ A new
 layer that is handed over, as module__layer=nn.PReLU(), must be copied in the recipe:
@@ -97,8 +98,11 @@ def _own_copy(value):
 def _first_of_two(call, name):
     """Call a recipe twice; return the first network, and references to the second if it may go."""
     seed_others()
+    state = torch.get_rng_state()
     with SameEverywhere():
         first = call()
+    torch.set_rng_state(state)
+    seed_others()
     second = call()  # only to be compared
     if not isinstance(first, nn.Module):
         got = f"the class {first.__name__}" if isinstance(first, type) else type(first).__name__
@@ -124,11 +128,29 @@ def _first_of_two(call, name):
             f"{name} returned the same weights twice, so that what one fold learns would reach "
             f"the next. Create every layer inside {name}, each time it is called.{mend}"
         )
+    _warn_of_other_weights(first, second, name)
     in_both = shared or {*map(id, first.modules())} & {*map(id, second.modules())}
     if in_both or _references(first) != _references(second):
         return first, []  # the recipe keeps a part, or one of the two
     traces = [weakref.ref(part) for part in second.modules()]
     return first, traces + [StorageWeakRef(storage) for storage in storages[1].values()]
+
+
+def _warn_of_other_weights(first, second, name):
+    """Warn if two networks differ for which a recipe was called with the same seed."""
+    tensors = [[t for t in _dense(one) if t.device.type == "cpu"] for one in (first, second)]
+    kinds = [[(t.shape, t.dtype) for t in one] for one in tensors]
+    equal = kinds[0] == kinds[1] and all(
+        torch.allclose(one, other, equal_nan=True) for one, other in zip(*tensors, strict=True)
+    )
+    if not equal and holds_private_rng():  # elsewhere numpy's generator has no seed
+        warnings.warn(
+            f"{name} returns other first weights when it is called again with the same seed, so "
+            f"that no fit can be repeated: it draws from a generator of its own, counts its calls, "
+            f"or leaves weights as torch.empty found them. Draw with torch or numpy.random, which "
+            f"are seeded before each call, and keep nothing from call to call.",
+            stacklevel=2,
+        )
 
 
 def _dense(network):
