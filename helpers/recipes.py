@@ -18,6 +18,7 @@ from helpers.copies import copy_network
 from helpers.first_weights import SameEverywhere
 from helpers.frozen import frozen_parts
 from helpers.global_state import holds_private_rng, seed_others
+from helpers.modules import MLP
 
 _HOW_TO_COPY = """ A new
 layer that is handed over, as module__layer=nn.PReLU(), must be copied in the recipe:
@@ -128,7 +129,8 @@ def _first_of_two(call, name):
             f"{name} returned the same weights twice, so that what one fold learns would reach "
             f"the next. Create every layer inside {name}, each time it is called.{mend}"
         )
-    _warn_of_other_weights(first, second, name)
+    if type(first) is not MLP:
+        _warn_of_other_weights(first, second, name)
     in_both = shared or {*map(id, first.modules())} & {*map(id, second.modules())}
     if in_both or _references(first) != _references(second):
         return first, []  # the recipe keeps a part, or one of the two
