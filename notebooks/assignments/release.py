@@ -145,7 +145,7 @@ if __name__ == "__main__":
     for path in kept:
         name = path.relative_to(HERE.parents[1])
         if path.stem == path.parent.name:
-            print(f"{name} stays: it was not written here. For a new one, move it away.")
+            print(f"{name} was kept: it is another version. For the new one, move it away.")
         else:
             print("Your work on an older version is now in", name)
     sys.exit("\n".join(refused) or 0)

@@ -9,6 +9,7 @@ import os
 import re
 import shutil
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 
 import nbformat
 import pytest
@@ -93,12 +94,14 @@ def all_graded(tmp_path_factory):
     The solutions are graded beside six busy loops. The limit is a few times what the quickest
     assignment takes on this machine: by the clock on the wall, 04 would meet it.
     """
+    folder = Path.cwd()
     courses = {path.stem: course_of(path, tmp_path_factory.mktemp(path.stem)) for path in SOURCES}
     with classroom.as_a_command():
         seconds = math.ceil(8 * processor_time_of("02_estimator", courses["02_estimator"][0]))
         with classroom.busy_loops(6):
             grade_all(courses, seconds, {"right"})
         grade_all(courses, seconds)  # the others: what has not changed is not graded again
+    assert Path.cwd() == folder  # which nbgrader changes, and threads share
     return courses
 
 

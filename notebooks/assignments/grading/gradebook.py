@@ -3,6 +3,7 @@
 import functools
 import json
 import tempfile
+import threading
 import warnings
 from contextlib import suppress
 from pathlib import Path
@@ -37,6 +38,7 @@ CURE = (
 )
 FULL = ["No space left on device", "database or disk is full", "Disk quota exceeded"]
 NO_ROOM = "the disk is full. Make room and run again."
+ALONE = threading.Lock()  # meanwhile nbgrader changes the working folder of the whole process
 
 
 @functools.cache
@@ -110,7 +112,8 @@ def release(course, assignment):
         settings.CourseDirectory.release_directory = folder
         api = NbGraderAPI(config=settings)
         api.log.propagate = False
-        done = api.generate_assignment(assignment)
+        with ALONE:
+            done = api.generate_assignment(assignment)
         if done["success"]:
             pristine, place = as_given_out(course, assignment), course / "release" / assignment
             done["kept"] = given_out.hand_over(Path(folder) / assignment, place, pristine)
@@ -123,7 +126,7 @@ def release(course, assignment):
 def nonsense(course, assignment):
     """Return why nbgrader would fail, or count wrong points, without saying so in words."""
     if "[" in str(course):
-        return f"nbgrader finds nothing in {course}. Rename the folder with [ in its name."
+        return f"nbgrader finds nothing in {course}. Take the [ out of the folder's name."
     found = {path.name for path in (course / "source" / assignment).glob("*.ipynb")}
     if more := sorted(found - {f"{assignment}.ipynb"}):
         return f"{', '.join(more)} in source/{assignment} would count as well: move it away."

@@ -4,7 +4,7 @@ from nbconvert.exporters import NotebookExporter
 
 REFUSED = (
     "use `make grade`, or `make assignments`, in the terminal. nbgrader alone would run students' "
-    "code without walls, count points otherwise, and overwrite what has been graded. Nothing was "
+    "code without protection, count points differently, and overwrite what was graded. Nothing was "
     "changed."
 )
 
