@@ -1,7 +1,7 @@
 """Drawings of how data flow: boxes and arrows from left to right, rows cut into parts.
 
-Ordinary arrows are solid and black; a leak is a thick orange path, dashed, so that it
-differs in grey, too.
+Ordinary arrows are solid and black; a leak is a thick orange path, dashed, so that it differs in
+grey, too.
 Boxes and parts of a bar may have a role of `plots.ROLES`, which a line or a hatch shows as well.
 Show a drawing with `plots.show`, which takes its alternative text.
 """
