@@ -42,6 +42,7 @@ ALONE_IN = {
             r"You see only the part that counts them\. The other part checks ",
             "The visible part only counts them. The folded cell checks ",
         ),
+        (r"; one cell may exceed the limit of time", ""),
     ],
 }
 

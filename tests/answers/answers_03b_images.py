@@ -294,11 +294,34 @@ WRONG = {
     ),
     "no backbone": (
         backbone(model="TorchClassifier(cnn, epochs=200, random_state=0)"),
-        {"test_backbone_frozen": 1.0},
+        {"test_backbone_rows": 1.0, "test_backbone_frozen": 1.0},
     ),
     "the backbone alone": (
         backbone(model="backbone", rows="others"),
         {"test_backbone_rows": 1.0, "test_backbone_frozen": 1.0},
+    ),
+    "a backbone trained for half as long": (
+        {key: source.replace("epochs=20", "epochs=10") for key, source in backbone().items()},
+        {"test_backbone_rows": 1.0},
+    ),
+    "networks without a seed": (
+        {key: source.replace("=seed", "=None") for key, source in search().items()},
+        {"test_search": 1.0},
+    ),
+    "folds without a seed": (
+        {
+            key: "from sklearn.model_selection import StratifiedKFold\n"
+            + source.replace("cv=3", "cv=StratifiedKFold(3, shuffle=True)")
+            for key, source in search().items()
+        },
+        {"test_search": 1.0},
+    ),
+    "folds as True and False": (
+        folds(
+            train="np.isin(np.arange(len(original)), train)",
+            test="np.isin(np.arange(len(original)), test[~is_copy[test]])",
+        ),
+        {"test_folds_rows": 1.0},
     ),
 }
 TYPICAL = list(WRONG)[:6]
@@ -308,4 +331,7 @@ ONCE_PASSED = [
     "another number of channels",
     "another learning rate",
     "another seed of the network",
+    "a backbone trained for half as long",
+    "networks without a seed",
+    "folds without a seed",
 ]
