@@ -3,8 +3,8 @@
 How one fit goes from `GridSearchCV` to its trained weights:
 
 1. ``with fused():`` (`context`) makes a `Scheduler` and tells joblib to use a `FusingBackend`.
-   It also sets `helpers.training.trainer`, so that whoever wants a network trained asks the
-   scheduler.
+   It also sets `helpers.training.trainer`, so that `fit` asks the scheduler to train
+   its network.
 2. `GridSearchCV` hands joblib one call for each candidate and fold: clone, fit, score. joblib asks
    the backend (`backend`) who shall run them. Calls of scikit-learn's own estimators, such as the
    trees of a forest, are run as joblib would run them without `fused`, and so are all calls while
