@@ -144,14 +144,14 @@ def changes(changed, columns):
     >>> alt.partition("each changes: ")[2]
     'seed of a: a. size: a, b.'
     """
-    title = "One seed each: one thing changes. One seed for all: nearly everything"
+    title = "One seed each: at most one thing changes. One seed for all: nearly everything"
     fig, ax = blank(7.0, 3.2, title=title, xlabel="what comes out", ylabel="what we changed")
     table = list(changed.values())
     texts = [["changed" if value else "same" for value in line] for line in table]
     fields(ax, np.array(table, dtype=float), texts, changed, columns, vmax=1.3)
     ax.axhline(len(table) - 1.5, color="black", linewidth=3)
     said = [
-        f"{name}: {', '.join(np.array(columns)[np.array(line, dtype=bool)])}"
+        f"{name}: {', '.join(np.array(columns)[np.array(line, dtype=bool)]) or 'nothing'}"
         for name, line in changed.items()
     ]
     return fig, f"{title}. What each changes: " + ". ".join(said) + "."
