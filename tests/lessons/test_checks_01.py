@@ -90,7 +90,7 @@ def test_tensors(lessons):
     [
         ("int(np.ceil(p * (1 - p) / deviation**2))", "nothing"),
         ("int(p * (1 - p) / deviation**2)", "enough"),
-        ("int(np.ceil(p * (1 - p) / deviation**2)) + 1", "not one too many"),
+        ("int(np.ceil(p * (1 - p) / deviation**2)) + 1", "the smallest"),
         ("p * (1 - p) / deviation**2", "a whole number"),
     ],
 )
