@@ -10,7 +10,7 @@ import torch
 from sklearn.utils import check_consistent_length
 
 from helpers.checks.arguments import name_of
-from helpers.checks.labels import refuse_masked, refuse_missing
+from helpers.checks.labels import refuse_cut, refuse_masked, refuse_missing
 from helpers.tensors import as_numpy
 
 
@@ -46,6 +46,8 @@ def check_groups(groups, y):
     labels = np.asarray(as_numpy(groups))
     if labels.ndim == 0 or labels.size != len(labels):
         raise ValueError(f"{due}; got shape {labels.shape} for {len(y)} rows.")
+    if isinstance(groups, (list, tuple)):
+        refuse_cut(groups, labels, "groups")
     try:
         np.unique(labels)
     except TypeError as error:

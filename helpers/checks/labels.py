@@ -37,6 +37,8 @@ def plain_labels(y, owner, what="y"):
     values = values.astype(object)
     kinds = {_kind(type(label)) for label in values}
     if kinds <= {"str"}:
+        if isinstance(y, (list, tuple)):
+            refuse_cut(y, np.asarray(y), what)
         return y if getattr(dtype, "kind", None) != "T" else values
     refuse_missing(values, what)
     is_list = isinstance(y, (list, tuple))
@@ -190,6 +192,20 @@ def refuse_masked(values, what):
             f"{what} is a masked array, some values of which are missing: the first in row {row}. "
             f"Leave such rows out, of X as well."
         )
+
+
+def refuse_cut(given, made, what):
+    """Raise a ValueError if the array that numpy has made of a list holds other texts.
+
+    Of an enum's members that are strings it takes the length from the values, and the text from
+    `str`. Those whose names begin alike may become one.
+    """
+    for row, (label, text) in enumerate(zip(given, made, strict=True)):
+        if isinstance(label, str) and str.__str__(label) != text:
+            raise ValueError(
+                f"{what} is a list, of which numpy makes {str(text)!r} for {label!r} in row {row}. "
+                f"Give np.array({what}, dtype=object)."
+            )
 
 
 def refuse_missing(values, what, cure=", or give them a label of their own"):

@@ -1,5 +1,6 @@
 """What the estimator says at its door and at the end: groups, precision, outputs after a fit."""
 
+import enum
 import warnings
 
 import numpy as np
@@ -152,3 +153,25 @@ def test_a_fitted_network_has_no_gradients_left():
     clf = classifier().fit(X, y)
     for fitted in (clf, clf.partial_fit(X, y)):
         assert all(weight.grad is None for weight in fitted.module_.parameters())
+
+
+# As of a class that is a `str` and an Enum: numpy cuts the texts of its members to the length of
+# the longest value.
+LEVELS = {"LOW": "low", "HIGH": "high", "HIGHEST": "highest"}
+Risk = enum.Enum("Risk", LEVELS, type=str)
+
+
+@pytest.mark.parametrize("kind", [list, tuple])
+def test_members_of_an_enum_that_numpy_would_cut(kind):
+    members = [list(Risk)[row % 3] for row in range(60)]
+    array, clf = np.array(members, dtype=object), classifier(patience=2)
+    made = "is a list, of which numpy makes 'Risk.LO' for <Risk.LOW: 'low'> in row 0"
+    with pytest.raises(ValueError, match=f"^y {made}. Give np.array"):
+        clf.fit(X, kind(members))
+    with pytest.raises(ValueError, match=f"^groups {made}. Give np.array"):
+        clf.fit(X, y, groups=kind(members))
+    with pytest.raises(ValueError, match=f"^classes {made}. Give np.array"):
+        clf.partial_fit(X, array, classes=kind(Risk))
+    assert set(clf.fit(X, array, groups=np.arange(60) // 3).predict(X)) <= {*Risk}
+    texts = [member.value for member in members]
+    assert clf.fit(X, kind(texts)).classes_.tolist() == ["high", "highest", "low"]
