@@ -14,7 +14,7 @@ from functools import cached_property
 
 import torch
 
-from helpers.fusing.content import Incomparable, contents
+from helpers.fusing.content import Incomparable, contents, first_line
 from helpers.fusing.outside import read
 from helpers.fusing.own_code import functions_of, has_own_code, quietly
 from helpers.fusing.places import places_read, set_by_callbacks, values_of, why_within_reach
@@ -25,6 +25,7 @@ UNSEEN = "it calls `{}`, which keeps results where nobody can look at them"
 SET_BETWEEN = (
     "it, or a function given with it, reads `{}`, which a callback may change between epochs"
 )
+NOT_SEEN = "what it holds or names cannot be looked at ({}: {})"
 IN_EACH_THREAD = "it reads `{}`, which is another in each thread or fit"
 OF_A_THREAD = contextvars.ContextVar, threading.local, type(os.environ)
 
@@ -39,6 +40,12 @@ class Settings:
 
     def note(self, job):
         """Note how things are for a job; return why it must be trained at once, or None."""
+        try:
+            return self._note(job)
+        except Exception as error:  # a proxy, say, raises whatever it is asked until it is bound
+            return NOT_SEEN.format(type(error).__name__, first_line(error))
+
+    def _note(self, job):
         if reason := why_within_reach(job):
             return reason
         functions = functions_of(job)

@@ -283,3 +283,40 @@ def test_a_loss_that_counts_is_called_in_training_alone(module):
             return scores(module, RATES, loss=loss)
 
     np.testing.assert_array_equal(found(fused), found(contextlib.nullcontext))
+
+
+class Unbound:
+    """A proxy as of web frameworks: it raises whatever it is asked, as nothing is bound to it."""
+
+    def __init__(self, setting=None):
+        pass
+
+    @property
+    def __dict__(self):
+        raise RuntimeError("working outside of application context")
+
+
+UNBOUND = Unbound()
+
+
+class Holding(Net):
+    def keep(self, setting):
+        self.held = Unbound()
+
+    def change(self, X):
+        return X
+
+
+class Naming(Net):
+    def change(self, X):
+        return X if UNBOUND is not None else -X
+
+
+@pytest.mark.parametrize("module", [Holding, Naming])
+def test_what_raises_as_it_is_looked_at_is_trained_alone(module):
+    alone = scores(module, RATES)
+    told = r"holds or names cannot be looked at \(RuntimeError: working outside of application con"
+    with fused() as run, pytest.warns(UserWarning, match=told):
+        together = scores(module, RATES)
+    assert run.batches == [1] * 6
+    np.testing.assert_array_equal(together, alone)
