@@ -33,7 +33,7 @@ def check_outputs(network, X, n_outputs, watch=None):
         check_call("forward", network.forward, ("X",), "A network gets the rows, and no more.")
         raise
     except (RuntimeError, IndexError, ValueError) as error:
-        words = f"dtype|shape|size|dimension|index|indices|input|{DEVICES}"
+        words = f"dtype|shape|size|elements not|dimension|index|indices|input|{DEVICES}"
         if not re.search(words, str(error)) and not is_beyond(str(error)):
             raise
         raise ValueError(

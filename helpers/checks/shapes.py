@@ -12,6 +12,11 @@ BEYOND = (
     r"index out of range in self|select\(\): index .* out of range .* at dimension 0"
     r"|not in the valid range|Class values must be"
 )
+# What it says where rows have no axis for channels, where kernels are larger than these are, and
+# where axes are too few or too many.
+NO_CHANNELS = r"input\[1, 2, \d+\] to have|got 2D input|input of size: \[\d+, \d+\]"
+NOTHING_LEFT = "Kernel size can't be greater|output size: 0|[Oo]utput size is too small"
+AXES = r"[Ee]xpected .*\dD.* input"
 DEVICES = "same device|expected device"  # what it says of tensors that lie apart
 
 
@@ -76,10 +81,29 @@ def why_not(X, error):
             "A view or a reshape in forward does not fit: leave the number of rows open, as "
             "X.flatten(1) does, and count the numbers of one row."
         )
-    if "channels" in error and has_channels_last(X.shape[1:]):
-        return "Convolutions take the channels first: np.moveaxis(X, -1, 1) puts the last there."
-    if "channels" in error and X.ndim == 3:
+    if X.ndim == 2 and re.search(NO_CHANNELS, error):
+        return (
+            "A table has no axis for channels, which this layer needs: put nn.Unflatten(1, (1, -1))"
+            " before it, or (channels, height, width) for images."
+        )
+    if re.search(NOTHING_LEFT, error):
+        return "Its kernels are larger than what they get: make them smaller, or pad (padding=...)."
+    *_, last = sizes = list(X.shape)
+    takes_last = f"input{sizes} to have {last} channels", f"{sizes[1]} elements not {last}"
+    if any(map(error.count, takes_last)) or "channels" in error and has_channels_last(sizes[1:]):
+        return (
+            "Layers as convolutions and BatchNorm take the channels first: np.moveaxis(X, -1, 1) "
+            "puts the last there."
+        )
+    if X.ndim == 3 and f"input{[1, *sizes]}" in error:
         return "Images without an axis for channels need one, of length 1: X[:, np.newaxis]."
+    convolved = re.search(r"to have (\d+) channels, but got (\d+)", error)
+    normalised = re.search(r"should contain (\d+) elements not (\d+)", error)
+    if convolved or normalised:
+        due, given = convolved.groups() if convolved else reversed(normalised.groups())
+        return f"A layer of {due} channels gets {given} of them from what is before it."
+    if X.ndim == 2 and re.search(AXES, error):
+        return "This layer takes rows with another number of axes."
     sizes = re.search(r"shapes cannot be multiplied \(\d+x(\d+) and (\d+)x\d+\)", error)
     if sizes and sizes[1] not in map(str, (X.shape[-1], X.shape[1:].numel())):
         return (

@@ -763,3 +763,34 @@ def test_a_grid_of_numpy_integers_names_the_same_winner():
         for sizes in (2 ** np.arange(5, 9), [32, 64, 128, 256])
     ]
     assert_array_equal(*scores)
+
+
+def on_a_table(*layers):
+    return lambda i, o: nn.Sequential(
+        *(layer() for layer in layers), nn.Flatten(), nn.LazyLinear(o)
+    )
+
+
+TO_ROWS = lambda: nn.Unflatten(1, (1, -1))  # noqa: E731
+NO_FIRST_LAYERS = {
+    "a convolution of a table": ([lambda: nn.Conv1d(1, 4, 3)], (6,), "no axis for channels"),
+    "one of images": ([lambda: nn.Conv2d(1, 4, 3)], (6,), "no axis for channels"),
+    "BatchNorm2d of a table": ([lambda: nn.BatchNorm2d(6)], (6,), "no axis for channels"),
+    "features last": ([lambda: nn.Conv1d(3, 4, 3)], (9, 3), r"moveaxis\(X, -1, 1\)"),
+    "normalised": ([lambda: nn.BatchNorm1d(3)], (9, 3), r"moveaxis\(X, -1, 1\)"),
+    "grey images": ([lambda: nn.Conv2d(1, 4, 3)], (8, 8), r"X\[:, np.newaxis\]"),
+    "other channels": ([TO_ROWS, lambda: nn.Conv1d(3, 4, 3)], (6,), "of 3 channels gets 1 of"),
+    "others to normalise": ([lambda: nn.BatchNorm1d(9)], (6,), "of 9 channels gets 6 of"),
+    "other axes": ([TO_ROWS, lambda: nn.BatchNorm2d(1)], (6,), "another number of axes"),
+    "a large kernel": ([TO_ROWS, lambda: nn.Conv1d(1, 4, 9)], (6,), "kernels are larger"),
+    "a large pool": ([TO_ROWS, lambda: nn.MaxPool1d(9)], (6,), "kernels are larger"),
+}
+
+
+@pytest.mark.parametrize("case", NO_FIRST_LAYERS)
+def test_what_does_not_fit_is_named_and_no_width_that_does(case):
+    layers, shape, told = NO_FIRST_LAYERS[case]
+    rows = np.random.default_rng(0).normal(size=(40, *shape))
+    with pytest.raises(ValueError, match=told) as caught:
+        TorchClassifier(on_a_table(*layers)).fit(rows, np.arange(40) % 2)
+    assert "as wide as the recipe's first argument" not in str(caught.value)
