@@ -22,6 +22,7 @@ RANGES = {
     "sigmoid": (0, 1),
     "hardsigmoid": (0, 1),
 }
+PRIMES = 7, 11, 13, 17, 19, 23  # numbers of rows of which one is no multiple in a row's shape
 MANY = 0.5  # share of targets out of reach from which on that cannot be meant
 
 
@@ -119,8 +120,7 @@ def warn_of_other_rows(network, X, outputs):
 
 def _how_rows_meet(network, X):
     """Return how a network may take rows into account for others, and the cure."""
-    layers = [part for part in network.modules() if hasattr(part, "batch_first")]
-    layer = next((part for part in layers if X.ndim == 2 or not part.batch_first), None)
+    layer = _takes_rows_for_steps(copy.deepcopy(network), X)
     if layer is not None:
         return (
             f"its {type(layer).__name__} takes the rows of a batch for the steps of one sequence. "
@@ -130,6 +130,31 @@ def _how_rows_meet(network, X):
         "its forward takes them into account, as X.mean(0), softmax(0) or BatchNorm without "
         "running statistics do. Compute along the other axes, and scale X in a pipeline."
     )
+
+
+@torch.no_grad()
+def _takes_rows_for_steps(network, X):
+    """Return the first layer of sequences to which rows do not come as a batch, or None.
+
+    It is asked about a number of rows that no other axis has, so that their axis can be told.
+    """
+    n, found = next((n for n in PRIMES if all(size % n for size in X.shape[1:])), PRIMES[-1]), []
+
+    def note(layer, inputs):
+        shape = inputs[0].shape
+        if len(shape) == 2 or shape[0 if layer.batch_first else 1] % n:
+            found.append(layer)
+
+    for part in network.modules():
+        if hasattr(part, "batch_first"):
+            part.register_forward_pre_hook(note)
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            network(X[[-1] * n])
+    except Exception:  # one that cannot be asked in this way is not accused
+        return None
+    return next(iter(found), None)
 
 
 def warn_of_range(job, owner, of_classes):

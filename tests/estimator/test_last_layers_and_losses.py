@@ -660,3 +660,20 @@ def test_a_warning_that_is_an_error_leaves_the_estimator_as_it_was():
         model.partial_fit(X, values)
     np.testing.assert_array_equal(model.predict(X), before)
     assert len(model.history_) == 3
+
+
+class Centred(Turned):
+    """Its steps are steps, whatever is done beside."""
+
+    def __init__(self, shape, n_outputs):
+        super().__init__((1, 1), n_outputs)
+
+    def forward(self, X):
+        X = X - X.mean(0)
+        return super().forward(X[..., :1] if X.ndim == 3 else X.unsqueeze(-1))
+
+
+@pytest.mark.parametrize("rows", [X, sequences])
+def test_a_layer_of_steps_is_not_blamed_for_another(rows):
+    with pytest.warns(UserWarning, match=r"Centred has another answer.* its forward takes them"):
+        classifier(Centred).fit(rows, y)
