@@ -15,6 +15,7 @@ from helpers.leakage.nearness import (
     WINDOWS,
     exchanged_but_for_patterns,
     labels_owe,
+    meet_by_chance,
     overlapping,
     told_by_neighbours,
     told_by_the_row_before,
@@ -114,9 +115,9 @@ def alike_rows(X, y=None, *, cv=5, groups=None, task=None, random_state=0):
         return Finding(name, None, missing)
     classes = y is not None and has_classes(task, y) is not False
     table = table[:, [not number_of_its_own(column) for column in table.T]]
-    if len(table) < 4 * N_NEIGHBOURS or not table.shape[1]:
-        evidence = f"It needs {4 * N_NEIGHBOURS} rows, and a column that does not number them."
-        return Finding(name, None, evidence)
+    if len(table) < 4 * N_NEIGHBOURS or not table.shape[1] or meet_by_chance(table):
+        evidence = f"It needs {4 * N_NEIGHBOURS} rows, and a column that does not number them"
+        return Finding(name, None, f"{evidence}; two such columns, where values repeat.")
     share, mixed = overlapping(table, folds)
     if mixed and (y is None or any(labels_owe(table, target, classes) for target in targets)):
         evidence = (

@@ -81,7 +81,8 @@ def _coded(column):
 
 def are_too_large(floats, dtype):
     """Say whether whole numbers were too large for floats, which make neighbours one."""
-    return dtype.kind in "iu" and dtype.itemsize == 8 and bool((np.abs(floats) >= 2.0**53).any())
+    is_short = getattr(dtype, "itemsize", 8) < 8  # which pandas' sparse numbers do not say
+    return dtype.kind in "iu" and not is_short and bool((np.abs(floats) >= 2.0**53).any())
 
 
 def _scalar(value):

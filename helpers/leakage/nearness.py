@@ -107,6 +107,12 @@ def _moved_on(table, step):
     return max(left, (before[:, :-step] == after[:, step:]).all(axis=1).mean())
 
 
+def meet_by_chance(table):
+    """Say whether rows differ in one column alone, and some of them not in that."""
+    n_values = [len(np.unique(column)) for column in table.T]
+    return sum(n > 1 for n in n_values) == 1 and max(n_values) < len(table)
+
+
 def labels_owe(table, y, classes):
     """Say whether the label of the row before tells more than a linear model of other blocks."""
     before = _error(y[1:], y[:-1], classes)

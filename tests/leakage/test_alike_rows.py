@@ -229,6 +229,17 @@ def test_the_few_rows_of_a_class_are_a_cluster_and_no_copies():
         assert finding.leaked is not True, finding
 
 
+@pytest.mark.parametrize(("scale", "decimals"), [(1, 2), (100, 0)])
+def test_rows_that_meet_in_the_one_column_there_is_are_not_accused(scale, decimals):
+    draw = np.random.RandomState(0)
+    for _ in range(5):
+        column = np.round(scale * draw.normal(size=(200, 1)), decimals)
+        assert alike_rows(column, draw.randint(2, size=200), cv=SHUFFLED).leaked is not True
+        with_constant = np.hstack([column, np.ones_like(column)])
+        assert alike_rows(with_constant, cv=SHUFFLED).leaked is not True
+    assert alike_rows(np.repeat(draw.normal(size=(60, 2)), 3, axis=0), cv=SHUFFLED).leaked
+
+
 def test_it_says_what_it_needs():
     X = np.random.RandomState(0).normal(size=(100, 3))
     assert "It needs 60 rows" in alike_rows(X[:50]).evidence

@@ -43,6 +43,7 @@ NUMBERS = {
     "German": objects([f"{v:,.2f}".translate(str.maketrans(",.", ".,")) for v in INVOICE]),
     "categories": pd.Series(pd.Categorical([str(value) for value in INVOICE])),
     "read in parts": objects([v if n % 2 else str(v) for n, v in enumerate(INVOICE)]),
+    "sparse": pd.Series(pd.arrays.SparseArray(INVOICE)),
     "arrays": objects([np.array(value) for value in INVOICE]),
     "tensors": objects([torch.tensor(value) for value in INVOICE]),
 }
@@ -65,6 +66,13 @@ def test_numbers_of_any_type_keep_their_values(form):
 def test_dates_of_any_type_keep_their_distances(form):
     expected = (DAY - pd.Timestamp("1970-01-01")).total_seconds()
     np.testing.assert_allclose(codes_of(DATES[form]), expected)
+
+
+def test_sparse_whole_numbers_are_numbers():
+    counts = np.array([0, 3, 0, 2])
+    np.testing.assert_array_equal(codes_of(pd.Series(pd.arrays.SparseArray(counts))), counts)
+    dummies = pd.get_dummies(pd.Series(list("abca")), sparse=True)
+    np.testing.assert_array_equal(codes_of(dummies["a"]), [1, 0, 0, 1])
 
 
 @pytest.mark.slow
