@@ -6,21 +6,24 @@ from scipy.special import comb
 from helpers.leakage.carriers import ASK, listed
 from helpers.leakage.columns import BY_CHANCE
 from helpers.leakage.finding import Finding
-from helpers.leakage.moving import Moving
+from helpers.leakage.moving import FEWEST_ROWS, Moving
 
 MOST_STEPS = 14  # rows before and after that a column may be made of
 MOST_COLUMNS = 200
 EXACT, OTHER = 1e-6, 2e-5  # of a column's variance: what is left of a sum, and of none
+NO_NEWS = 1e-3  # of the squares of what the mean so far misses
+LEAST_FACTOR = 0.01
+FEWEST_LABELS = 5  # of few, another column may have the same ones
 ALL_BUT_BREAKS = 0.9  # of the rows: where series are stacked, the last of each have no later one
 
 
-def made_of_labels(table, y):
+def made_of_labels(table, y, of_one=False):
     """Find columns that are labels of this row and others, or of later rows: exactly, not nearly.
 
     Rows must be in order. A mean or a median that includes today is made of today's label, as is
     today's return; tomorrow's value is the label of the row below. Values from before are left
     alone, and so is a column that equals its own row's label: `too_good_feature` sees that by its
-    score.
+    score. In rows `of_one` shop, it is not: less the shop's mean label, it scores less.
 
     Returns
     -------
@@ -35,9 +38,7 @@ def made_of_labels(table, y):
         y = np.unique(y.astype(str), return_inverse=True)[1]
     y = y.astype(float)
     around = np.column_stack([y[steps + k : len(y) - steps + k] for k in range(-steps, steps + 1)])
-    around -= around.mean(axis=0)
     now = steps  # the place of a row's own label among its neighbours'
-    earlier, others = around[:, :now], np.delete(around, now, axis=1)
     moving = Moving(y, steps)
     for number, column in enumerate(table[:, :MOST_COLUMNS].T):
         column = np.where(np.isinf(column), np.nan, column)  # a return from 0 is a gap
@@ -46,23 +47,21 @@ def made_of_labels(table, y):
         if _is_next(column, y, steps):
             later.append(number)
             continue
-        if moving.holds_today(column):
+        if moving.holds_today(column) or _is_mean_so_far(column, y):
             own.append(number)
             continue
         inner = column[steps : len(y) - steps]  # of a centred mean, the first and last are gaps
-        if np.isnan(column[steps - 1 : len(y) - steps]).any():
+        before = column[steps - 1 : len(y) - steps - 1]
+        there = ~np.isnan(inner + before)
+        inner, before, near = inner[there], before[there, None], around[there]
+        if 2 * near.shape[1] > len(inner) or inner.min() == inner.max():
             continue
-        if inner.min() == inner.max() or 2 * around.shape[1] > len(inner):
+        if _left_of(inner, near[:, [now]]) < OTHER:
+            own += [number] if of_one and len(np.unique(y)) > FEWEST_LABELS else []
             continue
-        if _is_running_mean(column, y):
-            own.append(number)
-            continue
-        if _left_of(inner, around[:, [now]]) < OTHER:
-            continue
-        before = column[steps - 1 : len(y) - steps - 1, None]
-        before = before - before.mean()
+        earlier, others = near[:, :now], np.delete(near, now, axis=1)
         for known in (before[:, :0], before):  # a sum so far is made of its own value before, too
-            if _left_of(inner, around, known) > EXACT or _left_of(inner, earlier, known) < OTHER:
+            if _left_of(inner, near, known) > EXACT or _left_of(inner, earlier, known) < OTHER:
                 continue
             (own if _left_of(inner, others, known) > OTHER else later).append(number)
             break
@@ -122,13 +121,27 @@ def _is_next(column, y, steps):
     return 4 * after < min(unequal(-k) for k in range(steps + 1))
 
 
-def _is_running_mean(column, y):
-    """Say whether a column is the mean of all labels so far, this row's among them."""
-    steps = np.diff(column)
-    # The mean moves by (y - mean) / n; of n it is not known how many rows were before the first.
-    moved = y[1:] - column[:-1] - np.arange(len(steps)) * steps
-    n_before = steps @ moved / max(steps @ steps, 1e-300)
-    return n_before > 0 and np.mean((moved - n_before * steps) ** 2) < EXACT * y.var()
+def _is_mean_so_far(column, y):
+    """Say whether a column is the mean of all labels so far, this row's among them, or fades.
+
+    The mean moves by (y - mean) / w, where w counts the rows, each later one by a factor less, as
+    in pandas' `ewm`: w is 1 + factor * w of the row before. The factor of a plain mean is 1.
+    """
+    moved, missed = np.diff(column), y[1:] - column[:-1]
+    moved_before, missed_before = moved[:-1], missed[:-1]
+    moved, missed = moved[1:], missed[1:]
+    rows = np.isfinite(moved + moved_before) & (moved_before * missed_before != 0) & (moved != 0)
+    news = rows & (y[2:] != y[1:-1])
+    if 2 * rows.sum() < len(y) or news.sum() < FEWEST_ROWS:
+        return False
+    left = _rest(missed[rows], np.column_stack([missed_before, moved_before])[rows])
+    if np.median(left**2) <= NO_NEWS * np.median(missed[rows] ** 2):
+        return False  # today's label follows from those before
+    one, other = moved_before * (missed - moved), missed_before * moved
+    factor = np.median(one[rows] / other[rows])
+    equal = np.abs(one - factor * other) <= EXACT * (np.abs(one) + np.abs(other))
+    share = min(equal[rows].mean(), equal[news].mean())
+    return bool(LEAST_FACTOR < factor < 1 + EXACT and share > ALL_BUT_BREAKS)
 
 
 def _left_of(column, labels, known=None):
@@ -144,5 +157,5 @@ def _left_of(column, labels, known=None):
 
 
 def _rest(column, parts):
-    column = column - column.mean()
+    column, parts = column - column.mean(), parts - parts.mean(axis=0)
     return column - parts @ np.linalg.lstsq(parts, column, rcond=1e-10)[0]

@@ -101,11 +101,12 @@ def time_order(X, y=None, *, time, groups=None, cv=5, horizon=None, window=None,
     -------
     Finding
         Leaked if a training row is not older than all test rows of its fold, or older by no more
-        than `horizon` or `window`: its label was then not known yet, or both rows were made of
-        the same values. Leaked as well if, in order of time, a column of `X` is made of labels `y`
-        of later rows, as tomorrow's value is, or a mean that includes today; of groups, in most of
-        the 20 that have the most rows. Not looked at, if rows have the same time and no group has
-        10 rows at different times, or if labels are missing.
+        than `horizon` or `window`: its label was then not known yet, or both rows were made of the
+        same values. Leaked as well if, in order of time, a column of `X` is made of labels `y` of
+        later rows, as tomorrow's value is, or a mean that includes today; of groups, in most of the
+        20 that have the most rows, where it may also be the label less the group's mean. Not looked
+        at, if rows have the same time and no group has 10 rows at different times, or if labels are
+        missing.
 
     Raises
     ------
@@ -175,7 +176,7 @@ def _looking_ahead(X, y, times, groups):
         )
     columns = _ahead_in(table, targets, np.argsort(times)) if is_one else set()
     series = [rows for rows in series if len(np.unique(targets[rows], axis=0)) > 1]
-    counts = Counter(column for rows in series for column in _ahead_in(table, targets, rows))
+    counts = Counter(column for rows in series for column in _ahead_in(table, targets, rows, True))
     # In one short series of many, a column may be like that by chance.
     columns = sorted(columns | {column for column, n in counts.items() if 2 * n > len(series)})
     if not columns:
@@ -199,7 +200,7 @@ def _series_of(times, groups):
     return sorted(series, key=len, reverse=True)[:MOST_SERIES]
 
 
-def _ahead_in(table, targets, rows):
+def _ahead_in(table, targets, rows, of_one=False):
     """Return the columns that are made of labels of their own row or of later ones."""
-    found = [made_of_labels(table[rows], y) for y in targets[rows].T.reshape(-1, len(rows))]
+    found = [made_of_labels(table[rows], y, of_one) for y in targets[rows].T.reshape(-1, len(rows))]
     return {column for own, later in found for column in own + later}

@@ -7,6 +7,7 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.model_selection import TimeSeriesSplit
 
 from helpers import audit, time_order
+from helpers.leakage.later import made_of_labels
 
 TASKS = {"classes": "classification", "values": "regression"}
 
@@ -40,6 +41,38 @@ def test_tomorrow_is_seen_in_the_series_of_each_shop(kind, n_days):
     assert time_order(X, y, **known).leaked is False
     finding = time_order(X.assign(tomorrow=y.groupby(who["shop"]).shift(-1)), y, **known)
     assert finding.leaked is True and "columns 6 ('tomorrow')." in finding.evidence
+
+
+MADE = {
+    "this week": lambda s: s.rolling(7).mean(),  # the first six of each shop are gaps
+    "fading": lambda s: s.ewm(span=30).mean(),
+    "above the shop's mean": lambda s: (s - s.mean()) / s.std(),
+}
+
+
+@pytest.mark.parametrize("name", MADE)
+def test_what_is_made_of_today_in_each_shop_is_seen(name):
+    who, X, y = panel("values", n_days=60)
+    known = {"time": who["day"], "groups": who["shop"], "cv": split(who), "task": "regression"}
+    finding = time_order(X.assign(made=y.groupby(who["shop"]).transform(MADE[name])), y, **known)
+    assert finding.leaked is True and "columns 6 ('made')." in finding.evidence
+    before = y.groupby(who["shop"]).shift(1).groupby(who["shop"]).transform(MADE[name])
+    assert time_order(X.assign(made=before), y, **known).leaked is False
+
+
+SMOOTH = {
+    "a line": np.arange(300.0),
+    "waves": np.sin(np.arange(300) / 9),
+    "steps": np.repeat(np.random.RandomState(0).normal(size=15), 20),
+}
+
+
+@pytest.mark.parametrize("name", SMOOTH)
+def test_values_from_before_that_tell_today_are_left_alone(name):
+    y = pd.Series(SMOOTH[name])
+    past = y.shift(1)
+    columns = [past, past.ewm(span=10).mean(), past.expanding().mean(), past.rolling(7).mean()]
+    assert made_of_labels(np.column_stack(columns), y.to_numpy())[0] == []
 
 
 def test_rows_of_a_panel_may_come_in_any_order_and_some_belong_to_nobody():

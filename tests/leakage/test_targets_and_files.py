@@ -313,6 +313,7 @@ PAST = {
     "a sum so far": lambda s: s.cumsum(),
     "a mean so far": lambda s: s.expanding().mean(),
     "a fading mean": lambda s: s.ewm(span=5).mean(),
+    "a slowly fading mean": lambda s: s.ewm(span=40).mean(),
 }
 
 
