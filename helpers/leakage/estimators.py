@@ -70,6 +70,8 @@ def purity(estimator, X, y, *, groups=None, random_state=0):
         if outside.written:
             names = ", ".join(map(repr, outside.written.values()))
             evidence += f" It wrote a file that every clone shares, named by {names}: see refit."
+        if outside.changed:
+            evidence += f" It changed {', '.join(outside.changed)}, which clones share: see refit."
         return Finding("purity", False, evidence)
     evidence = (
         f"fit altered the constructor argument {altered[0]!r}, which every clone copies. Let fit "
@@ -97,11 +99,12 @@ def refit(estimator, X, y, *, groups=None, random_state=0):
 
     Notes
     -----
-    Files that parameters name, and networks in functions that the estimator holds, are put back
-    before each fit, so that what one fit leaves there for the next is seen. Not looked at, if
-    `fit` leaves a file that no parameter names. It does not see what every fit finds again:
-    weights in a constructor argument that `fit` leaves alone, or in another place that all clones
-    share (repeats then differ as well; see `carry_over`), nor predictions kept there by row.
+    Files that parameters name, networks in functions that the estimator holds, and what your own
+    classes and functions keep in attributes, globals, defaults and caches are put back before each
+    fit, so that what one fit leaves there for the next is seen; caches end empty. Not looked at, if
+    `fit` leaves a file that no parameter names. It does not see what every fit finds again: weights
+    in a constructor argument that `fit` leaves alone, or in another place that all clones share
+    (repeats then differ as well; see `carry_over`), nor predictions kept there by row.
 
     Examples
     --------
@@ -126,7 +129,7 @@ def refit(estimator, X, y, *, groups=None, random_state=0):
         return fit_seeded(subject, *parts, rows_of(groups, rows))
 
     rng = np.random.RandomState(random_state)
-    written, unnamed = {}, set()
+    written, unnamed, changed = {}, set(), set()
 
     def predictions(first_fit):
         with left_alone(estimator) as outside:
@@ -141,6 +144,7 @@ def refit(estimator, X, y, *, groups=None, random_state=0):
             predicted = predictions_of(fit(subject, half_b, half_b), X)
         written.update(outside.written)
         unnamed.update(outside.unnamed)
+        changed.update(outside.changed)
         return predicted
 
     alone = predictions(first_fit=False)
@@ -157,6 +161,8 @@ def refit(estimator, X, y, *, groups=None, random_state=0):
         evidence += f" Give each fit a file of its own: all clones share the one named by {names}."
     elif leaked:
         evidence += " Let fit start from nothing."
+        if changed:
+            evidence += f" All clones share {', '.join(sorted(changed))}."
     elif unnamed:
         evidence += (
             f" But fit left {sorted(unnamed)[0]}, which no parameter names: whether a later fit "

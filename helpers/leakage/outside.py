@@ -16,6 +16,7 @@ import numpy as np
 from sklearn.base import clone
 
 from helpers.leakage.fitting import check_is_estimator
+from helpers.leakage.memory import Memory, own_functions
 
 MOST_BYTES, MOST_FILES = 2**28, 1000  # that are read to put them back
 TICK = 0.01  # seconds by which a file's time may lag behind the clock
@@ -32,17 +33,21 @@ class Outside:
         For each file or directory that a parameter names and that was written: the parameter.
     unnamed : set of str
         Files that were written, or written by others and read, and that no parameter names.
+    changed : list of str
+        What changed in memory that clones share, such as attributes of their class.
     """
 
     def __init__(self):
         self.written = {}
         self.unnamed = set()
+        self.changed = []
 
 
 @contextmanager
 def left_alone(estimator):
-    """Put back, in the end, the files and networks that clones share, and global generators."""
+    """Put back, in the end, what clones share: files, networks, memory, global generators."""
     check_is_estimator(estimator)
+    memory = Memory(estimator)
     paths = {name: os.path.abspath(path) for name, path in _named_files(estimator).items()}
     contents = {name: _content(path) for name, path in paths.items()}
     networks = [(net, copy.deepcopy(net.state_dict())) for net in _shared_networks(estimator)]
@@ -53,6 +58,7 @@ def left_alone(estimator):
     try:
         yield outside
     finally:
+        outside.changed = memory.put_back()
         random.setstate(generators[0])
         np.random.set_state(generators[1])
         opened, _recording.paths = _recording.paths, earlier
@@ -129,7 +135,8 @@ def _parts_of(value):
     if isinstance(value, list | tuple):
         return list(value)
     if hasattr(value, "get_params"):
-        return list(vars(value).values())
+        used = [part for function in own_functions(type(value)) for part in _used_by(function)]
+        return [*vars(value).values(), *used]
     if hasattr(value, "func") and hasattr(value, "keywords"):  # functools.partial
         return [value.func, *value.args, *value.keywords.values()]
     if inspect.ismethod(value):

@@ -67,9 +67,10 @@ def carried_weights(estimator, X, y, *, groups=None, random_state=0):
     The linear models see a trained network under a new head, whose own score is still chance.
     The idea is that of linear probes, https://arxiv.org/abs/1610.01644.
 
-    Networks in functions that the estimator holds, such as the one that a FunctionTransformer
-    embeds rows with, are looked at as well. Of many rows it takes 500 at random, and 100 where
-    networks have more than a million weights, which are initialised anew 19 times only.
+    Networks that functions of the estimator or its methods use, such as the one that a
+    FunctionTransformer embeds rows with, are looked at as well. Of many rows it takes 500 at
+    random, and 100 where networks have more than a million weights, which are initialised anew 19
+    times only.
 
     A network may know the labels by right, trained on other rows of the same kind; whether the
     rows were others, this canary cannot tell. It is quiet as long as models of the rows themselves

@@ -119,7 +119,7 @@ LEAKY = {
         {"carried"},
     ),
     "fitted backbone, new head": (with_new_head, X, ALL),
-    "network outside the parameters": (outside, X, {"over"}),
+    "network outside the parameters": (outside, X, {"over", "refit"}),
     "skorch fitted instance, in a Pipeline": (
         lambda: make_pipeline(StandardScaler(), skorch(Net()).fit(X32, y)),
         X32,

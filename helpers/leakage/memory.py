@@ -1,0 +1,157 @@
+"""What clones share in memory: what their classes keep, and what functions find around them."""
+
+import copy
+import dis
+import inspect
+import sys
+from collections import deque
+from types import ModuleType
+
+import joblib
+import numpy as np
+
+from helpers.leakage.probes import differ
+
+MISSING = object()
+METHODS = staticmethod, classmethod
+LASTING = (type, ModuleType, property, *METHODS)
+INSTALLED = sys.stdlib_module_names | {"helpers"}
+CONTAINERS = list, set, dict, deque, bytearray, np.ndarray
+
+
+class Memory:
+    """Attributes of classes, globals, defaults and closures, as they are when this is made.
+
+    Only of code that was written for the project: that of installed packages is left alone.
+    """
+
+    def __init__(self, estimator):
+        self.places, self.caches, self.names, seen = [], [], [], set()
+        waiting = [estimator, *estimator.get_params().values()]
+        waiting += [type(value) for value in waiting]
+        while waiting:
+            value = waiting.pop()
+            if id(value) in seen:
+                continue
+            seen.add(id(value))
+            if hasattr(value, "cache_clear") and hasattr(value, "cache_info"):
+                self.caches.append(value)
+            value = inspect.unwrap(value) if callable(value) else value
+            value = getattr(value, "__func__", value)  # of a method
+            if not is_own(value):
+                continue
+            if isinstance(value, type) or inspect.isfunction(value):
+                self._note(value, vars(value), f"{value.__qualname__}.")
+                self.names.append((value, set(vars(value))))
+            if isinstance(value, type):
+                waiting += [*value.__mro__, *vars(value).values()]
+            elif inspect.isfunction(value):
+                around = {name: value.__globals__.get(name, MISSING) for name in _global(value)}
+                self._note(value.__globals__, around)
+                self._note(None, _around(value), f"{value.__qualname__}: ")
+                waiting += around.values()
+
+    def _note(self, owner, namespace, prefix=""):
+        for name, value in namespace.items():
+            is_lasting = isinstance(value, LASTING) or callable(value) and not _is_filled(value)
+            if not name.startswith("__") and not is_lasting:
+                kept = _copied(value) if _is_filled(value) else None
+                self.places.append((owner, name, value, kept, prefix + name))
+
+    def put_back(self):
+        """Put everything back; return the names of what had changed."""
+        changed = {place[-1] for place in self.places if _put_back(*place[:-1])}
+        for cache in self.caches:
+            changed |= {cache.__qualname__} if cache.cache_info().currsize else set()
+            cache.cache_clear()
+        for owner, names in self.names:
+            for name in vars(owner).keys() - names:
+                if not name.startswith("__"):
+                    delattr(owner, name)
+                    changed.add(f"{owner.__qualname__}.{name}")
+        return sorted(changed)
+
+
+def is_own(value):
+    """Say whether a class or function was written for the project, and is not installed."""
+    name = getattr(value, "__module__", None) or "builtins"
+    if not isinstance(name, str) or name.split(".")[0] in INSTALLED:
+        return name == "__main__"
+    path = getattr(sys.modules.get(name), "__file__", None) or ""
+    return "site-packages" not in path and "dist-packages" not in path
+
+
+def own_functions(kind):
+    """Return the functions of a class and of those that it is derived from, if they are own."""
+    parts = [part for base in kind.__mro__ if is_own(base) for part in vars(base).values()]
+    parts = [part.__func__ if isinstance(part, METHODS) else part for part in parts]
+    return [part for part in parts if inspect.isfunction(part)]
+
+
+def _global(function):
+    """Return the names of globals that a function reads or sets."""
+    return {step.argval for step in dis.get_instructions(function) if "GLOBAL" in step.opname}
+
+
+def _around(function):
+    """Return the values of a function's defaults and closure, by a name."""
+    cells = zip(function.__code__.co_freevars, function.__closure__ or (), strict=True)
+    values = {name: cell.cell_contents for name, cell in cells if cell != type(cell)()}
+    arguments = inspect.signature(function).parameters.values()
+    return values | {a.name: a.default for a in arguments if a.default is not a.empty}
+
+
+def _is_filled(value):
+    """Say whether a value can be filled and put back: a container, or an object of own code."""
+    is_network = hasattr(value, "state_dict")  # these are put back by their weights
+    is_object = hasattr(value, "__dict__") and (is_own(type(value)) or hasattr(value, "get_params"))
+    return isinstance(value, CONTAINERS) or (
+        is_object and not isinstance(value, type) and not is_network
+    )
+
+
+def _copied(value):
+    """Return a copy and what tells that a value is still like it; or None."""
+    try:
+        return copy.deepcopy(value), _hash_of(value)
+    except Exception:  # as of a lock, or of a file
+        return None
+
+
+def _hash_of(value):
+    try:
+        return joblib.hash(value)
+    except Exception:  # what a function made, as a class within it
+        return None
+
+
+def _put_back(owner, name, value, kept):
+    """Put one value back, if it has changed; say whether it had."""
+    is_dict = isinstance(owner, dict)
+    now = value if owner is None else (owner if is_dict else vars(owner)).get(name, MISSING)
+    if now is not value and value is MISSING:
+        owner.pop(name) if is_dict else delattr(owner, name)
+    elif now is not value:
+        owner.update({name: value}) if is_dict else setattr(owner, name, value)
+    has_changed = kept is not None and (
+        _hash_of(value) != kept[1] if kept[1] else differ(kept[0], value)
+    )
+    if has_changed:
+        _refill(value, kept[0])
+    return now is not value or has_changed
+
+
+def _refill(value, kept):
+    if isinstance(value, np.ndarray):
+        np.copyto(value, kept)
+    elif isinstance(value, list | bytearray):
+        value[:] = kept
+    elif isinstance(value, dict | set):
+        value.clear()
+        value.update(kept)
+    elif isinstance(value, deque):
+        value.clear()
+        value.extend(kept)
+    else:
+        vars(value).clear()
+        vars(value).update(vars(kept))

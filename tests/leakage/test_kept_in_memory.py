@@ -1,0 +1,156 @@
+"""What a fit keeps where all clones find it: in their class, a global, a default or a cache."""
+
+import copy
+import functools
+
+import numpy as np
+import pytest
+from sklearn.base import BaseEstimator, ClassifierMixin, TransformerMixin
+from sklearn.ensemble import RandomForestClassifier
+from sklearn.linear_model import LogisticRegression
+from sklearn.neighbors import KNeighborsClassifier
+from sklearn.pipeline import make_pipeline
+
+from helpers import TorchClassifier, carried_weights, purity, refit
+from helpers.data import coin_flips
+
+X, y = coin_flips(100, 8)
+NOTHING = object()
+ROWS, MODELS, FIRST, SETTINGS = [], {}, None, {"none": NOTHING}
+
+
+def remember(rows, X, y):
+    """Return a nearest neighbour of all rows that were ever seen."""
+    rows.append((X, y))
+    return KNeighborsClassifier(1).fit(*map(np.concatenate, zip(*rows, strict=True)))
+
+
+class Kept(ClassifierMixin, BaseEstimator):
+    rows = []
+
+    def fit(self, X, y):
+        self.classes_ = np.unique(y)
+        self.model_ = self.keep(X, y)
+        return self
+
+    def keep(self, X, y):
+        return remember(Kept.rows, X, y)
+
+    def predict(self, X):
+        return self.model_.predict(X)
+
+
+class InAGlobal(Kept):
+    def keep(self, X, y):
+        return remember(ROWS, X, y)
+
+
+class InADefault(Kept):
+    def keep(self, X, y, rows=[]):  # noqa: B006
+        return remember(rows, X, y)
+
+
+class OfAClass(Kept):
+    def keep(self, X, y):
+        if not hasattr(OfAClass, "late"):
+            OfAClass.late = []
+        return remember(OfAClass.late, X, y)
+
+
+class OfAFunction(Kept):
+    def keep(self, X, y):
+        remember.rows = [*getattr(remember, "rows", []), (X, y)]
+        return remember(remember.rows[:-1], X, y)
+
+
+class TheFirst(Kept):
+    def keep(self, X, y):
+        global FIRST
+        FIRST = FIRST or KNeighborsClassifier(1).fit(X, y)
+        return FIRST
+
+
+@functools.cache
+def rows_of_width(n_columns):
+    return []
+
+
+class InACache(Kept):
+    def keep(self, X, y):
+        return remember(rows_of_width(X.shape[1]), X, y)
+
+
+class GoesOn(Kept):
+    def keep(self, X, y):
+        forest = MODELS.setdefault("forest", RandomForestClassifier(5, warm_start=True))
+        forest.n_estimators += 5
+        return copy.deepcopy(forest.fit(X, y))
+
+
+class Counts(Kept):
+    n_fits, sizes = 0, []
+
+    def keep(self, X, y):
+        Counts.n_fits += 1
+        self.sizes.append((len(X), SETTINGS["none"]))
+        return LogisticRegression().fit(X, y)
+
+
+LEAKY = {
+    Kept: "Kept.rows",
+    InAGlobal: "ROWS",
+    InADefault: "InADefault.keep: rows",
+    OfAClass: "OfAClass.late",
+    OfAFunction: "remember.rows",
+    TheFirst: "FIRST",
+    InACache: "rows_of_width",
+    GoesOn: "MODELS",
+}
+
+
+@pytest.mark.parametrize("kind", LEAKY, ids=lambda kind: kind.__name__)
+def test_what_one_fit_keeps_for_the_next_is_seen_and_put_back(kind):
+    finding = refit(make_pipeline(kind()), X, y)
+    assert finding.leaked is True and LEAKY[kind] in finding.evidence
+    assert f"It changed {LEAKY[kind]}" in purity(kind(), X, y).evidence
+    assert not any([ROWS, MODELS, FIRST, Kept.rows, rows_of_width(8)])
+    assert not hasattr(OfAClass, "late") and not hasattr(remember, "rows")
+
+
+def test_what_is_only_counted_is_no_leak():
+    finding = refit(Counts(), X, y)
+    assert finding.leaked is False and "repeated, by 0." in finding.evidence
+    assert "It changed Counts.n_fits, Counts.sizes" in purity(Counts(), X, y).evidence
+    assert Counts.n_fits == 0 and Counts.sizes == []
+    assert SETTINGS["none"] is NOTHING
+
+
+BODY = (
+    TorchClassifier(module__hidden=64, epochs=300, random_state=0)
+    .fit(X.astype("float32"), y)
+    .module_.layers[:2]
+)
+FOREST = RandomForestClassifier(5, random_state=0).fit(X, y)
+
+
+class Embeds(TransformerMixin, BaseEstimator):
+    def fit(self, X, y=None):
+        return self
+
+    def transform(self, X):
+        parameter = next(BODY.parameters())
+        return BODY(parameter.new_tensor(X)).detach().numpy()
+
+
+class Asks(Embeds):
+    def transform(self, X):
+        return FOREST.predict_proba(X)
+
+
+def test_networks_and_models_that_methods_find_outside_are_looked_at():
+    before = copy.deepcopy(BODY.state_dict())
+    finding = carried_weights(make_pipeline(Embeds(), TorchClassifier(epochs=5)), X, y)
+    assert finding.leaked is True, finding
+    assert all(value.equal(before[name]) for name, value in BODY.state_dict().items())
+    finding = carried_weights(make_pipeline(Asks(), TorchClassifier(epochs=5)), X, y)
+    assert finding.leaked is None and "RandomForestClassifier" in finding.evidence
