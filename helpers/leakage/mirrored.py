@@ -1,4 +1,4 @@
-"""Images that are mirrored or turned copies of others: what comes of augmenting before a split."""
+"""Copies of rows with numbers in other places: images mirrored or turned, pairs exchanged."""
 
 import math
 
@@ -7,7 +7,39 @@ import numpy as np
 FEWEST = 5  # such test rows; fewer may be chance
 TIMES = 3  # as many as if they were moved as well, which no copy is
 MOVES = (1, 2, 3)  # by so many pixels
+FEWEST_COLUMNS = 3  # of many values, in which rows hardly meet
+MOST_ROWS = 1000  # by which a column is judged
+N_SHUFFLES = 19
 MIXER = np.uint64(0x9E3779B97F4A7C15)  # an odd number: no two numbers have one product
+
+
+def moved_copies(rows, shape, folds):
+    """Return a sentence on test rows whose numbers training rows hold in other places, or ''."""
+    if mirrored := count_mirrored(rows, shape, folds):
+        return f" {mirrored} are training rows that are mirrored or turned."
+    if exchanged := count_exchanged(rows, folds):
+        return f" {exchanged} hold the numbers of training rows, in other columns."
+    return ""
+
+
+def count_exchanged(rows, folds):
+    """Count the test rows that are training rows, but for the order of their numbers.
+
+    That is how a game looks from its other side, or a pair in the other order. Columns of few
+    values are left out. Where rows meet as they are, or with shuffled columns, it may be chance.
+    """
+    some = rows[:MOST_ROWS]
+    fine = [2 * len(np.unique(c)) > len(c) and np.isfinite(c).all() for c in some.T]
+    rows = rows[:, np.array(fine) & np.isfinite(rows).all(axis=0)]
+    if rows.shape[1] < FEWEST_COLUMNS:
+        return 0
+    found = _count_exchanged(rows, folds)
+    if found < FEWEST:
+        return 0
+    rng = np.random.default_rng(0)
+    shuffled = (_count_exchanged(rng.permuted(rows, axis=0), folds) for _ in range(N_SHUFFLES))
+    by_chance = max(_count_same(rows, folds), *shuffled)
+    return found if found > TIMES * by_chance else 0
 
 
 def count_mirrored(rows, shape, folds):
@@ -32,6 +64,18 @@ def count_mirrored(rows, shape, folds):
     moved = [[np.roll(one, by, axis) for one in ways] for by in MOVES]
     by_chance = max(_count(rows, own, others, folds) for others in moved)
     return found if found > TIMES * by_chance else 0
+
+
+def _count_exchanged(rows, folds):
+    """Count the test rows with the numbers of a training row, not all in the same place."""
+    return _count_same(np.sort(rows, axis=1), folds) - _count_same(rows, folds)
+
+
+def _count_same(rows, folds):
+    mixed = _mixed(rows)
+    weights = np.random.default_rng(0).integers(1, 2**64, size=rows.shape[1], dtype=np.uint64)
+    sums = mixed @ weights
+    return sum(int(np.isin(sums[test], sums[train]).sum()) for train, test in folds)
 
 
 def _axes(shape):

@@ -6,7 +6,7 @@ from sklearn.metrics import roc_auc_score
 from helpers.leakage.between import count_between
 from helpers.leakage.finding import Finding
 from helpers.leakage.inputs import about_missing, folds_of, has_classes, targets_of
-from helpers.leakage.mirrored import count_mirrored
+from helpers.leakage.mirrored import moved_copies
 from helpers.leakage.probes import N_REFERENCES, seed_of
 from helpers.leakage.tables import as_codes, keys_of, names_of, shape_of_rows
 
@@ -45,8 +45,9 @@ def shared_rows(X, y=None, *, cv=5, groups=None, task=None, random_state=0):
         Leaked if a row is trained on and tested on in one fold, or if more test rows have a twin
         than in any of 199 tables whose columns were shuffled, each by itself: in a coarse table
         rows meet by chance; or if test images are training images, mirrored or turned by quarters;
-        or if rows of one class lie exactly between two of their class on the other side of the
-        split, as SMOTE makes them, and no rows of another class are like that.
+        or if rows hold the numbers of others in other columns, as a game does that is noted from
+        both sides; or if rows of one class lie exactly between two of their class on the other side
+        of the split, as SMOTE makes them, and no rows of another class are like that.
         Not looked at, if far more rows have one with a column less, or as many where the few
         columns that tell all rows apart are shuffled alone, or if rows with a twin hold
         commoner values than others, as empty rows do; if hardly two twins have one label, as where
@@ -126,11 +127,8 @@ def shared_rows(X, y=None, *, cv=5, groups=None, task=None, random_state=0):
         return Finding("shared_rows", None, evidence + others)
     if found > most:
         evidence += " Drop the copies, or keep them together with GroupKFold."
-    elif mirrored := count_mirrored(whole, shape_of_rows(X), folds):
-        evidence += (
-            f" {mirrored} are training rows that are mirrored or turned. Change training rows "
-            "alone, in each fold, or keep copies together with GroupKFold."
-        )
+    elif moved := moved_copies(whole, shape_of_rows(X), folds):
+        evidence += f"{moved} Change training rows alone, in each fold, or keep copies together."
         return Finding("shared_rows", True, evidence)
     elif y is not None and (between := _count_made(whole, y, folds, task)):
         evidence += (

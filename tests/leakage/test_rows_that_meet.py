@@ -4,10 +4,11 @@ import numpy as np
 import pandas as pd
 import pytest
 from sklearn.datasets import load_wine
-from sklearn.model_selection import KFold
+from sklearn.model_selection import GroupKFold, KFold
 
 from helpers import shared_rows
 from helpers.leakage.chance import _telling, measure
+from helpers.leakage.mirrored import moved_copies
 
 CV = KFold(5, shuffle=True, random_state=0)
 N = 300
@@ -63,3 +64,29 @@ def test_a_chance_is_measured_with_rows_that_differ_for_each_label():
     assert len(set(_telling(texts, labels, rng))) == 2
     permuted = rng.permutation(labels)
     assert measure(told, np.zeros((90, 1)), labels, lambda: permuted, rng) is None
+
+
+def test_games_noted_from_both_sides_are_seen_unless_the_split_keeps_them_together():
+    rng = np.random.RandomState(0)
+    home, guest = rng.normal(size=(2, 100, 3))
+    ground = np.tile(rng.randint(3, size=100), 2)
+    rows = np.column_stack([np.vstack([home, guest]), np.vstack([guest, home]), ground])
+    game = np.tile(np.arange(100), 2)
+    finding = shared_rows(rows, cv=KFold(5, shuffle=True, random_state=0))
+    assert finding.leaked is True and "in other columns" in finding.evidence
+    assert shared_rows(rows, groups=game, cv=GroupKFold(5)).leaked is False
+
+
+def test_rows_whose_columns_follow_from_each_other_are_not_called_exchanged():
+    for seed in range(20):
+        rng = np.random.RandomState(seed)
+        share = rng.uniform(size=300).round(3)
+        a, b = rng.normal(size=(2, 300)).round(2)
+        for columns in (
+            [share, 1 - share, share * (1 - share)],
+            [a, b, a + b, a * b],
+            rng.dirichlet([1, 1, 1], size=300).round(3).T,
+            np.eye(3)[rng.randint(3, size=300)].T,
+        ):
+            folds = list(KFold(5, shuffle=True, random_state=seed).split(share))
+            assert moved_copies(np.column_stack(columns), (), folds) == ""
