@@ -16,6 +16,7 @@ MISSING = object()
 METHODS = staticmethod, classmethod
 LASTING = (type, ModuleType, property, *METHODS)
 INSTALLED = sys.stdlib_module_names | {"helpers"}
+MOST_BYTES = 2**28  # of an array that is copied to put it back
 CONTAINERS = list, set, dict, deque, bytearray, np.ndarray
 
 
@@ -112,6 +113,8 @@ def _is_filled(value):
 
 def _copied(value):
     """Return a copy and what tells that a value is still like it; or None."""
+    if getattr(value, "nbytes", 0) > MOST_BYTES:  # as a table that everybody reads
+        return None
     try:
         return copy.deepcopy(value), _hash_of(value)
     except Exception:  # as of a lock, or of a file
