@@ -22,6 +22,10 @@ RANGES = {
     "sigmoid": (0, 1),
     "hardsigmoid": (0, 1),
 }
+PLACES = (
+    "its forward counts rows, as X + pe[:X.size(0)] does of a positional encoding for steps that "
+    "come first. Rows come first here, and steps are on axis 1."
+)
 PRIMES = 7, 11, 13, 17, 19, 23  # numbers of rows of which one is no multiple in a row's shape
 MANY = 0.5  # share of targets out of reach from which on that cannot be meant
 
@@ -95,7 +99,7 @@ def warn_of_changes(network, X, outputs, draws):
 
 
 def warn_of_other_rows(network, X, outputs):
-    """Warn if a network has another answer for a row if it is asked for beside other rows.
+    """Warn if a network has another answer for a row beside other rows, or in another place.
 
     Then predictions depend on which rows are predicted together. A copy of the network is asked.
     """
@@ -106,16 +110,17 @@ def warn_of_other_rows(network, X, outputs):
         with torch.no_grad(), warnings.catch_warnings():
             warnings.simplefilter("ignore")  # it has warned when its outputs were checked
             # The answer for the last, since the first step of a sequence sees no other.
-            answers = own(X.clone()), own(X[[-1] * len(X)])
-        changes = [abs(answer[-1] - outputs[-1]).max() for answer in answers]
+            answers = own(X.clone())[-1], own(X[[-1] * len(X)])[-1], own(X.flip(0))[0]
+        again, beside, moved = (abs(answer - outputs[-1]).max() for answer in answers)
     except Exception:  # one that cannot be asked again is not accused
         return
-    if changes[0] < 1e-3 * abs(outputs).max() < changes[1]:
-        warnings.warn(
-            f"{type(network).__name__} has another answer for a row if other rows are predicted "
-            f"with it: {_how_rows_meet(network, X)}",
-            stacklevel=2,
-        )
+    allowed = 1e-3 * abs(outputs).max()
+    if again >= allowed or max(beside, moved) <= allowed:
+        return
+    how = f"other rows are predicted with it: {_how_rows_meet(network, X)}"
+    if beside <= allowed:
+        how = f"it is predicted in another place: {PLACES}"
+    warnings.warn(f"{type(network).__name__} has another answer for a row if {how}", stacklevel=2)
 
 
 def _how_rows_meet(network, X):

@@ -677,3 +677,26 @@ class Centred(Turned):
 def test_a_layer_of_steps_is_not_blamed_for_another(rows):
     with pytest.warns(UserWarning, match=r"Centred has another answer.* its forward takes them"):
         classifier(Centred).fit(rows, y)
+
+
+class Encoding(nn.Module):
+    """Marks the steps of sequences, which come first as in torch's tutorial, or on axis 1."""
+
+    def __init__(self, shape, n_outputs, axis=0):
+        super().__init__()
+        self.axis, self.linear = axis, nn.Linear(shape[1], n_outputs)
+        marks = torch.linspace(0, 9, 100).view(100, 1, 1)
+        self.register_buffer("marks", marks if axis == 0 else marks.transpose(0, 1))
+
+    def forward(self, X):
+        marks = self.marks[: len(X)] if self.axis == 0 else self.marks[:, : X.shape[1]]
+        return self.linear((X + marks).mean(1))
+
+
+def test_a_place_that_counts(recwarn):
+    classifier(Encoding, module__axis=1).fit(sequences, y)
+    assert not recwarn.list
+    with pytest.warns(UserWarning, match="Encoding has .* in another place: .* steps are on axis"):
+        clf = classifier(Encoding).fit(sequences, y)
+    there, back = clf.predict_proba(sequences), clf.predict_proba(sequences[::-1])[::-1]
+    assert not np.allclose(there, back)
