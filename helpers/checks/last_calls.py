@@ -132,8 +132,9 @@ def _how_rows_meet(network, X):
             f"Give it batch_first=True, and rows of the shape (steps, features)."
         )
     return (
-        "its forward takes them into account, as X.mean(0), softmax(0) or BatchNorm without "
-        "running statistics do. Compute along the other axes, and scale X in a pipeline."
+        "its forward takes them into account, as X.mean(0), softmax(0), a view that mixes axes or "
+        "BatchNorm without running statistics do. Compute along the other axes, transpose before "
+        "a view, and scale X in a pipeline."
     )
 
 

@@ -105,6 +105,10 @@ def why_not(X, error):
     if X.ndim == 2 and re.search(AXES, error):
         return "This layer takes rows with another number of axes."
     sizes = re.search(r"shapes cannot be multiplied \(\d+x(\d+) and (\d+)x\d+\)", error)
+    if sizes and "(1x" in error and int(sizes[1]) == len(X) * int(sizes[2]):
+        return (
+            "forward puts all rows end to end: X.flatten(1) keeps them apart, as nn.Flatten() does."
+        )
     if sizes and sizes[1] not in map(str, (X.shape[-1], X.shape[1:].numel())):
         return (
             f"A linear layer of {sizes[2]} inputs gets {sizes[1]} from the layers before it: make "

@@ -782,6 +782,11 @@ NO_FIRST_LAYERS = {
     "other channels": ([TO_ROWS, lambda: nn.Conv1d(3, 4, 3)], (6,), "of 3 channels gets 1 of"),
     "others to normalise": ([lambda: nn.BatchNorm1d(9)], (6,), "of 9 channels gets 6 of"),
     "other axes": ([TO_ROWS, lambda: nn.BatchNorm2d(1)], (6,), "another number of axes"),
+    "all flat": (
+        [lambda: nn.Flatten(0), lambda: nn.Linear(54, 2)],
+        (9, 6),
+        r"X.flatten\(1\) keeps",
+    ),
     "a large kernel": ([TO_ROWS, lambda: nn.Conv1d(1, 4, 9)], (6,), "kernels are larger"),
     "a large pool": ([TO_ROWS, lambda: nn.MaxPool1d(9)], (6,), "kernels are larger"),
 }
