@@ -61,7 +61,7 @@ def purity(estimator, X, y, *, groups=None, random_state=0):
     random_state = seed_of(random_state)
     subject = seeded_clone(estimator, random_state)
     before = {name: copy.deepcopy(value) for name, value in plain_params(subject).items()}
-    with left_alone(estimator) as outside:
+    with left_alone(estimator, in_memory=True) as outside:
         fit_seeded(subject, X, y, random_state, groups)
     after = plain_params(subject)
     altered = [name for name in before if differ(before[name], after[name])]
@@ -132,7 +132,7 @@ def refit(estimator, X, y, *, groups=None, random_state=0):
     written, unnamed, changed = {}, set(), set()
 
     def predictions(first_fit):
-        with left_alone(estimator) as outside:
+        with left_alone(estimator, in_memory=True) as outside:
             # Where fit writes files it may keep the best of all fits, so that one is not enough.
             for _ in range(N_REPEATS if first_fit and written else 0):
                 fit(seeded_clone(estimator, random_state), half_a, rng.permutation(half_a))

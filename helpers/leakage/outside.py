@@ -44,10 +44,10 @@ class Outside:
 
 
 @contextmanager
-def left_alone(estimator):
-    """Put back, in the end, what clones share: files, networks, memory, global generators."""
+def left_alone(estimator, in_memory=False):
+    """Put back, in the end, what clones share: files, networks, global generators, and memory."""
     check_is_estimator(estimator)
-    memory = Memory(estimator)
+    memory = Memory(estimator) if in_memory else None
     paths = {name: os.path.abspath(path) for name, path in _named_files(estimator).items()}
     contents = {name: _content(path) for name, path in paths.items()}
     networks = [(net, copy.deepcopy(net.state_dict())) for net in _shared_networks(estimator)]
@@ -58,7 +58,7 @@ def left_alone(estimator):
     try:
         yield outside
     finally:
-        outside.changed = memory.put_back()
+        outside.changed = memory.put_back() if in_memory else []
         random.setstate(generators[0])
         np.random.set_state(generators[1])
         opened, _recording.paths = _recording.paths, earlier
