@@ -115,7 +115,7 @@ def warn_of_other_rows(network, X, outputs):
     except Exception:  # one that cannot be asked again is not accused
         return
     allowed = 1e-3 * abs(outputs).max()
-    if again >= allowed or max(beside, moved) <= allowed:
+    if not again < allowed < max(beside, moved):  # nor where they are not finite
         return
     how = f"other rows are predicted with it: {_how_rows_meet(network, X)}"
     if beside <= allowed:
