@@ -100,11 +100,11 @@ def refit(estimator, X, y, *, groups=None, random_state=0):
     Notes
     -----
     Files that parameters name, networks in functions that the estimator holds, and what your own
-    classes and functions keep in attributes, globals, defaults and caches are put back before each
-    fit, so that what one fit leaves there for the next is seen; caches end empty. Not looked at, if
-    `fit` leaves a file that no parameter names. It does not see what every fit finds again: weights
-    in a constructor argument that `fit` leaves alone, or in another place that all clones share
-    (repeats then differ as well; see `carry_over`), nor predictions kept there by row.
+    classes and functions keep in attributes, globals, defaults, closures and caches are put back
+    before each fit, so that what one fit leaves there for the next is seen; caches end empty. Not
+    looked at, if `fit` leaves a file that no parameter names. It does not see what every fit finds
+    again: weights in a constructor argument that `fit` leaves alone, or in another place that all
+    clones share (repeats then differ as well; see `carry_over`), nor predictions kept there by row.
 
     Examples
     --------

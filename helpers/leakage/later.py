@@ -23,7 +23,8 @@ def made_of_labels(table, y, of_one=False):
     Rows must be in order. A mean or a median that includes today is made of today's label, as is
     today's return; tomorrow's value is the label of the row below. Values from before are left
     alone, and so is a column that equals its own row's label: `too_good_feature` sees that by its
-    score. In rows `of_one` shop, it is not: less the shop's mean label, it scores less.
+    score. With `of_one`, all rows are of one group. Then such a column is named too: less its
+    group's mean, a label scores less.
 
     Returns
     -------
@@ -57,7 +58,8 @@ def made_of_labels(table, y, of_one=False):
         if 2 * near.shape[1] > len(inner) or inner.min() == inner.max():
             continue
         if _left_of(inner, near[:, [now]]) < OTHER:
-            own += [number] if of_one and len(np.unique(y)) > FEWEST_LABELS else []
+            if of_one and len(np.unique(y)) > FEWEST_LABELS:
+                own.append(number)
             continue
         earlier, others = near[:, :now], np.delete(near, now, axis=1)
         for known in (before[:, :0], before):  # a sum so far is made of its own value before, too
@@ -124,7 +126,7 @@ def _is_next(column, y, steps):
 def _is_mean_so_far(column, y):
     """Say whether a column is the mean of all labels so far, this row's among them, or fades.
 
-    The mean moves by (y - mean) / w, where w counts the rows, each later one by a factor less, as
+    The mean moves by (y - mean) / w, where w counts the rows, each earlier one by a factor less, as
     in pandas' `ewm`: w is 1 + factor * w of the row before. The factor of a plain mean is 1.
     """
     moved, missed = np.diff(column), y[1:] - column[:-1]

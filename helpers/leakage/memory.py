@@ -3,20 +3,19 @@
 import copy
 import dis
 import inspect
-import sys
 from collections import deque
-from types import ModuleType
+from types import CellType, ModuleType
 
 import joblib
 import numpy as np
 
+from helpers.fusing.own_code import is_of_a_library
 from helpers.leakage.probes import differ
 
-MISSING = object()
+MISSING, EMPTY = object(), CellType()
 METHODS = staticmethod, classmethod
 LASTING = (type, ModuleType, property, *METHODS)
-INSTALLED = sys.stdlib_module_names | {"helpers"}
-MOST_BYTES = 2**28  # of an array that is copied to put it back
+MOST_BYTES = 2**28  # of a file or an array that is copied to put it back
 CONTAINERS = list, set, dict, deque, bytearray, np.ndarray
 
 
@@ -47,10 +46,12 @@ class Memory:
             if isinstance(value, type):
                 waiting += [*value.__mro__, *vars(value).values()]
             elif inspect.isfunction(value):
-                around = {name: value.__globals__.get(name, MISSING) for name in _global(value)}
-                self._note(value.__globals__, around)
-                self._note(None, _around(value), f"{value.__qualname__}: ")
-                waiting += around.values()
+                named = {name: value.__globals__.get(name, MISSING) for name in global_names(value)}
+                self._note(value.__globals__, named)
+                self._note(None, defaults_of(value), f"{value.__qualname__}: ")
+                for name, cell in cells_of(value).items():
+                    self._note(cell, {name: cell.cell_contents}, f"{value.__qualname__}: ")
+                waiting += [*named.values(), *values_around(value)]
 
     def _note(self, owner, namespace, prefix=""):
         for name, value in namespace.items():
@@ -75,11 +76,8 @@ class Memory:
 
 def is_own(value):
     """Say whether a class or function was written for the project, and is not installed."""
-    name = getattr(value, "__module__", None) or "builtins"
-    if not isinstance(name, str) or name.split(".")[0] in INSTALLED:
-        return name == "__main__"
-    path = getattr(sys.modules.get(name), "__file__", None) or ""
-    return "site-packages" not in path and "dist-packages" not in path
+    home = getattr(value, "__module__", None)
+    return isinstance(home, str) and not is_of_a_library(home)
 
 
 def own_functions(kind):
@@ -89,17 +87,27 @@ def own_functions(kind):
     return [part for part in parts if inspect.isfunction(part)]
 
 
-def _global(function):
+def global_names(function):
     """Return the names of globals that a function reads or sets."""
     return {step.argval for step in dis.get_instructions(function) if "GLOBAL" in step.opname}
 
 
-def _around(function):
-    """Return the values of a function's defaults and closure, by a name."""
+def defaults_of(function):
+    """Return the defaults of a function's arguments, by name."""
+    arguments = inspect.signature(function, follow_wrapped=False).parameters.values()
+    return {a.name: a.default for a in arguments if a.default is not a.empty}
+
+
+def cells_of(function):
+    """Return the cells of a function's closure that are filled, by name."""
     cells = zip(function.__code__.co_freevars, function.__closure__ or (), strict=True)
-    values = {name: cell.cell_contents for name, cell in cells if cell != type(cell)()}
-    arguments = inspect.signature(function).parameters.values()
-    return values | {a.name: a.default for a in arguments if a.default is not a.empty}
+    return {name: cell for name, cell in cells if cell != EMPTY}
+
+
+def values_around(function):
+    """Return the values of a function's defaults and of its closure."""
+    kept = [cell.cell_contents for cell in cells_of(function).values()]
+    return [*defaults_of(function).values(), *kept]
 
 
 def _is_filled(value):
@@ -130,18 +138,27 @@ def _hash_of(value):
 
 def _put_back(owner, name, value, kept):
     """Put one value back, if it has changed; say whether it had."""
-    is_dict = isinstance(owner, dict)
-    now = value if owner is None else (owner if is_dict else vars(owner)).get(name, MISSING)
-    if now is not value and value is MISSING:
-        owner.pop(name) if is_dict else delattr(owner, name)
-    elif now is not value:
-        owner.update({name: value}) if is_dict else setattr(owner, name, value)
-    has_changed = kept is not None and (
+    is_bound_anew = owner is not None and _now(owner, name) is not value
+    if is_bound_anew and value is MISSING:  # a global that there was not
+        del owner[name]
+    elif is_bound_anew and isinstance(owner, dict):
+        owner[name] = value
+    elif is_bound_anew and isinstance(owner, CellType):
+        owner.cell_contents = value
+    elif is_bound_anew:
+        setattr(owner, name, value)
+    is_refilled = kept is not None and (
         _hash_of(value) != kept[1] if kept[1] else differ(kept[0], value)
     )
-    if has_changed:
+    if is_refilled:
         _refill(value, kept[0])
-    return now is not value or has_changed
+    return is_bound_anew or is_refilled
+
+
+def _now(owner, name):
+    if isinstance(owner, CellType):
+        return owner.cell_contents if owner != EMPTY else MISSING
+    return (owner if isinstance(owner, dict) else vars(owner)).get(name, MISSING)
 
 
 def _refill(value, kept):

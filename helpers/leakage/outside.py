@@ -1,7 +1,6 @@
 """What clones share outside themselves: files that parameters name, what functions hold."""
 
 import copy
-import dis
 import inspect
 import os
 import random
@@ -9,16 +8,16 @@ import sys
 import tempfile
 import threading
 import time
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from pathlib import Path
 
 import numpy as np
 from sklearn.base import clone
 
 from helpers.leakage.fitting import check_is_estimator
-from helpers.leakage.memory import Memory, own_functions
+from helpers.leakage.memory import MOST_BYTES, Memory, global_names, own_functions, values_around
 
-MOST_BYTES, MOST_FILES = 2**28, 1000  # that are read to put them back
+MOST_FILES = 1000  # that are read to put them back
 TICK = 0.01  # seconds by which a file's time may lag behind the clock
 _recording = threading.local()
 _is_listening = threading.Event()
@@ -146,13 +145,8 @@ def _parts_of(value):
 
 def _used_by(function):
     """Return the values that a function uses from around it, and the functions of its module."""
-    loaded = {step.argval for step in dis.get_instructions(function) if "GLOBAL" in step.opname}
-    names = loaded & set(function.__globals__)
-    values = [function.__globals__[name] for name in sorted(names)]
-    values += [*(function.__defaults__ or ()), *(function.__kwdefaults__ or {}).values()]
-    for cell in function.__closure__ or ():
-        with suppress(ValueError):  # not filled yet
-            values.append(cell.cell_contents)
+    names = global_names(function) & set(function.__globals__)
+    values = [function.__globals__[name] for name in sorted(names)] + values_around(function)
     return [
         value
         for value in values

@@ -70,6 +70,18 @@ class TheFirst(Kept):
         return FIRST
 
 
+def of_a_closure():
+    first = None
+
+    class InAClosure(Kept):
+        def keep(self, X, y):
+            nonlocal first
+            first = first or KNeighborsClassifier(1).fit(X, y)
+            return first
+
+    return InAClosure
+
+
 @functools.cache
 def rows_of_width(n_columns):
     return []
@@ -103,6 +115,7 @@ LEAKY = {
     OfAClass: "OfAClass.late",
     OfAFunction: "remember.rows",
     TheFirst: "FIRST",
+    of_a_closure(): "of_a_closure.<locals>.InAClosure.keep: first",
     InACache: "rows_of_width",
     GoesOn: "MODELS",
 }
