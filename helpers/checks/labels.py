@@ -197,8 +197,8 @@ def refuse_masked(values, what):
 def refuse_cut(given, made, what):
     """Raise a ValueError if the array that numpy has made of a list holds other texts.
 
-    Of an enum's members that are strings it takes the length from the values, and the text from
-    `str`. Those whose names begin alike may become one.
+    Of members of an enum that are strings, numpy takes the length from the values and the text
+    from `str`. Members whose names begin alike may become one text.
     """
     for row, (label, text) in enumerate(zip(given, made, strict=True)):
         if isinstance(label, str) and str.__str__(label) != text:

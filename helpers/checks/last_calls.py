@@ -23,8 +23,8 @@ RANGES = {
     "hardsigmoid": (0, 1),
 }
 PLACES = (
-    "its forward counts rows, as X + pe[:X.size(0)] does of a positional encoding for steps that "
-    "come first. Rows come first here, and steps are on axis 1."
+    "its forward takes the number of a row for the number of a step, as X + pe[:X.size(0)] does, "
+    "which is written for steps on axis 0. Here axis 0 has the rows, and steps are on axis 1."
 )
 PRIMES = 7, 11, 13, 17, 19, 23  # numbers of rows of which one is no multiple in a row's shape
 MANY = 0.5  # share of targets out of reach from which on that cannot be meant
@@ -144,7 +144,8 @@ def _takes_rows_for_steps(network, X):
 
     It is asked about a number of rows that no other axis has, so that their axis can be told.
     """
-    n, found = next((n for n in PRIMES if all(size % n for size in X.shape[1:])), PRIMES[-1]), []
+    n = next((n for n in PRIMES if all(size % n for size in X.shape[1:])), PRIMES[-1])
+    found = []
 
     def note(layer, inputs):
         shape = inputs[0].shape
@@ -160,7 +161,7 @@ def _takes_rows_for_steps(network, X):
             network(X[[-1] * n])
     except Exception:  # one that cannot be asked in this way is not accused
         return None
-    return next(iter(found), None)
+    return found[0] if found else None
 
 
 def warn_of_range(job, owner, of_classes):

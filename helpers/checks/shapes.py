@@ -88,14 +88,18 @@ def why_not(X, error):
         )
     if re.search(NOTHING_LEFT, error):
         return "Its kernels are larger than what they get: make them smaller, or pad (padding=...)."
-    *_, last = sizes = list(X.shape)
-    takes_last = f"input{sizes} to have {last} channels", f"{sizes[1]} elements not {last}"
-    if any(map(error.count, takes_last)) or "channels" in error and has_channels_last(sizes[1:]):
+    shape = list(X.shape)
+    takes_last = (
+        f"input{shape} to have {shape[-1]} channels",
+        f"{shape[1]} elements not {shape[-1]}",
+    )
+    fits_last = any(words in error for words in takes_last)
+    if fits_last or "channels" in error and has_channels_last(X.shape[1:]):
         return (
-            "Layers as convolutions and BatchNorm take the channels first: np.moveaxis(X, -1, 1) "
-            "puts the last there."
+            "Layers such as convolutions and BatchNorm take the channels first: "
+            "np.moveaxis(X, -1, 1) puts the last there."
         )
-    if X.ndim == 3 and f"input{[1, *sizes]}" in error:
+    if X.ndim == 3 and f"input{[1, *shape]}" in error:
         return "Images without an axis for channels need one, of length 1: X[:, np.newaxis]."
     convolved = re.search(r"to have (\d+) channels, but got (\d+)", error)
     normalised = re.search(r"should contain (\d+) elements not (\d+)", error)
