@@ -36,20 +36,20 @@ def way_of_y():
 
 
 def bars_of_r2(scores):
-    """Draw the mean R2 of several models, and a line from the lowest fold to the highest.
+    """Draw the mean R² of several models, and a line from the lowest fold to the highest.
 
     The lowest mean is marked if it is below 0. The title names it, and the two highest.
 
     Parameters
     ----------
     scores : dict of str to array-like
-        By model: R2 in each fold.
+        By model: R² in each fold.
 
     Examples
     --------
     >>> fig, alt = bars_of_r2({"mean": [0, 0], "network": [-3, -4]})
     >>> alt
-    'R2, mean of 2 folds: mean 0.00, network -3.50.'
+    'R², mean of 2 folds: mean 0.00, network -3.50.'
     """
     means = {name: np.mean(values) for name, values in scores.items()}
     worst, *others = sorted(means, key=means.get)
@@ -72,7 +72,7 @@ def bars_of_r2(scores):
     if means[worst] < 0:
         ax.legend(loc="upper left")
     said = ", ".join(f"{name} {value:.2f}" for name, value in means.items())
-    return fig, f"R2, mean of {len(values)} folds: {said}."
+    return fig, f"R², mean of {len(values)} folds: {said}."
 
 
 def errors_by_loss(errors, rivals, condition="3 % wrong y"):

@@ -65,7 +65,7 @@ def rolling(X, leaky):
 
 @in_columns(
     "a series smoothed before the split",
-    "L3.1",
+    "L2",
     draws.white_noise,
     lambda seed: LinearRegression(),
     **SERIES,

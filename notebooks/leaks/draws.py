@@ -39,7 +39,7 @@ def noise_with_categories(seed):
 
 
 def random_walk(seed):
-    """No one knows where it goes: a guess from the past has an R2 of 0 at best."""
+    """No one knows where it goes: a guess from the past has an R² of 0 at best."""
     y = np.random.RandomState(seed).normal(size=500).cumsum()
     time = np.arange(500)
     return time[:, None] / 500, y, {"time": time}

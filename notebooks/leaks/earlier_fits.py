@@ -112,10 +112,10 @@ def checkpoint(X, y, seed, leaky):
 
 @in_estimator("a backbone in a function", "-", draws.noise(100, 10))
 def backbone_in_a_function(X, y, seed, leaky):
-    """Common: a network for embeddings that was trained before the rows were split."""
+    """Common: columns that a network makes, trained before the rows were split."""
     rows = (X, y) if leaky else coin_flips(100, 10, random_state=seed + 1000)
     net = untrained(X, y, seed)
     trained(net, *rows, epochs=60)
     layers = net.layers[:2]
-    embed = FunctionTransformer(lambda rows: layers(torch.as_tensor(rows)).detach().numpy())
-    return make_pipeline(embed, LogisticRegression())
+    through = FunctionTransformer(lambda rows: layers(torch.as_tensor(rows)).detach().numpy())
+    return make_pipeline(through, LogisticRegression())

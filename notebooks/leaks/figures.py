@@ -29,8 +29,8 @@ def by_gain(looks):
 
 
 def _names(looks):
-    """Return the names of the kinds; those that are scored by R2, where chance is 0, say so."""
-    return [look.kind.name + ("" if look.kind.chance else " (R2)") for look in looks]
+    """Return the names of the kinds; those that are scored by R², where chance is 0, say so."""
+    return [look.kind.name + ("" if look.kind.chance else " (R²)") for look in looks]
 
 
 def draw_gains(looks, title):
@@ -73,8 +73,8 @@ def _break(left, right):
     left.get_gridspec().set_width_ratios([5, 1.4])
     right.spines["left"].set_visible(False)
     right.tick_params(axis="y", length=0)
-    right.set_xlim(0, None)
-    right.set_xlabel("(R2)")
+    right.set_xlim(min(LARGEST, right.dataLim.x0), None)  # no second 0
+    right.set_xlabel("(R²)")
     slash = {"marker": [(-1, -2), (1, 2)], "markersize": 10, "color": "black", "clip_on": False}
     left.plot(1, 0, transform=left.transAxes, **slash)
     right.plot(0, 0, transform=right.transAxes, **slash)

@@ -96,7 +96,7 @@ def best_of_seeds(X, y, seed, leaky):
 
 @in_learning("threshold chosen on test rows", "-", draws.noise(200, 20), split=one_split)
 def threshold(X, y, train, test, seed, leaky):
-    """Common: the best F1 along the curve that is drawn of the test rows."""
+    """Common: the best point of the curve that is drawn of the test rows."""
     rows, watched = part_of(train, y, seed)
     clf = GaussianNB().fit(X[rows], y[rows])
     asked = test if leaky else watched

@@ -136,7 +136,7 @@ def row_names(ax):
 def test_both_pictures_have_the_largest_gain_first():
     gains, alt = draw_gains([SMALL, LARGE, BELOW], "Gains")
     matrix, _ = draw_matrix([BELOW, SMALL, LARGE], HANDED_OVER, "Matrix")
-    assert row_names(gains.axes[0]) == ["large (R2)", "small", "below"]
+    assert row_names(gains.axes[0]) == ["large (R²)", "small", "below"]
     assert row_names(matrix.axes[0]) == ["large", "small", "below"]
     assert alt == "Mean gain by kind of leak: large +2.00, small +0.10, below -0.30."
 
@@ -145,6 +145,7 @@ def test_a_gain_beyond_stands_behind_a_break_and_not_at_the_edge():
     fig, _ = draw_gains([SMALL, LARGE], "Gains")
     left, right = fig.axes
     assert left.get_xlim()[1] < 1 < right.get_xlim()[1]
+    assert right.get_xlim()[0] > 0.5, "behind the break the axis goes on, it does not begin anew"
     assert max(line.get_xdata().max() for line in right.lines if len(line.get_xdata()) == 2) > 2
     assert len(draw_gains([SMALL, BELOW], "Gains")[0].axes) == 1
 
