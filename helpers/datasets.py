@@ -65,6 +65,7 @@ def rows_of(dataset, load=None):
     return rows
 
 
+@generators_put_back()  # a Dataset may draw from them for each row
 def y_of(dataset):
     """Return the labels of a Dataset, the second part of each item, as an array.
 
@@ -132,6 +133,8 @@ class Rows:
         return Rows(self.dataset, self.load, numbers, self._first)
 
     def __array__(self, dtype=None, copy=None):
+        if copy is False:
+            raise ValueError("Rows of a Dataset are loaded into a new array; leave out copy=False.")
         return self.loaded(slice(None)).astype(dtype or self.dtype, copy=False)
 
     def __repr__(self):

@@ -7,6 +7,8 @@ from scipy import sparse
 from sklearn.utils import column_or_1d
 from torch.nn import functional as F
 
+LOST = 1e-3  # of the standard deviation of y, if its numbers are rounded
+
 
 def columns_of(y):
     """Return `y` as an array; a single column, (n, 1), as (n,), with scikit-learn's warning."""
@@ -58,11 +60,17 @@ def values(y, dtype):
             f"y contains NaN or another missing value in row {row}. Leave such rows out, of X too."
         )
     with np.errstate(over="ignore", under="ignore"):
-        numbers = y.astype(dtype)
+        numbers, spread = y.astype(dtype), y.std(axis=0)
     if not np.isfinite(numbers).all():
         raise ValueError(
             f"y holds {abs(y).max():.3g}, more than {np.dtype(dtype)}, the precision of X, can "
             f"hold. Scale y, or give X as float64."
+        )
+    if (np.abs(numbers - y).max(axis=0) > LOST * spread)[spread > 0].any():
+        raise ValueError(
+            f"y reaches {abs(y).max():.10g} and differs too little from row to row for "
+            f"{np.dtype(dtype)}, the precision of X. Subtract the mean, as "
+            f"TransformedTargetRegressor does with StandardScaler(), or give X as float64."
         )
     return numbers
 

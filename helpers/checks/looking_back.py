@@ -16,11 +16,12 @@ from helpers.fusing.functions import Watch
 from helpers.fusing.outside import Outside
 from helpers.fusing.own_code import has_own_code
 from helpers.fusing.trial import answers
-from helpers.global_state import private_rng
+from helpers.global_state import private_rng, seed_generators
 from helpers.losses import OwnLoss, in_precision, takes_logarithms
 from helpers.training import trainer
 
-FAR = 1000  # from 0: outputs of a new network are near 0, and Adam moves them slowly
+# How far from 0: outputs of a new network are near 0, and Adam moves them slowly.
+AWAY, FAR = 10, 1000
 
 
 class Kept:
@@ -76,7 +77,7 @@ class Kept:
 
     def _answer(self, job):
         X, y, _ = job.take(job.rows[:64])
-        torch.manual_seed(0)
+        seed_generators(0, y.device)
         if self.parameter == "module":
             return torch.cat(answers(self.function, job))
         if self.parameter == "augment":
@@ -129,9 +130,10 @@ def warn_of_scale(job, owner):
     y = job.y[job.rows].double()
     mean, spread = y.mean(0).abs().max().item(), y.std(0, correction=0).max().item()
     least = y.var(0, correction=0).mean().item()  # the squared error of their mean
-    if max(mean, spread) > FAR and job.history[-1]["train_loss"] > least / 2:
+    far, loss = max(mean, spread), job.history[-1]["train_loss"]
+    if (far > AWAY and loss > least) or (far > FAR and loss > least / 2):
         warnings.warn(
-            f"y has a mean of about {mean:.0e} and a standard deviation of about {spread:.0e}; "
+            f"y has a mean of about {mean:.3g} and a standard deviation of about {spread:.3g}; "
             f"outputs of a network begin near 0, and training has not brought them there. Scale y: "
             f"TransformedTargetRegressor({owner}(...), transformer=StandardScaler()).",
             stacklevel=2,

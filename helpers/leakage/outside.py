@@ -3,7 +3,6 @@
 import copy
 import inspect
 import os
-import random
 import sys
 import tempfile
 import threading
@@ -11,9 +10,9 @@ import time
 from contextlib import contextmanager
 from pathlib import Path
 
-import numpy as np
 from sklearn.base import clone
 
+from helpers.global_state import generators_put_back
 from helpers.leakage.fitting import check_is_estimator
 from helpers.leakage.memory import MOST_BYTES, Memory, global_names, own_functions, values_around
 
@@ -52,14 +51,12 @@ def left_alone(estimator, in_memory=False):
     networks = [(net, copy.deepcopy(net.state_dict())) for net in _shared_networks(estimator)]
     outside, earlier = Outside(), getattr(_recording, "paths", None)
     _recording.paths, start = set(), time.time() - TICK
-    generators = random.getstate(), np.random.get_state()
     _listen()
     try:
-        yield outside
+        with generators_put_back():
+            yield outside
     finally:
         outside.changed = memory.put_back() if in_memory else []
-        random.setstate(generators[0])
-        np.random.set_state(generators[1])
         opened, _recording.paths = _recording.paths, earlier
         named = [path for name, path in paths.items() if contents[name] is not None]
         outside.unnamed = {

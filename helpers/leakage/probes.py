@@ -96,6 +96,8 @@ def without_training(estimator, X, y, seed, groups=None):
     """Return the parameters under which `fit` learns nothing, or None."""
     for endings, value in ((EPOCH_NAMES, 0), (RATE_NAMES, 0.0)):
         names = [n for n in estimator.get_params() if n.split("__")[-1] in endings]
+        if not names:
+            continue
         untrained = dict.fromkeys(names, value)
         try:
             told = [_predictions_after(estimator, untrained, X, y, seed, groups)]
@@ -104,7 +106,7 @@ def without_training(estimator, X, y, seed, groups=None):
         except Exception:
             continue  # an estimator may insist on a positive number, or on being trained
         # Some take a first step in any case: then other labels lead to other predictions.
-        if names and distance(*told) < 1e-6:
+        if distance(*told) < 1e-6:
             return untrained
     return None
 

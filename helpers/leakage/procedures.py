@@ -7,7 +7,7 @@ from sklearn.utils import check_consistent_length, check_random_state
 from helpers.leakage.chance import measure, taken
 from helpers.leakage.finding import Finding
 from helpers.leakage.groups import group_numbers
-from helpers.leakage.probes import P_VALUE, seed_of
+from helpers.leakage.probes import P_VALUE, global_seed, seed_of
 
 ADVICE = (
     " Look for a step that sees labels before the split, for a best of many, or for rows that know "
@@ -38,6 +38,7 @@ def null_labels(procedure, X, y, *, groups=None, chance=None, n_permutations=20,
         procedure can know a label. Smaller leaks are seen with a chance that you state.
     n_permutations : int, default=20
     random_state : int, default=0
+        Draws the permutations, and seeds the global generators of Python, numpy and torch, once.
 
     Returns
     -------
@@ -78,7 +79,8 @@ def null_labels(procedure, X, y, *, groups=None, chance=None, n_permutations=20,
         raise ValueError(f"n_permutations must be at least 2; got {n_permutations}.")
     y, rng = y if hasattr(y, "iloc") else np.asarray(y), check_random_state(random_state)
     groups = None if groups is None else _with_groups_of_one(groups, len(y))
-    scores = [_scored(procedure, X, _permuted(y, groups, rng)) for _ in range(n_permutations)]
+    with global_seed(random_state):
+        scores = [_scored(procedure, X, _permuted(y, groups, rng)) for _ in range(n_permutations)]
     if n_without := int((~np.isfinite(scores)).sum()):
         evidence = (
             f"On {n_without} of {n_permutations} permutations of the labels it scores nan or inf: "
@@ -119,7 +121,8 @@ def _beside_guesses(procedure, X, y, groups, mean, seed):
     """Compare a mean with guesses, measured; return the answer and the evidence."""
     rng = np.random.RandomState(seed)
     try:
-        guesses = measure(procedure, X, y, lambda: _permuted(y, groups, rng), rng)
+        with global_seed(seed):
+            guesses = measure(procedure, X, y, lambda: _permuted(y, groups, rng), rng)
     except Exception as error:  # of a step that does not take rows that are repeated
         return None, f"what guesses score it stopped to say ({error!r:.100}): hand over chance."
     if guesses is None:

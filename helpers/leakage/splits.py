@@ -3,6 +3,7 @@
 from collections import Counter
 
 import numpy as np
+from scipy import sparse
 
 from helpers._compat import _num_samples
 from helpers.leakage.finding import Finding
@@ -59,7 +60,7 @@ def shared_groups(X, y=None, *, groups, cv=5, task=None):
         evidence += f" {n_without} of {len(numbers)} rows have no group: say whose they are."
     if shared:
         if y is not None and has_classes(task, y):
-            evidence += _told_by_groups(targets_of(y, len(numbers)), numbers[:, 0], folds)
+            evidence += _told_by_groups(targets_of(y, len(numbers)), numbers, folds)
         evidence += " Split with GroupKFold."
     return Finding("shared_groups", bool(shared) or (None if n_without else False), evidence)
 
@@ -67,12 +68,14 @@ def shared_groups(X, y=None, *, groups, cv=5, task=None):
 def _told_by_groups(y, groups, folds):
     """Return a sentence on how often the commonest class of a row's group is the row's own."""
     labels = np.unique(y, return_inverse=True, axis=0 if y.ndim > 1 else None)[1].ravel()
+    groups = np.unique(groups, return_inverse=True, axis=0)[1].ravel()
     right = guessed = 0
     for train, test in folds:
-        counts = np.zeros((groups.max() + 2, labels.max() + 1))
-        np.add.at(counts, (groups[train], labels[train]), 1)
+        pairs = groups[train], labels[train]
+        shape = groups.max() + 1, labels.max() + 1  # sparse: of many groups each has few labels
+        counts = sparse.csr_array((np.ones(len(train)), pairs), shape=shape)
         usual = counts.sum(axis=0).argmax()
-        best = np.where(counts.any(axis=1), counts.argmax(axis=1), usual)
+        best = np.where(np.diff(counts.indptr), counts.argmax(axis=1), usual)
         right += (best[groups[test]] == labels[test]).sum()
         guessed += (labels[test] == usual).sum()
     n = sum(len(test) for _, test in folds)

@@ -127,7 +127,7 @@ def _find(estimator, X, y, groups, random_state):
         return Finding("carried_weights", None, NO_EPOCHS if untrained is None else NO_NETWORK)
     own = untrained is not None  # a head that was trained on these layers must score more on them
     if own and not have_weights_in_common(networks, networks_in(other)):
-        evidence = "Two clones with different seeds, trained for 0 epochs, have no weights in common."
+        evidence = "Two clones with different seeds, trained for 0 epochs, share no weights."
         return Finding("carried_weights", False, evidence)
     scores = [scores_by_layer(subject, networks, X, y, random_state, own)]
     if not own and len(scores[0]) == 1:  # as of a loss

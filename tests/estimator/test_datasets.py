@@ -264,9 +264,18 @@ def test_generators_are_left_as_they_were():
     def draws():
         return random.random(), np.random.rand(), torch.rand(1).item()
 
-    noisy = Listed([draws and (lambda: draws() and torch.zeros(2))])
+    noisy = Listed([lambda: draws() and torch.zeros(2)])
+    labelled = Listed([lambda: (draws() and torch.zeros(2), 1)])
     states = random.getstate(), np.random.get_state()[1].tolist(), torch.get_rng_state().tolist()
     rows_of(noisy)
+    y_of(labelled)
     assert random.getstate() == states[0]
     assert np.random.get_state()[1].tolist() == states[1]
     assert torch.get_rng_state().tolist() == states[2]
+
+
+def test_rows_cannot_be_had_without_a_copy():
+    rows = rows_of(TensorDataset(torch.zeros(3, 2)))
+    assert np.asarray(rows).shape == np.array(rows, copy=True).shape == (3, 2)
+    with pytest.raises(ValueError, match="leave out copy=False"):
+        np.asarray(rows, copy=False)

@@ -6,11 +6,12 @@ import warnings
 
 import numpy as np
 import pytest
+import torch
 from numpy.testing import assert_allclose, assert_array_equal
 from scipy import sparse
 from sklearn.base import clone
 from sklearn.compose import TransformedTargetRegressor
-from sklearn.datasets import make_multilabel_classification, make_regression
+from sklearn.datasets import load_diabetes, make_multilabel_classification, make_regression
 from sklearn.exceptions import DataConversionWarning
 from sklearn.metrics import accuracy_score, r2_score
 from sklearn.model_selection import GridSearchCV, cross_val_score, cross_validate
@@ -202,3 +203,37 @@ def test_values_that_training_does_not_reach_are_warned_of(inside):
         with inside(), warnings.catch_warnings():
             warnings.filterwarnings("error", "y has a mean")
             cross_val_score(model, X, y, cv=2, error_score="raise")
+
+
+@pytest.mark.parametrize("inside", [contextlib.nullcontext, fused])
+def test_a_network_that_errs_more_than_the_mean_would_is_warned_of(inside):
+    X, y = load_diabetes(return_X_y=True)  # a mean of 152, a standard deviation of 77
+    with inside(), pytest.warns(UserWarning, match=r"y has a mean of about 1\d\d and a standard"):
+        cross_val_score(TorchRegressor(epochs=20, random_state=0), scale(X), y, cv=2)
+
+
+@pytest.mark.parametrize(
+    "y",
+    [2**24 + np.arange(60), 1.7e9 + values[:60, 0], np.c_[values[:60], 1e9 + values[:60]]],
+    ids=["whole numbers", "seconds", "one of two columns"],
+)
+def test_values_that_the_precision_of_X_rounds_away_are_refused(y):
+    X, reg = np.random.RandomState(0).normal(size=(60, 2)), TorchRegressor(epochs=1)
+    with pytest.raises(ValueError, match="differs too little from row to row for float32"):
+        reg.fit(X.astype(np.float32), y)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", UserWarning)  # that y is far from 0
+        reg.fit(X, y)  # float64 can hold them
+        reg.fit(X.astype(np.float32), np.full(60, 2**24 + 1))
+        reg.fit(X.astype(np.float32), 20_000_001 + 1000 * np.arange(60))
+
+
+def test_a_fit_on_the_cpu_seeds_no_gpu(monkeypatch):
+    def spreading(outputs, y):  # the loss of a row depends on the others, which is looked into
+        errors = (outputs - y).abs()
+        return (errors[:, None] + errors).mean(1)
+
+    seeded = []
+    monkeypatch.setattr(torch.cuda, "manual_seed_all", seeded.append)
+    TorchRegressor(epochs=2, loss=spreading).fit(X, values[:, 0])
+    assert seeded == []

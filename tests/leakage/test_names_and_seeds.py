@@ -1,5 +1,6 @@
 """Names of groups, forms of random_state and data sets: honest work is not accused."""
 
+import tracemalloc
 from functools import partial
 
 import numpy as np
@@ -31,6 +32,7 @@ from helpers import (
     TorchClassifier,
     alike_rows,
     audit,
+    batch_mates,
     blind_test,
     carried_weights,
     carry_over,
@@ -38,6 +40,7 @@ from helpers import (
     null_labels,
     purity,
     refit,
+    same_answer,
     shared_groups,
     shared_rows,
     shift,
@@ -395,3 +398,56 @@ def test_long_pictures_in_a_column_of_objects_are_told_apart():
     assert len(set(codes_of(pictures))) == 1
     pictures[1]["picture"][1000] = 0
     assert len(set(codes_of(pictures))) == 2
+
+
+class Drawing(LogisticRegression):
+    def predict_proba(self, X):
+        np.random.rand(), torch.rand(3)
+        return super().predict_proba(X)
+
+
+@pytest.mark.parametrize("canary", [refit, batch_mates, carried_weights, same_answer])
+def test_a_prediction_that_draws_leaves_the_generators_as_they_were(canary):
+    X, y = coin_flips(40, 3)
+    of_numpy, of_torch = np.random.get_state()[1].tolist(), torch.get_rng_state()
+    canary(Drawing(), X, y)
+    assert np.random.get_state()[1].tolist() == of_numpy
+    assert torch.equal(torch.get_rng_state(), of_torch)
+
+
+@pytest.mark.parametrize("chance", [None, 0.5])
+def test_a_procedure_that_draws_is_repeated_and_leaves_the_generators_as_they_were(chance):
+    def procedure(X, y):
+        rows = np.random.permutation(len(y))[torch.randperm(len(y)).numpy()]
+        train, test = rows[:30], rows[30:]
+        return LogisticRegression().fit(X[train], y[train]).score(X[test], y[test])
+
+    X, y = coin_flips(60, 3)
+    of_numpy, of_torch = np.random.get_state()[1].tolist(), torch.get_rng_state()
+    findings = {str(null_labels(procedure, X, y, chance=chance)) for _ in range(2)}
+    assert len(findings) == 1
+    assert np.random.get_state()[1].tolist() == of_numpy
+    assert torch.equal(torch.get_rng_state(), of_torch)
+
+
+def test_groups_of_two_names_tell_the_class_together():
+    first, second = np.repeat([0, 1], 20), np.tile([0, 1], 20)
+    y = first ^ second  # neither name alone tells it
+    folds = KFold(4, shuffle=True, random_state=0)
+    finding = shared_groups(np.zeros((40, 1)), y, groups=np.c_[first, second], cv=folds)
+    assert "The group alone tells the class of 100% of rows" in finding.evidence
+
+
+def test_many_groups_of_many_classes_take_little_memory():
+    n = 4000
+    tracemalloc.start()
+    try:
+        shared_groups(
+            *(np.zeros((2 * n, 1)), np.tile(np.arange(n), 2)),
+            groups=np.tile(np.arange(n), 2),
+            cv=[(np.arange(n), np.arange(n, 2 * n))],
+            task="classification",
+        )
+        assert tracemalloc.get_traced_memory()[1] < 30e6  # groups times classes would be 128 MB
+    finally:
+        tracemalloc.stop()
