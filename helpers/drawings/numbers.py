@@ -134,9 +134,9 @@ def halves(upper, lower):
     --------
     >>> fig, alt = halves(np.zeros((2, 4, 8)), {"true": np.zeros((2, 4, 8))})
     >>> alt
-    'From the upper half, 32 numbers at once: the lower half. 2 images; lines: true.'
+    'From the upper half: the lower half, true. 2 images.'
     """
-    title = "From the upper half, 32 numbers at once: the lower half"
+    title = "From the upper half: the lower half, " + ", ".join(lower).replace("\n", " ")
     fig, _ = blank(7.0, 1.0 + len(lower), title=title, xlabel="", ylabel="")
     fig.clf()
     fig.suptitle(title, fontsize=12)
@@ -147,8 +147,7 @@ def halves(upper, lower):
             ax.axhline(len(above) - 0.5, color="black", linewidth=2)
             ax.set(xticks=[], yticks=[])
         line[0].set_ylabel(name, rotation=0, ha="right", va="center")
-    said = ", ".join(lower).replace("\n", " ")
-    return fig, f"{title}. {len(upper)} images; lines: {said}."
+    return fig, f"{title}. {len(upper)} images."
 
 
 def rates(constant, falling):
@@ -167,9 +166,9 @@ def rates(constant, falling):
     >>> alt.partition(". ")[2]
     'Constant and falling: 0.01: 0.90 and 0.95; 0.1: 0.80 and 0.85.'
     """
-    gains = (falling - constant).mean()
-    best, worst = gains.idxmax(), gains.idxmin()
-    title = f"A falling rate: {gains[best]:+.2f} at lr = {best}, {gains[worst]:+.2f} at {worst}"
+    gains = falling - constant
+    surest = (gains.mean().abs() / gains.std()).idxmax()
+    title = f"A falling rate: {gains[surest].mean():+.2f} at lr = {surest} is the surest change"
     fig, ax = blank(6.4, 3.2, title=title, xlabel="lr (logarithmic)", ylabel="accuracy")
     # A little to the left and to the right, else one hides the other.
     open_mark = {"markerfacecolor": "white", "linestyle": ":"}
