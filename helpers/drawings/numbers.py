@@ -128,15 +128,17 @@ def halves(upper, lower):
     ----------
     upper : array-like of shape (n_images, rows, columns)
     lower : dict of str to array-like of shape (n_images, rows, columns)
-        By model: the lower halves, drawn below a line.
+        By model: the lower halves, drawn below a line; the true ones first.
 
     Examples
     --------
-    >>> fig, alt = halves(np.zeros((2, 4, 8)), {"true": np.zeros((2, 4, 8))})
+    >>> parts = np.zeros((2, 4, 8))
+    >>> fig, alt = halves(parts, {"true": parts, "mean": parts})
     >>> alt
-    'From the upper half: the lower half, true. 2 images.'
+    'The lower half, drawn from the upper half: mean. 2 images; lines: true, mean.'
     """
-    title = "From the upper half: the lower half, " + ", ".join(lower).replace("\n", " ")
+    names = [name.replace("\n", " ") for name in lower]
+    title = "The lower half, drawn from the upper half: " + ", ".join(names[1:])
     fig, _ = blank(7.0, 1.0 + len(lower), title=title, xlabel="", ylabel="")
     fig.clf()
     fig.suptitle(title, fontsize=12)
@@ -147,7 +149,7 @@ def halves(upper, lower):
             ax.axhline(len(above) - 0.5, color="black", linewidth=2)
             ax.set(xticks=[], yticks=[])
         line[0].set_ylabel(name, rotation=0, ha="right", va="center")
-    return fig, f"{title}. {len(upper)} images."
+    return fig, f"{title}. {len(upper)} images; lines: {', '.join(names)}."
 
 
 def rates(constant, falling):
