@@ -13,6 +13,7 @@ from helpers.leakage.tables import as_codes
 N_GUESSES = 10  # runs of each kind
 N_DIFFERENT = (1, 2, 8)  # rows that a table is made of
 MOST_LABELS = 20  # that are told by a row each
+NOTICED = 1.05  # times the loss, where classes are of one size
 
 
 @dataclass(frozen=True)
@@ -29,17 +30,20 @@ class Chance:
         The best guess where rows differ as well, by one number; nan where rows are no numbers.
     told : float
         The score where a row tells its label.
+    sure : float
+        What an honest loss of classes may come to if a model is sure of the larger ones.
     """
 
     sign: int
     blind: float
     sharp: float
     told: float
+    sure: float = -np.inf
 
     @property
     def limit(self):
         """What is surely no guess, if exceeded."""
-        return min(max(self.blind, self.sharp), (self.blind + self.told) / 2)
+        return max(min(max(self.blind, self.sharp), (self.blind + self.told) / 2), self.sure)
 
     def judge(self, mean):
         """Say whether a mean score on permuted labels is no guess: True, False, or None.
@@ -75,7 +79,28 @@ def measure(procedure, X, y, permute, rng):
     blind = max(sign * np.array(few))
     if not sign * told > blind:
         return None
-    return Chance(sign, blind, max(sign * np.array(lines), default=-np.inf), sign * told)
+    sure = -np.inf
+    if sign * told <= 0:  # of a loss, knowing all comes to 0 at best
+        sure = blind * _unequal(procedure, X, y, rng, np.mean(few[:N_GUESSES]))
+    return Chance(sign, blind, max(sign * np.array(lines), default=-np.inf), sign * told, sure)
+
+
+def _unequal(procedure, X, y, rng, own):
+    """Return 1, or less where a model that is unsure takes no notice of which class is larger.
+
+    Then it is how often two rows are of other classes, beside classes of one size: so much less a
+    loss may be for a model that does take notice, as one that fits noise does.
+    """
+    labels = targets_of(y, len(y))
+    names, first, counts = np.unique(labels, return_index=True, return_counts=True)
+    if labels.ndim > 1 or len(names) > MOST_LABELS:
+        return 1.0
+    even = taken(y, rng.permutation(np.resize(first, len(y))))
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        if abs(float(procedure(repeated(X, 1, rng), even))) > NOTICED * abs(own):
+            return 1.0
+    return (1 - np.sum((counts / len(y)) ** 2)) / (1 - 1 / len(counts))
 
 
 def repeated(X, n_different, rng):

@@ -45,7 +45,8 @@ def null_labels(procedure, X, y, *, groups=None, chance=None, n_permutations=20,
     Finding
         Leaked if the mean exceeds the chance that you state in a one-sided t-test at 0.5 %, or
         the best of all guesses that were measured. Not looked at, if chance cannot be measured, or
-        if the mean lies between guesses on rows that can be recognised and on rows that cannot.
+        if the mean lies between guesses on rows that can be recognised and on rows that cannot, or
+        is a loss that a model comes to which is sure of the larger classes.
 
     Raises
     ------
@@ -128,7 +129,8 @@ def _beside_guesses(procedure, X, y, groups, mean, seed):
     if guesses is None:
         return None, "nor does it score more where the features tell the label: hand over chance."
     leaked = guesses.judge(mean)
-    blind, sharp = guesses.sign * guesses.blind, guesses.sign * guesses.sharp
+    blind = guesses.sign * guesses.blind
+    sharp = guesses.sign * max(guesses.sharp, guesses.sure)
     than = "above" if guesses.sign > 0 else "below"
     if leaked is None:
         return None, f"guesses reach {blind:.2f} to {sharp:.2f}: hand over chance, to be sure."

@@ -9,7 +9,7 @@ from sklearn.base import ClassifierMixin
 from sklearn.feature_extraction.text import CountVectorizer
 from sklearn.feature_selection import SelectKBest, f_classif, f_regression
 from sklearn.frozen import FrozenEstimator
-from sklearn.linear_model import Ridge
+from sklearn.linear_model import LogisticRegression, Ridge
 from sklearn.model_selection import (
     FixedThresholdClassifier,
     KFold,
@@ -72,6 +72,18 @@ def test_chance_is_measured_for_the_score_at_hand(scoring, sign):
     assert honest.leaked is False, honest
     assert leaky.leaked is True, leaky
     assert ("below" if sign < 0 else "above") in honest.evidence
+
+
+@pytest.mark.parametrize("scoring", ["neg_brier_score", "neg_log_loss"])
+def test_a_loss_that_is_less_for_who_is_sure_of_the_larger_class_is_not_judged(scoring):
+    y = rng.permutation(np.arange(100) < 5).astype(int)
+    evenly = LogisticRegression(class_weight="balanced")
+    finding = null_labels(selecting(scoring, False, model=evenly), X, y, n_permutations=6)
+    assert finding.leaked is None and "hand over chance" in finding.evidence
+    for model, labels in ((LogisticRegression(), y), (evenly, rng.permutation(np.arange(100) % 2))):
+        for leaky in (False, True):
+            procedure = selecting(scoring, leaky, model=model)
+            assert null_labels(procedure, X, labels, n_permutations=6).leaked is leaky
 
 
 @pytest.mark.parametrize("share", [0.1, 0.35])
