@@ -7,6 +7,7 @@ from sklearn.preprocessing import StandardScaler
 from helpers._compat import _num_samples
 from helpers.leakage.finding import Finding
 from helpers.leakage.inputs import about_missing, folds_of, has_classes, targets_of
+from helpers.leakage.mirrored import may_be_images
 from helpers.leakage.nearness import (
     CLUSTERS,
     GROWS,
@@ -50,7 +51,7 @@ def alike_rows(X, y=None, *, cv=5, groups=None, task=None, random_state=0):
     a gap. For each row it measures how much farther the second nearest row is than the nearest,
     the third than the second, and so on. Among rows drawn one by one no place in that order
     stands out, whatever the table; among rows of which k belong together, the gap after k - 1
-    does. Images are compared in one brightness and contrast as well, and by their pixels, sorted.
+    does. Images, also laid end to end, are compared in one light as well, and by pixels, sorted.
 
     Parameters
     ----------
@@ -104,8 +105,7 @@ def alike_rows(X, y=None, *, cv=5, groups=None, task=None, random_state=0):
     >>> alike_rows(rng.permutation(X)).leaked
     True
     """
-    random_state = seed_of(random_state)
-    name = "alike_rows"
+    name, random_state = "alike_rows", seed_of(random_state)
     folds = folds_of(cv, X, y, groups, task)
     if what := what_rows_are(X):
         return Finding(name, None, f"Rows are {what}: hand over the numbers made of them.")
@@ -130,7 +130,7 @@ def alike_rows(X, y=None, *, cv=5, groups=None, task=None, random_state=0):
         evidence = f"{share:.0%} of consecutive rows are windows of one series; few are mixed."
         return Finding(name, False, evidence)
     rng, is_plain = np.random.RandomState(random_state), np.ptp(table, axis=1) == 0
-    are_images = len(shape_of_rows(X)) > 1 and table.shape[1] == np.prod(shape_of_rows(X))
+    are_images = may_be_images(table, shape_of_rows(X))
     if are_images:  # those of one colour would be alike; noise is like no image
         drawn = rng.randint(len(table), size=(is_plain.sum(), table.shape[1]))
         table[is_plain] = np.take_along_axis(table, drawn, axis=0)

@@ -10,34 +10,58 @@ MOVES = (1, 2, 3)  # by so many pixels
 FEWEST_COLUMNS = 3  # of many values, in which rows hardly meet
 MOST_ROWS = 1000  # by which a column is judged
 N_SHUFFLES = 19
+SMALLEST = 8  # a side of an image
 MIXER = np.uint64(0x9E3779B97F4A7C15)  # an odd number: no two numbers have one product
 
 
 def moved_copies(rows, shape, folds):
     """Return a sentence on test rows whose numbers training rows hold in other places, or ''."""
-    if mirrored := count_mirrored(rows, shape, folds):
-        return f" {mirrored} are training rows that are mirrored or turned."
-    if exchanged := count_exchanged(rows, folds):
+    for of_image in [shape] if len(shape) > 1 else shapes_of(rows.shape[1]):
+        if mirrored := count_mirrored(rows, of_image, folds):
+            return f" {mirrored} are training rows that are mirrored or turned."
+    if exchanged := count_changed(rows, folds, np.sort):
         return f" {exchanged} hold the numbers of training rows, in other columns."
+    if negated := count_changed(rows, folds, np.abs):
+        return f" {negated} hold the numbers of training rows, with other signs."
     return ""
 
 
-def count_exchanged(rows, folds):
-    """Count the test rows that are training rows, but for the order of their numbers.
+def shapes_of(n_numbers):
+    """Return the shapes that a square image may have had whose rows were laid end to end."""
+    side = {channels: math.isqrt(n_numbers // channels) for channels in (1, 3)}
+    shapes = (1, side[1], side[1]), (3, side[3], side[3]), (side[3], side[3], 3)
+    return [one for one in shapes if math.prod(one) == n_numbers and max(one) >= SMALLEST]
 
-    That is how a game looks from its other side, or a pair in the other order. Columns of few
-    values are left out. Where rows meet as they are, or with shuffled columns, it may be chance.
+
+def may_be_images(rows, shape):
+    """Say whether rows are images, or may be square ones of 0 to 255, or to 1, laid end to end."""
+    if len(shape) > 1:
+        return math.prod(shape) == rows.shape[1]
+    if not shapes_of(rows.shape[1]) or rows.min() < 0:
+        return False
+    levels = rows if rows.max() > 1 else 255 * rows
+    return levels.max() <= 255 and np.allclose(levels, np.round(levels), atol=1e-4)
+
+
+def count_changed(rows, folds, change):
+    """Count the test rows that are training rows, but for the order of their numbers, or signs.
+
+    That is how a game looks from its other side, whether it is noted as pairs of numbers, which
+    `np.sort` brings into one order, or as their differences, whose signs `np.abs` takes away.
+    Columns of few values are left out. Where rows meet as they are, or with shuffled columns, it
+    may be chance.
     """
     some = rows[:MOST_ROWS]
     fine = [2 * len(np.unique(c)) > len(c) and np.isfinite(c).all() for c in some.T]
     rows = rows[:, np.array(fine) & np.isfinite(rows).all(axis=0)]
     if rows.shape[1] < FEWEST_COLUMNS:
         return 0
-    found = _count_exchanged(rows, folds)
+    found = _count_changed(rows, folds, change)
     if found < FEWEST:
         return 0
     rng = np.random.default_rng(0)
-    shuffled = (_count_exchanged(rng.permuted(rows, axis=0), folds) for _ in range(N_SHUFFLES))
+    tables = (rng.permuted(rows, axis=0) for _ in range(N_SHUFFLES))
+    shuffled = (_count_changed(table, folds, change) for table in tables)
     by_chance = max(_count_same(rows, folds), *shuffled)
     return found if found > TIMES * by_chance else 0
 
@@ -66,9 +90,9 @@ def count_mirrored(rows, shape, folds):
     return found if found > TIMES * by_chance else 0
 
 
-def _count_exchanged(rows, folds):
-    """Count the test rows with the numbers of a training row, not all in the same place."""
-    return _count_same(np.sort(rows, axis=1), folds) - _count_same(rows, folds)
+def _count_changed(rows, folds, change):
+    """Count the test rows that are equal to a training row if both are changed, and only then."""
+    return _count_same(change(rows), folds) - _count_same(rows, folds)
 
 
 def _count_same(rows, folds):

@@ -13,6 +13,7 @@ from helpers.leakage.tables import as_codes, keys_of, names_of, shape_of_rows
 MANY = 0.9  # as many values in a column as there are different rows
 MOST_NAMES = 10  # of columns that number the rows
 MOST_LEFT_OUT = 30  # columns, by turns
+PART = 10  # of the columns are left out at once, if there are as many
 DIFFERENT = 0.9  # labels, as a share of the twins
 TWINS = 0.7  # of the twins that there are with a column less
 OFTEN_ABOVE = 0.9  # of pairs of a row that has a twin and one that has none; by chance, half
@@ -45,9 +46,10 @@ def shared_rows(X, y=None, *, cv=5, groups=None, task=None, random_state=0):
         Leaked if a row is trained on and tested on in one fold, or if more test rows have a twin
         than in any of 199 tables whose columns were shuffled, each by itself: in a coarse table
         rows meet by chance; or if test images are training images, mirrored or turned by quarters;
-        or if rows hold the numbers of others in other columns, as a game does that is noted from
-        both sides; or if rows of one class lie exactly between two of their class on the other side
-        of the split, as SMOTE makes them, and no rows of another class are like that.
+        or if rows hold the numbers of others in other columns, or with other signs, as a game does
+        that is noted from both sides; or if rows of one class lie exactly between two of their
+        class on the other side of the split, as SMOTE makes them, and no rows of another class are
+        like that.
         Not looked at, if far more rows have one with a column less, or as many where the few
         columns that tell all rows apart are shuffled alone, or if rows with a twin hold
         commoner values than others, as empty rows do; if hardly two twins have one label, as where
@@ -175,15 +177,16 @@ def _by_chance(rows, folds, found, most, n_fine, rng):
     if (why := _few_tell(rows, folds, found, rng)) or _are_usual(rows):
         return f" But {why or USUAL} meet by chance. {HAND_OVER}"
     coarse = [c for c, column in enumerate(rows.T) if len(np.unique(column)) <= n_fine]
-    left_out = rng.permutation(coarse)[:MOST_LEFT_OUT]
-    fewer = [_count_twins(np.delete(rows, [c], axis=1), folds) for c in left_out]
+    n_less, coarse = max(1, rows.shape[1] // PART), rng.permutation(coarse)
+    left_out = [coarse[c : c + n_less] for c in range(len(coarse))[:MOST_LEFT_OUT]]
+    fewer = [_count_twins(np.delete(rows, some, axis=1), folds) for some in left_out]
     # Copies are twins whatever column is left out, and hardly meet where columns are shuffled.
     is_fine = len(coarse) < rows.shape[1]
     if (is_fine or found > 3 * most) and found > TWINS * max(fewer, default=0):
         return ""
     return (
-        f" But with one column less up to {max(fewer, default=0)} have: rows of few values that "
-        f"depend on each other meet by chance. {HAND_OVER}"
+        f" But without {n_less} of the columns {max(fewer, default=0)} have: rows of few values "
+        f"that depend on each other meet by chance. {HAND_OVER}"
     )
 
 

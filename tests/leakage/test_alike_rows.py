@@ -1,6 +1,7 @@
 """Rows that know each other without being equal, and honest tables that look like them."""
 
 import numpy as np
+import pandas as pd
 import pytest
 from sklearn.datasets import (
     load_breast_cancer,
@@ -16,7 +17,7 @@ from sklearn.datasets import (
 )
 from sklearn.model_selection import GroupKFold, KFold, TimeSeriesSplit
 
-from helpers import alike_rows
+from helpers import alike_rows, shared_rows
 
 pytestmark = pytest.mark.slow  # some seconds, or many
 
@@ -96,6 +97,28 @@ def test_images_that_were_turned_or_moved_and_changed_are_seen(name):
     assert finding.leaked is True, finding
     who = np.tile(np.arange(150), 2)
     assert alike_rows(both, cv=GroupKFold(5), groups=who).leaked is False
+
+
+@pytest.mark.parametrize("name", CHANGED)
+def test_pixels_laid_end_to_end_are_images(name):
+    rng = np.random.RandomState(0)
+    images = blobs(rng, 150)
+    both = np.concatenate([images, [CHANGED[name](image, rng) for image in images]])
+    pixels = np.round(255 * (both - both.min()) / np.ptp(both)).reshape(300, -1)
+    for rows in (pixels.astype(np.uint8), pd.DataFrame(pixels / 255)):
+        assert alike_rows(rows, cv=SHUFFLED).leaked is True
+
+
+def test_whole_numbers_that_fill_a_square_are_not_accused():
+    for seed in range(3):
+        rng = np.random.RandomState(seed)
+        for rows in (
+            rng.poisson(0.3, size=(200, 64)),
+            rng.multinomial(30, np.full(100, 0.01), size=200),
+            np.hstack([np.eye(4)[rng.randint(4, size=200)] for _ in range(16)]),
+        ):
+            assert alike_rows(rows, cv=SHUFFLED, random_state=seed).leaked is not True
+            assert shared_rows(rows, cv=SHUFFLED, random_state=seed).leaked is not True
 
 
 def test_images_of_one_colour_are_no_copies():

@@ -3,7 +3,7 @@
 import numpy as np
 import pandas as pd
 import pytest
-from sklearn.datasets import load_wine
+from sklearn.datasets import load_digits, load_wine
 from sklearn.model_selection import GroupKFold, KFold
 
 from helpers import shared_rows
@@ -75,6 +75,41 @@ def test_games_noted_from_both_sides_are_seen_unless_the_split_keeps_them_togeth
     finding = shared_rows(rows, cv=KFold(5, shuffle=True, random_state=0))
     assert finding.leaked is True and "in other columns" in finding.evidence
     assert shared_rows(rows, groups=game, cv=GroupKFold(5)).leaked is False
+
+
+def test_games_noted_as_differences_from_both_sides_are_seen():
+    rng = np.random.RandomState(0)
+    for rows in rng.normal(size=(100, 4)), rng.normal(5, 1, size=(100, 4)):
+        crowd = np.tile(rng.lognormal(8, 1, size=100), 2)
+        both = np.column_stack([np.vstack([rows, -rows]), crowd])
+        finding = shared_rows(both, cv=KFold(5, shuffle=True, random_state=0))
+        assert finding.leaked is True and "with other signs" in finding.evidence
+        game = np.tile(np.arange(100), 2)
+        assert shared_rows(both, groups=game, cv=GroupKFold(5)).leaked is False
+        assert shared_rows(np.column_stack([rows, rows**2, rows**3]).round(2)).leaked is False
+
+
+@pytest.mark.parametrize("change", [np.fliplr, np.flipud, np.rot90])
+@pytest.mark.parametrize("n_channels", [1, 3])
+def test_images_laid_end_to_end_are_seen_if_mirrored_or_turned(change, n_channels):
+    rng = np.random.RandomState(0)
+    images = rng.randint(256, size=(60, 8, 8, n_channels)).astype(np.uint8)
+    both = np.concatenate([images, [change(image) for image in images]])
+    for rows in (both, np.moveaxis(both, -1, 1)):
+        rows = rows.reshape(120, -1)
+        for table in (rows, pd.DataFrame(rows)):
+            finding = shared_rows(table, cv=KFold(5, shuffle=True, random_state=0))
+            assert finding.leaked is True and "mirrored or turned" in finding.evidence
+        halves = GroupKFold(5)
+        assert shared_rows(rows, groups=np.tile(np.arange(60), 2), cv=halves).leaked is False
+
+
+def test_small_images_of_two_colours_meet_by_chance():
+    rows = load_digits().data > 8
+    finding = shared_rows(rows, cv=KFold(5, shuffle=True, random_state=0))
+    assert finding.leaked is None and "of the columns" in finding.evidence
+    copies = np.vstack([rows[:300], rows[:300]])
+    assert shared_rows(copies, cv=KFold(5, shuffle=True, random_state=0)).leaked is True
 
 
 def test_rows_whose_columns_follow_from_each_other_are_not_called_exchanged():
