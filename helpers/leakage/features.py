@@ -40,9 +40,10 @@ def too_good_feature(X, y, *, task=None, random_state=0):
     column that is a sum of its own row's label and those of rows near by or of all rows before, as
     a mean that includes today; or that holds, for each of its values, the mean label of the rows
     with that value, as target encoding on all rows does; or what the rows that share a value of
-    another column say: their mean label but for the row's own, their spread or extremes; or whose
-    gaps hold the mean or median of their class. For values, more than 20 of them, it asks about a
-    column that alone is in the order of `y`, as its logarithm is.
+    another column say: their mean label but for the row's own, their spread or extremes, or their
+    sum or mean so far, if the row's own label is in it; or whose gaps hold the mean or median of
+    their class. For values, more than 20 of them, it asks about a column that alone is in the order
+    of `y`, as its logarithm is.
 
     Parameters
     ----------

@@ -11,12 +11,15 @@ MOST_GROUPINGS = 50  # columns whose values say which rows belong together
 MOST_ROWS = 1000  # that are compared
 FEWEST_GROUPS = 10  # in which labels vary, and different numbers made of them
 FEWEST_ROWS = 3  # of such a group
+FEWEST_SUMS = 3  # that differ
 ONE_EACH = 0.9  # of the groups, which have one largest label
 DOUBLE, SINGLE = 1e-10, 1e-8  # of a column's variance: what is left beside what it is made of
 ROUNDED = 1e-5  # or of one that was rounded, at most
 PLANNED = 0.9999  # correlation of ranks with the number of rows
 TOTAL = "the sum of the labels"
 IN_EACH_FOLD = "Encode in each fold: put a TargetEncoder in the pipeline."
+OWN = ", with that of the row itself,"
+LEAVE_OUT = "Leave out the row's own label: a sum or mean of earlier rows alone is known in time."
 ASKED = "Is it known at the time of prediction, as the number of seats that are to be won?"
 
 
@@ -26,9 +29,10 @@ def told_by_groups(table, y, names, classes):
     if not found:
         return None
     column, by, what = found
+    cure = ASKED if what == TOTAL else LEAVE_OUT if OWN in what else IN_EACH_FOLD
     evidence = (
         f"Column {names[column]} is made of labels: it is {what} of the rows that share a value of "
-        f"column {names[by]}. {ASKED if what == TOTAL else IN_EACH_FOLD}"
+        f"column {names[by]}. {cure}"
     )
     return Finding("too_good_feature", None if what == TOTAL else True, evidence)
 
@@ -37,7 +41,8 @@ def of_other_rows(table, y, classes):
     """Find a column made of the labels of the rows that share a value of some column.
 
     It may be their spread, sum, largest or smallest one, or median, or the mean label of all of
-    them but the row itself, in any unit; the column that says which rows belong together must be in
+    them but the row itself, or their sum or mean up to this row, from above or from below, in any
+    unit; the column that says which rows belong together must be in
     the table, too. What follows from the number of rows is planned, as the last place of a race is.
 
     Returns
@@ -83,6 +88,10 @@ def _statistics(numbers, y):
     rows = rows[:: len(rows) // MOST_ROWS + 1]
     without = (sums[numbers] - y) / np.maximum(sizes[numbers] - 1, 1)
     yield "the mean label, without that of the row itself,", without, rows
+    for where, order in (("above", np.arange(len(y))), ("below", np.arange(len(y))[::-1])):
+        so_far, turn = _so_far(numbers, y, order), _so_far(numbers, np.ones(len(y)), order)
+        yield f"the sum of the labels from {where}{OWN}", so_far, rows
+        yield f"the mean of the labels from {where}{OWN}", so_far / turn, rows
     squares = np.bincount(numbers, (y - (sums / sizes)[numbers]) ** 2)
     made = {
         TOTAL: sums,
@@ -99,11 +108,20 @@ def _statistics(numbers, y):
                 made[f"the {what} label"] = extreme
     for what, values in made.items():
         rounded = np.round(values[varies] / max(np.abs(values).max(), 1e-300), 12)
-        if len(np.unique(rounded)) < FEWEST_GROUPS:
+        if len(np.unique(rounded)) < (FEWEST_SUMS if what == TOTAL else FEWEST_GROUPS):
             continue
         several = np.ptp(sizes[varies]) > 0
         if not (several and abs(spearmanr(rounded, sizes[varies])[0]) > PLANNED):
             yield what, values[numbers], rows
+
+
+def _so_far(numbers, values, order):
+    """Return the sum of a group's values up to each row and with it, in an order of the rows."""
+    order = order[np.argsort(numbers[order], kind="stable")]
+    sums, sizes = np.bincount(numbers, values), np.bincount(numbers)
+    so_far = np.empty(len(values))
+    so_far[order] = np.cumsum(values[order]) - np.repeat(np.cumsum(sums) - sums, sizes)
+    return so_far
 
 
 def _equal_to(made, table):

@@ -40,6 +40,19 @@ def test_what_else_is_made_of_values_is_seen(how, sizes):
 
 
 @pytest.mark.parametrize("labels", LABELS)
+def test_sums_and_means_so_far_are_seen_if_the_row_itself_is_in_them(labels):
+    _, places, y = drawn(labels)
+    for turned in (slice(None), slice(None, None, -1)):  # the oldest row first, or the newest
+        by_place = pd.Series(y)[turned].groupby(places[turned])
+        so_far, turn = by_place.cumsum().sort_index(), (by_place.cumcount() + 1).sort_index()
+        for column in (so_far, 3 - so_far, so_far / turn):
+            number, by, what = found(column, places, y, labels)
+            assert (number, by) == (1, 2) and "with that of the row itself" in what
+        for column in (so_far - y, (so_far - y) / np.maximum(turn - 1, 1), turn):
+            assert found(column, places, y, labels) is None
+
+
+@pytest.mark.parametrize("labels", LABELS)
 @pytest.mark.parametrize("how", ["std", "max", "min", "median", "sum", "mean"])
 def test_what_is_made_of_other_labels_is_left_alone(labels, how):
     rng, places, y = drawn(labels)
@@ -78,6 +91,13 @@ def test_what_is_made_of_features_of_a_class_is_left_alone():
     for how in ("mean", "std", "max", "rank", "size"):
         assert found(by_pandas(room, before, how), room, y, "values") is None
     assert found(left_out(room, before), room, y, "values") is None
+
+
+def test_few_sums_that_differ_are_asked_about():
+    rng, places, _ = drawn("values")
+    y = rng.permutation(np.arange(600) < 90).astype(int)
+    number, by, what = found(by_pandas(places, y, "sum"), places, y, "two classes")
+    assert (number, by, what) == (1, 2, TOTAL)
 
 
 @pytest.mark.slow
