@@ -40,6 +40,21 @@ def _few(columns, names):
     return few + (f" and {len(columns) - MOST_NAMES} more" if len(columns) > MOST_NAMES else "")
 
 
+def without_copies(X, names):
+    """Return a table with each column once, and the names of columns with those of their copies.
+
+    Copies would each be among the others that a column is compared with.
+    """
+    alike = {}
+    for number, column in enumerate(np.nan_to_num(X, nan=np.inf).T):
+        alike.setdefault((column + 0.0).tobytes(), []).append(number)  # one zero
+    named = [
+        names[first] + (f", copied as {_few(copies, names)}," if copies else "")
+        for first, *copies in alike.values()
+    ]
+    return X[:, [columns[0] for columns in alike.values()]], named
+
+
 def carriers(table):
     """Return sets of columns that predict nearly without error, and the columns in none of them."""
     sets, rest = [], list(range(table.n_columns))

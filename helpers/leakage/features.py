@@ -2,7 +2,14 @@
 
 import numpy as np
 
-from helpers.leakage.carriers import MOST_NAMES, carriers, in_the_order_of_y, judged, listed
+from helpers.leakage.carriers import (
+    MOST_NAMES,
+    carriers,
+    in_the_order_of_y,
+    judged,
+    listed,
+    without_copies,
+)
 from helpers.leakage.columns import Table
 from helpers.leakage.encoded import mean_labels
 from helpers.leakage.filled import filled_by_class
@@ -119,17 +126,18 @@ def too_good_feature(X, y, *, task=None, random_state=0):
         return _of_several(table, y, task, random_state)
     if missing := about_missing(y):
         return Finding(name, None, missing)
-    if X.shape[1] < 2:
-        return Finding(name, None, "It compares columns, and there is one.")
     left_out = without_order(table)
     for column in left_out:  # but for its gaps
         X[:, column] *= 0
-    return _with_those_left_out(_asked(X, y, names, task, random_state), left_out, names)
+    X, once = without_copies(X, names)
+    return _with_those_left_out(_asked(X, y, once, task, random_state), left_out, names)
 
 
 def _asked(X, y, names, task, random_state):
     """Ask about one target, and columns that are numbers."""
     name = "too_good_feature"
+    if X.shape[1] < 2:
+        return Finding(name, None, "It compares columns, and there is one.")
     classes = has_classes(task, y)
     if classes is None:
         evidence = "y holds whole numbers: say task='classification' or task='regression'."

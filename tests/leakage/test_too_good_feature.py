@@ -283,6 +283,18 @@ def test_days_that_only_one_class_has_are_no_names_of_persons(share, nothing):
     assert finding.leaked is True and "'days'" in finding.evidence, finding
 
 
+@pytest.mark.parametrize("n_copies", [1, 2, 6])
+def test_copies_of_a_column_are_not_among_the_others(n_copies):
+    rng = np.random.RandomState(0)
+    noise, y = rng.normal(size=(400, 4)), rng.randint(2, size=400)
+    nearly = np.where(rng.uniform(size=400) < 0.01, 1 - y, y)  # an error in a hundred rows
+    for column in (nearly, np.where(nearly, np.nan, 1)):
+        finding = too_good_feature(np.column_stack([noise] + (1 + n_copies) * [column]), y)
+        assert finding.leaked is True and "Column 4, copied as 5" in finding.evidence
+    assert too_good_feature(np.hstack([noise, noise]), y).leaked is False
+    assert too_good_feature(np.column_stack([y, y]), y).leaked is None
+
+
 def test_a_mark_in_the_corner_of_images_is_asked_about():
     rng = np.random.RandomState(0)
     images, ill = rng.normal(size=(200, 8, 8)), rng.randint(2, size=200)
