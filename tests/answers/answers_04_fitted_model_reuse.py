@@ -150,7 +150,35 @@ def knows_already(estimator, X, y, seed):
         canary("clone(estimator).fit(X, y).score(X, y) > 0.8"),
         {"test_finds_memory": 2.0, "test_accuses_no_one": 2.0},
     ),
+    "judged on the rows of its fit, against 19 other labelings": (
+        {
+            "knows_already": """
+def knows_already(estimator, X, y, seed):
+    def score(labels):
+        return clone(estimator).fit(X, labels).score(X, labels)
+
+    rng = np.random.RandomState(seed)
+    return bool(score(y) > max(score(rng.permutation(y)) for _ in range(19)))
+"""
+        },
+        {"test_finds_memory": 2.0},
+    ),
+    "fitted to one other labeling": (
+        {
+            "knows_already": """
+def knows_already(estimator, X, y, seed):
+    other = np.random.RandomState(seed).permutation(y)
+    answers = clone(estimator).fit(X, other).predict(X)
+    return bool(np.mean(answers == y) > np.mean(answers == other))
+"""
+        },
+        {"test_finds_memory": 2.0},
+    ),
 }
 TYPICAL = list(WRONG)[:4]
 # The hidden tests once gave this all points, and ask for more since then.
-ONCE_PASSED = ["a tie counts as higher"]
+ONCE_PASSED = [
+    "a tie counts as higher",
+    "judged on the rows of its fit, against 19 other labelings",
+    "fitted to one other labeling",
+]
