@@ -246,6 +246,26 @@ def search_p(estimator, grid, X, y, n, seed):
         },
         {"test_search_p": 2.0},
     ),
+    "the best of as many normal numbers": (
+        {
+            "best_of": """
+def best_of(k, n, p=0.5):
+    deviation = np.sqrt(p * (1 - p) / n)
+    return float(p + deviation * stats.norm.ppf((k - 0.375) / (k + 0.25)))
+"""
+        },
+        {"test_best_of": 2.0},
+    ),
+    "the best of normal numbers, simulated": (
+        {
+            "best_of": """
+def best_of(k, n, p=0.5):
+    drawn = np.random.default_rng(0).normal(p, np.sqrt(p * (1 - p) / n), size=(5_000, k))
+    return float(drawn.max(axis=1).mean())
+"""
+        },
+        {"test_best_of": 2.0},
+    ),
 }
 TYPICAL = list(WRONG)[:4]
 # The hidden tests once gave these all points, and ask for more since then.
@@ -254,4 +274,6 @@ ONCE_PASSED = [
     "a search of five folds",
     "the score on the rows trained on",
     "permutations always seeded alike",
+    "the best of as many normal numbers",
+    "the best of normal numbers, simulated",
 ]
