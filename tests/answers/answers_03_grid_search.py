@@ -1,5 +1,13 @@
 """Answers to assignment 03_grid_search: wrong ones, the points they lose, and right ones."""
 
+SMALLEST = """
+def smallest(search):
+    results, best = search.cv_results_, search.best_index_
+    folds = np.array([results[f"split{{i}}_test_score"][best] for i in range(search.n_splits_)])
+    enough = results["mean_test_score"] >= search.best_score_ - {deviation}
+    return min(p["hidden"] for p, good in zip(results["params"], enough) if good)
+"""
+
 SEARCH = """
 def make_search(seed):
     clf = {clf}
@@ -7,7 +15,7 @@ def make_search(seed):
         "torchclassifier__lr": [0.0001, 0.03],
         "torchclassifier__module__hidden": [4, 16],
     }}
-    return GridSearchCV(clf, grid, cv={cv})
+    return GridSearchCV(clf, grid, cv={cv}{more})
 """
 CLF = "make_pipeline(StandardScaler(), TorchClassifier(epochs=20, random_state=seed))"
 CV = "StratifiedKFold(3, shuffle=True, random_state=seed)"
@@ -39,8 +47,8 @@ BY_TEST = """candidates = [
 FIRST = "first = clone(search.estimator).set_params(**search.cv_results_['params'][0])"
 
 
-def search(clf=CLF, cv=CV):
-    return {"make_search": SEARCH.format(clf=clf, cv=cv)}
+def search(clf=CLF, cv=CV, more=""):
+    return {"make_search": SEARCH.format(clf=clf, cv=cv, more=more)}
 
 
 def study(**changes):
@@ -171,37 +179,47 @@ def fold_spread(search):
         {"smallest": 'def smallest(search):\n    return min(search.cv_results_["param_hidden"])\n'},
         {"test_smallest": 2.0},
     ),
-    "within one standard error": (
-        {
-            "smallest": """
-def smallest(search):
-    results, best = search.cv_results_, search.best_index_
-    names = [f"split{i}_test_score" for i in range(search.n_splits_)]
-    error = np.std([results[name][best] for name in names], ddof=1) / len(names) ** 0.5
-    enough = results["mean_test_score"] >= results["mean_test_score"][best] - error
-    return min(p["hidden"] for p, good in zip(results["params"], enough) if good)
-"""
-        },
-        {"test_smallest": 2.0},
-    ),
-    "within two deviations": (
-        {
-            "smallest": """
-def smallest(search):
-    results, best = search.cv_results_, search.best_index_
-    names = [f"split{i}_test_score" for i in range(search.n_splits_)]
-    deviation = np.std([results[name][best] for name in names], ddof=1)
-    enough = results["mean_test_score"] >= search.best_score_ - 2 * deviation
-    return min(p["hidden"] for p, good in zip(results["params"], enough) if good)
-"""
-        },
-        {"test_smallest": 2.0},
-    ),
+    **{
+        who: ({"smallest": SMALLEST.format(deviation=deviation)}, {"test_smallest": 2.0})
+        for who, deviation in {
+            "within one standard error": "np.std(folds, ddof=1) / len(folds) ** 0.5",
+            "within two deviations": "2 * np.std(folds, ddof=1)",
+            "the root of the sum of squares": "np.sqrt(np.sum((folds - folds.mean()) ** 2))",
+            "the deviation of the first two folds": "np.std(folds[:2], ddof=1)",
+            "the deviation of two folds from that of many": (
+                'results["std_test_score"][best] * 2**0.5'
+            ),
+        }.items()
+    },
     "another learning rate": (
         {key: source.replace("0.0001", "0.001") for key, source in search().items()},
         {"test_search": 2.0},
     ),
     "more epochs": (search(clf=CLF.replace("20", "40")), {"test_search": 2.0}),
+    **{
+        f"scaled by {scaler}": (
+            search(
+                clf=CLF.replace("StandardScaler", f'__import__("sklearn").preprocessing.{scaler}')
+            ),
+            {"test_search": 2.0},
+        )
+        for scaler in ("MinMaxScaler", "MaxAbsScaler", "RobustScaler")
+    },
+    "the mean is not subtracted": (
+        search(clf=CLF.replace("StandardScaler()", "StandardScaler(with_mean=False)")),
+        {"test_search": 2.0},
+    ),
+    **{
+        f"with {setting}": (
+            search(clf=CLF.replace("epochs=20", f"epochs=20, {setting}")),
+            {"test_search": 2.0},
+        )
+        for setting in ("batch_size=32", "patience=5", "weight_decay=0.01")
+    },
+    "compared by the area under the curve": (
+        search(more=', scoring="roc_auc"'),
+        {"test_search": 2.0},
+    ),
     "the best": (
         {"smallest": 'def smallest(search):\n    return search.best_params_["hidden"]\n'},
         {"test_smallest": 2.0},
@@ -209,4 +227,15 @@ def smallest(search):
 }
 TYPICAL = list(WRONG)[:4]
 # The hidden tests once gave these all points, and ask for more since then.
-ONCE_PASSED = ["within two deviations", "another learning rate", "more epochs"]
+ONCE_PASSED = [
+    "within two deviations",
+    "the root of the sum of squares",
+    "the deviation of the first two folds",
+    "the deviation of two folds from that of many",
+    "another learning rate",
+    "more epochs",
+    "scaled by RobustScaler",
+    "the mean is not subtracted",
+    "with weight_decay=0.01",
+    "compared by the area under the curve",
+]
