@@ -57,6 +57,15 @@ def learn_genes(X, y, train, test, k=20):
     clf = make_pipeline(fill, SelectKBest(k=k), LogisticRegression())
     return clf.fit(X[train], y[train])
 """
+FILLED_BY_LABEL = """
+def learn_genes(X, y, train, test, k=20):
+    impute, filled = SimpleImputer().fit(X[train]), X.copy()
+    for label in np.unique(y):
+        rows = train[y[train] == label]
+        filled[rows] = SimpleImputer(keep_empty_features=True).fit_transform(X[rows])
+    clf = make_pipeline(SelectKBest(k=k), LogisticRegression())
+    return make_pipeline(impute, clf.fit(filled[train], y[train]))
+"""
 
 
 def clinic(cv):
@@ -245,6 +254,19 @@ WRONG = {
         ),
         {"test_rare_classifier": 1.0},
     ),
+    "gaps of training rows filled within each class": (
+        {"learn_genes": FILLED_BY_LABEL},
+        {"test_genes_gaps": 1.0},
+    ),
+    "each of the ill three more times": (
+        rare(
+            "ill = train[y[train] == 1]\n"
+            "    rows = np.r_[train, np.tile(ill, 3)]\n"
+            "    clf = KNeighborsClassifier(5).fit(X[rows], y[rows])\n"
+            "    return clf, precision_score(y[test], clf.predict(X[test]), zero_division=0)"
+        ),
+        {"test_rare_classifier": 1.0},
+    ),
     "whatever touches all rows suspected": (
         {"too_good": 'def too_good():\n    return set("abdfgh")\n'},
         {"test_too_good": 1.0},
@@ -261,4 +283,6 @@ ONCE_PASSED = [
     "ten training rows of the rare disease",
     "gaps filled with means of the rows beside a row",
     "half of the training rows",
+    "gaps of training rows filled within each class",
+    "each of the ill three more times",
 ]
