@@ -154,6 +154,15 @@ def split(X, y, seed):
         },
         {"test_scaled_test": 1.0},
     ),
+    "a deviation that is a little too large": (
+        {
+            "scaled": SCALED.format(
+                "mean, deviation = X[train].mean(axis=0), X[train].std(axis=0) + 1e-3\n"
+                "    return (X[train] - mean) / deviation, (X[test] - mean) / deviation"
+            )
+        },
+        {"test_scaled_training": 1.0},
+    ),
     "rows sorted": (
         {
             "scaled": SCALED.format(
@@ -212,6 +221,20 @@ def split(X, y, seed):
     "one object through all splits": (spread(clf="clf"), {"test_spread_splits": 1.0}),
     "unstratified splits": (spread(stratify="None"), {"test_spread_splits": 1.0}),
     "spread on training rows": (spread(scored="X_train, y_train"), {"test_spread": 1.0}),
+    "the mean over the classes for the accuracy": (
+        {
+            "spread": """
+from sklearn.model_selection import StratifiedShuffleSplit, cross_val_score
+
+
+def spread(clf, X, y, n_splits):
+    cv = StratifiedShuffleSplit(n_splits, test_size=0.2, random_state=0)
+    scores = cross_val_score(clf, X, y, cv=cv, scoring="balanced_accuracy")
+    return scores.mean(), scores.std()
+"""
+        },
+        {"test_spread": 1.0},
+    ),
     "standard error of the mean": (spread(divided=" / n_splits**0.5"), {"test_spread": 1.0}),
 }
 
@@ -227,4 +250,6 @@ ONCE_PASSED = [
     "three times the epochs",
     "ten times the learning rate",
     "probabilities for logits",
+    "a deviation that is a little too large",
+    "the mean over the classes for the accuracy",
 ]
