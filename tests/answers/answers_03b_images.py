@@ -5,6 +5,8 @@ def dim(pictures):
     {draw}
     return {returned}
 """
+UNIFORM = "rand(len(pictures), 1, 1, 1, dtype=pictures.dtype)"
+NORMAL = UNIFORM.replace("rand", "randn")
 OWN = "numbers = 0.5 + 0.5 * torch.rand(len(pictures), 1, 1, 1, dtype=pictures.dtype)"
 
 TRAIN = """
@@ -220,6 +222,18 @@ WRONG = {
         ),
         {"test_dim": 1.0},
     ),
+    **{
+        who: (
+            dim(draw="u = torch.{}\n    numbers = {}".format(*draw)),
+            {"test_dim": 1.0},
+        )
+        for who, draw in {
+            "normal numbers": (NORMAL, "0.75 + 0.05 * u"),
+            "normal numbers, cut off": (NORMAL, "(0.75 + 0.1 * u).clamp(0.5, 1)"),
+            "numbers from too small a range": (UNIFORM, "0.6 + 0.3 * u"),
+            "numbers from too large a range": (UNIFORM, "0.49 + 0.52 * u"),
+        }.items()
+    },
     "copies tested as well": (folds(test="test"), {"test_folds_rows": 1.0}),
     "copies left out of the training": (
         folds(train="train[~is_copy[train]]"),
@@ -240,6 +254,10 @@ WRONG = {
     "one mean for all pixels": (
         minus_mean(mean="X.mean()"),
         {"test_minus_mean": 1.0, "test_search_mean": 1.0},
+    ),
+    "the mean image under another name": (
+        {key: source.replace("mean_", "average") for key, source in minus_mean().items()},
+        {"test_minus_mean": 1.0},
     ),
     "the images given to transform are changed": (
         minus_mean(transform="X -= self.mean_; return X"),
@@ -334,4 +352,8 @@ ONCE_PASSED = [
     "a backbone trained for half as long",
     "networks without a seed",
     "folds without a seed",
+    "normal numbers",
+    "normal numbers, cut off",
+    "numbers from too small a range",
+    "the mean image under another name",
 ]
