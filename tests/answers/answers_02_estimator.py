@@ -173,6 +173,27 @@ WRONG = {
         ),
         {"test_input": 1.0},
     ),
+    "only fewer columns are refused": (
+        changed(
+            (CHECK, CHECK + "        self.columns_ = X.shape[1]\n"),
+            (
+                CHECK_LATER,
+                "        X = check_array(X, dtype=np.float64)\n"
+                "        if X.shape[1] < self.columns_:\n"
+                "            raise ValueError('fewer columns')\n",
+            ),
+            ("import check_is_fitted", "import check_array, check_is_fitted"),
+        ),
+        {"test_input": 1.0},
+    ),
+    "more labels are cut off": (
+        changed((CHECK, CHECK.replace("X, y, dtype", "X, y[: len(X)], dtype"))),
+        {"test_input": 1.0},
+    ),
+    "other defaults": (
+        changed(("epochs=30, lr=0.01", "epochs=100, lr=0.05")),
+        {"test_parameters": 2.0},
+    ),
     "an AttributeError before fit": (
         changed(
             ("        check_is_fitted(self)\n", ""),
@@ -192,6 +213,9 @@ ONCE_PASSED = [
     "batches of 32",
     "trained in float32",
     "infinite values are accepted",
+    "only fewer columns are refused",
+    "more labels are cut off",
+    "other defaults",
     "an AttributeError before fit",
     "None draws from the generator of numpy",
     "dropout in predict alone",
