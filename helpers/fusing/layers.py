@@ -42,8 +42,9 @@ def batched(network, stored, chance):
 
 def _batched(module, of_all, chance):
     if type(module) in CONTAINERS:
-        for name, child in module._modules.items():
-            module._modules[name] = _batched(child, of_all, chance)
+        module = copy.copy(module)  # it may come again, and is to be found with layers as they were
+        children = module._modules.items()
+        module._modules = {name: _batched(child, of_all, chance) for name, child in children}
         return module
     if type(module) in ELEMENTWISE:
         return module

@@ -483,6 +483,12 @@ class OneLayerTwice(Base):
 
 
 @stacked
+def one_block_twice(n_features, n_outputs):
+    block = nn.Sequential(nn.Linear(8, 8), nn.Tanh())
+    return nn.Sequential(nn.Linear(n_features, 8), block, block, nn.Linear(8, n_outputs))
+
+
+@stacked
 def weight_norm(n_features, n_outputs):
     first = nn.utils.parametrizations.weight_norm(nn.Linear(n_features, 8))
     return nn.Sequential(first, nn.ReLU(), nn.Linear(8, n_outputs))
