@@ -15,6 +15,7 @@ from helpers.checks.last_calls import (
     warn_of_changes,
     warn_of_dropout,
     warn_of_other_rows,
+    warn_of_same_answers,
 )
 from helpers.checks.outputs import check_outputs, normalised_as, warn_of_probabilities
 from helpers.checks.rows import recipe_input
@@ -55,6 +56,7 @@ class NetworkMixin:
                 draws = states_of_generators(X.device) != generators
                 if not last.drops and not warn_of_changes(network, X, outputs, draws):
                     warn_of_other_rows(network, X, outputs)
+                    warn_of_same_answers(job, outputs)
             ends_in = last.name if last.result is outputs else None
             if self.loss is None and ends_in in RANGES:
                 job.ends_in = ends_in

@@ -6,6 +6,7 @@ import warnings
 
 import torch
 from torch import nn
+from torch.func import functional_call
 from torch.nn import functional as F
 from torch.overrides import TorchFunctionMode
 
@@ -27,6 +28,7 @@ PLACES = (
     "which is written for steps on axis 0. Here axis 0 has the rows, and steps are on axis 1."
 )
 PRIMES = 7, 11, 13, 17, 19, 23  # numbers of rows of which one is no multiple in a row's shape
+STATES = 4  # random weights with which equal answers are looked at again
 MANY = 0.5  # share of targets out of reach from which on that cannot be meant
 
 
@@ -121,6 +123,42 @@ def warn_of_other_rows(network, X, outputs):
     if beside <= allowed:
         how = f"it is predicted in another place: {PLACES}"
     warnings.warn(f"{type(network).__name__} has another answer for a row if {how}", stacklevel=2)
+
+
+@torch.enable_grad()
+def warn_of_same_answers(job, outputs):
+    """Warn if a network has one answer for rows that differ, as `outputs`, with any weights.
+
+    A copy of it is asked, with random weights: the last layer of a new one may be zero.
+    """
+    network = job.network
+    if isinstance(network, MLP) or not torch.allclose(outputs, outputs[:1]):
+        return
+    X = job.take(job.rows[:: -(-len(job.rows) // 64)])[0]
+    if not (X != X[:1]).any():
+        return
+    try:
+        own, X = copy.deepcopy(network), X.requires_grad_()
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # it has warned when its outputs were checked
+            for scale in range(1, STATES + 1):
+                weights = {n: torch.randn_like(p) * scale for n, p in own.named_parameters()}
+                outputs = functional_call(own, weights, (X.clone(),))
+                if outputs.requires_grad:
+                    (of_X,) = torch.autograd.grad(outputs.sum(), X, allow_unused=True)
+                    if of_X is not None and of_X.any():
+                        return  # its answers for very small numbers are nearly the same
+                if not torch.allclose(outputs, outputs[:1]):
+                    return
+    except Exception:  # one that cannot be asked in this way is not accused
+        return
+    warnings.warn(
+        f"{type(network).__name__} has the same answer for {len(X)} rows that differ, whatever its "
+        f"weights are, so that it learns nothing from X: its forward leaves X out, or takes its "
+        f"answer from the wrong axis. Axis 0 has the rows: give nn.MultiheadAttention and "
+        f"nn.TransformerEncoderLayer batch_first=True, and have forward keep each row apart.",
+        stacklevel=2,
+    )
 
 
 def _how_rows_meet(network, X):

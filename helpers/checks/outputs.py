@@ -9,7 +9,7 @@ import torch
 from torch.func import functional_call
 
 from helpers.checks.arguments import check_call
-from helpers.checks.shapes import DEVICES, is_beyond, why_not
+from helpers.checks.shapes import DEVICES, NO_AXIS, is_beyond, why_not
 from helpers.modules import check_forward
 
 STATES = 8  # random weights with which outputs that look like probabilities are looked at again
@@ -29,11 +29,20 @@ def check_outputs(network, X, n_outputs, watch=None):
             outputs = network(rows)
     except torch.OutOfMemoryError:
         raise
-    except TypeError:
+    except (TypeError, AttributeError) as error:
         check_call("forward", network.forward, ("X",), "A network gets the rows, and no more.")
-        raise
+        given = getattr(error, "obj", None)  # that has no such attribute
+        of_tensors = isinstance(given, tuple) and any(isinstance(t, torch.Tensor) for t in given)
+        if not of_tensors and "must be Tensor, not tuple" not in str(error):
+            raise
+        raise ValueError(
+            f"{name} gives a tuple to a layer or a function that needs a tensor: {error}. Layers "
+            f"such as nn.GRU and nn.MultiheadAttention return a tuple, which nn.Sequential hands "
+            f"on as it is. Call them in a forward of your own: outputs, _ = self.layer(X)."
+        ) from error
     except (RuntimeError, IndexError, ValueError) as error:
-        words = f"dtype|shape|size|elements not|dimension|index|indices|input|{DEVICES}"
+        words = f"dtype|shape|size|elements not|dimension|index|indices|input|\\dD|{NO_AXIS}"
+        words = f"{words}|{DEVICES}"
         if not re.search(words, str(error)) and not is_beyond(str(error)):
             raise
         raise ValueError(

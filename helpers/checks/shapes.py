@@ -14,7 +14,11 @@ BEYOND = (
 )
 # What it says where rows have no axis for channels, where kernels are larger than these are, and
 # where axes are too few or too many.
-NO_CHANNELS = r"input\[1, 2, \d+\] to have|got 2D input|input of size: \[\d+, \d+\]"
+NO_CHANNELS = (
+    r"input\[1, 2, \d+\] to have|got 2D|input of size: \[\d+, \d+\]|3D or 4D|4D or 5D"
+    r"|input with 2 dim|> 2 dims"
+)
+NO_AXIS = "Dimension out of range"  # what it says of an axis that is not there
 NOTHING_LEFT = "Kernel size can't be greater|output size: 0|[Oo]utput size is too small"
 AXES = r"[Ee]xpected .*\dD.* input"
 DEVICES = "same device|expected device"  # what it says of tensors that lie apart
@@ -85,6 +89,12 @@ def why_not(X, error):
         return (
             "A table has no axis for channels, which this layer needs: put nn.Unflatten(1, (1, -1))"
             " before it, or (channels, height, width) for images."
+        )
+    if NO_AXIS in error:
+        of_table = "nn.Unflatten(1, (channels, height, width)) makes images of rows of a table."
+        return (
+            "A layer, or a line of forward, asks for an axis that is not there. "
+            f"{of_table if X.ndim == 2 else ''}".rstrip()
         )
     if re.search(NOTHING_LEFT, error):
         return "Its kernels are larger than what they get: make them smaller, or pad (padding=...)."

@@ -43,7 +43,7 @@ HONEST = {
     "unit length of rows": lambda net, X: F.normalize(X),
     "mean of rows that is not used": lambda net, X: X + 0 * X.mean(0),
     "dropout": lambda net, X: F.dropout(X, 0.5, net.training),
-    "nothing": lambda net, X: 0 * X,
+    "very small numbers": lambda net, X: 1e-12 * X,
 }
 
 
@@ -61,6 +61,52 @@ def test_a_network_that_answers_row_by_row(act):
         warnings.simplefilter("error")
         TorchClassifier(Net, module__act=HONEST[act], epochs=2).fit(X, Y)
         TorchClassifier(epochs=2).fit(X, Y)
+
+
+class Tokens(nn.Module):
+    """Each number is a token, before which a learned one is put; `answer` returns its states."""
+
+    def __init__(self, n_features, n_outputs, batch_first, answer=lambda net, tokens: tokens[:, 0]):
+        super().__init__()
+        self.embed, self.last = nn.Linear(1, 8), nn.Linear(8, n_outputs)
+        self.first, self.answer = nn.Parameter(torch.randn(8)), answer
+        self.encoder = nn.TransformerEncoderLayer(8, 2, 16, batch_first=batch_first)
+
+    def forward(self, X):
+        first = self.first.expand(len(X), 1, 8)
+        tokens = torch.cat([first, self.embed(X[:, :, None])], 1)
+        return self.last(self.answer(self, self.encoder(tokens)))
+
+
+IGNORING = {
+    "attention between the first tokens": (Tokens, {"batch_first": False}),
+    "taken before attention": (
+        *(Tokens, {"batch_first": True, "answer": lambda net, X: net.first.expand(len(X), 8)}),
+    ),
+    "times nothing": (Net, {"act": lambda net, X: 0 * X}),
+}
+
+
+@pytest.mark.parametrize("recipe, arguments", IGNORING.values(), ids=IGNORING)
+def test_a_network_that_ignores_its_rows(recipe, arguments):
+    arguments = {f"module__{name}": value for name, value in arguments.items()}
+    with pytest.warns(UserWarning, match="has the same answer for 60 rows that differ"):
+        TorchClassifier(recipe, epochs=2, **arguments).fit(X, Y)
+
+
+class Gated(Net):
+    """Its answers are the same for all rows until it has learned."""
+
+    def __init__(self, n_features, n_outputs):
+        super().__init__(n_features, n_outputs, lambda net, X: X)
+        nn.init.zeros_(self.linear.weight)
+
+
+@pytest.mark.parametrize("rows", [X, X[:1].repeat(60, 0), 1e-9 * X], ids=["x", "alike", "small"])
+def test_answers_that_are_the_same_at_first_or_for_rows_that_are(rows, recwarn):
+    TorchClassifier(Gated, epochs=2).fit(rows, Y)
+    TorchClassifier(Tokens, module__batch_first=True, epochs=2).fit(rows, Y)
+    assert not recwarn.list
 
 
 def test_asking_changes_nothing():
