@@ -56,7 +56,7 @@ class NetworkMixin:
                 draws = states_of_generators(X.device) != generators
                 if not last.drops and not warn_of_changes(network, X, outputs, draws):
                     warn_of_other_rows(network, X, outputs)
-                    warn_of_same_answers(job, outputs)
+                    warn_of_same_answers(network, X, outputs)
             ends_in = last.name if last.result is outputs else None
             if self.loss is None and ends_in in RANGES:
                 job.ends_in = ends_in

@@ -125,37 +125,30 @@ def warn_of_other_rows(network, X, outputs):
     warnings.warn(f"{type(network).__name__} has another answer for a row if {how}", stacklevel=2)
 
 
-@torch.enable_grad()
-def warn_of_same_answers(job, outputs):
-    """Warn if a network has one answer for rows that differ, as `outputs`, with any weights.
+@torch.no_grad()
+def warn_of_same_answers(network, X, outputs):
+    """Warn if a network has the same answer for all rows, as `outputs`, whatever its weights are.
 
-    A copy of it is asked, with random weights: the last layer of a new one may be zero.
+    A copy of it is asked, with random weights, since the last layer of a new one may be zero, and
+    about random rows, since those of `X` may be so large or so small that they look alike to it.
     """
-    network = job.network
     if isinstance(network, MLP) or not torch.allclose(outputs, outputs[:1]):
         return
-    X = job.take(job.rows[:: -(-len(job.rows) // 64)])[0]
-    if not (X != X[:1]).any():
-        return
     try:
-        own, X = copy.deepcopy(network), X.requires_grad_()
+        own, X = copy.deepcopy(network), torch.randn(64, *X.shape[1:]).to(X)
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # it has warned when its outputs were checked
             for scale in range(1, STATES + 1):
                 weights = {n: torch.randn_like(p) * scale for n, p in own.named_parameters()}
                 outputs = functional_call(own, weights, (X.clone(),))
-                if outputs.requires_grad:
-                    (of_X,) = torch.autograd.grad(outputs.sum(), X, allow_unused=True)
-                    if of_X is not None and of_X.any():
-                        return  # its answers for very small numbers are nearly the same
                 if not torch.allclose(outputs, outputs[:1]):
                     return
     except Exception:  # one that cannot be asked in this way is not accused
         return
     warnings.warn(
-        f"{type(network).__name__} has the same answer for {len(X)} rows that differ, whatever its "
-        f"weights are, so that it learns nothing from X: its forward leaves X out, or takes its "
-        f"answer from the wrong axis. Axis 0 has the rows: give nn.MultiheadAttention and "
+        f"{type(network).__name__} has the same answer for all rows, whatever its weights are, so "
+        f"that it learns nothing from X: its forward leaves X out, or takes its answer from the "
+        f"wrong axis. Axis 0 has the rows: give nn.MultiheadAttention and "
         f"nn.TransformerEncoderLayer batch_first=True, and have forward keep each row apart.",
         stacklevel=2,
     )
