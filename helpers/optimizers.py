@@ -20,7 +20,7 @@ OPTIMIZERS = {
 CLASSES = {unwrapped(make): name for name, make in OPTIMIZERS.items()}
 # Arguments under which each number of a step depends on its own gradients alone, times lr: what
 # `fused` needs to take the steps of several networks at once.
-ELEMENTWISE = set("betas eps amsgrad momentum dampening nesterov alpha centered".split())
+ELEMENTWISE_ARGUMENTS = set("betas eps amsgrad momentum dampening nesterov alpha centered".split())
 
 
 def known_name(optimizer):

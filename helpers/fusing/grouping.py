@@ -21,7 +21,7 @@ from helpers.fusing.slots import TensorIndex, assign_slots
 from helpers.fusing.trial import depends_on_more, trial_step
 from helpers.fusing.writes import WRITES
 from helpers.global_state import flushed_denormals, private_rng
-from helpers.optimizers import ELEMENTWISE, OPTIMIZERS, known_name
+from helpers.optimizers import ELEMENTWISE_ARGUMENTS, OPTIMIZERS, known_name
 from helpers.training import train_alone
 
 # Numbers that the rows and parameters of one stack may hold: 16 MB in float32.
@@ -107,7 +107,7 @@ def why_alone(job):
         return "its input is sparse"
     if known_name(job.optimizer) is None:
         return f"its optimizer is none of {', '.join(sorted(OPTIMIZERS))}"
-    for name in sorted(job.optimizer_arguments.keys() - ELEMENTWISE):
+    for name in sorted(job.optimizer_arguments.keys() - ELEMENTWISE_ARGUMENTS):
         return f"optimizer__{name} is set"
     tensors = named_tensors(job.network)
     if name := next((name for name, t in tensors if t.layout is not torch.strided), None):

@@ -8,7 +8,7 @@ from sklearn.exceptions import NotFittedError
 from sklearn.utils.validation import check_is_fitted
 
 from helpers._compat import _num_samples
-from helpers.leakage.estimators import rows_of
+from helpers.leakage.estimators import some_rows
 from helpers.leakage.finding import Finding
 from helpers.leakage.mates import LABELS, decides_labels, rounding_in
 from helpers.leakage.outside import is_training, left_alone
@@ -107,7 +107,7 @@ def _differences(subject, X, seed, methods):
 
     def ask(rows, number):
         with global_seed(seed + number):
-            return predictions_of(subject, rows_of(X, rows), methods)
+            return predictions_of(subject, some_rows(X, rows), methods)
 
     rows, rng = np.arange(n), np.random.RandomState(seed)
     first = ask(rows, 0)

@@ -7,7 +7,7 @@ import numpy as np
 from sklearn.metrics import r2_score
 
 from helpers._compat import _num_samples
-from helpers.leakage.estimators import rows_of
+from helpers.leakage.estimators import some_rows
 from helpers.leakage.finding import Finding
 from helpers.leakage.inputs import folds_of, has_classes, targets_of, task_of
 from helpers.leakage.outside import left_alone
@@ -107,11 +107,11 @@ def _predicted(estimator, X, y, folds, groups, seed):
     """Take one object through folds, and return what it predicts of the rows held out."""
     subject, predicted = seeded_clone(estimator, seed), []
     for train, test in folds:
-        fit_seeded(subject, rows_of(X, train), y[train], seed, rows_of(groups, train))
+        fit_seeded(subject, some_rows(X, train), y[train], seed, some_rows(groups, train))
         if not hasattr(subject, "predict"):
             raise TypeError(f"carry_over takes an estimator with predict; got {subject!r:.70}.")
         # Some predict a column, which would be compared with every label.
-        predicted.append(np.reshape(subject.predict(rows_of(X, test)), y[test].shape))
+        predicted.append(np.reshape(subject.predict(some_rows(X, test)), y[test].shape))
     return np.concatenate(predicted)
 
 

@@ -17,7 +17,7 @@ NOTICED = 1.05  # times the loss, where classes are of one size
 
 
 @dataclass(frozen=True)
-class Chance:
+class Guesses:
     """What guesses score, times `sign`, so that more is better.
 
     Attributes
@@ -58,7 +58,7 @@ class Chance:
 
 
 def measure(procedure, X, y, permute, rng):
-    """Return `Chance`, or None if a procedure cannot be asked or does not tell good from bad.
+    """Return `Guesses`, or None if a procedure cannot be asked or does not tell good from bad.
 
     A procedure cannot know, leaky or not, which label a row has if the features are those of a
     few rows that are repeated: what it scores there is chance.
@@ -82,7 +82,7 @@ def measure(procedure, X, y, permute, rng):
     sure = -np.inf
     if sign * told <= 0:  # of a loss, knowing all comes to 0 at best
         sure = blind * _unequal(procedure, X, y, rng, np.mean(few[:N_GUESSES]))
-    return Chance(sign, blind, max(sign * np.array(lines), default=-np.inf), sign * told, sure)
+    return Guesses(sign, blind, max(sign * np.array(lines), default=-np.inf), sign * told, sure)
 
 
 def _unequal(procedure, X, y, rng, own):

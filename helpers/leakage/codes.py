@@ -16,7 +16,7 @@ PLAIN = re.compile(r"[-+]?(\d+\.?\d*|\.\d+)([eE][-+]?\d+)?")
 THOUSANDS = re.compile(r"[-+]?(\d{1,3}(,\d{3})+|\d+)(\.\d+)?")
 HAVE_PARTS = list | tuple | set | frozenset | dict | np.ndarray
 TEXTS, TWO_WAYS = "texts of several words", "dates that can be read in several ways"
-NOTHING = {"", "nan", "nat", "none", "null", "na", "n/a", "<na>"}  # among numbers and dates
+GAPS = {"", "nan", "nat", "none", "null", "na", "n/a", "<na>"}  # among numbers and dates
 
 
 def is_gap(value):
@@ -142,7 +142,7 @@ def words_of(text):
 def _in_texts(texts):
     """Return the number or the date in each text, nan for 'nan', or None; and why not."""
     texts = [text.strip() for text in texts]
-    rows = [row for row, text in enumerate(texts) if text.lower() not in NOTHING]
+    rows = [row for row, text in enumerate(texts) if text.lower() not in GAPS]
     filled = [texts[row] for row in rows]
     if not filled or not any(character.isdigit() for character in filled[0]):
         return None, ""

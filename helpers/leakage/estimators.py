@@ -125,8 +125,8 @@ def refit(estimator, X, y, *, groups=None, random_state=0):
     of_a = np.random.RandomState(random_state).permutation(half_a)  # whose labels A is given
 
     def fit(subject, rows, rows_of_labels):
-        parts = (rows_of(X, rows), rows_of(y, rows_of_labels), random_state)
-        return fit_seeded(subject, *parts, rows_of(groups, rows))
+        parts = (some_rows(X, rows), some_rows(y, rows_of_labels), random_state)
+        return fit_seeded(subject, *parts, some_rows(groups, rows))
 
     rng = np.random.RandomState(random_state)
     written, unnamed, changed = {}, set(), set()
@@ -177,7 +177,7 @@ def refit(estimator, X, y, *, groups=None, random_state=0):
     return Finding("refit", leaked, evidence)
 
 
-def rows_of(values, rows):
+def some_rows(values, rows):
     if hasattr(values, "tocsr"):  # of sparse forms, the one that has rows
         values = values.tocsr()
     return None if values is None else _safe_indexing(values, rows)

@@ -5,9 +5,9 @@ from collections.abc import Hashable
 
 import numpy as np
 
-from helpers.leakage.codes import NOTHING, is_gap
+from helpers.leakage.codes import GAPS, is_gap
 
-NO_NAMES = NOTHING - {"na"}  # texts that stand for a gap; na may be a name
+NO_NAMES = GAPS - {"na"}  # texts that stand for a gap; na may be a name
 
 
 def group_numbers(groups, n):

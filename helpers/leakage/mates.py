@@ -4,7 +4,7 @@ import copy
 
 import numpy as np
 
-from helpers.leakage.estimators import rows_of
+from helpers.leakage.estimators import some_rows
 from helpers.leakage.finding import Finding
 from helpers.leakage.outside import is_training, left_alone
 from helpers.leakage.probes import (
@@ -101,7 +101,7 @@ def _compared(subject, X, by_prediction, methods):
     def after(rows):
         """Predict all rows with a copy that has predicted others before."""
         predictor = copy.deepcopy(subject)
-        predictions_of(predictor, rows_of(X, rows), methods)
+        predictions_of(predictor, some_rows(X, rows), methods)
         return predictions_of(predictor, X, methods)
 
     def adapted(to, other):
@@ -110,7 +110,7 @@ def _compared(subject, X, by_prediction, methods):
     def difference(n_batches):
         predictions = np.empty_like(together)
         for batch in np.array_split(by_prediction, min(n_batches, len(together))):
-            predictions[batch] = predictions_of(subject, rows_of(X, batch), methods)
+            predictions[batch] = predictions_of(subject, some_rows(X, batch), methods)
         return max(distance(together, predictions) - rounding, 0.0)
 
     low, high = halves

@@ -13,10 +13,10 @@ from helpers.fusing.own_code import is_of_a_library
 from helpers.leakage.probes import differ
 
 MISSING, EMPTY = object(), CellType()
-METHODS = staticmethod, classmethod
-LASTING = (type, ModuleType, property, *METHODS)
+WRAPPERS = staticmethod, classmethod
+LASTING = (type, ModuleType, property, *WRAPPERS)
 MOST_BYTES = 2**28  # of a file or an array that is copied to put it back
-CONTAINERS = list, set, dict, deque, bytearray, np.ndarray
+COLLECTIONS = list, set, dict, deque, bytearray, np.ndarray
 
 
 class Memory:
@@ -83,7 +83,7 @@ def is_own(value):
 def own_functions(kind):
     """Return the functions of a class and of those that it is derived from, if they are own."""
     parts = [part for base in kind.__mro__ if is_own(base) for part in vars(base).values()]
-    parts = [part.__func__ if isinstance(part, METHODS) else part for part in parts]
+    parts = [part.__func__ if isinstance(part, WRAPPERS) else part for part in parts]
     return [part for part in parts if inspect.isfunction(part)]
 
 
@@ -114,7 +114,7 @@ def _is_filled(value):
     """Say whether a value can be filled and put back: a container, or an object of own code."""
     is_network = hasattr(value, "state_dict")  # these are put back by their weights
     is_object = hasattr(value, "__dict__") and (is_own(type(value)) or hasattr(value, "get_params"))
-    return isinstance(value, CONTAINERS) or (
+    return isinstance(value, COLLECTIONS) or (
         is_object and not isinstance(value, type) and not is_network
     )
 

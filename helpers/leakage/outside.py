@@ -22,7 +22,7 @@ _recording = threading.local()
 _is_listening = threading.Event()
 
 
-class Outside:
+class SideEffects:
     """What `fit` has done outside the object.
 
     Attributes
@@ -49,7 +49,7 @@ def left_alone(estimator, in_memory=False):
     paths = {name: os.path.abspath(path) for name, path in _named_files(estimator).items()}
     contents = {name: _content(path) for name, path in paths.items()}
     networks = [(net, copy.deepcopy(net.state_dict())) for net in _shared_networks(estimator)]
-    outside, earlier = Outside(), getattr(_recording, "paths", None)
+    outside, earlier = SideEffects(), getattr(_recording, "paths", None)
     _recording.paths, start = set(), time.time() - TICK
     _listen()
     try:

@@ -4,7 +4,7 @@ from datetime import date, timedelta
 
 import numpy as np
 
-from helpers.leakage.codes import NOTHING
+from helpers.leakage.codes import GAPS
 from helpers.leakage.dates import ADVICE, as_datetime, readings_of, readings_of_digits, seconds
 from helpers.leakage.tables import is_gap
 
@@ -41,7 +41,7 @@ def as_times(values):
 
 
 def _is_missing(value):
-    return is_gap(value) or (isinstance(value, str) and value.strip().lower() in NOTHING)
+    return is_gap(value) or (isinstance(value, str) and value.strip().lower() in GAPS)
 
 
 def as_span(name, value, column):

@@ -9,7 +9,7 @@ from sklearn.neighbors import KNeighborsRegressor
 from sklearn.preprocessing import scale
 
 from helpers._compat import _num_samples
-from helpers.leakage.estimators import rows_of
+from helpers.leakage.estimators import some_rows
 from helpers.leakage.finding import Finding
 from helpers.leakage.inputs import task_of
 from helpers.leakage.outside import fitted_in, left_alone, networks_in
@@ -112,7 +112,7 @@ def _find(estimator, X, y, groups, random_state):
     is_large = sum(map(_n_weights, networks_in(estimator))) > MOST_WEIGHTS
     n_rows, n_initialised = (100, 19) if is_large else (MOST_ROWS, N_INITIALISED)
     rows = np.random.RandomState(random_state).permutation(_num_samples(X))[:n_rows]
-    X, y, groups = (rows_of(values, np.sort(rows)) for values in (X, y, groups))
+    X, y, groups = (some_rows(values, np.sort(rows)) for values in (X, y, groups))
     untrained = without_training(estimator, X, y, random_state, groups)
     clones = [seeded_clone(estimator, seed) for seed in (random_state, random_state + 1)]
     for number, subject in enumerate(clones):
