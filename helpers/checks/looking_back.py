@@ -129,7 +129,10 @@ def warn_of_scale(job, owner):
     """Warn if a network has learned little of values that are far from 0, or far apart."""
     y = job.y[job.rows].double()
     mean, spread = y.mean(0).abs().max().item(), y.std(0, correction=0).max().item()
-    least = y.var(0, correction=0).mean().item()  # the squared error of their mean
+    weight = torch.ones(len(y)) if job.weight is None else job.weight[job.rows]
+    weight = weight.to(y).view(-1, *[1] * (y.ndim - 1))
+    usual = (weight * y).sum(0) / weight.sum(0)
+    least = (weight * (y - usual) ** 2).mean().item()  # what saying their mean would lose
     far, loss = max(mean, spread), job.history[-1]["train_loss"]
     if (far > AWAY and loss > least) or (far > FAR and loss > least / 2):
         warnings.warn(

@@ -212,6 +212,18 @@ def test_a_network_that_errs_more_than_the_mean_would_is_warned_of(inside):
         cross_val_score(TorchRegressor(epochs=20, random_state=0), scale(X), y, cv=2)
 
 
+def test_weights_count_in_what_the_mean_would_lose():
+    rng = np.random.RandomState(0)
+    X, y, weight = np.eye(300)[:, :2], 20 + 0.1 * rng.normal(size=300), np.ones(300)
+    y[-10:], weight[-10:] = 100 + 50 * rng.normal(size=10), 50  # few rows that weigh much
+    for target in (y, np.c_[y, y]):
+        reg = TorchRegressor(epochs=200, lr=0.3, random_state=0)
+        with warnings.catch_warnings():
+            warnings.filterwarnings("error", "y has a mean")
+            reg.fit(X, target, sample_weight=weight)
+        assert reg.history_[-1]["train_loss"] > target.var()
+
+
 @pytest.mark.parametrize(
     "y",
     [2**24 + np.arange(60), 1.7e9 + values[:60, 0], np.c_[values[:60], 1e9 + values[:60]]],
