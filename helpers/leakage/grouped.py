@@ -42,8 +42,8 @@ def of_other_rows(table, y, classes):
 
     It may be their spread, sum, largest or smallest one, or median, or the mean label of all of
     them but the row itself, or their sum or mean up to this row, from above or from below, in any
-    unit; the column that says which rows belong together must be in
-    the table, too. What follows from the number of rows is planned, as the last place of a race is.
+    unit; the column that says which rows belong together must be in the table, too. What follows
+    from the number of rows is planned, as the last place of a race is.
 
     Returns
     -------

@@ -15,7 +15,7 @@ from sklearn.exceptions import ConvergenceWarning, NotFittedError
 from sklearn.utils import check_random_state
 
 from helpers._compat import _num_samples
-from helpers.global_state import seeded_globally
+from helpers.global_state import generators_put_back, seeded_globally
 from helpers.leakage.fitting import check_is_estimator, fit_with
 
 N_SEEDS = 2**32  # that numpy and torch both take
@@ -43,15 +43,10 @@ def seed_of(random_state):
 def global_seed(seed):
     """Seed the global generators of Python, numpy and torch; put them back after."""
     seed = seed_of(seed)
-    python_state, numpy_state = random.getstate(), np.random.get_state()
-    random.seed(seed)
-    np.random.seed(seed)
-    try:
-        with seeded_globally(seed):
-            yield
-    finally:
-        np.random.set_state(numpy_state)
-        random.setstate(python_state)
+    with generators_put_back(), seeded_globally(seed):
+        random.seed(seed)
+        np.random.seed(seed)
+        yield
 
 
 def fit_seeded(estimator, X, y, seed, groups=None):
