@@ -151,7 +151,7 @@ def graded(course, release, precious):
     write(folder / "reads data.ipynb", answered(right(release), double=reads))
     write(folder / "link" / "double.ipynb", right(release))
     (folder / "link" / "source").symlink_to(course / "source")
-    done = classroom.grade(folder, "double", course, "--seconds", "10", "--jobs", "2")
+    done = classroom.grade(folder, "double", course, "--seconds", "20", "--jobs", "2")
     assert "Traceback" not in done.stdout + done.stderr, done.stdout + done.stderr
     return done
 
