@@ -95,7 +95,7 @@ def draw_matrix(looks, groups, title):
     (figure, alternative text)
     """
     looks, canaries = by_gain(looks), sum(map(list, groups.values()), [])
-    fig, ax = plots.blank(7.6, 2.4 + 0.24 * len(looks), title=title, xlabel="", ylabel="")
+    fig, ax = plots.blank(7.6, 3.2 + 0.24 * len(looks), title=title, xlabel="", ylabel="")
     places = {name: [] for name in MARKS}
     for row, look in enumerate(looks):
         for column, canary in enumerate(canaries):
@@ -105,6 +105,8 @@ def draw_matrix(looks, groups, title):
     for name, points in places.items():
         ax.scatter(*np.reshape(points, (-1, 2)).T, label=name, **MARKS[name])
     ax.set_xticks(range(len(canaries)), canaries, rotation=40, ha="right")
+    above = ax.secondary_xaxis("top")  # else nobody knows at the first rows whose column it is
+    above.set_xticks(range(len(canaries)), canaries, rotation=40, ha="left")
     ax.set_yticks(range(len(looks)), [look.kind.name for look in looks])
     ax.set_ylim(len(looks) - 0.5, -0.5)
     ax.set_xlim(-0.6, len(canaries) - 0.4)
@@ -112,7 +114,7 @@ def draw_matrix(looks, groups, title):
     for handed, names in groups.items():
         middle = first + (len(names) - 1) / 2
         name = handed.replace(", ", ",\n")
-        ax.text(middle, -0.75, name, ha="center", va="bottom", fontsize=9, weight="bold")
+        ax.text(middle, -4.2, name, ha="center", va="bottom", fontsize=9, weight="bold")
         first += len(names)
         if first < len(canaries):
             ax.axvline(first - 0.5, color="black", linewidth=1)
@@ -146,7 +148,7 @@ def draw_groups(handed_over):
     arrows = list(pairwise(stages))
     looks_at = {
         "an estimator": [(3, 1.65), "fit"],
-        "a procedure": [(2, 0), "split", "steps", "fit"],
+        "a procedure": [(2, 0), *stages],
         "a table, and its split": [(1, 1.65), "split"],
     }
     for name, canaries in handed_over.items():
