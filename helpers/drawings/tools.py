@@ -25,25 +25,23 @@ def tools():
     )
 
 
-def found_by(answers):
+def found_by(answers, title):
     """Draw which canary raised an alarm at which estimator.
 
     Parameters
     ----------
     answers : dict of str to dict of str to bool
         By estimator, then by canary: whether it raised an alarm.
+    title : str
 
     Examples
     --------
-    >>> fig, alt = found_by({"class": {"purity": False}, "instance": {"purity": True}})
+    >>> answers = {"class": {"purity": False}, "instance": {"purity": True}}
+    >>> fig, alt = found_by(answers, "The class raises no alarm")
     >>> alt
-    'class: 0 of 1 canaries raise an alarm; instance: 1 of 1. class: none. instance: purity.'
+    'The class raises no alarm. class: none. instance: purity.'
     """
     canaries = list(next(iter(answers.values())))
-    counts = [
-        f"{name}: {sum(found.values())} of {len(canaries)}" for name, found in answers.items()
-    ]
-    title = f"{counts[0]} canaries raise an alarm; {'; '.join(counts[1:])}"
     fig, ax = blank(7.4, 1.2 + 0.4 * len(answers), title=title, xlabel="", ylabel="")
     alarms(ax, {name: found.values() for name, found in answers.items()}, canaries)
     said = []

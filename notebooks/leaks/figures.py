@@ -106,7 +106,7 @@ def draw_matrix(looks, groups, title):
         ax.scatter(*np.reshape(points, (-1, 2)).T, label=name, **MARKS[name])
     ax.set_xticks(range(len(canaries)), canaries, rotation=40, ha="right")
     above = ax.secondary_xaxis("top")  # else nobody knows at the first rows whose column it is
-    above.set_xticks(range(len(canaries)), canaries, rotation=40, ha="left")
+    above.set_xticks(range(len(canaries)), canaries, rotation=60, ha="left")
     ax.set_yticks(range(len(looks)), [look.kind.name for look in looks])
     ax.set_ylim(len(looks) - 0.5, -0.5)
     ax.set_xlim(-0.6, len(canaries) - 0.4)
@@ -114,7 +114,7 @@ def draw_matrix(looks, groups, title):
     for handed, names in groups.items():
         middle = first + (len(names) - 1) / 2
         name = handed.replace(", ", ",\n")
-        ax.text(middle, -4.2, name, ha="center", va="bottom", fontsize=9, weight="bold")
+        ax.text(middle, -5.2, name, ha="center", va="bottom", fontsize=9, weight="bold")
         first += len(names)
         if first < len(canaries):
             ax.axvline(first - 0.5, color="black", linewidth=1)
