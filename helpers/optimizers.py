@@ -126,9 +126,14 @@ def make_optimizer(job):
 
 
 def _is_not_fused(job):
-    """Whether one call for all parameters is not possible: of complex numbers, or as asked for."""
+    """Whether one call for all parameters is not possible: by their numbers, or as asked for.
+
+    That call takes no complex numbers. Of a weight with gaps in memory, as a part of a larger one
+    has, it would change the numbers in the gaps.
+    """
     asked = any(job.optimizer_arguments.get(name) for name in ("foreach", "differentiable"))
-    return asked or any(p.is_complex() for p in job.network.parameters())
+    weights = [p for p in job.network.parameters() if p.requires_grad]
+    return asked or any(p.is_complex() or not p.is_contiguous() for p in weights)
 
 
 def _takes_weight_decay(optimizer):

@@ -13,7 +13,9 @@ from torch import nn
 from torch.nn import functional as F
 
 from helpers import TorchClassifier, TorchRegressor, fused
+from helpers.checks.arguments import unwrapped
 from helpers.checks.optimizers import DEFAULTS
+from helpers.optimizers import OPTIMIZERS
 
 X, y = np.random.default_rng(0).normal(size=(12, 3)), np.arange(12) % 2
 
@@ -303,6 +305,25 @@ def test_foreach_takes_the_place_of_fused():
     fitted = classifier(optimizer__foreach=True).fit(X, y)
     expected = classifier().fit(X, y).predict_proba(X)
     np.testing.assert_allclose(fitted.predict_proba(X), expected, rtol=1e-6)
+
+
+def part_of_a_larger(n_features, n_outputs):
+    """Make a layer whose weight is every third column of a larger one, as of one trained before."""
+    layer = nn.Linear(n_features, n_outputs)
+    layer.weight = nn.Parameter(torch.rand(n_outputs, 3 * n_features)[:, ::3])
+    return layer
+
+
+@pytest.mark.parametrize(
+    "name, of_torch", [(name, unwrapped(make)) for name, make in OPTIMIZERS.items()]
+)
+def test_a_weight_with_gaps_in_memory_is_trained_as_by_torch(name, of_torch):
+    rows, settings = X.astype(np.float32), {"lr": 0.1, "random_state": 0}  # in the recipe's memory
+    found, due = (
+        TorchClassifier(part_of_a_larger, optimizer=one, **settings).fit(rows, y)
+        for one in (name, of_torch)
+    )
+    np.testing.assert_allclose(found.predict_proba(rows), due.predict_proba(rows), atol=1e-4)
 
 
 class Settable:
