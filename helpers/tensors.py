@@ -2,6 +2,7 @@
 
 import math
 import warnings
+from itertools import combinations
 
 import numpy as np
 import torch
@@ -52,16 +53,58 @@ def torch_dtype(dtype):
 
 
 def moved(network, device, dtype):
-    """Move a network to a device, and its numbers to a precision; complex ones stay complex."""
+    """Move a network to a device, and its numbers to a precision; complex ones stay complex.
+
+    Raise a ValueError if weights that lie in one place of memory would be parted.
+    """
+    tied = _tied(network)
     network.to(device)
     tensors = [t for t in (*network.parameters(), *network.buffers()) if not is_lazy(t)]
-    if not any(tensor.is_complex() for tensor in tensors):
+    if any(tensor.is_complex() for tensor in tensors):
+        for tensor in tensors:
+            if tensor.is_floating_point() or tensor.is_complex():
+                tensor.data = tensor.data.to(dtype.to_complex() if tensor.is_complex() else dtype)
+    else:
         network.to(dtype)  # whatever one of the user's returns
-        return network
-    for tensor in tensors:
-        if tensor.is_floating_point() or tensor.is_complex():
-            tensor.data = tensor.data.to(dtype.to_complex() if tensor.is_complex() else dtype)
+    for one, other in sorted(tied - _tied(network) if tied else ()):
+        raise ValueError(
+            f"{type(network).__name__} has `{one}` and `{other}` in one place of memory, so that a "
+            f"step changes both. In {dtype} on {device}, as X is, each would get a place of its "
+            f"own. Use one nn.Parameter for both, F.linear(X, self.layer.weight.T) for one that is "
+            f"transposed, or .clone() where each is to change by itself."
+        )
     return network
+
+
+def _tied(network):
+    """Return the pairs of names of a network's weights and buffers that lie in one place."""
+    named = (*network.named_parameters(), *network.named_buffers())
+    by_storage = {}
+    for name, t in named:
+        if t.layout is torch.strided and not is_lazy(t) and t.numel():
+            by_storage.setdefault(t.untyped_storage().data_ptr(), []).append((name, t))
+    pairs = [pair for alike in by_storage.values() for pair in combinations(alike, 2)]
+    return {
+        (name, other_name)
+        for (name, one), (other_name, other) in pairs
+        if (one.requires_grad or other.requires_grad) and _overlap(one, other)
+    }
+
+
+def _overlap(one, other):
+    """Whether two tensors of one storage have a number in common; columns may lie in turns."""
+    (first, last), (other_first, other_last) = span_of(one), span_of(other)
+    if last < other_first or other_last < first:
+        return False
+    places = torch.arange(one.untyped_storage().nbytes() // min(one.itemsize, other.itemsize))
+    numbers = (places.as_strided(t.shape, t.stride(), t.storage_offset()) for t in (one, other))
+    return bool(torch.isin(*numbers).any())
+
+
+def span_of(tensor):
+    """Return where the first and the last number of a tensor begin in memory."""
+    last = sum((n - 1) * step for n, step in zip(tensor.shape, tensor.stride(), strict=True))
+    return tensor.data_ptr(), tensor.data_ptr() + last * tensor.itemsize
 
 
 def take_rows(X, rows):

@@ -22,6 +22,7 @@ from helpers.fusing.trial import depends_on_more, trial_step
 from helpers.fusing.writes import WRITES
 from helpers.global_state import flushed_denormals, private_rng
 from helpers.optimizers import ELEMENTWISE_ARGUMENTS, OPTIMIZERS, known_name
+from helpers.tensors import span_of
 from helpers.training import train_alone
 
 # Numbers that the rows and parameters of one stack may hold: 16 MB in float32.
@@ -149,12 +150,9 @@ def has_single_row(job):
 
 def shared_memory(network):
     """Return the name of a parameter or buffer that lies in the memory of another one, or None."""
-    places = []
-    for name, t in named_tensors(network):
-        if t.layout is torch.strided and t.numel():
-            last = sum((n - 1) * step for n, step in zip(t.shape, t.stride(), strict=True))
-            places.append((t.data_ptr(), t.data_ptr() + last * t.itemsize, name))
-    places.sort()
+    named = named_tensors(network)
+    dense = ((name, t) for name, t in named if t.layout is torch.strided and t.numel())
+    places = sorted((*span_of(t), name) for name, t in dense)
     return next((two[2] for one, two in pairwise(places) if two[0] <= one[1]), None)
 
 

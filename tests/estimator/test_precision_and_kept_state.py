@@ -123,6 +123,85 @@ def test_numbers_of_float64_are_trained_in_float64_whatever_holds_them(rows):
     assert found.module_.layers[0].weight.dtype == torch.float64
 
 
+class TwoWeights(nn.Module):
+    """Has two weights for its rows, `one` and `other`; subclasses say where in memory."""
+
+    def __init__(self, n_features, n_outputs):
+        super().__init__()
+        self.one = nn.Parameter(torch.randn(5, 5) / 2)
+        self.last = nn.Linear(n_features, n_outputs)
+        self.keep()
+
+    def forward(self, X):
+        return self.last(torch.tanh(X @ self.one) @ self.other)
+
+
+class Transposed(TwoWeights):
+    def keep(self):
+        self.other = nn.Parameter(self.one.t())
+
+
+class SetAsData(TwoWeights):
+    def keep(self):
+        self.other = nn.Parameter(torch.empty(5, 5))
+        self.other.data = self.one.data
+
+
+class BufferOfAWeight(TwoWeights):
+    def keep(self):
+        self.register_buffer("other", self.one.detach())
+
+
+class WithinALarger(TwoWeights):
+    def keep(self):
+        whole = torch.randn(6, 5) / 2
+        self.one, self.other = nn.Parameter(whole[:5]), nn.Parameter(whole[1:])
+
+
+class Complex(TwoWeights):
+    def keep(self):
+        self.other = nn.Parameter(self.one.t())
+        self.phase = nn.Parameter(torch.ones(1, dtype=torch.complex64))
+
+
+TIED = [Transposed, SetAsData, BufferOfAWeight, WithinALarger, Complex]
+
+
+@pytest.mark.parametrize("kind", TIED)
+def test_weights_in_one_place_are_not_parted(kind):
+    said = f"{kind.__name__} has `one` and `other` in one place of memory, .* torch.float64"
+    with pytest.raises(ValueError, match=said):
+        classifier(kind).fit(X, y)
+    fitted = classifier(kind).fit(X.astype(np.float32), y).module_
+    one, other = fitted.one, fitted.other
+    if kind is WithinALarger:
+        one, other = one[1:], other[:4]
+    assert torch.equal(one, other.t() if kind in (Transposed, Complex) else other)
+
+
+class OneParameter(TwoWeights):
+    def keep(self):
+        self.other = self.one
+
+
+class ColumnsInTurns(TwoWeights):
+    def keep(self):
+        whole = torch.randn(5, 10) / 2
+        self.one, self.other = nn.Parameter(whole[:, ::2]), nn.Parameter(whole[:, 1::2])
+
+
+class Constants(TwoWeights):
+    def keep(self):
+        self.register_buffer("other", torch.eye(5))
+        self.register_buffer("same", self.other.t())
+
+
+@pytest.mark.parametrize("kind", [OneParameter, ColumnsInTurns, Constants])
+def test_weights_side_by_side_in_memory_are_no_weights_in_one_place(kind):
+    found, due = (classifier(kind).fit(rows, y) for rows in (X, X.astype(np.float32)))
+    np.testing.assert_allclose(found.predict_proba(X), due.predict_proba(X), atol=1e-4)
+
+
 def test_one_column_of_float64_is_enough():
     table = pd.DataFrame(X, columns=list("abcde")).assign(code=pd.Series(y).astype("category"))
     found, due = classifier().fit(table, y), classifier().fit(np.c_[X, y], y)
