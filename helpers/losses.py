@@ -112,7 +112,7 @@ class OwnLoss:
             return " Each row has one number here: leave out .mean(1), .sum(1) or [:, 0]."
         if "not implemented for 'Long'" in said:
             return " outputs come first and y second: does it take them so?"
-        if "to be Long" in said or "must be Tensor" in said:
+        if re.search("to be Long|scalar type Long but|must be Tensor", said):
             return ""
         if re.search("dtype|scalar type|output type|floating point|expected device", said):
             return f" {AS_OUTPUTS}"

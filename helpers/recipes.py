@@ -105,22 +105,7 @@ def _first_of_two(call, name):
     torch.set_rng_state(state)
     seed_others()
     second = call()  # only to be compared
-    if not isinstance(first, nn.Module):
-        got = f"the class {first.__name__}" if isinstance(first, type) else type(first).__name__
-        raise TypeError(f"{name} must return a torch.nn.Module; got {got}.")
-    is_scripted = isinstance(first, torch.jit.ScriptModule)  # and keeps its parameters elsewhere
-    if not is_scripted and "_parameters" not in vars(first):
-        raise TypeError(
-            f"The __init__ of {type(first).__name__} must begin with super().__init__(); it does "
-            f"not call it."
-        )
-    if not any(p.requires_grad for p in first.parameters()):
-        cure = " All that it has are frozen: add a layer to train." if _storages(first) else ""
-        raise TypeError(
-            f"{name} must return a network with parameters to train; it has none.{cure}"
-        )
-    if any(parameter.is_meta for parameter in first.parameters()):
-        raise TypeError(f"{name} returned a network on device 'meta'; leave device out of it.")
+    _refuse_untrainable(first, name)
     storages = [{s.data_ptr(): s for s in _storages(network)} for network in (first, second)]
     shared = storages[0].keys() & storages[1].keys()
     if shared and shared & (_changing(first) | _changing(second)):
@@ -136,6 +121,42 @@ def _first_of_two(call, name):
         return first, []  # the recipe keeps a part, or one of the two
     traces = [weakref.ref(part) for part in second.modules()]
     return first, traces + [StorageWeakRef(storage) for storage in storages[1].values()]
+
+
+def _refuse_untrainable(network, name):
+    """Raise a TypeError if what a recipe returned is no network, or none that can be trained."""
+    if not isinstance(network, nn.Module):
+        got = (
+            f"the class {network.__name__}" if isinstance(network, type) else type(network).__name__
+        )
+        raise TypeError(f"{name} must return a torch.nn.Module; got {got}.")
+    is_scripted = isinstance(network, torch.jit.ScriptModule)  # and keeps its parameters elsewhere
+    if not is_scripted and "_parameters" not in vars(network):
+        raise TypeError(
+            f"The __init__ of {type(network).__name__} must begin with super().__init__(); it does "
+            f"not call it."
+        )
+    try:
+        parameters = list(network.parameters())
+    except TypeError as error:
+        if "unhashable" in str(error):
+            error.add_note(
+                "torch tells layers apart by their hash, and a class with __eq__ and no __hash__ "
+                "has none. For a dataclass write @dataclass(eq=False)."
+            )
+        raise
+    if not any(p.requires_grad for p in parameters):
+        cure = " All that it has are frozen: add a layer to train." if _storages(network) else ""
+        raise TypeError(
+            f"{name} must return a network with parameters to train; it has none.{cure}"
+        )
+    if any(parameter.is_meta for parameter in parameters):
+        raise TypeError(f"{name} returned a network on device 'meta'; leave device out of it.")
+    if any(not is_lazy(parameter) and parameter.is_inference() for parameter in parameters):
+        raise TypeError(
+            f"{name} makes weights under torch.inference_mode(), which torch can neither train nor "
+            f"convert. Write torch.no_grad() in its place."
+        )
 
 
 def _warn_of_other_weights(first, second, name):

@@ -121,7 +121,7 @@ def why_alone(job):
         it = f"its `{name}`" if name else "it"
         if isinstance(owner, torch.jit.ScriptModule):
             return f"{it} is scripted"
-        if hasattr(owner, "_orig_mod") or "_compiled_call_impl" in vars(owner):
+        if getattr(owner, "_orig_mod", None) is not None or "_compiled_call_impl" in vars(owner):
             return f"{it} is compiled"
         if any(getattr(owner, kind, None) for kind in HOOKS):
             return f"{it} has hooks, which see one network at a time"

@@ -345,6 +345,12 @@ def test_losses_of_tensors_of_another_type_are_told_how(loss, said):
     assert "one_hot" not in note
 
 
+def test_a_loss_of_whole_numbers_is_not_told_to_take_floats():
+    with pytest.raises(RuntimeError, match="scalar type Long") as raised:
+        classifier(loss=nn.MultiLabelMarginLoss(reduction="none")).fit(X, np.c_[y, 1 - y, y])
+    assert "to(outputs)" not in raised.value.__notes__[0]
+
+
 def test_weights_of_a_loss_of_torch_may_be_whole_numbers():
     losses = [
         nn.CrossEntropyLoss(weight=torch.tensor(weight), reduction="none")

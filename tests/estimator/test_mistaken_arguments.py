@@ -1,5 +1,6 @@
 """What a user may hand over by mistake, and the sentence that says so in the user's words."""
 
+import dataclasses
 import functools
 import warnings
 from fractions import Fraction
@@ -168,6 +169,37 @@ def test_set_params_tells_how_arguments_of_the_module_are_written():
 def test_widths_of_an_mlp(widths, name):
     with pytest.raises(ValueError, match=f"{name} must be a positive integer"):
         MLP(*widths)
+
+
+@pytest.mark.parametrize("is_trained", [True, False])
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_weights_made_in_inference_mode(dtype, is_trained):
+    def inferred(n_features, n_outputs):
+        with torch.inference_mode():
+            first = nn.Linear(n_features, 3).requires_grad_(is_trained)
+        return nn.Sequential(first, nn.Linear(3, n_outputs))
+
+    with pytest.raises(TypeError, match=r"inferred makes weights under torch.inference_mode\(\)"):
+        classifier(inferred).fit(X.astype(dtype), y)
+
+
+@dataclasses.dataclass
+class ComparedByContent(nn.Module):
+    n_features: int
+    n_outputs: int
+
+    def __post_init__(self):
+        super().__init__()
+        self.layer = nn.Linear(self.n_features, self.n_outputs)
+
+
+@pytest.mark.parametrize(
+    "module", [ComparedByContent, lambda *widths: nn.Sequential(ComparedByContent(*widths))]
+)
+def test_a_dataclass_that_torch_cannot_tell_apart(module):
+    with pytest.raises(TypeError, match="unhashable type: 'ComparedByContent'") as raised:
+        classifier(module).fit(X, y)
+    assert raised.value.__notes__[0].endswith("write @dataclass(eq=False).")
 
 
 def test_a_network_without_memory():

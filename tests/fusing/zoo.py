@@ -351,6 +351,15 @@ def compiled(n_features, n_outputs):
     return torch.compile(MLP(n_features, n_outputs), backend="eager")
 
 
+@stacked
+class AnsweringForAllNames(Base):
+    def __getattr__(self, name):
+        try:
+            return super().__getattr__(name)
+        except AttributeError:
+            return None
+
+
 @alone("its `0` is scripted")
 def scripted_in_part(n_features, n_outputs):
     first = torch.jit.script(nn.Linear(n_features, 8))
