@@ -95,9 +95,7 @@ def draw_matrix(looks, groups, title):
     (figure, alternative text)
     """
     looks, canaries = by_gain(looks), sum(map(list, groups.values()), [])
-    is_long = len(looks) > 15  # at its first rows, nobody would know whose column is whose
-    height = (3.2 if is_long else 2.4) + 0.24 * len(looks)
-    fig, ax = plots.blank(7.6, height, title=title, xlabel="", ylabel="")
+    fig, ax = plots.blank(7.6, 2.4 + 0.24 * len(looks), title=title, xlabel="", ylabel="")
     places = {name: [] for name in MARKS}
     for row, look in enumerate(looks):
         for column, canary in enumerate(canaries):
@@ -107,17 +105,14 @@ def draw_matrix(looks, groups, title):
     for name, points in places.items():
         ax.scatter(*np.reshape(points, (-1, 2)).T, label=name, **MARKS[name])
     ax.set_xticks(range(len(canaries)), canaries, rotation=40, ha="right")
-    if is_long:
-        above = ax.secondary_xaxis("top")
-        above.set_xticks(range(len(canaries)), canaries, rotation=60, ha="left")
     ax.set_yticks(range(len(looks)), [look.kind.name for look in looks])
     ax.set_ylim(len(looks) - 0.5, -0.5)
     ax.set_xlim(-0.6, len(canaries) - 0.4)
-    first, above_all = 0, -5.2 if is_long else -0.75
+    first = 0
     for handed, names in groups.items():
         middle = first + (len(names) - 1) / 2
         name = handed.replace(", ", ",\n")
-        ax.text(middle, above_all, name, ha="center", va="bottom", fontsize=9, weight="bold")
+        ax.text(middle, -0.75, name, ha="center", va="bottom", fontsize=9, weight="bold")
         first += len(names)
         if first < len(canaries):
             ax.axvline(first - 0.5, color="black", linewidth=1)
