@@ -9,6 +9,7 @@ import torch
 from helpers.checks.arguments import is_number, name_of, plain, unwrapped
 from helpers.checks.optimizers import check_optimizer_object, refuse_unused
 from helpers.optimizer_states import go_on, settings_of
+from helpers.tensors import has_gaps
 
 # fused: one call for all parameters. The same rule and half the time of torch's default.
 OPTIMIZERS = {
@@ -118,6 +119,7 @@ def make_optimizer(job):
     begun = []
     if not by_name:
         check_optimizer_object(optimizer, job.optimizer, parameters)
+        _refuse_gaps(optimizer, job)
         begun = settings_of(optimizer)
         refuse_unused(optimizer, job.optimizer, given)
     if job.optimizer_state or any(job.optimizer_settings):
@@ -133,7 +135,20 @@ def _is_not_fused(job):
     """
     asked = any(job.optimizer_arguments.get(name) for name in ("foreach", "differentiable"))
     weights = [p for p in job.network.parameters() if p.requires_grad]
-    return asked or any(p.is_complex() or not p.is_contiguous() for p in weights)
+    return asked or any(p.is_complex() or has_gaps(p) for p in weights)
+
+
+def _refuse_gaps(optimizer, job):
+    """Raise a ValueError if fused=True, given by hand, would change the gaps of a weight."""
+    fused = [p for group in optimizer.param_groups if group.get("fused") for p in group["params"]]
+    names = {id(p): name for name, p in job.network.named_parameters()}
+    for name in (names.get(id(p), "a weight") for p in fused if has_gaps(p)):
+        raise ValueError(
+            f"The optimizer {name_of(job.optimizer)} has fused=True, and `{name}` has gaps in "
+            f"memory, as a part of a larger tensor has: torch would change the numbers in the "
+            f"gaps instead. Leave fused out, or make the weight of a copy: "
+            f"nn.Parameter(weight.contiguous())."
+        )
 
 
 def _takes_weight_decay(optimizer):

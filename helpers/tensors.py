@@ -96,9 +96,26 @@ def _overlap(one, other):
     (first, last), (other_first, other_last) = span_of(one), span_of(other)
     if last < other_first or other_last < first:
         return False
-    places = torch.arange(one.untyped_storage().nbytes() // min(one.itemsize, other.itemsize))
-    numbers = (places.as_strided(t.shape, t.stride(), t.storage_offset()) for t in (one, other))
-    return bool(torch.isin(*numbers).any())
+    n_places = one.untyped_storage().nbytes() // min(one.itemsize, other.itemsize)
+    is_of_one = torch.zeros(n_places, dtype=torch.bool)
+    numbers = [is_of_one.as_strided(t.shape, t.stride(), t.storage_offset()) for t in (one, other)]
+    numbers[0].fill_(True)
+    return bool(numbers[1].any())
+
+
+def has_gaps(tensor):
+    """Whether a dense tensor does not fill its part of memory, each place with one number.
+
+    A part of a larger tensor does not, nor does an expanded one; a transposed one does.
+    """
+    if tensor.layout is not torch.strided or is_lazy(tensor):
+        return False
+    due = 1
+    for step, n in sorted(zip(tensor.stride(), tensor.shape, strict=True)):
+        if n > 1 and step != due:
+            return True
+        due *= n
+    return False
 
 
 def span_of(tensor):

@@ -122,7 +122,8 @@ def fused(max_models=512, max_bytes=50_000_000):
 
     Rounding is other than in the plain loop, as on another processor. Adam makes it large where a
     gradient is rounding alone, as that of a bias before BatchNorm in float32: some predictions of
-    such a network may differ. Write ``bias=False`` in that layer, or hand over float64.
+    such a network may differ. Write ``bias=False`` in that layer, or hand over float64, where they
+    differ by some 1e-9.
 
     Where the networks of a search have seeds of their own, as with ``random_state=None``, drawing
     their dropout masks takes up to a quarter of the time, and `augment` is called for each network

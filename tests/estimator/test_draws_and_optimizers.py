@@ -2,6 +2,7 @@
 
 import functools
 import random
+from functools import partial
 
 import numpy as np
 import pandas as pd
@@ -16,6 +17,7 @@ from helpers import TorchClassifier, TorchRegressor, fused
 from helpers.checks.arguments import unwrapped
 from helpers.checks.optimizers import DEFAULTS
 from helpers.optimizers import OPTIMIZERS
+from helpers.tensors import has_gaps
 
 X, y = np.random.default_rng(0).normal(size=(12, 3)), np.arange(12) % 2
 
@@ -324,6 +326,35 @@ def test_a_weight_with_gaps_in_memory_is_trained_as_by_torch(name, of_torch):
         for one in (name, of_torch)
     )
     np.testing.assert_allclose(found.predict_proba(rows), due.predict_proba(rows), atol=1e-4)
+
+
+def test_fused_by_hand_of_a_weight_with_gaps_in_memory():
+    by_hand = partial(torch.optim.SGD, fused=True)
+    with pytest.raises(ValueError, match="fused=True, and `weight` has gaps in memory, .*contiguo"):
+        TorchClassifier(part_of_a_larger, optimizer=by_hand).fit(X.astype(np.float32), y)
+    classifier(optimizer=by_hand).fit(X, y)
+
+
+LARGE = torch.rand(4, 6)
+
+
+@pytest.mark.parametrize(
+    "weight, due",
+    [
+        (LARGE, False),
+        (LARGE.t(), False),
+        (LARGE[:2], False),
+        (torch.rand(2, 3, 4, 5).to(memory_format=torch.channels_last), False),
+        (LARGE[:, ::2], True),
+        (LARGE[:, :3], True),
+        (LARGE[:1].expand(3, 6), True),
+        (LARGE.to_sparse(), False),
+        (torch.tensor(1.0), False),
+        (torch.rand(0, 3), False),
+    ],
+)
+def test_gaps_in_memory(weight, due):
+    assert has_gaps(weight) is due
 
 
 class Settable:
