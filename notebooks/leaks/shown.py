@@ -30,8 +30,13 @@ class Gallery:
         self.looks = {}
 
     def code(self, name):
-        """Print the function in which the leak is."""
-        source = inspect.getsource(KINDS[name].leak)
+        """Print the function in which the leak is, and the class that was written for it."""
+        leak = KINDS[name].leak
+        named = [leak.__globals__.get(part) for part in leak.__code__.co_names]
+        classes = [one for one in named if inspect.isclass(one)]
+        for own in (one for one in classes if one.__module__ == leak.__module__):
+            print(inspect.getsource(own))
+        source = inspect.getsource(leak)
         print(source[source.index("def ") :].rstrip())
 
     def look(self, name):
