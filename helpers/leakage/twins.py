@@ -1,24 +1,18 @@
 """The canary for test rows that are equal to training rows."""
 
 import numpy as np
-from sklearn.metrics import roc_auc_score
 
 from helpers.leakage.between import count_between
 from helpers.leakage.finding import Finding
 from helpers.leakage.inputs import about_missing, folds_of, has_classes, targets_of
+from helpers.leakage.meeting import by_chance, count_twins, numbers_of
 from helpers.leakage.mirrored import moved_copies
 from helpers.leakage.probes import N_REFERENCES, seed_of
 from helpers.leakage.tables import as_codes, keys_of, names_of, shape_of_rows
 
 MANY = 0.9  # as many values in a column as there are different rows
 MOST_NAMES = 10  # of columns that number the rows
-MOST_LEFT_OUT = 30  # columns, by turns
-PART = 10  # of the columns are left out at once, if there are as many
 DIFFERENT = 0.9  # labels, as a share of the twins
-TWINS = 0.7  # of the twins that there are with a column less
-OFTEN_ABOVE = 0.9  # of pairs of a row that has a twin and one that has none; by chance, half
-USUAL = "most of these hold nothing, or what most rows hold, and such rows"
-HAND_OVER = "Hand over whose row it is, to shared_groups."
 
 
 def shared_rows(X, y=None, *, cv=5, groups=None, task=None, random_state=0):
@@ -38,7 +32,7 @@ def shared_rows(X, y=None, *, cv=5, groups=None, task=None, random_state=0):
         What `y` is for. A `cv` that is a number stratifies classes; whole numbers in `y` may be
         classes or values, so that it must then be said.
     random_state : int, default=0
-        Shuffles the columns, below.
+        Shuffles the columns, below, and exchanges values.
 
     Returns
     -------
@@ -51,10 +45,11 @@ def shared_rows(X, y=None, *, cv=5, groups=None, task=None, random_state=0):
         class on the other side of the split, as SMOTE makes them, and no rows of another class are
         like that.
         Not looked at, if far more rows have one with a column less, or as many where the few
-        columns that tell all rows apart are shuffled alone, or if rows with a twin hold
-        commoner values than others, as empty rows do; if hardly two twins have one label, as where
-        a thing was measured several times; or if rows are copies but for a column that may hold
-        ids: whole numbers of one length, no two alike.
+        columns that tell all rows apart are shuffled alone, or where rows exchange values that
+        their other columns make as likely, or if rows with a twin hold commoner values than others,
+        as empty rows do; if hardly two twins have one label, as where a thing was measured several
+        times; or if rows are copies but for a column that may hold ids: whole numbers of one
+        length, no two alike.
 
     Raises
     ------
@@ -69,9 +64,10 @@ def shared_rows(X, y=None, *, cv=5, groups=None, task=None, random_state=0):
     twins from chance. It does not see rows that are merely alike: copies that were moved, cropped
     or made noisy, other records of the same person. Synthetic rows it sees in three columns of many
     values or more, but not if noise was added or they were rounded. Where columns take few values
-    and depend on each other, or follow from each other, honest rows meet more often than this
-    reference, and it does not say. Nor does it say where three rows or so have a twin, and few
-    columns tell rows apart.
+    and depend on each other, as the answers to a short questionnaire do, honest rows meet often: it
+    asks, and some copies among them are not accused. Honest categories that depend on something
+    hidden, as on a kind of customer, may be: no sum of codes says which are likely. Nor does it say
+    where three rows or so have a twin, and few columns tell rows apart.
 
     Examples
     --------
@@ -99,7 +95,7 @@ def shared_rows(X, y=None, *, cv=5, groups=None, task=None, random_state=0):
     differs = ((rows != rows[0]) & ~both_gaps).any(axis=0)
     # Constant columns would hide that a single one tells rows apart, or none.
     rows = rows[:, differs] if differs.any() else rows[:, :1]
-    found = _count_twins(rows, folds)
+    found = count_twins(rows, folds)
     if found and rows.shape[1] == 1:
         evidence = (
             f"{found} of {n_tested} test rows have a twin among the training rows, but rows of "
@@ -109,14 +105,14 @@ def shared_rows(X, y=None, *, cv=5, groups=None, task=None, random_state=0):
         return Finding("shared_rows", None, evidence)
     most, rng = 0, np.random.default_rng(random_state)
     if found:
-        most = max(_count_twins(rng.permuted(rows, axis=0), folds) for _ in range(N_REFERENCES))
+        most = max(count_twins(rng.permuted(rows, axis=0), folds) for _ in range(N_REFERENCES))
     evidence = (
         f"{found} of {n_tested} test rows have a twin among the training rows; with shuffled "
         f"columns at most {most}."
     )
     n_fine = len(rows) / 5
     if keys:  # as a day: rows of a slow series meet, too, unless a column takes many values
-        n_fine = MANY * (_numbers_of(rows).max() + 1)
+        n_fine = MANY * (numbers_of(rows).max() + 1)
         names = ", ".join(names_of(X)[column] for column in keys[:MOST_NAMES])
         evidence += f" Left out, because they number the rows: column {names}."
     if found > most and y is not None and _labels_differ(rows, _labels_of(y, len(rows))):
@@ -125,7 +121,7 @@ def shared_rows(X, y=None, *, cv=5, groups=None, task=None, random_state=0):
             "times. Hand over what was measured as groups, to shared_groups."
         )
         return Finding("shared_rows", None, evidence)
-    if found > most and (others := _by_chance(rows, folds, found, most, n_fine, rng)):
+    if found > most and (others := by_chance(rows, folds, found, most, n_fine, rng)):
         return Finding("shared_rows", None, evidence + others)
     if found > most:
         evidence += " Drop the copies, or keep them together with GroupKFold."
@@ -153,7 +149,7 @@ def _hidden_by_ids(X, rows, keys, folds, seed):
     names = ", ".join(names_of(X)[column] for column in ids[:MOST_NAMES])
     return (
         f" But each row has another value in column {names}, as of an id, and without that "
-        f"{_count_twins(rows, folds)} test rows have a twin. If it is an id, leave it out and ask "
+        f"{count_twins(rows, folds)} test rows have a twin. If it is an id, leave it out and ask "
         "again."
     )
 
@@ -172,78 +168,12 @@ def _labels_of(y, n):
     return labels.astype(str) if labels.dtype == object else labels
 
 
-def _by_chance(rows, folds, found, most, n_fine, rng):
-    """Return a sentence if twins may be rows of few values that meet, or ''."""
-    if (why := _few_tell(rows, folds, found, rng)) or _are_usual(rows):
-        return f" But {why or USUAL} meet by chance. {HAND_OVER}"
-    coarse = [c for c, column in enumerate(rows.T) if len(np.unique(column)) <= n_fine]
-    n_less, coarse = max(1, rows.shape[1] // PART), rng.permutation(coarse)
-    left_out = [coarse[c : c + n_less] for c in range(len(coarse))[:MOST_LEFT_OUT]]
-    fewer = [_count_twins(np.delete(rows, some, axis=1), folds) for some in left_out]
-    # Copies are twins whatever column is left out, and hardly meet where columns are shuffled.
-    is_fine = len(coarse) < rows.shape[1]
-    if (is_fine or found > 3 * most) and found > TWINS * max(fewer, default=0):
-        return ""
-    return (
-        f" But without {n_less} of the columns {max(fewer, default=0)} have: rows of few values "
-        f"that depend on each other meet by chance. {HAND_OVER}"
-    )
-
-
-def _few_tell(rows, folds, found, rng):
-    """Say how few columns tell rows apart, if rows meet as often where these alone are shuffled.
-
-    The others may follow from them, as a price follows from a length and a number. One column that
-    tells all rows apart says nothing: any measurement in a fine table does.
-    """
-    codes = [np.unique(column, return_inverse=True)[1] for column in rows.T]
-    numbers, few, all_told = np.zeros(len(rows), dtype=int), [], _numbers_of(rows).max()
-    for column in np.argsort([code.max() for code in codes], kind="stable"):  # the coarsest first
-        finer = np.unique(numbers * len(rows) + codes[column], return_inverse=True)[1]
-        if numbers.max() < all_told and finer.max() > numbers.max():
-            numbers, few = finer, [*few, column]
-    shuffled = (rng.permuted(rows[:, few], axis=0) for _ in range(N_REFERENCES))
-    if len(few) < 2 or not any(_count_twins(some, folds) >= found for some in shuffled):
-        return ""
-    return (
-        f"{len(few)} of {rows.shape[1]} columns tell apart all rows that differ, and with these "
-        "alone, shuffled, as many have a twin: if the others follow from them, rows"
-    )
-
-
-def _are_usual(rows):
-    """Say whether rows that have twins hold values that more rows hold than those of other rows.
-
-    Copies are like any other rows. Rows that meet by chance hold common values, or nothing.
-    """
-    _, first, counts = np.unique(_numbers_of(rows), return_index=True, return_counts=True)
-    rows, has_twin = rows[first], counts > 1
-    is_empty = has_twin & (np.isnan(rows) | (rows == 0)).all(axis=1)
-    if 2 * counts[is_empty].sum() > counts[has_twin].sum():
-        return True
-    codes = [np.unique(column, return_inverse=True)[1] for column in rows.T]
-    usual = np.round(sum(np.log(np.bincount(code)[code]) for code in codes), 9)
-    return not has_twin.all() and bool(roc_auc_score(has_twin, usual) > OFTEN_ABOVE)
-
-
 def _labels_differ(rows, y):
     """Say whether hardly two twins have one label."""
     if y is None:
         return False
-    numbers = _numbers_of(rows)
+    numbers = numbers_of(rows)
     are_twins = np.bincount(numbers)[numbers] > 1
     labels = np.unique(y, return_inverse=True, axis=0 if y.ndim > 1 else None)[1].ravel()
     pairs = np.column_stack([numbers, labels])[are_twins]
     return len(np.unique(pairs, axis=0)) > DIFFERENT * len(pairs)
-
-
-def _count_twins(rows, folds):
-    numbers = _numbers_of(rows)
-    return sum(np.isin(numbers[test], numbers[train]).sum() for train, test in folds)
-
-
-def _numbers_of(rows):
-    """Return a number for each row, the same for twins."""
-    rows = np.where(np.isnan(rows), np.nan, rows) + 0.0  # one nan, one zero
-    as_bytes = np.ascontiguousarray(rows).view(f"V{rows.itemsize * rows.shape[1]}").ravel()
-    return np.unique(as_bytes, return_inverse=True)[1]

@@ -40,6 +40,57 @@ def test_rows_that_meet_because_columns_follow_from_each_other_are_not_accused(n
     assert finding.leaked is None and "by chance" in finding.evidence
 
 
+def questionnaire(n_items, strength, liked, n_levels=5, n_moods=1):
+    """Return a function that draws answers, each of which depends on one of the moods."""
+
+    def draw(rng, n):
+        moods = rng.normal(size=(n, n_moods))[:, np.arange(n_items) % n_moods]
+        own = rng.normal(size=(n, n_items))
+        felt = strength * moods + np.sqrt(1 - strength**2) * own
+        return np.clip(np.round(1.1 * felt * n_levels / 5 + liked), 1, n_levels)
+
+    return draw
+
+
+QUESTIONNAIRES = {
+    "eight items": questionnaire(8, 0.95, 4),
+    "that most like": questionnaire(10, 0.85, 4.5),
+    "three answers": questionnaire(10, 0.9, 2.5, n_levels=3),
+    "seven answers": questionnaire(6, 0.95, 5.5, n_levels=7),
+    "two moods": questionnaire(10, 0.95, 4, n_moods=2),
+    "yes or no": lambda rng, n: questionnaire(12, 0.85, 4.5)(rng, n) == 5,
+}
+
+
+@pytest.mark.parametrize("name", QUESTIONNAIRES)
+def test_answers_that_depend_on_one_thing_are_asked_about(name):
+    found = []
+    for seed, n in enumerate((100, 200, 400, 1000)):
+        answers = QUESTIONNAIRES[name](np.random.RandomState(seed), n)
+        found.append(shared_rows(answers, cv=CV))
+    assert sum(finding.leaked is True for finding in found) <= 1, found  # of 40, by chance
+    assert any("rows exchange values" in finding.evidence for finding in found), found
+
+
+def test_persons_who_tick_one_answer_throughout_are_no_copies():
+    rng = np.random.RandomState(0)
+    answers = questionnaire(8, 0.7, 3)(rng, 200)
+    ticked = np.where(np.arange(200)[:, None] < 30, answers[:, :1], answers)
+    assert shared_rows(ticked, cv=CV).leaked is None
+    ticked[30:50] = ticked[50:70]
+    assert shared_rows(ticked, cv=CV).leaked is True
+
+
+@pytest.mark.parametrize("times", [2, 5, 10])
+def test_copies_of_answers_and_of_measurements_are_seen(times):
+    rng = np.random.RandomState(0)
+    for rows in questionnaire(12, 0.8, 3)(rng, 300 // times), rng.normal(size=(300 // times, 2)):
+        copies = rng.permutation(np.repeat(rows, times, axis=0))
+        assert shared_rows(copies, cv=CV).leaked is True
+        resampled = rows[rng.randint(len(rows), size=300)]
+        assert shared_rows(resampled, cv=CV).leaked is True
+
+
 @pytest.mark.parametrize("name", ["tests", "wine", "bits"])
 def test_copies_are_seen_beside_them(name):
     rows = {

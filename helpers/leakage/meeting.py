@@ -1,0 +1,123 @@
+"""Whether equal rows may be rows of few values that meet by chance."""
+
+import numpy as np
+from sklearn.metrics import roc_auc_score
+from sklearn.preprocessing import StandardScaler
+
+from helpers.leakage.probes import N_REFERENCES
+
+MOST_LEFT_OUT = 30  # columns, by turns
+PART = 10  # of the columns are left out at once, if there are as many
+TWINS = 0.7  # of the twins that there are with a column less
+OFTEN_ABOVE = 0.9  # of pairs of a row that has a twin and one that has none; by chance, half
+USUAL = "most of these hold nothing, or what most rows hold, and such rows"
+HAND_OVER = "Hand over whose row it is, to shared_groups."
+N_EXCHANGED = 39  # tables; by chance, one in 40 has more twins than all of them
+LIKE = 5  # different guesses at a value, by the other columns: their rows exchange their values
+EXCHANGED = (
+    " But as many have one, rows of one value throughout aside, where rows exchange values that "
+    "their other columns make as likely: rows of few values that depend on each other meet by "
+    f"chance. {HAND_OVER}"
+)
+
+
+def by_chance(rows, folds, found, most, n_fine, rng):
+    """Return a sentence if twins may be rows of few values that meet, or ''."""
+    if (why := _few_tell(rows, folds, found, rng)) or _are_usual(rows):
+        return f" But {why or USUAL} meet by chance. {HAND_OVER}"
+    coarse = [c for c, column in enumerate(rows.T) if len(np.unique(column)) <= n_fine]
+    n_less, coarse = max(1, rows.shape[1] // PART), rng.permutation(coarse)
+    left_out = [coarse[c : c + n_less] for c in range(len(coarse))[:MOST_LEFT_OUT]]
+    fewer = [count_twins(np.delete(rows, some, axis=1), folds) for some in left_out]
+    # Copies are twins whatever column is left out, and hardly meet where columns are shuffled.
+    is_fine = len(coarse) < rows.shape[1]
+    if (is_fine or found > 3 * most) and found > TWINS * max(fewer, default=0):
+        return EXCHANGED if _meet_if_exchanged(rows, folds, rng) else ""
+    return (
+        f" But without {n_less} of the columns {max(fewer, default=0)} have: rows of few values "
+        f"that depend on each other meet by chance. {HAND_OVER}"
+    )
+
+
+def _few_tell(rows, folds, found, rng):
+    """Say how few columns tell rows apart, if rows meet as often where these alone are shuffled.
+
+    The others may follow from them, as a price follows from a length and a number. One column that
+    tells all rows apart says nothing: any measurement in a fine table does.
+    """
+    codes = [np.unique(column, return_inverse=True)[1] for column in rows.T]
+    numbers, few, all_told = np.zeros(len(rows), dtype=int), [], numbers_of(rows).max()
+    for column in np.argsort([code.max() for code in codes], kind="stable"):  # the coarsest first
+        finer = np.unique(numbers * len(rows) + codes[column], return_inverse=True)[1]
+        if numbers.max() < all_told and finer.max() > numbers.max():
+            numbers, few = finer, [*few, column]
+    shuffled = (rng.permuted(rows[:, few], axis=0) for _ in range(N_REFERENCES))
+    if len(few) < 2 or not any(count_twins(some, folds) >= found for some in shuffled):
+        return ""
+    return (
+        f"{len(few)} of {rows.shape[1]} columns tell apart all rows that differ, and with these "
+        "alone, shuffled, as many have a twin: if the others follow from them, rows"
+    )
+
+
+def _are_usual(rows):
+    """Say whether rows that have twins hold values that more rows hold than those of other rows.
+
+    Copies are like any other rows. Rows that meet by chance hold common values, or nothing.
+    """
+    _, first, counts = np.unique(numbers_of(rows), return_index=True, return_counts=True)
+    rows, has_twin = rows[first], counts > 1
+    is_empty = has_twin & (np.isnan(rows) | (rows == 0)).all(axis=1)
+    if 2 * counts[is_empty].sum() > counts[has_twin].sum():
+        return True
+    codes = [np.unique(column, return_inverse=True)[1] for column in rows.T]
+    usual = np.round(sum(np.log(np.bincount(code)[code]) for code in codes), 9)
+    return not has_twin.all() and bool(roc_auc_score(has_twin, usual) > OFTEN_ABOVE)
+
+
+def _meet_if_exchanged(rows, folds, rng):
+    """Say whether as many rows meet where values are exchanged, but not what they depend on.
+
+    Rows of one value throughout, as of a person who ticks one answer always, are not counted.
+    """
+
+    def n_twins(rows):
+        is_plain = (rows == rows[:, :1]).all(axis=1)
+        return count_twins(rows, [(train, test[~is_plain[test]]) for train, test in folds])
+
+    codes = [np.unique(column, return_inverse=True)[1] for column in rows.T]
+    codes = StandardScaler().fit_transform(np.column_stack(codes))
+    tables = (_exchanged(rows.copy(), codes.copy(), rng) for _ in range(N_EXCHANGED))
+    found = n_twins(rows)
+    return any(n_twins(table) >= found for table in tables)
+
+
+def _exchanged(rows, codes, rng):
+    """Return a table whose columns depend on each other as before, but in which copies differ.
+
+    Column by column, rows exchange their values with others for which a weighted sum of all other
+    columns is much the same. If a column depends on these through the sum alone, as the answers to
+    questions about one thing do, such tables are as likely as the one there is.
+    """
+    columns = rng.permutation(rows.shape[1])[:MOST_LEFT_OUT]
+    weights = codes.T @ codes[:, columns]  # how they depend on each other
+    weights[columns, np.arange(len(columns))] = 0
+    for column, weight in zip(columns, weights.T, strict=True):
+        guess = np.unique(np.round(codes @ weight, 6), return_inverse=True)[1]
+        part = guess // LIKE
+        order, dealt = np.argsort(part, kind="stable"), np.lexsort((rng.random(len(rows)), part))
+        rows[order, column] = rows[dealt, column]
+        codes[order, column] = codes[dealt, column]
+    return rows
+
+
+def count_twins(rows, folds):
+    numbers = numbers_of(rows)
+    return sum(np.isin(numbers[test], numbers[train]).sum() for train, test in folds)
+
+
+def numbers_of(rows):
+    """Return a number for each row, the same for twins."""
+    rows = np.where(np.isnan(rows), np.nan, rows) + 0.0  # one nan, one zero
+    as_bytes = np.ascontiguousarray(rows).view(f"V{rows.itemsize * rows.shape[1]}").ravel()
+    return np.unique(as_bytes, return_inverse=True)[1]
