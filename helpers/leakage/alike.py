@@ -1,16 +1,15 @@
 """The canary for rows that know each other without being equal."""
 
 import numpy as np
-from sklearn.neighbors import NearestNeighbors
 from sklearn.preprocessing import StandardScaler
 
 from helpers._compat import _num_samples
 from helpers.leakage.finding import Finding
+from helpers.leakage.gaps import N_NEIGHBOURS, look_for_a_gap
 from helpers.leakage.inputs import about_missing, folds_of, has_classes, targets_of
 from helpers.leakage.mirrored import may_be_images
 from helpers.leakage.nearness import (
     CLUSTERS,
-    GROWS,
     MOVED_ON,
     PATTERNS,
     WINDOWS,
@@ -31,13 +30,8 @@ from helpers.leakage.tables import (
     what_rows_are,
 )
 
-MOST_ROWS = 1000  # whose neighbours are looked for
-N_NEIGHBOURS = 15
-SEEN = 25  # neighbours, to see whether gaps shrink again
 ONE_UNIT = 10  # times the median spread: columns that spread more are in other units
-LARGEST = 30.0  # that one gap may count, so that a single pair of copies is no pattern
 FEWEST_OF_CLASS = 4  # rows on average; of fewer, copies could not be told
-NEAR = 7.0  # a gap that one neighbour in 1,000 has by chance
 ADVICE = (
     " Ask whether they are copies, one person's, or neighbours in time; if so, keep them together: "
     "hand over groups, and split with GroupKFold."
@@ -65,16 +59,16 @@ def alike_rows(X, y=None, *, cv=5, groups=None, task=None, random_state=0):
     Finding
         Leaked if a gap stands out, also among test rows that have one of those near rows in
         training, and the split separates such rows at least half as often as rows dealt out at
-        random; or if consecutive rows are windows of one series, mixed by the
-        split, whose labels tell more of each other than a linear model of earlier and later
-        blocks. Not looked at, if rows are texts; if what many rows share in columns of few values,
-        or where one value comes often, makes such gaps by itself; if those that belong together
-        are more than a quarter of a class, and may be clusters within it; if the gaps grow
-        steadily, as of rows along a curve; if the label of the row before tells
-        more than a linear model, and the split mixes the rows: a table in order of time is like
-        that, and so is one that was sorted; or if labels are known from the nearest training row
-        and hardly from a linear model: neighbours in space are like that, and so are honest tables
-        with bent boundaries, and only `groups` can tell.
+        random; or if consecutive rows are windows of one series, mixed by the split, whose labels
+        tell more of each other than a linear model of earlier and later blocks. Not looked at, if
+        rows are texts; if what many rows share in columns of few values, or where one value comes
+        often, makes such gaps by itself; if those that belong together are more than a quarter of a
+        class, and may be clusters within it; if the gaps grow steadily, as of rows along a curve;
+        if one group of rows makes the gap, as far-out rows do, and one person among strangers; if
+        the label of the row before tells more than a linear model, and the split mixes the rows: a
+        table in order of time is like that, and so is one that was sorted; or if labels are known
+        from the nearest training row and hardly from a linear model: neighbours in space are like
+        that, and so are honest tables with bent boundaries, and only `groups` can tell.
 
     Raises
     ------
@@ -145,9 +139,9 @@ def alike_rows(X, y=None, *, cv=5, groups=None, task=None, random_state=0):
         tables += [light, np.where(is_plain[:, None], light, np.sort(light, axis=1))]
     n_of_class = _rows_of_a_class(task, y) if classes else np.inf
     most = int(max(2, min(N_NEIGHBOURS, n_of_class // 2)))  # each class may be a cluster
-    looks = [_look(rows, folds, rng, most) for rows in tables]
-    best = max(looks, key=lambda look: (look[0] > look[2] and look[-1], look[0] / look[2]))
-    peak, k, limit, near, dealt, is_separated, is_alone = best
+    looks = [look_for_a_gap(rows, folds, rng, most) for rows in tables]
+    best = max(looks, key=lambda look: (look[0] > look[2] and not look[-1], look[0] / look[2]))
+    peak, k, limit, near, dealt, is_separated, doubt = best
     evidence = (
         f"The gap after the nearest {k} of a row's neighbours is {peak:.1f} times as large as "
         f"others; above {limit:.1f} would be a pattern."
@@ -163,14 +157,14 @@ def alike_rows(X, y=None, *, cv=5, groups=None, task=None, random_state=0):
     if peak > limit and near > dealt / 2 and is_separated:
         if k + 1 > n_of_class / 4 and k > 2:
             return Finding(name, None, evidence + CLUSTERS)
-        if not is_alone:
-            return Finding(name, None, evidence + GROWS)
+        if doubt:
+            return Finding(name, None, evidence + doubt)
         if share >= MOVED_ON and y is not None:
             return Finding(name, None, evidence + WINDOWS)
         if exchanged is not None:
             exchanged = spread_out(exchanged, rng)
             both = exchanged, StandardScaler().fit_transform(exchanged)
-            if max(_look(rows, folds, rng, most)[0] for rows in both) > (1 + peak) / 2:
+            if max(look_for_a_gap(rows, folds, rng, most)[0] for rows in both) > (1 + peak) / 2:
                 return Finding(name, None, evidence + PATTERNS)
         return Finding(name, True, evidence + ADVICE)
     for look in (told_by_the_row_before, told_by_neighbours):
@@ -187,63 +181,3 @@ def _rows_of_a_class(task, y):
     if n_classes > N_NEIGHBOURS and has_classes(task, y) is None:
         return np.inf
     return len(targets) / n_classes if n_classes <= len(targets) / FEWEST_OF_CLASS else np.inf
-
-
-def _look(table, folds, rng, most):
-    """Return the largest gap, after how many neighbours, its limit, and what the split separates.
-
-    That is the share of test rows with a near row in training, of this split and of rows dealt
-    out; whether the gap stands out among test rows with a row before it in training; and whether
-    the gaps shrink after it, or jump at it.
-    """
-    asked = rng.permutation(len(table))[:MOST_ROWS]
-    found = NearestNeighbors(n_neighbors=SEEN + 2).fit(table).kneighbors(table[asked])
-    distances, neighbours = _without_itself(*found, asked)
-    distances = np.maximum(distances, 1e-9 * max(np.median(distances), 1e-300))
-    gaps = np.log(distances[:, 1:] / distances[:, :-1]) * np.arange(1, SEEN + 1)
-    usual = np.median(gaps[:, :N_NEIGHBOURS])
-    gaps = np.minimum(gaps * np.log(2) / max(usual, 1e-9), LARGEST)
-    beyond, gaps = gaps[:, N_NEIGHBOURS:].mean(axis=0), gaps[:, :N_NEIGHBOURS]
-    means = gaps.mean(axis=0)
-    peaks = (means / np.median(means))[:most]
-    gaps[:, most:] = 0
-    # Chance alone makes the mean of n exponential numbers vary by 1 / sqrt(n).
-    limit = 1.5 + 4 / np.sqrt(len(asked))
-    k = int(peaks.argmax()) + 1
-    apart = [_gap_across(gaps[:, k - 1], asked, neighbours[:, :k], *fold) for fold in folds]
-    apart = np.concatenate(apart) / np.median(means)
-    is_separated = len(apart) and apart.mean() > 1.2 + 3 / np.sqrt(len(apart))
-    last = np.where(gaps.max(axis=1) > NEAR, gaps.argmax(axis=1), -1)  # the last near neighbour
-    is_near = np.arange(N_NEIGHBOURS) <= last[:, None]
-    neighbours = np.where(is_near, neighbours[:, :N_NEIGHBOURS], -1)
-    near, dealt = np.mean([_separated(asked, neighbours, *fold, rng) for fold in folds], axis=0)
-    around = [*means[max(k - 2, 0) : k - 1], *means[k:], *beyond]
-    is_alone = means[k - 1] > (1 + 10 / np.sqrt(len(asked))) * min(around)
-    return peaks.max(), k, limit, near, dealt, is_separated, is_alone
-
-
-def _without_itself(distances, neighbours, asked):
-    """Leave out of each row's neighbours the row itself, or the last where copies hide it."""
-    is_other = neighbours != asked[:, None]
-    is_other[is_other.all(axis=1), -1] = False
-    shape = (len(asked), -1)
-    return distances[is_other].reshape(shape), neighbours[is_other].reshape(shape)
-
-
-def _gap_across(gaps, asked, neighbours, train, test):
-    """Return the gap of each test row that has a training row among its nearest."""
-    is_across = np.isin(neighbours, train).any(axis=1) & np.isin(asked, test)
-    return gaps[is_across]
-
-
-def _separated(asked, neighbours, train, test, rng):
-    """Return the share of test rows with a near row in training, as split and as dealt out."""
-    used = np.union1d(train, test)
-    shares = []
-    for dealt in (test, rng.permutation(used)[: len(test)]):
-        is_test = np.zeros(max(used.max(), asked.max()) + 2, dtype=bool)
-        is_train = is_test.copy()
-        is_test[dealt], is_train[np.setdiff1d(used, dealt)] = True, True
-        has_near = is_train[neighbours].any(axis=1)  # -1 is the last place, and no row
-        shares.append(has_near[is_test[asked]].mean() if is_test[asked].any() else 0.0)
-    return shares

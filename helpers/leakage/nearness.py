@@ -26,6 +26,10 @@ GROWS = (
     " But the gaps grow with each neighbour, and do not shrink again: rows that lie along a curve, "
     "with noise around it, are like that. Hand over groups, to shared_groups, which alone can tell."
 )
+ONE_GROUP = (
+    " But one group of rows makes most of it: far-out rows of an honest table are like that, and "
+    "so are one person's. Hand over groups, to shared_groups, which alone can tell."
+)
 WINDOWS = (
     " Rows are windows of one series, mixed by the split, but labels tell no more of each other "
     "than a linear model does. Hand over time, to time_order."

@@ -263,6 +263,17 @@ def test_rows_that_meet_in_the_one_column_there_is_are_not_accused(scale, decima
     assert alike_rows(np.repeat(draw.normal(size=(60, 2)), 3, axis=0), cv=SHUFFLED).leaked
 
 
+def test_one_group_of_far_out_rows_is_asked_about():
+    answers = []
+    for n_columns, noise in ((5, 0.1), (5, 0.3), (10, 0.1), (10, 0.6)):
+        rng = np.random.RandomState(0)
+        shared = rng.lognormal(size=(150, 1))  # ten rows of it happen to lie far out
+        rows = np.round(shared + noise * rng.normal(size=(150, n_columns)), 1)
+        answers.append(alike_rows(rows, cv=SHUFFLED))
+    assert not any(finding.leaked for finding in answers), answers
+    assert any("one group of rows" in finding.evidence for finding in answers), answers
+
+
 def test_it_says_what_it_needs():
     X = np.random.RandomState(0).normal(size=(100, 3))
     assert "It needs 60 rows" in alike_rows(X[:50]).evidence
