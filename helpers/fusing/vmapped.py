@@ -10,6 +10,7 @@ from helpers._compat import DisableTorchFunction, get_unwrapped, is_batchedtenso
 from helpers.fusing.content import first_line
 from helpers.fusing.recurrent import lstm_step
 
+OF_ALL_NUMBERS = {"max", "min", "median", "nanmedian"}
 # What code may ask a tensor of its gradient.
 OF_AUTOGRAD = {"requires_grad", "grad_fn", "is_leaf"}
 
@@ -19,7 +20,8 @@ class LookUps(TorchFunctionMode):
 
     For `F.embedding` torch puts the tables of all networks end to end: a code that is too large
     would be found in the table of another network, and `padding_idx` hold in the first one alone.
-    `F.one_hot` takes codes of any size there, and `index_fill` those below the first.
+    `F.one_hot` takes codes of any size there, and `index_fill` those below the first. Where numbers
+    are equally large, `X.max()` gives its gradient to one of them; alone, to all in equal shares.
 
     Code that catches an error would catch those of vmap, too, and go on as it never does alone.
 
@@ -46,11 +48,15 @@ class LookUps(TorchFunctionMode):
             raise
 
     def _call(self, function, args, kwargs):
+        name = getattr(function, "__name__", "").partition(".")[0]  # as in embedding.default
         if function is F.embedding:
             return embedding(*args, **kwargs)
-        if function is F.one_hot:
+        if name == "embedding":
+            return torch_embedding(*args, **kwargs)
+        if name == "one_hot":
             return one_hot(*args, **kwargs)
-        name = getattr(function, "__name__", "")
+        if name in OF_ALL_NUMBERS and len(args) == 1 and not kwargs:
+            return of_all_numbers(name, *args)
         if name.startswith("index_fill"):
             return index_fill(function, *args, **kwargs)
         if name == "lstm_cell":
@@ -69,6 +75,26 @@ def embedding(input, weight, padding_idx=None, *args, **kwargs):
         return vectors
     is_padding = (input == padding_idx % weight.shape[0]).unsqueeze(-1)
     return torch.where(is_padding, vectors.detach(), vectors)  # it has no gradient
+
+
+def torch_embedding(weight, indices, padding_idx=-1, scale_grad_by_freq=False, sparse=False):
+    """Look up as `torch.embedding` does, for which a negative number is no padding."""
+    padding_idx = padding_idx if padding_idx >= 0 else None
+    options = {"scale_grad_by_freq": scale_grad_by_freq, "sparse": sparse}
+    return embedding(indices, weight, padding_idx, **options)
+
+
+def of_all_numbers(name, input):
+    """Return the largest, smallest or middle one of all numbers, whatever the axes."""
+    flat = input.flatten()
+    if name in ("max", "min"):
+        return flat.amax(0) if name == "max" else flat.amin(0)
+    value = getattr(flat.detach(), name)(0).values
+    if not input.is_floating_point():
+        return value
+    is_it = flat == value
+    share = torch.where(is_it, flat, 0).sum() / is_it.sum()
+    return value + (share - share.detach())
 
 
 def one_hot(tensor, num_classes=-1):

@@ -71,6 +71,12 @@ class ByFunction(Codes):
         return F.embedding(codes, self.codes.weight, self.codes.padding_idx).sum(1)
 
 
+class ByTorch(Codes):
+    def look_up(self, codes):
+        table, padding_idx = self.codes.weight, self.codes.padding_idx
+        return torch.embedding(table, codes, -1 if padding_idx is None else padding_idx).sum(1)
+
+
 class OneHot(Codes):
     def look_up(self, codes):
         return F.one_hot(codes, 6).to(self.codes.weight).sum(1) @ self.codes.weight
@@ -90,7 +96,7 @@ CODER = TorchClassifier(Codes, epochs=3, batch_size=8, lr=0.05, random_state=0)
 
 
 @pytest.mark.parametrize("padding_idx", [None, 2, -1])
-@pytest.mark.parametrize("module", [Codes, ByFunction, OneHot, OfAllNetworks])
+@pytest.mark.parametrize("module", [Codes, ByFunction, ByTorch, OneHot, OfAllNetworks])
 def test_each_network_looks_up_in_its_own_table(module, padding_idx):
     clf = CODER.set_params(module=module, module__padding_idx=padding_idx)
     plain = cross_validated(clf, CODED, CLASSES, scoring="neg_log_loss")
@@ -101,7 +107,7 @@ def test_each_network_looks_up_in_its_own_table(module, padding_idx):
 
 
 @pytest.mark.parametrize("code", [6, -1])
-@pytest.mark.parametrize("module", [Codes, ByFunction, OneHot])
+@pytest.mark.parametrize("module", [Codes, ByFunction, ByTorch, OneHot])
 def test_a_code_that_no_table_has_is_not_found_in_a_neighbours(module, code):
     X = CODED.copy()
     X[40, 1] = code  # in the rows of all folds but the third, none of which the trial looks at
@@ -112,6 +118,28 @@ def test_a_code_that_no_table_has_is_not_found_in_a_neighbours(module, code):
         np.testing.assert_array_equal(
             cross_validated(clf, X, CLASSES, scoring="neg_log_loss"), plain
         )
+
+
+class OfAllNumbers(nn.Module):
+    """Scales what comes by the largest of some weights, which are all as large at first."""
+
+    def __init__(self, n_features, n_outputs, name="max"):
+        super().__init__()
+        self.scale = nn.Parameter(torch.ones(n_features))
+        self.last, self.name = nn.Linear(n_features, n_outputs), name
+
+    def forward(self, X):
+        return self.last(X * self.scale / getattr(self.scale, self.name)())
+
+
+@pytest.mark.parametrize("name", ["max", "min", "median", "nanmedian"])
+def test_numbers_that_are_equally_large_share_the_gradient(name):
+    clf = TorchClassifier(OfAllNumbers, module__name=name, epochs=3, lr=0.05, random_state=0)
+    plain = cross_validated(clf, CODED, CLASSES, scoring="neg_log_loss")
+    with fused() as run:
+        found = cross_validated(clf, CODED, CLASSES, scoring="neg_log_loss")
+    np.testing.assert_allclose(found, plain, rtol=0, atol=1e-10)
+    assert run.batches == [4]
 
 
 # A loss that counts ------------------------------------------------------------------------------
