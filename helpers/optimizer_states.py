@@ -62,7 +62,23 @@ def still_of_use(states, network, is_known, dampening):
                     )
                 zeros = {n: torch.zeros_like(t if n == "step" else own) for n, t in names.items()}
                 kept[number] = zeros
+    for number in kept.keys() & parameters.keys():
+        own = parameters[number]
+        kept[number] = {name: laid_out(value, own) for name, value in kept[number].items()}
     return dict(sorted(kept.items())) if is_known else kept
+
+
+def laid_out(value, weight):
+    """Return what was remembered of a weight in the order in memory that the weight has now.
+
+    It may have been changed since, as by ``module_.to(memory_format=torch.channels_last)``, and
+    torch's fused optimizers take numbers as they come in memory.
+    """
+    if not isinstance(value, torch.Tensor) or value.shape != weight.shape:
+        return value
+    if value.layout is not torch.strided or weight.layout is not torch.strided:
+        return value
+    return torch.empty_like(weight, dtype=value.dtype, device=value.device).copy_(value)
 
 
 def settings_of(optimizer):

@@ -66,14 +66,13 @@ class BatchedOptimizer:
 
     def _load(self, states):
         """Take over what the optimizers of the networks remember."""
-        stacked = {
-            i: {
-                # The count of steps is the same for all.
-                name: value if name == "step" else torch.stack([of[i][name] for of in states])
-                for name, value in of_parameter.items()
-            }
-            for i, of_parameter in states[0].items()
-        }
+        stacked = {}
+        for i, of_parameter in states[0].items():
+            for name, value in of_parameter.items():
+                if name != "step":  # the count of steps, the same for all
+                    # In order, as parameters are: `stack` keeps to channels_last.
+                    value = torch.stack([of[i][name] for of in states]).contiguous()
+                stacked.setdefault(i, {})[name] = value
         if stacked:  # torch puts each tensor on the device that it is for
             groups = self.optimizer.state_dict()["param_groups"]
             self.optimizer.load_state_dict({"state": stacked, "param_groups": groups})

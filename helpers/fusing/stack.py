@@ -77,7 +77,8 @@ class Stack:
         self.stored = {}
         tensors = [[dict(named_tensors(job.network)) for job in slot.jobs] for slot in self.slots]
         for name, of_first in tensors[0][0].items():
-            whole = torch.stack([of_slot[0][name].detach() for of_slot in tensors])
+            # In order, as gradients come: `stack` keeps to channels_last.
+            whole = torch.stack([of_slot[0][name].detach() for of_slot in tensors]).contiguous()
             for of_slot, part in zip(tensors, whole, strict=True):
                 for of_job in of_slot:
                     of_job[name].data = part

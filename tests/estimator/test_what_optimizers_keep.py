@@ -1,10 +1,14 @@
 """What an optimizer of the user's keeps of its own, from one call of partial_fit to the next."""
 
+import copy
+from functools import partial
+
 import numpy as np
 import pytest
 import torch
 from numpy.testing import assert_allclose, assert_array_equal
 from sklearn.datasets import make_classification
+from torch import nn
 
 from helpers import TorchClassifier
 
@@ -99,3 +103,34 @@ def test_arguments_that_are_tensors_are_compared():
     assert clf.set_params(module__scale=torch.ones(5)).partial_fit(X, y).n_epochs_ == 2
     with pytest.raises(ValueError, match="call fit to start anew"):
         clf.set_params(module__scale=torch.zeros(5)).partial_fit(X, y)
+
+
+def convolution(shape, n_outputs):
+    layers = nn.Conv2d(shape[0], 3, 2), nn.Tanh(), nn.Flatten(), nn.Linear(27, n_outputs)
+    return nn.Sequential(*layers)
+
+
+def channels_last(network):
+    network.to(memory_format=torch.channels_last)
+
+
+def transposed(network):
+    network[3].weight.data = network[3].weight.data.T.contiguous().T
+
+
+OPTIMIZERS = "adam", "adamw", "sgd", partial(torch.optim.Adam, fused=True)
+
+
+@pytest.mark.parametrize("optimizer", OPTIMIZERS)
+@pytest.mark.parametrize("change", [channels_last, transposed])
+def test_another_order_of_weights_in_memory_changes_nothing(optimizer, change):
+    draw = np.random.default_rng(0)
+    images, labels = draw.normal(size=(20, 2, 4, 4)), np.arange(20) % 2
+    arguments = {"optimizer__momentum": 0.9} if optimizer == "sgd" else {}
+    clf = TorchClassifier(convolution, optimizer=optimizer, random_state=0, **arguments)
+    clf.partial_fit(images, labels, classes=[0, 1]).partial_fit(images, labels)
+    changed = copy.deepcopy(clf)
+    change(changed.module_)
+    expected, found = (one.partial_fit(images, labels).module_ for one in (clf, changed))
+    for one, other in zip(expected.parameters(), found.parameters(), strict=True):
+        torch.testing.assert_close(one, other, rtol=0, atol=1e-12)

@@ -1,10 +1,13 @@
 """Networks for images, sequences and sets; and copies of images that canaries look for."""
 
+import copy
 import warnings
 
 import numpy as np
 import pytest
 import torch
+from joblib import Parallel, delayed
+from sklearn.base import clone
 from sklearn.datasets import load_digits
 from sklearn.model_selection import GroupKFold, KFold, cross_val_score, cross_validate
 from torch import nn
@@ -50,6 +53,31 @@ def test_a_traced_network_does_not_lack_its_init():
 
     fitted = classifier(whole).fit(X.reshape(120, 64).astype(np.float32), y)
     assert fitted.predict(X.reshape(120, 64)).shape == (120,)
+
+
+def channels_last(shape, n_outputs):
+    """A network whose weights lie in memory as torch advises for images."""
+    layers = nn.Conv2d(2, 3, 3), nn.ReLU(), nn.MaxPool2d(2), nn.Flatten(), nn.Linear(27, n_outputs)
+    return nn.Sequential(*layers).to(memory_format=torch.channels_last)
+
+
+@pytest.mark.parametrize("settings", [{}, {"optimizer": "sgd", "optimizer__momentum": 0.9}])
+def test_weights_in_another_order_in_memory_are_stacked_and_go_on(settings):
+    two = np.concatenate([X, X.transpose(0, 1, 3, 2)], axis=1)
+    clf = classifier(channels_last, **settings)
+    fitted = [clone(clf).set_params(lr=lr).fit(two, y) for lr in (0.01, 0.02)]
+
+    def train():
+        calls = [clone(one).fit for one in fitted]
+        calls += [copy.deepcopy(one).partial_fit for one in fitted]
+        return Parallel()(delayed(call)(two, y) for call in calls)
+
+    plain = train()
+    with fused() as run:
+        found = train()
+    for one, other in zip(plain, found, strict=True):
+        np.testing.assert_allclose(other.predict_proba(two), one.predict_proba(two), atol=1e-10)
+    assert run.batches == [2, 2]
 
 
 class MonteCarlo(nn.Module):
