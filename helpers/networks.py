@@ -26,7 +26,7 @@ from helpers.modules import warn_of_lost_weights
 from helpers.optimizer_states import still_of_use
 from helpers.optimizers import known_name
 from helpers.recipes import build
-from helpers.tensors import moved
+from helpers.tensors import moved, refuse_parted, ties_of
 
 
 class NetworkMixin:
@@ -57,6 +57,7 @@ class NetworkMixin:
                 if not last.drops and not warn_of_changes(network, X, outputs, draws):
                     warn_of_other_rows(network, X, outputs)
                     warn_of_same_answers(network, X, outputs)
+            self._tied = ties_of(job.network)
             ends_in = last.name if last.result is outputs else None
             if self.loss is None and ends_in in RANGES:
                 job.ends_in = ends_in
@@ -96,6 +97,7 @@ class NetworkMixin:
                 "arguments were changed since; call fit to start anew."
             )
         self.module_.to(job.y.device)
+        refuse_parted(self.module_, self._tied, "In module_, perhaps a copy by now, each has")
         job.network = self.module_
         states = copy.deepcopy(self._optimizer_state)
         is_known = known_name(job.optimizer) is not None

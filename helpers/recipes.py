@@ -19,6 +19,7 @@ from helpers.first_weights import SameEverywhere
 from helpers.frozen import frozen_parts
 from helpers.global_state import holds_private_rng, seed_others
 from helpers.modules import MLP
+from helpers.tensors import refuse_parted, ties_of
 
 _HOW_TO_COPY = """ A new
 layer that is handed over, as module__layer=nn.PReLU(), must be copied in the recipe:
@@ -75,7 +76,10 @@ def build(recipe, n_features, n_outputs, arguments, *, owner):
     if traces and _gone(traces):
         check_widths(recipe, network, n_features, n_outputs, _own_copy(arguments), owner)
         return network
-    return copy_network(network, f"{name} keeps what it returns, so each network is copied")
+    copied = copy_network(network, f"{name} keeps what it returns, so each network is copied")
+    where = f"In a copy, which is trained as {name} keeps what it returns, each would get"
+    refuse_parted(copied, ties_of(network), where)
+    return copied
 
 
 def _own_copy(value):

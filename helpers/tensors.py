@@ -57,7 +57,7 @@ def moved(network, device, dtype):
 
     Raise a ValueError if weights that lie in one place of memory would be parted.
     """
-    tied = _tied(network)
+    tied = ties_of(network)
     network.to(device)
     tensors = [t for t in (*network.parameters(), *network.buffers()) if not is_lazy(t)]
     if any(tensor.is_complex() for tensor in tensors):
@@ -66,17 +66,22 @@ def moved(network, device, dtype):
                 tensor.data = tensor.data.to(dtype.to_complex() if tensor.is_complex() else dtype)
     else:
         network.to(dtype)  # whatever one of the user's returns
-    for one, other in sorted(tied - _tied(network) if tied else ()):
-        raise ValueError(
-            f"{type(network).__name__} has `{one}` and `{other}` in one place of memory, so that a "
-            f"step changes both. In {dtype} on {device}, as X is, each would get a place of its "
-            f"own. Use one nn.Parameter for both, F.linear(X, self.layer.weight.T) for one that is "
-            f"transposed, or .clone() where each is to change by itself."
-        )
+    refuse_parted(network, tied, f"In {dtype} on {device}, as X is, each would get")
     return network
 
 
-def _tied(network):
+def refuse_parted(network, tied, where):
+    """Raise a ValueError if a network has parted weights that lay in one place of memory."""
+    for one, other in sorted(tied - ties_of(network) if tied else ()):
+        raise ValueError(
+            f"{type(network).__name__} has `{one}` and `{other}` in one place of memory, so that a "
+            f"step changes both. {where} a place of its own. Use one nn.Parameter for both, "
+            f"F.linear(X, self.layer.weight.T) for one that is transposed, or .clone() where each "
+            f"is to change by itself."
+        )
+
+
+def ties_of(network):
     """Return the pairs of names of a network's weights and buffers that lie in one place."""
     named = (*network.named_parameters(), *network.named_buffers())
     by_storage = {}

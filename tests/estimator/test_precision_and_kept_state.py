@@ -179,6 +179,29 @@ def test_weights_in_one_place_are_not_parted(kind):
     assert torch.equal(one, other.t() if kind in (Transposed, Complex) else other)
 
 
+@pytest.mark.parametrize("copied", [copy.deepcopy, lambda one: pickle.loads(pickle.dumps(one))])
+@pytest.mark.parametrize("kind", TIED)
+def test_a_copy_in_which_weights_are_parted_predicts_but_is_not_trained_further(kind, copied):
+    rows = X.astype(np.float32)
+    fitted = classifier(kind).fit(rows, y)
+    other = copied(fitted)
+    np.testing.assert_array_equal(other.predict(rows), fitted.predict(rows))
+    with pytest.raises(ValueError, match="`one` and `other` in one place .* a copy by now"):
+        other.partial_fit(rows, y)
+    fitted.partial_fit(rows, y)
+
+
+def test_a_recipe_that_keeps_parted_weights_is_refused():
+    kept = []
+
+    def recipe(n_features, n_outputs):
+        kept.append(SetAsData(n_features, n_outputs))
+        return kept[-1]
+
+    with pytest.raises(ValueError, match="`one` and `other` in one place .* recipe keeps what"):
+        classifier(recipe).fit(X.astype(np.float32), y)
+
+
 class OneParameter(TwoWeights):
     def keep(self):
         self.other = self.one
