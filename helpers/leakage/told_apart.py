@@ -21,9 +21,10 @@ MOST_ROWS = 1000  # that are told apart
 N_DEALS = 499  # exceeded by all of them by chance: 0.2 %
 # The order of many honest tables means a little: breast cancer in folds as they come has 3.0.
 N_DEVIATIONS = 4
-IN_TIME = (
-    " But later rows, which TimeSeriesSplit tests on, may look other on purpose: ask time_order. "
-    "If rows are in no order of time, shuffle before you split."
+ASK_FIRST = (
+    " First ask whether the split keeps persons, places or times apart on purpose. If so, do not "
+    "shuffle, and hand over groups or time to audit. Shuffle only a table of independent rows that "
+    "was sorted by label or source."
 )
 
 
@@ -56,7 +57,7 @@ def shift(X, y=None, *, cv=5, groups=None, task=None, random_state=0):
     Notes
     -----
     A difference may be meant: later rows and other groups do look other, and then it tells how
-    far the test set is from the training set. Folds of consecutive rows, as ``cv=5`` makes them,
+    far the test set is from the training set; shuffled rows would leak. Folds of consecutive rows, as ``cv=5`` makes them,
     differ where the order of the table means something, as in digits. Columns that number the
     rows are left out, as an id, or a day where each row has the next one. The idea is that of a
     classifier two-sample test (Lopez-Paz and Oquab, ICLR 2017, https://arxiv.org/abs/1610.06545).
@@ -93,10 +94,10 @@ def shift(X, y=None, *, cv=5, groups=None, task=None, random_state=0):
     )
     leaked = bool(own > limit)
     if leaked and isinstance(cv, TimeSeriesSplit):
-        evidence += IN_TIME
+        evidence += " But later rows, which TimeSeriesSplit tests on, may look other: ask time_order."
         leaked = None
     elif leaked:
-        evidence += " Shuffle before you split, or ask how the test rows were chosen."
+        evidence += ASK_FIRST
     if left_out:
         evidence += f" Not looked into, as they are no numbers or number the rows: column {unseen}."
     return Finding("shift", leaked, evidence)

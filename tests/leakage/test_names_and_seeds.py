@@ -173,6 +173,15 @@ def test_a_split_in_order_of_time_is_not_to_be_shuffled():
     assert found["shift"].leaked is False
 
 
+def test_a_split_that_keeps_persons_apart_is_not_to_be_shuffled():
+    rng, person = np.random.RandomState(0), np.repeat(np.arange(12), 10)
+    rows = 3 * rng.normal(size=(12, 5))[person] + rng.normal(size=(120, 5))
+    for folds in (list(GroupKFold(4).split(rows, groups=person)), [(person < 9, person >= 9)]):
+        found = answers(Ridge(), rows, person % 2, cv=folds)["shift"]
+        assert "hand over groups" in found.evidence and "independent" in found.evidence
+        assert answers(Ridge(), rows, person % 2, cv=folds, groups=person)["shift"].leaked is None
+
+
 class Filled:
     """Fills gaps in a whole table before it takes the rows that it is fitted on."""
 
