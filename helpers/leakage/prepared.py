@@ -209,7 +209,7 @@ KINDS = {
     "scaled to between -1 and 1": lambda columns: _between_0_and_1((columns + 1) / 2),
     "scaled to a largest size of 1": _scaled_to_a_size_of_1,
     "made normal by the ranks of the rows": _each(_is_normal_by_ranks),
-    "filled in with the mean of its other rows": _filled,
-    "filled in with the median of its other rows": _filled_with_medians,
+    "filled in with the mean of the other rows": _filled,
+    "filled in with the median of the other rows": _filled_with_medians,
     "uncorrelated with the others, as PCA makes them": _turned,
 }
