@@ -149,8 +149,8 @@ def _shift_in_time(finding, folds):
         return finding
     evidence = (
         "Test rows look other than training rows, and all come after them. If rows are in order of "
-        "time, that is on purpose: hand over time. If the test rows are of other persons or places, "
-        "hand over groups. Shuffle only rows that are independent, and merely sorted."
+        "time, that is on purpose: hand over time. If test rows are of other persons or places, "
+        "hand over groups. Shuffle only independent rows that were sorted by label or source."
     )
     return Finding(finding.name, None, evidence)
 

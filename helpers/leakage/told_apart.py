@@ -47,7 +47,8 @@ def shift(X, y=None, *, cv=5, groups=None, task=None, random_state=0):
         Leaked if the largest area under the ROC curve of the folds exceeds the largest of the
         folds in all 499 deals, which by chance happens once in five hundred times; and lies four
         standard deviations of theirs above their mean. Several folds are several looks, in both.
-        Not looked at, if that is so and `cv` is a TimeSeriesSplit: later rows may look other.
+        Not looked at, if that is so and `cv` is a TimeSeriesSplit: later rows may look other; nor
+        if rows are so few that no area could say so.
 
     Raises
     ------
@@ -57,10 +58,11 @@ def shift(X, y=None, *, cv=5, groups=None, task=None, random_state=0):
     Notes
     -----
     A difference may be meant: later rows and other groups do look other, and then it tells how
-    far the test set is from the training set; shuffled rows would leak. Folds of consecutive rows, as ``cv=5`` makes them,
-    differ where the order of the table means something, as in digits. Columns that number the
-    rows are left out, as an id, or a day where each row has the next one. The idea is that of a
-    classifier two-sample test (Lopez-Paz and Oquab, ICLR 2017, https://arxiv.org/abs/1610.06545).
+    far the test set is from the training set; shuffled rows would leak. Folds of consecutive rows,
+    as ``cv=5`` makes them, differ where the order of the table means something, as in digits.
+    Columns that number the rows are left out, as an id, or a day where each row has the next one.
+    The idea is that of a classifier two-sample test (Lopez-Paz and Oquab, ICLR 2017,
+    https://arxiv.org/abs/1610.06545).
 
     Examples
     --------
@@ -87,6 +89,13 @@ def shift(X, y=None, *, cv=5, groups=None, task=None, random_state=0):
     areas = np.max(list(_tell_apart(X, folds, random_state)), axis=0)
     own, dealt = areas[0], areas[1:]
     limit = max(dealt.max(), dealt.mean() + N_DEVIATIONS * dealt.std())
+    if limit >= 1:
+        evidence = (
+            "There are too few rows in a fold: dealt out at random, test rows are told from "
+            f"training rows with an area under the ROC curve of up to {dealt.max():.3f}, and no "
+            "area is large enough beside it. Hand over more rows, or fewer and larger folds."
+        )
+        return Finding("shift", None, evidence)
     evidence = (
         f"Test rows are told from training rows with an area under the ROC curve of {own:.3f} in "
         f"one of {len(folds)} folds; dealt out at random with at most {dealt.max():.3f}, and above "
@@ -94,7 +103,9 @@ def shift(X, y=None, *, cv=5, groups=None, task=None, random_state=0):
     )
     leaked = bool(own > limit)
     if leaked and isinstance(cv, TimeSeriesSplit):
-        evidence += " But later rows, which TimeSeriesSplit tests on, may look other: ask time_order."
+        evidence += (
+            " But TimeSeriesSplit tests on later rows, which may look other: ask time_order."
+        )
         leaked = None
     elif leaked:
         evidence += ASK_FIRST

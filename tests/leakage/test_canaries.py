@@ -156,6 +156,13 @@ def test_shift_takes_large_and_small_tables():
     assert not shift(np.ones((20, 2)), cv=2).leaked
 
 
+def test_shift_does_not_look_where_no_area_could_be_large_enough():
+    X = np.random.RandomState(0).normal(size=(10, 3))
+    for cv in (5, [(np.arange(9), [9])]):
+        finding = shift(X, cv=cv)
+        assert finding.leaked is None and "too few rows" in finding.evidence
+
+
 # Tables -----------------------------------------------------------------------------------------
 
 

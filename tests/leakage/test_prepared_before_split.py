@@ -34,7 +34,7 @@ STEPS = {
     "mean 0 and standard deviation 1": (StandardScaler(), X),
     "mean 0 and standard deviation 1, with gaps": (StandardScaler(), GAPS),
     "between 0 and 1": (MinMaxScaler(), X),
-    "filled in with the mean": (SimpleImputer(), GAPS),
+    "filled in with the mean of the other rows.": (SimpleImputer(), GAPS),
     "filled in with the mean, of whole numbers": (SimpleImputer(), AGES),
     "between -1 and 1": (MinMaxScaler((-1, 1)), X),
     "a largest size of 1": (MaxAbsScaler(), X),
