@@ -13,6 +13,10 @@ from helpers.leakage.later import made_of_labels
 from helpers.leakage.tables import as_codes, names_of, what_rows_are
 from helpers.leakage.times import as_span, as_times
 
+NEW_GROUPS = (
+    " A leak if the score is to hold for groups that were not in the training: split with "
+    "GroupKFold."
+)
 FEWEST_ROWS, MOST_SERIES = 10, 20  # in which columns are compared with later labels
 
 
@@ -30,8 +34,9 @@ def shared_groups(X, y=None, *, groups, cv=5, task=None):
     Returns
     -------
     Finding
-        Leaked if a group is on both sides of a fold; the evidence says how well the group alone
-        tells classes `y`. Not looked at, if none is and some rows have no group.
+        Leaked if a group is on both sides of a fold, and the score is to hold for groups that were
+        not in the training; the evidence says how well the group alone tells classes `y`. Not
+        looked at, if none is and some rows have no group.
 
     Raises
     ------
@@ -47,7 +52,8 @@ def shared_groups(X, y=None, *, groups, cv=5, task=None):
     >>> shared_groups(X, groups=person, cv=GroupKFold(5)).leaked
     False
     >>> print(shared_groups(X, groups=person, cv=4))
-    shared_groups: LEAK. 3 of 10 groups are on both sides of a split. Split with GroupKFold.
+    shared_groups: LEAK. 3 of 10 groups are on both sides of a split. A leak if the score is to hold
+    for groups that were not in the training: split with GroupKFold.
     """
     folds = folds_of(cv, X, y, groups, task)
     numbers = group_numbers(groups, _num_samples(X))
@@ -61,7 +67,7 @@ def shared_groups(X, y=None, *, groups, cv=5, task=None):
     if shared:
         if y is not None and has_classes(task, y):
             evidence += _told_by_groups(targets_of(y, len(numbers)), numbers, folds)
-        evidence += " Split with GroupKFold."
+        evidence += NEW_GROUPS
     return Finding("shared_groups", bool(shared) or (None if n_without else False), evidence)
 
 
