@@ -13,11 +13,12 @@ from helpers.leakage.features import too_good_feature
 from helpers.leakage.finding import Finding, Report
 from helpers.leakage.groups import one_group_a_row
 from helpers.leakage.held import held_rows
-from helpers.leakage.inputs import check_length, folds_of, has_classes, task_of
+from helpers.leakage.inputs import check_length, column_of, folds_of, has_classes, task_of
 from helpers.leakage.mates import batch_mates
 from helpers.leakage.prepared import prepared
 from helpers.leakage.probes import seed_of
 from helpers.leakage.splits import shared_groups, time_order
+from helpers.leakage.times import as_times
 from helpers.leakage.told_apart import shift
 from helpers.leakage.twins import shared_rows
 from helpers.leakage.weights import carried_weights
@@ -43,9 +44,9 @@ def audit(
         Whose row it is, for `shared_groups` and `time_order`; it is handed to `cv`, and to a
         search within the estimator that splits by groups.
     time : array-like of shape (n_rows,), optional
-        When each row was recorded, for `time_order`. With `groups` or `time` the test rows
-        differ from the training rows on purpose, and `shift` does not look. Without, it does
-        not judge a split whose test rows all come after the training rows.
+        When each row was recorded, for `time_order` and `shared_groups`. With `groups` or `time`
+        the test rows differ from the training rows on purpose, and `shift` does not look. Without,
+        it does not judge a split whose test rows all come after the training rows.
     horizon, window : number or timedelta, optional
         How long after a row its label is known, and how far back its features look, for
         `time_order`.
@@ -100,6 +101,7 @@ def audit(
     # What a search inside the estimator may split by; two names a row are for shared_groups alone.
     inner = {"groups": one_group_a_row(groups, _num_samples(X))} | seed
     in_time = {"time": time, "groups": groups, "horizon": horizon, "window": window}
+    of_groups = {"groups": groups, "time": time if _is_readable(time, X) else None}
     needs = {}
     if groups is None:
         needs["shared_groups"] = (
@@ -129,7 +131,7 @@ def audit(
         "held_rows": lambda: held_rows(estimator, X, cv=folds, **seed),
         "shared_rows": lambda: shared_rows(X, y, cv=folds, task=task, **seed),
         "alike_rows": lambda: alike_rows(X, y, cv=folds, task=task, **seed),
-        "shared_groups": lambda: shared_groups(X, y, groups=groups, cv=folds, task=task),
+        "shared_groups": lambda: shared_groups(X, y, **of_groups, cv=folds, task=task),
         "time_order": lambda: time_order(X, y, cv=folds, **in_time, task=task),
         "shift": lambda: _shift_in_time(shift(X, cv=folds, **seed), folds),
         "too_good_feature": lambda: too_good_feature(X, y, task=task, **seed),
@@ -140,6 +142,15 @@ def audit(
         Finding(name, None, needs[name]) if name in needs else _looked(name, look)
         for name, look in looks.items()
     )
+
+
+def _is_readable(time, X):
+    """Say whether times can be compared; if not, `time_order` says why."""
+    try:
+        as_times(column_of("time", time, _num_samples(X), required=True))
+    except (TypeError, ValueError):
+        return False
+    return True
 
 
 def _shift_in_time(finding, folds):

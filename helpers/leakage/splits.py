@@ -13,6 +13,11 @@ from helpers.leakage.later import made_of_labels
 from helpers.leakage.tables import as_codes, names_of, what_rows_are
 from helpers.leakage.times import as_span, as_times
 
+KNOWN_GROUPS = (
+    " Each is tested on later rows than it was trained on, which is right for a forecast of known "
+    "groups. If the score is to hold for groups that were not in the training, leave out whole "
+    "groups."
+)
 NEW_GROUPS = (
     " A leak if the score is to hold for groups that were not in the training: split with "
     "GroupKFold."
@@ -20,7 +25,7 @@ NEW_GROUPS = (
 FEWEST_ROWS, MOST_SERIES = 10, 20  # in which columns are compared with later labels
 
 
-def shared_groups(X, y=None, *, groups, cv=5, task=None):
+def shared_groups(X, y=None, *, groups, time=None, cv=5, task=None):
     """Are the rows of one group (a person, a device) on both sides of a split?
 
     Parameters
@@ -30,18 +35,21 @@ def shared_groups(X, y=None, *, groups, cv=5, task=None):
     groups : array-like of shape (n_rows,) or (n_rows, 2)
         Whose row it is. Where a row is a pair (of proteins, of a user and a film), the names of
         both; a name means the same in both columns.
+    time : array-like of shape (n_rows,), optional
+        When each row was recorded, where groups are series that may be forecast.
 
     Returns
     -------
     Finding
         Leaked if a group is on both sides of a fold, and the score is to hold for groups that were
         not in the training; the evidence says how well the group alone tells classes `y`. Not
-        looked at, if none is and some rows have no group.
+        looked at, if none is and some rows have no group; nor if, by `time`, each group's test rows
+        are later than its training rows: only you know whether known groups are to be forecast.
 
     Raises
     ------
     ValueError
-        If lengths differ or `cv` is not of a known form.
+        If lengths differ or `cv` is not of a known form, or as `time_order` does about `time`.
 
     Examples
     --------
@@ -57,6 +65,8 @@ def shared_groups(X, y=None, *, groups, cv=5, task=None):
     """
     folds = folds_of(cv, X, y, groups, task)
     numbers = group_numbers(groups, _num_samples(X))
+    column = column_of("time", time, len(numbers))
+    are_later = column is not None and _are_later(as_times(column), numbers, folds)
     shared, n_without = set(), int((numbers < 0).any(axis=1).sum())
     for train, test in folds:
         shared.update(np.intersect1d(numbers[train], numbers[test]).tolist())
@@ -67,8 +77,19 @@ def shared_groups(X, y=None, *, groups, cv=5, task=None):
     if shared:
         if y is not None and has_classes(task, y):
             evidence += _told_by_groups(targets_of(y, len(numbers)), numbers, folds)
-        evidence += NEW_GROUPS
-    return Finding("shared_groups", bool(shared) or (None if n_without else False), evidence)
+        evidence += KNOWN_GROUPS if are_later else NEW_GROUPS
+        return Finding("shared_groups", None if are_later else True, evidence)
+    return Finding("shared_groups", None if n_without else False, evidence)
+
+
+def _are_later(times, groups, folds):
+    """Say whether each test row is later than all training rows of its group."""
+    for train, test in folds:
+        latest = np.full(groups.max() + 2, -np.inf)  # the last one is of rows that have no group
+        np.maximum.at(latest, groups[train], times[train, None])
+        if (times[test, None] <= latest[groups[test]])[groups[test] >= 0].any():
+            return False
+    return True
 
 
 def _told_by_groups(y, groups, folds):

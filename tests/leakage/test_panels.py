@@ -3,10 +3,10 @@
 import numpy as np
 import pandas as pd
 import pytest
-from sklearn.linear_model import LogisticRegression
-from sklearn.model_selection import TimeSeriesSplit
+from sklearn.linear_model import LinearRegression, LogisticRegression
+from sklearn.model_selection import KFold, TimeSeriesSplit
 
-from helpers import audit, time_order
+from helpers import audit, shared_groups, time_order
 from helpers.leakage.later import made_of_labels
 
 TASKS = {"classes": "classification", "values": "regression"}
@@ -141,3 +141,39 @@ def test_names_of_three_classes_are_compared_with_a_column_of_the_same_names():
     assert time_order(table, y, **settings).leaked is True
     table["tomorrow"] = np.roll(y, 1)
     assert time_order(table, y, **settings).leaked is False
+
+
+def test_a_forecast_of_known_series_is_no_leak_and_a_random_split_of_them_is():
+    who, X, y = panel("values", n_days=10, n_shops=6)
+    mixed = KFold(5, shuffle=True, random_state=0)
+    first = [(np.flatnonzero(who["day"] >= 5), np.flatnonzero(who["day"] < 5))]
+    for cv, leaked in ((split(who), None), (mixed, True), (first, True)):
+        finding = shared_groups(X, y, groups=who["shop"], time=who["day"], cv=cv)
+        assert finding.leaked is leaked
+        assert ("right for a forecast of known groups" in finding.evidence) is (leaked is None)
+    assert shared_groups(X, y, groups=who["shop"], cv=split(who)).leaked is True
+    # The last of each shop's own days; pairs of shops; and rows of no shop, which are not compared.
+    begun = who["day"] + 3 * who["shop"]
+    assert shared_groups(X, groups=who["shop"], time=begun, cv=split(who)).leaked is None
+    late = who["day"] == 9
+    one_late = [(np.flatnonzero(~late), np.flatnonzero(late))]
+    pairs = np.column_stack([who["shop"], (who["shop"] + 1) % 6])
+    assert shared_groups(X, groups=pairs, time=who["day"], cv=one_late).leaked is None
+    assert shared_groups(X, groups=pairs, time=begun, cv=one_late).leaked is True
+    without = who["shop"].where(who["shop"] > 0)
+    at_once = who["day"].where(who["shop"] > 0, 0)
+    assert shared_groups(X, groups=without, time=at_once, cv=one_late).leaked is None
+
+
+@pytest.mark.slow
+def test_an_audit_tells_a_forecast_of_known_series_from_a_random_split():
+    who, X, y = panel("values", n_days=24, n_shops=4)
+    known, day = {"groups": who["shop"]}, who["day"].astype(float)
+    X = X[["noise", "more noise"]]
+    for cv, time, leaked in (
+        (split(who), day, None),
+        (KFold(3, shuffle=True, random_state=0), day, True),
+        (split(who), day.where(day > 0), True),  # times with gaps cannot be compared
+    ):
+        report = audit(LinearRegression(), X, y, cv=cv, time=time, **known)
+        assert {f.name: f.leaked for f in report}["shared_groups"] is leaked
