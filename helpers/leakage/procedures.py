@@ -33,9 +33,10 @@ def null_labels(procedure, X, y, *, groups=None, chance=None, n_permutations=20,
         group exchange their labels one by one.
     chance : float, optional
         What guessing scores on average, where you know it: 0.5 for balanced accuracy and the area
-        under the ROC curve, 0 for R2. By default it is measured, in some forty more runs: on
-        tables made of one, two and eight rows of `X`, and on rows between two of them, no
-        procedure can know a label. Smaller leaks are seen with a chance that you state.
+        under the ROC curve, 0 for R2. A higher score is then taken for a better one, so of a loss
+        return minus the loss. By default it is measured, in some forty more runs: on tables made
+        of one, two and eight rows of `X`, and on rows between two of them, no procedure can know a
+        label. Smaller leaks are seen with a chance that you state.
     n_permutations : int, default=20
     random_state : int, default=0
         Draws the permutations, and seeds the global generators of Python, numpy and torch, once.
@@ -131,10 +132,15 @@ def _beside_guesses(procedure, X, y, groups, mean, seed):
     leaked = guesses.judge(mean)
     blind = guesses.sign * guesses.blind
     sharp = guesses.sign * max(guesses.sharp, guesses.sure)
-    than = "above" if guesses.sign > 0 else "below"
+    than, say = "above", "say what guessing scores, as in chance=0.5"
+    if guesses.sign < 0:
+        than, say = "below", "return minus the loss and hand over chance"
     if leaked is None:
-        return None, f"guesses reach {blind:.2f} to {sharp:.2f}: hand over chance, to be sure."
-    return leaked, f"guesses reach {guesses.sign * guesses.limit:.2f}, and a mean {than} is a leak."
+        return None, f"guesses reach {blind:.2f} to {sharp:.2f}: to be sure, {say}."
+    evidence = f"guesses reach {guesses.sign * guesses.limit:.2f}, and a mean {than} is a leak."
+    if not leaked:
+        evidence += f" Smaller leaks are seen if you {say}."
+    return leaked, evidence
 
 
 def _with_groups_of_one(groups, n):

@@ -72,6 +72,8 @@ def test_chance_is_measured_for_the_score_at_hand(scoring, sign):
     assert honest.leaked is False, honest
     assert leaky.leaked is True, leaky
     assert ("below" if sign < 0 else "above") in honest.evidence
+    says = "return minus the loss and hand over chance." if sign < 0 else "as in chance=0.5."
+    assert honest.evidence.endswith(says) and says not in leaky.evidence
 
 
 @pytest.mark.parametrize("scoring", ["neg_brier_score", "neg_log_loss"])
@@ -79,7 +81,7 @@ def test_a_loss_that_is_less_for_who_is_sure_of_the_larger_class_is_not_judged(s
     y = rng.permutation(np.arange(100) < 5).astype(int)
     evenly = LogisticRegression(class_weight="balanced")
     finding = null_labels(selecting(scoring, False, model=evenly), X, y, n_permutations=6)
-    assert finding.leaked is None and "hand over chance" in finding.evidence
+    assert finding.leaked is None and "to be sure, say what guessing" in finding.evidence
     for model, labels in ((LogisticRegression(), y), (evenly, rng.permutation(np.arange(100) % 2))):
         for leaky in (False, True):
             procedure = selecting(scoring, leaky, model=model)
