@@ -11,6 +11,7 @@ from helpers.leakage.carrying import carry_over
 from helpers.leakage.estimators import purity, refit
 from helpers.leakage.features import too_good_feature
 from helpers.leakage.finding import Finding, Report
+from helpers.leakage.fitting import FORMS
 from helpers.leakage.groups import one_group_a_row
 from helpers.leakage.held import held_rows
 from helpers.leakage.inputs import check_length, column_of, folds_of, has_classes, task_of
@@ -117,8 +118,11 @@ def audit(
             "y holds whole numbers, and the estimator does not say whether they are classes: ask "
             "too_good_feature(X, y, task='classification') or task='regression'."
         )
-    for name in ("null_labels", "blind_test"):
-        needs[name] = f"Write the whole procedure as a function, for {name}(procedure, X, y)."
+    for name, (form, returned) in FORMS.items():
+        needs[name] = (
+            f"Write the whole procedure as a function {form} that returns {returned}, for "
+            f"{name}(procedure, X, y)."
+        )
     with suppress(Exception):  # the canaries on rows say what is wrong with them
         needs["blind_test"] = " ".join(filter(None, [prepared(X, folds), needs["blind_test"]]))
     looks = {

@@ -10,6 +10,7 @@ from sklearn.utils import check_consistent_length, check_random_state
 from helpers._compat import _safe_indexing
 from helpers.leakage.destruction import destroyed, exchanged
 from helpers.leakage.finding import Finding
+from helpers.leakage.fitting import check_is_procedure
 from helpers.leakage.inputs import as_array, folds_of, has_classes, is_frame, strata_of
 from helpers.leakage.probes import (
     METHODS,
@@ -70,6 +71,8 @@ def blind_test(procedure, X, y, *, cv=None, groups=None, test_size=0.3, task=Non
     ------
     ValueError
         If lengths differ, `cv` is not of a known form, or the procedure cannot take rows.
+    TypeError
+        If `procedure` is no function of `X`, `y`, `train` and `test`, or returns no predictor.
 
     Notes
     -----
@@ -94,6 +97,7 @@ def blind_test(procedure, X, y, *, cv=None, groups=None, test_size=0.3, task=Non
     False
     """
     random_state = seed_of(random_state)
+    check_is_procedure(procedure, "blind_test")
     check_consistent_length(X, y)
     X, y = (values if is_frame(values) else as_array(values) for values in (X, y))
     rows = np.arange(len(y))
@@ -216,10 +220,12 @@ def _run(procedure, X, y, train, test):
                 f"{type(error).__name__}: {error}"
             ) from error
         raise
-    if not any(hasattr(predictor, method) for method in METHODS):
+    is_class = isinstance(predictor, type)
+    if is_class or not any(hasattr(predictor, method) for method in METHODS):
+        got = f"the class {predictor.__name__}" if is_class else type(predictor).__name__
         raise TypeError(
             "procedure(X, y, train, test) must return a fitted predictor, an object that has one "
-            f"of the methods {', '.join(METHODS)}; got {type(predictor).__name__}."
+            f"of the methods {', '.join(METHODS)}; got {got}."
         )
     return predictor
 

@@ -1,4 +1,6 @@
-"""What can be fitted, and groups for what asks for them in `fit`, as a search does."""
+"""What can be fitted or called, and groups for what asks for them in `fit`, as a search does."""
+
+import inspect
 
 from sklearn import config_context
 from sklearn.pipeline import Pipeline
@@ -19,6 +21,47 @@ def check_is_estimator(estimator):
         "estimator must be an estimator as scikit-learn has them, with the methods get_params and "
         f"fit; got {estimator!r:.80}.{cure}"
     )
+
+
+FORMS = {  # what a procedure is called with, and returns
+    "null_labels": ("procedure(X, y)", "the score"),
+    "blind_test": ("procedure(X, y, train, test)", "a fitted predictor"),
+}
+
+
+def check_is_procedure(procedure, canary):
+    """Raise a TypeError unless it can be called as a canary calls it; it is not called here."""
+    form, returned = FORMS[canary]
+    if not callable(procedure):
+        got = f"{procedure!r:.60}"
+        if hasattr(procedure, "fit"):
+            got = f"an estimator, {type(procedure).__name__}: write a function that fits it"
+    elif (signature := _signature_of(procedure)) is None or _takes(signature, form):
+        return
+    else:
+        got = f"{getattr(procedure, '__name__', type(procedure).__name__)}{signature}"[:80]
+        for other in FORMS.keys() - {canary}:
+            if _takes(signature, FORMS[other][0]):
+                got += f", which is for {other}"
+    raise TypeError(
+        f"{canary} wants a function {form} that returns {returned}; got {got}. For an example see "
+        f"help({canary})."
+    )
+
+
+def _signature_of(procedure):
+    try:
+        return inspect.signature(procedure)
+    except (TypeError, ValueError):  # of some functions that are written in C
+        return None
+
+
+def _takes(signature, form):
+    try:
+        signature.bind(*form.split(","))  # as many arguments
+    except TypeError:
+        return False
+    return True
 
 
 def fit_with(groups, estimator, X, y):

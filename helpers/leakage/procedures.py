@@ -6,6 +6,7 @@ from sklearn.utils import check_consistent_length, check_random_state
 
 from helpers.leakage.chance import measure, taken
 from helpers.leakage.finding import Finding
+from helpers.leakage.fitting import check_is_procedure
 from helpers.leakage.groups import group_numbers
 from helpers.leakage.probes import P_VALUE, global_seed, seed_of
 
@@ -53,6 +54,8 @@ def null_labels(procedure, X, y, *, groups=None, chance=None, n_permutations=20,
     ------
     ValueError
         If lengths differ, a label varies within a group, or `n_permutations` is below 2.
+    TypeError
+        If `procedure` is no function of `X` and `y`, or does not return a number.
 
     Notes
     -----
@@ -76,6 +79,7 @@ def null_labels(procedure, X, y, *, groups=None, chance=None, n_permutations=20,
     True
     """
     random_state = seed_of(random_state)
+    check_is_procedure(procedure, "null_labels")
     check_consistent_length(X, y, groups)
     if n_permutations < 2:
         raise ValueError(f"n_permutations must be at least 2; got {n_permutations}.")
@@ -102,13 +106,19 @@ def null_labels(procedure, X, y, *, groups=None, chance=None, n_permutations=20,
 
 def _scored(procedure, X, y):
     score = procedure(X, y)
-    # cross_validate returns a dict, which has a shape as a number has.
-    if score is None or isinstance(score, dict) or np.shape(score) != ():
-        raise TypeError(
-            "procedure(X, y) must return one number, the score that you would report; got "
-            f"{score!r:.80}. Of several scores, return the mean."
-        )
-    return float(score)
+    try:
+        # cross_validate returns a dict, which has a shape as a number has.
+        if score is not None and not isinstance(score, dict) and np.shape(score) == ():
+            return float(score)
+    except (TypeError, ValueError):  # it is no number
+        pass
+    cure = "Of several scores, return the mean."
+    if hasattr(score, "predict"):
+        cure = "Return what it scores on the test rows."
+    raise TypeError(
+        "procedure(X, y) must return one number, the score that you would report; got "
+        f"{score!r:.80}. {cure}"
+    )
 
 
 def _beside(chance, scores):

@@ -246,6 +246,7 @@ RETURNED = {
     "a score": lambda model, X, y: model.score(X, y),
     "nothing": lambda model, X, y: None,
     "a network": lambda model, X, y: torch.nn.Linear(5, 2),
+    "a class": lambda model, X, y: GaussianNB,
 }
 
 
@@ -259,12 +260,51 @@ def test_blind_test_says_what_a_procedure_must_return(name):
 
 
 def test_null_labels_says_what_a_procedure_must_return():
-    for score in ([0.5, 0.6], np.array([0.5]), (0.5, 0.1), {"test_f1": 0.5}, None):
+    scores = [0.5, 0.6], np.array([0.5]), (0.5, 0.1), {"test_f1": 0.5}, None, GaussianNB(), "high"
+    for score in scores:
         with pytest.raises(TypeError, match=r"must return one number, .*; got "):
             null_labels(lambda X, y, score=score: score, X, y)
     assert null_labels(lambda X, y: np.float32(0.5), X, y, chance=0.5).leaked is False
     finding = null_labels(lambda X, y: float("nan"), X, y)
     assert finding.leaked is None and "20 of 20 permutations of the labels" in finding.evidence
+
+
+def score_of(X, y):
+    return len(0.5)
+
+
+def predictor_of(X, y, train, test):
+    return len(0.5)
+
+
+NO_PROCEDURES = {
+    "for the other canary": (predictor_of, score_of, r"which is for (blind_test|null_labels)"),
+    "an estimator": (GaussianNB(), GaussianNB(), "an estimator, GaussianNB: write a function"),
+    "a class": (GaussianNB, GaussianNB, r"got GaussianNB\("),
+    "nothing": (None, None, "got None"),
+}
+
+
+@pytest.mark.parametrize("name", NO_PROCEDURES)
+def test_a_procedure_that_cannot_be_called_so_is_told_what_is_wanted(name):
+    for_scores, for_predictors, got = NO_PROCEDURES[name]
+    with pytest.raises(TypeError, match=r"function procedure\(X, y\) that returns .*" + got):
+        null_labels(for_scores, X, y)
+    with pytest.raises(TypeError, match=r"procedure\(X, y, train, test\) that returns .*" + got):
+        blind_test(for_predictors, X, y)
+
+
+def test_errors_within_a_procedure_come_out_as_they_are():
+    for canary, procedure in ((null_labels, score_of), (blind_test, predictor_of)):
+        with pytest.raises(TypeError, match="^object of type 'float' has no len()"):
+            canary(procedure, X, y)
+
+
+@pytest.mark.slow
+def test_an_audit_says_what_function_each_canary_wants():
+    needs = {f.name: f.evidence for f in audit(GaussianNB(), X, y)}
+    assert "procedure(X, y) that returns the score" in needs["null_labels"]
+    assert "procedure(X, y, train, test) that returns a fitted" in needs["blind_test"]
 
 
 def test_what_a_procedure_keeps_from_run_to_run_is_mentioned():
