@@ -20,6 +20,7 @@ def group_numbers(groups, n):
     ValueError
         If there is not one group for each row, or if two names may mean one group.
     """
+    check_is_no_text("groups", groups)
     values = np.empty(()) if groups is None else np.asarray(without_mask(groups), dtype=object)
     if values.ndim not in (1, 2) or len(values) != n:
         raise ValueError(
@@ -39,6 +40,15 @@ def group_numbers(groups, n):
     flat = [-1 if _is_no_name(g) else numbers.setdefault(g, len(numbers)) for g in values.ravel()]
     _check_spelling(numbers)
     return np.reshape(flat, (n, -1))
+
+
+def check_is_no_text(name, values):
+    """Raise a ValueError for a text, as of a column's name, in place of one value a row."""
+    if isinstance(values, str):
+        raise ValueError(
+            f"{name} must hold one value for each row; got the text {values!r}. If a column has "
+            f"this name, hand it over itself: {name}=X[{values!r}]."
+        )
 
 
 def _is_no_name(value):

@@ -10,7 +10,7 @@ from sklearn.model_selection import check_cv
 
 from helpers._compat import _num_samples
 from helpers.leakage.fitting import check_is_estimator
-from helpers.leakage.groups import one_group_a_row, without_mask
+from helpers.leakage.groups import check_is_no_text, one_group_a_row, without_mask
 from helpers.leakage.probes import global_seed
 from helpers.leakage.tables import is_gap
 from helpers.tensors import as_numpy
@@ -59,6 +59,7 @@ def _labels(y):
 
 def targets_of(y, n):
     """Return targets as an array: shape (n,), or (n, n_targets) where there are several."""
+    check_is_no_text("y", y)
     values = _labels(y)
     if values.ndim == 0 or len(values) != n:
         raise ValueError(
@@ -85,6 +86,7 @@ def strata_of(y, classes):
 
 def check_length(name, values, X):
     """Raise a ValueError unless there are as many values as rows."""
+    check_is_no_text(name, values)
     if values is not None and _num_samples(values) != _num_samples(X):
         raise ValueError(
             f"{name} must hold one value for each of the {_num_samples(X)} rows; it holds "
@@ -96,6 +98,7 @@ def column_of(name, values, n, required=False):
     """Return one value for each of n rows as an array, or None for None."""
     if values is None and not required:
         return None
+    check_is_no_text(name, values)
     values = np.asarray(without_mask(values))
     if values.shape != (n,):
         raise ValueError(
@@ -114,8 +117,11 @@ def folds_of(cv, X, y=None, groups=None, task=None):
         If lengths differ, or `cv` is not what scikit-learn takes, or names rows that are not, or
         is a number and nobody has said whether `y` holds classes, which it then stratifies.
     """
+    if X is None or isinstance(X, str):
+        raise ValueError(f"X must hold rows: a table, images, sequences or texts; got {X!r:.80}.")
     n = _num_samples(X)
-    if "Group" in type(cv).__name__ and np.ndim(groups) == 2 and np.shape(groups)[1] > 1:
+    by_groups = "Group" in type(cv).__name__
+    if by_groups and np.ndim(groups) == 2 and np.shape(groups)[1] > 1:
         raise ValueError(
             f"cv={cv!r:.60} splits by one group a row, and groups holds two: hand over your folds, "
             "a list of pairs (train, test) of row numbers."
@@ -141,6 +147,10 @@ def folds_of(cv, X, y=None, groups=None, task=None):
             folds = list(check_cv(cv, y, classifier=bool(classes)).split(X, y, groups))
         folds = [(_rows(train, n), _rows(test, n)) for train, test in folds]
     except (TypeError, ValueError, IndexError) as error:
+        if by_groups and groups is None:
+            raise ValueError(
+                f"cv={cv!r:.60} splits by groups: hand over groups, too. It stopped with: {error}"
+            ) from error
         raise ValueError(
             f"cv must be a number of folds, a splitter of scikit-learn, or a list of pairs "
             f"(train, test) of row numbers from 0 to {n - 1}; got {cv!r:.80}: {error}"

@@ -13,6 +13,7 @@ from sklearn.model_selection import (
     GroupKFold,
     KFold,
     ShuffleSplit,
+    StratifiedGroupKFold,
     StratifiedKFold,
     TimeSeriesSplit,
     cross_val_score,
@@ -276,6 +277,7 @@ def test_no_torch_where_the_estimator_has_none():
     subprocess.run([sys.executable, "-c", code], check=True)
 
 
+NO_GROUPS = r"GroupKFold\(.*splits by groups: hand over groups"
 BAD = {
     "short groups": (lambda: shared_groups(X, groups=[1, 2], cv=5), r"groups .*100 rows.*\(2,\)"),
     "no groups": (lambda: shared_groups(X, groups=None), r"groups must hold one value"),
@@ -292,6 +294,17 @@ BAD = {
     "rows that are not": (lambda: shared_rows(X, cv=[([0], [100])]), "row numbers from 0 to 99"),
     "no folds": (lambda: shared_rows(X, cv=[]), "at least one fold"),
     "one fold": (lambda: shared_rows(X, cv=1), "cv must be a number of folds"),
+    "no rows": (lambda: audit(LogisticRegression(), None, y), "X must hold rows: .* got None"),
+    "a file": (lambda: shared_rows("data.csv"), "X must hold rows: .* got 'data.csv'"),
+    "no groups for cv": (lambda: audit(LogisticRegression(), X, y, cv=GroupKFold(3)), NO_GROUPS),
+    "none, and classes": (lambda: shared_rows(X, y, cv=StratifiedGroupKFold(3)), NO_GROUPS),
+    "a name of groups": (lambda: shared_groups(X, groups="who"), r"text 'who'.* groups=X\['who'\]"),
+    "a name of y": (lambda: shared_rows(X, "sold"), r"text 'sold'.* y=X\['sold'\]"),
+    "a name of time": (lambda: time_order(X, time="day"), r"text 'day'.* time=X\['day'\]"),
+    "a name of time for audit": (
+        lambda: audit(LogisticRegression(), X, y, time="signed"),
+        r"time must hold one value for each row; got the text 'signed'.* time=X\['signed'\]",
+    ),
     "a column": (lambda: shared_rows(y), r"shape \(n_rows, n_features\); got \(100,\)"),
 }
 
