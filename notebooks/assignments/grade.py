@@ -22,7 +22,7 @@ from sqlalchemy.exc import DatabaseError
 HERE = Path(__file__).resolve().parent
 sys.path.insert(0, str(HERE))
 
-from grading import files, gradebook, intake, report, run, sandbox, watch  # noqa: E402
+from grading import files, gradebook, intake, report, run, sandbox, watch, wrong_level  # noqa: E402
 from grading.records import Task, handed_in_as, records  # noqa: E402
 
 NBGRADERS = ["source", "release", "selfstudy", "submitted", "autograded", "feedback"]
@@ -108,6 +108,10 @@ def grade_all(submissions, assignment, course, jobs, seconds, memory):
     handed_in = files.find(submissions, assignment, earlier)
     if not handed_in[0] and not outcomes:
         raise Refused(f"{submissions} is empty. Name the folder that holds the submissions.")
+    if why := wrong_level.refusal(handed_in[0], submissions, assignment, course):
+        raise Refused(why)
+    if said_loudly := wrong_level.doubt(handed_in[0], submissions, assignment):
+        print(said_loudly, flush=True)
     waiting = stale(task, source, handed_in, outcomes)
     limits = prepare(task, source, bool(waiting))
     tasks = []

@@ -114,8 +114,7 @@ def told_apart(owners, earlier):
     """
     found = {}
     for name, numbers in owners.items():
-        before = earlier.get(usable(name, ())[0], ())
-        alone = {whose(each, False, "")[1] for each in before}
+        alone = {whose(each, False, "")[1] for each in earlier.get(usable(name, ())[0], ())}
         for number, what in numbers.items():
             others = (numbers.keys() | alone) - {""}
             label = number if len(others) > 1 and number not in alone else ""
@@ -143,15 +142,17 @@ def whose(name, is_folder, assignment):
     for match in filter(None, (system.fullmatch(text) for system in SYSTEMS)):
         text, number = match["name"], match.groupdict().get("number", "").strip(" _")
         break
-    named = text
-    if assignment:  # in GitHub's names, - stands for all that is neither letter nor digit
-        words = map(re.escape, re.split(r"[\W_]+", assignment))
-        text = re.sub(r"(?<!\d)" + r"[\W_]".join(words), "", text, flags=re.I)
+    named, text = text, in_words(assignment).sub("", text)
     before = None
     while before != text:
         before, text = text, COPIED.sub("", text.strip(" ._-"))
         text = BRANCH.sub("", text) if of_github else text
     return text or named.strip(" ._-"), number
+
+
+def in_words(assignment):
+    """Return the pattern of its name; GitHub writes - for all that is neither letter nor digit."""
+    return re.compile(r"(?<!\d)" + r"[\W_]".join(re.split(r"[\W_]+", assignment)), re.I)
 
 
 def usable(name, taken):

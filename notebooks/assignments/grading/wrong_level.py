@@ -1,0 +1,69 @@
+"""A folder of submissions that lies one level too deep, or too high: it would make up a student."""
+
+from collections import defaultdict
+
+from grading import files
+from grading.unpack import called_a_notebook
+
+EXPECTED = "FROM must be a folder with one folder or file for each student, named after the student"
+TOO_DEEP = (
+    EXPECTED + ". {} in {} has the assignment's name and no student's. If this is the folder of "
+    'one student, name the one above it: FROM="{}". Otherwise give the student\'s name to what has '
+    "none, or take it out, and run again."
+)
+TOO_HIGH = (
+    EXPECTED + ". In {} notebooks are found in one folder only, {}, and there in several folders: "
+    '{}. If these are the students, run again with FROM="{}". If all is the work of one student, '
+    "keep only the notebook that should count."
+)
+IN_DOUBT = (
+    'ONLY ONE STUDENT, {}, with {} notebooks. If they are those of a class: FROM="{}", and see '
+    "the teacher's guide on how to remove a row from grades.csv."
+)
+
+
+def refusal(students, submissions, assignment, course):
+    """Return why `submissions` is not the folder that was meant; an empty text where it may be.
+
+    Parameters
+    ----------
+    students : dict of str to list of pathlib.Path
+        What `files.find` has found.
+    submissions : pathlib.Path
+    assignment : str
+    course : pathlib.Path
+        Folders named after one of its assignments are no students'.
+    """
+    words = files.in_words(assignment)
+    if nameless := [name for name, theirs in students.items() if theirs and words.search(name)]:
+        inner = files.is_named(submissions.name, assignment)
+        above = submissions.parent.parent if inner else submissions.parent
+        return TOO_DEEP.format(", ".join(nameless), submissions, above)
+    folder, notebooks = the_only_one(students, submissions, assignment)
+    known = {path.name.lower() for path in (course / "source").iterdir()}
+    inner = sorted({each.parts[0] for each in notebooks if len(each.parts) > 1})
+    inner = [name for name in inner if name.strip(" ._-").lower() not in known]
+    if len(inner) < 2:
+        return ""
+    shown = ", ".join(inner[:3] + ["..."] * (len(inner) > 3))
+    return TOO_HIGH.format(submissions, folder.name, shown, folder)
+
+
+def doubt(students, submissions, assignment):
+    """Return what is said where one student may be a class; an empty text where not."""
+    folder, notebooks = the_only_one(students, submissions, assignment)
+    return IN_DOUBT.format(folder.name, len(notebooks), folder) if len(notebooks) > 1 else ""
+
+
+def the_only_one(students, submissions, assignment):
+    """Return the only folder that holds notebooks, and their paths in it; none where it is none."""
+    found = defaultdict(list)
+    for file in (file for theirs in students.values() for file in theirs):
+        first, *inner = file.relative_to(submissions).parts
+        place = submissions / first
+        if inner and files.is_named(first, assignment):
+            place, inner = place / inner[0], inner[1:]
+        if called_a_notebook(file.name) or file.suffix.lower() == ".zip":
+            found[place].append(file.relative_to(place))
+    (folder, notebooks), *others = [*found.items(), (submissions, [])]
+    return (folder, notebooks) if len(others) == 1 else (submissions, [])
