@@ -123,6 +123,8 @@ def grade_all(submissions, assignment, course, jobs, seconds, memory):
     report_path = course / f"report_{assignment}.md"
     report.write_report(report_path, assignment, outcomes, said)
     write_grades(course)
+    if not handed_in[0]:
+        print(f"No notebooks in {submissions}; the report shows earlier grades.")
     count = sum(outcome.graded for outcome in outcomes.values())
     print(f"{count} of {len(outcomes)} graded. Remarks, reasons and cures: {report_path}")
     return outcomes

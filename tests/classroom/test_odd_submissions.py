@@ -721,6 +721,18 @@ def test_who_is_not_in_the_gradebook_any_more_is_graded_again(course):
 
 
 @pytest.mark.filterwarnings("ignore::sqlalchemy.exc.SAWarning")  # of nbgrader's code
+def test_a_folder_that_has_become_empty_is_said(course):
+    stored(course, "anna")
+    enter(course, "anna")
+    write(gradebook.as_given_out(course, "double"), classroom.small_release())
+    classroom.already_tried(course, "double")
+    (course.parent / "in").mkdir()
+    done = classroom.grade_here(course.parent / "in", "double", course)
+    assert f"No notebooks in {course.parent / 'in'}; the report shows earlier" in done.stdout
+    assert done.returncode == 0 and "1 of 1 graded" in done.stdout
+
+
+@pytest.mark.filterwarnings("ignore::sqlalchemy.exc.SAWarning")  # of nbgrader's code
 def test_who_has_other_points_in_the_gradebook_is_graded_again(course):
     """As where the teacher has put back a copy from before the student's last work was graded."""
     enter(course, "anna")
