@@ -15,7 +15,7 @@ from tests import classroom
 from tests.classroom import marked
 
 # isort: split
-from grading import clean, report, untouched
+from grading import clean, intake, one, report, untouched
 from grading.records import Outcome
 
 
@@ -68,6 +68,53 @@ def test_what_the_tests_import_is_found_in_the_cells_of_the_assignment():
         "importlib.util.find_spec",
         "math",
     ]
+
+
+SYNTAX = "SyntaxError", "expected ':' (2210929289.py, line 3)"
+TYPED = "StdinNotImplementedError", "raw_input was called, but this frontend does not support it"
+WRONG, NAME_OF_IT = ("AssertionError", "double(3) should be 6"), ("NameError", "double")
+FIRST = "The first error is in "
+NOT_HERE = "ModuleNotFoundError", "No module named 'treble'"
+
+
+@pytest.mark.parametrize(
+    "errors, said",
+    [
+        ({}, ""),
+        (
+            {"double": SYNTAX},
+            FIRST + "cell `double`: SyntaxError: expected ':' (line 3)",
+        ),
+        ({"double": SYNTAX, "own": WRONG}, FIRST + "cell `double`: SyntaxError"),
+        ({"test_double": WRONG}, ""),
+        ({"own": SYNTAX}, ""),
+        (
+            {"own": SYNTAX, "test_double": WRONG},
+            FIRST + "a cell added by the student",
+        ),
+        ({"test_double": TYPED}, FIRST + "cell `test_double`: input() was called"),
+        ({"double": NOT_HERE, "test_double": WRONG}, "Cell double needs what is not here"),
+        (
+            {"double": SYNTAX, "test_double": NAME_OF_IT, "test_helpers": NAME_OF_IT},
+            "No test passed. The first error is in cell `double`: SyntaxError",
+        ),
+        (
+            {"test_double": WRONG, "test_helpers": NAME_OF_IT},
+            "No test passed. The first error is in cell `test_double`: AssertionError: double(3)",
+        ),
+    ],
+)
+def test_the_first_error_of_an_answer_is_named_with_its_cell(errors, said):
+    notebook = classroom.small_source()
+    notebook.cells.insert(0, new_code_cell("a try"))
+    for cell in notebook.cells:
+        name = intake.mark_of(cell) or "own"
+        if name in errors:
+            kind, text = errors[name]
+            cell.outputs = [new_output("error", ename=kind, evalue=text, traceback=[])]
+    remarks, limited = one.look(notebook)
+    assert not limited and len(remarks) == bool(said)
+    assert "".join(remarks).startswith(said)
 
 
 def test_the_same_answers_of_two_students_are_named():

@@ -1,6 +1,7 @@
 """Grade one student's submission with nbgrader, in a process of its own."""
 
 import os
+import re
 import shutil
 import signal
 import time
@@ -30,6 +31,11 @@ STOPPED = "Stopped"  # the name of the error that a cell shows when it has met a
 # The errors of an answer that may be right where its packages, its files or a network are.
 ABSENT = {"ModuleNotFoundError", "ImportError", "FileNotFoundError", "ConnectionError"}
 ABSENT |= {"URLError", "HTTPError", "gaierror", "PackageNotFoundError"}
+NAMED = ABSENT | {STOPPED}  # in remarks of their own
+TYPED = "StdinNotImplementedError"  # what input() raises where nobody sits at the keyboard
+TEMPORARY = re.compile(
+    r"\(\d+\.py, (?=line \d+\)$)"
+)  # the file that a cell becomes; it says nothing
 HANG = 3600  # seconds in which a kernel starts and answers, on however busy a machine
 
 SHOWN = {"stream", "display_data", "execute_result", "update_display_data", "error"}
@@ -180,9 +186,9 @@ def use_kernel(settings, task, folder, groups):
 
 def look(notebook):
     """Return remarks on what happened in a graded notebook, and whether it met a limit."""
-    remarks, limited, passed, failures = [], False, False, []
+    remarks, limited = [], False
     for cell in notebook.cells:
-        errors = [output for output in cell.get("outputs", []) if output.output_type == "error"]
+        errors = errors_of(cell)
         names = {error.ename for error in errors}
         met = sorted({room.met(error) for error in errors} - {""})
         remarks += [f"Cell {name_of(cell)} {limit} and was stopped." for limit in met]
@@ -193,9 +199,39 @@ def look(notebook):
             if error.ename in ABSENT
         ]
         limited |= bool(names & {STOPPED} or met)
+    return remarks + first_error(notebook), limited
+
+
+def errors_of(cell):
+    return [output for output in cell.get("outputs", []) if output.output_type == "error"]
+
+
+def first_error(notebook):
+    """Return, in a list, a remark on the first error in an answer; an empty list where none is.
+
+    A test that fails says so by its points: its error is named only where no test passes. Cells
+    that the student has added count where a test fails; otherwise the answers do not need them.
+    """
+    answers, added, tests, passed = [], [], [], False
+    for cell in notebook.cells:
+        errors = errors_of(cell)
         passed |= is_grade(cell) and cell.cell_type == "code" and not errors
-        failures += [f"{error.ename}: {error.evalue[:200]}" for error in errors]
+        for error in errors:
+            told = not is_grade(cell) or error.ename == TYPED  # within a test, an answer asked
+            kind = added if not intake.mark_of(cell) else answers if told else tests
+            kind.append((cell, error))
     if not passed:
-        first = failures[0] if failures else "none"
-        remarks.append(f"No test passed. The first error in the notebook: {first}")
-    return remarks, limited
+        found = [in_words(*each) for each in answers + added + tests]
+        return [" ".join(["No test passed.", *found[:1]])]
+    found = answers + (added if tests else [])
+    found = [each for each in found if each[1].ename not in NAMED and not room.met(each[1])]
+    return [in_words(*each) for each in found[:1]]
+
+
+def in_words(cell, error):
+    mark = intake.mark_of(cell)
+    where = f"cell `{mark}`" if mark else "a cell added by the student"
+    what = f"{error.ename}: {TEMPORARY.sub('(', error.evalue)[:200]}"
+    if error.ename == TYPED:
+        what = "input() was called, and nobody can type an answer here."
+    return f"The first error is in {where}: {what}"
