@@ -243,6 +243,13 @@ def test_every_other_file_is_named_with_what_tells_it_apart(tmp_path, release):
     )
 
 
+def test_a_zip_file_in_a_zip_file_is_named(tmp_path, release):
+    with zipfile.ZipFile(tmp_path / "a.zip", "w") as archive:
+        archive.writestr("in/inner.ZIP", b"PK")
+    with pytest.raises(unpack.NotGraded, match="It holds another zip file, which is not opened"):
+        intake.choose([tmp_path / "a.zip"], release)
+
+
 def test_what_a_zip_file_would_become_is_bounded(tmp_path, release, monkeypatch):
     monkeypatch.setattr(unpack, "LARGE", 3_000_000)
     with zipfile.ZipFile(tmp_path / "a.zip", "w", zipfile.ZIP_DEFLATED) as archive:

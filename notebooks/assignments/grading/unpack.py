@@ -81,6 +81,8 @@ def unzip(file):
         raise
     except Exception as error:  # damaged in one of many ways, or with a password
         raise NotGraded(f"It is a zip file that cannot be opened ({error}). {CURE}") from error
+    if not found and any(name.lower().endswith(".zip") for name in members(file)):
+        raise NotGraded(f"It holds another zip file, which is not opened here. {CURE}")
     if not found:
         raise NotGraded(f"It is a zip file without a notebook. {CURE}")
     return found
