@@ -175,6 +175,15 @@ def test_a_second_try_says_that_it_is_one(course):
     assert outcome.remarks == ["Again."] and "No notebook was handed in" in outcome.reason
 
 
+def test_who_cannot_be_graded_has_a_page_that_says_why(tmp_path):
+    task = Task(tmp_path, "double", "anna", [], [], watch.Limits(30), None, 2048, False)
+    page = tmp_path / "feedback" / "anna" / "double" / "double.html"
+    run.keep(task, Outcome("anna", "", reason="The grader itself failed.", final=False), "1/1")
+    assert not page.exists()  # the next run tries again
+    run.keep(task, Outcome("anna", "", reason="<b>.zip: It holds another zip file."), "1/1")
+    assert "&lt;b&gt;.zip: It holds another zip file." in page.read_text()
+
+
 def test_make_passes_the_limit_on():
     command = ["make", "-n", "-o", ".venv/stamp", "grade", "FROM=in", "ASSIGNMENT=01_split"]
     for more, expected in ([], False), (["SECONDS=60"], True):

@@ -1,8 +1,17 @@
-"""The exporter that makes the students' pages: nbconvert's, without what takes it long."""
+"""The students' pages: nbconvert's exporter, without what takes it long; and what else is said."""
+
+import html
 
 from jinja2 import BytecodeCache
 from nbconvert.exporters import HTMLExporter
 from nbgrader.converters import GenerateFeedback
+
+NOT_GRADED = """<!DOCTYPE html>
+<html lang="en">
+<head><meta charset="utf-8"><title>{title}</title></head>
+<body><h1>{title}</h1><p>The grader wrote to the teacher:</p><p>{reason}</p></body>
+</html>
+"""
 
 
 class Compiled(BytecodeCache):
@@ -34,3 +43,12 @@ class Feedback(HTMLExporter):
 def generator(**told):
     """Return nbgrader's part that writes the pages."""
     return GenerateFeedback(exporter_class=Feedback, **told)
+
+
+def say_why(task, reason):
+    """Write the page of a student who could not be graded: why, and nothing of an earlier page."""
+    page = task.course / "feedback" / task.student / task.assignment / f"{task.assignment}.html"
+    page.parent.mkdir(parents=True, exist_ok=True)
+    title = html.escape(f"{task.assignment}: not graded")
+    text = NOT_GRADED.format(title=title, reason=html.escape(reason))
+    page.write_text(text, encoding="utf-8", errors="backslashreplace")

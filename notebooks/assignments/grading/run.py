@@ -11,7 +11,7 @@ from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 
-from grading import cgroup, files, one
+from grading import cgroup, feedback, files, one
 from grading.records import Outcome
 
 METHODS = multiprocessing.get_all_start_methods()
@@ -54,6 +54,8 @@ def run_all(tasks, jobs):
 
 def keep(task, outcome, number):
     outcome.save(record(task.course, task.assignment, outcome.student))
+    if outcome.final and not outcome.graded:
+        feedback.say_why(task, outcome.reason)
     said = "graded" if outcome.graded else "NOT GRADED"
     said += ", with remarks" if outcome.graded and outcome.remarks else ""
     print(f"{number} {outcome.student}: {said}, {outcome.seconds:.0f} s", flush=True)
