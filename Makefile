@@ -85,7 +85,9 @@ grade: .venv/stamp
 
 feedback: .venv/stamp
 	@test "$(ASSIGNMENT)" || { echo "Say which: make feedback ASSIGNMENT=01_split" >&2; exit 2; }
-	cd $(ASSIGNMENTS) && $(CLEAN_ENV) ../../$(PY) -W ignore -m nbgrader generate_feedback "$(ASSIGNMENT)" --force
+	@cd $(ASSIGNMENTS) && $(CLEAN_ENV) ../../$(PY) -W ignore -m nbgrader generate_feedback "$(ASSIGNMENT)" \
+	    --force --log-level=ERROR
+	@echo "The pages are written: $(ASSIGNMENTS)/feedback/STUDENT/$(ASSIGNMENT)/$(ASSIGNMENT).html"
 
 formgrader: .venv/stamp
 	cd $(ASSIGNMENTS) && ../../$(PY) -m jupyterlab --LabApp.default_url=/formgrader $(ROOT_FLAG) $(LAB_ARGS)

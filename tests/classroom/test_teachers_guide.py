@@ -139,7 +139,8 @@ def test_the_commands_in_order(school):
     assert "2 of 2 graded" in run(again, folder)
     table = (course / "grades.csv").read_text()
     assert "anna,graded,4.0,4.0" in table and "ben,graded,0.0,4.0,waiting" in table
-    run(feedback, folder)
+    said = run(feedback, folder).splitlines()
+    assert len(said) == 1 and said[0].startswith("The pages are written"), said
     page = course / "feedback" / "anna" / NAME / f"{NAME}.html"
     assert "Well put." in page.read_text() and SMILE in page.read_text()
     assert page.stat().st_size < 2_000_000 and "onerror" not in page.read_text()
@@ -161,7 +162,7 @@ def environment():
 def run(line, folder):
     done = subprocess.run(make(line), cwd=folder, env=environment(), capture_output=True, text=True)
     assert done.returncode == 0, done.stdout + done.stderr
-    return done.stdout
+    return done.stdout + done.stderr
 
 
 def look_at_formgrader(line, folder):
