@@ -55,7 +55,7 @@ def run_all(tasks, jobs):
 def keep(task, outcome, number):
     outcome.save(record(task.course, task.assignment, outcome.student))
     if outcome.final and not outcome.graded:
-        feedback.say_why(task, outcome.reason)
+        feedback.say_why(task, " ".join([*outcome.remarks, outcome.reason]))
     said = "graded" if outcome.graded else "NOT GRADED"
     said += ", with remarks" if outcome.graded and outcome.remarks else ""
     print(f"{number} {outcome.student}: {said}, {outcome.seconds:.0f} s", flush=True)
