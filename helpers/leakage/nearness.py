@@ -136,7 +136,7 @@ def told_by_the_row_before(table, y, folds, classes):
         f"The label of the row before tells a row's label better than a linear model, and "
         f"{n_mixed} test rows lie between two training rows. If the table is in order of time, or "
         "one person's rows follow each other, time_order or shared_groups can tell. If it was "
-        "sorted, shuffle it first."
+        "sorted, and its rows are independent, shuffle it first."
     )
 
 
