@@ -97,7 +97,7 @@ class NetworkMixin:
                 "arguments were changed since; call fit to start anew."
             )
         self.module_.to(job.y.device)
-        refuse_parted(self.module_, self._tied, "In module_, perhaps a copy by now, each has")
+        refuse_parted(self.module_, self._tied, "In module_, copied or changed since fit, each has")
         job.network = self.module_
         states = copy.deepcopy(self._optimizer_state)
         is_known = known_name(job.optimizer) is not None

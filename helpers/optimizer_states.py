@@ -78,6 +78,8 @@ def laid_out(value, weight):
         return value
     if value.layout is not torch.strided or weight.layout is not torch.strided:
         return value
+    if value.stride() == weight.stride():
+        return value
     return torch.empty_like(weight, dtype=value.dtype, device=value.device).copy_(value)
 
 

@@ -72,7 +72,10 @@ def moved(network, device, dtype):
 
 def refuse_parted(network, tied, where):
     """Raise a ValueError if a network has parted weights that lay in one place of memory."""
-    for one, other in sorted(tied - ties_of(network) if tied else ()):
+    now = dict((*network.named_parameters(), *network.named_buffers())) if tied else {}
+    for one, other in sorted(pair for pair in tied if now.keys() >= set(pair)):
+        if _share(now[one], now[other]):
+            continue
         raise ValueError(
             f"{type(network).__name__} has `{one}` and `{other}` in one place of memory, so that a "
             f"step changes both. {where} a place of its own. Use one nn.Parameter for both, "
@@ -96,6 +99,13 @@ def ties_of(network):
     }
 
 
+def _share(one, other):
+    """Whether two tensors have a number in common; if none is trained, it does not matter."""
+    storages = {tensor.untyped_storage().data_ptr() for tensor in (one, other)}
+    is_trained = one.requires_grad or other.requires_grad
+    return not is_trained or len(storages) == 1 and _overlap(one, other)
+
+
 def _overlap(one, other):
     """Whether two tensors of one storage have a number in common; columns may lie in turns."""
     (first, last), (other_first, other_last) = span_of(one), span_of(other)
@@ -113,7 +123,7 @@ def has_gaps(tensor):
 
     A part of a larger tensor does not, nor does an expanded one; a transposed one does.
     """
-    if tensor.layout is not torch.strided or is_lazy(tensor):
+    if tensor.layout is not torch.strided or is_lazy(tensor) or not tensor.numel():
         return False
     due = 1
     for step, n in sorted(zip(tensor.stride(), tensor.shape, strict=True)):

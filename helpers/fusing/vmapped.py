@@ -20,8 +20,9 @@ class LookUps(TorchFunctionMode):
 
     For `F.embedding` torch puts the tables of all networks end to end: a code that is too large
     would be found in the table of another network, and `padding_idx` hold in the first one alone.
-    `F.one_hot` takes codes of any size there, and `index_fill` those below the first. Where numbers
-    are equally large, `X.max()` gives its gradient to one of them; alone, to all in equal shares.
+    `F.one_hot` takes codes of any size there, and `index_fill` those below the first. Where
+    numbers are equally large, `X.max()` gives its gradient there to one of them; alone, to all in
+    equal shares.
 
     Code that catches an error would catch those of vmap, too, and go on as it never does alone.
 
@@ -55,8 +56,8 @@ class LookUps(TorchFunctionMode):
             return torch_embedding(*args, **kwargs)
         if name == "one_hot":
             return one_hot(*args, **kwargs)
-        if name in OF_ALL_NUMBERS and len(args) == 1 and not kwargs:
-            return of_all_numbers(name, *args)
+        if name in OF_ALL_NUMBERS and (len(args) == 1 and not kwargs or kwargs.keys() == {"input"}):
+            return of_all_numbers(name, *args, **kwargs)
         if name.startswith("index_fill"):
             return index_fill(function, *args, **kwargs)
         if name == "lstm_cell":
@@ -93,8 +94,7 @@ def of_all_numbers(name, input):
     if not input.is_floating_point():
         return value
     is_it = flat == value
-    share = torch.where(is_it, flat, 0).sum() / is_it.sum()
-    return value + (share - share.detach())
+    return value + torch.where(is_it, flat - flat.detach(), 0).sum() / is_it.sum()
 
 
 def one_hot(tensor, num_classes=-1):

@@ -51,7 +51,7 @@ def check_is_procedure(procedure, canary):
 
 def _signature_of(procedure):
     try:
-        return inspect.signature(procedure)
+        return inspect.signature(procedure, follow_wrapped=False)  # a decorator may hand over more
     except (TypeError, ValueError):  # of some functions that are written in C
         return None
 

@@ -47,7 +47,7 @@ def check_is_no_text(name, values):
     if isinstance(values, str):
         raise ValueError(
             f"{name} must hold one value for each row; got the text {values!r}. If a column has "
-            f"this name, hand it over itself: {name}=X[{values!r}]."
+            f"this name, hand it over itself, {name}=X[{values!r}], and leave it out of X."
         )
 
 

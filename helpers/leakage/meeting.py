@@ -12,12 +12,12 @@ TWINS = 0.7  # of the twins that there are with a column less
 OFTEN_ABOVE = 0.9  # of pairs of a row that has a twin and one that has none; by chance, half
 USUAL = "most of these hold nothing, or what most rows hold, and such rows"
 HAND_OVER = "Hand over whose row it is, to shared_groups."
+MOST_EXCHANGED = 30  # columns: in a wide sparse table equal rows stay equal, and it asks
 N_EXCHANGED = 39  # tables; by chance, one in 40 has more twins than all of them
 LIKE = 5  # different guesses at a value, by the other columns: their rows exchange their values
 EXCHANGED = (
-    " But as many have one, rows of one value throughout aside, where rows exchange values that "
-    "their other columns make as likely: rows of few values that depend on each other meet by "
-    f"chance. {HAND_OVER}"
+    " But as many have one after rows have exchanged values with rows that are alike in the other "
+    f"columns: rows of few values that depend on each other may be equal by chance. {HAND_OVER}"
 )
 
 
@@ -99,7 +99,7 @@ def _exchanged(rows, codes, rng):
     columns is much the same. If a column depends on these through the sum alone, as the answers to
     questions about one thing do, such tables are as likely as the one there is.
     """
-    columns = rng.permutation(rows.shape[1])[:MOST_LEFT_OUT]
+    columns = rng.permutation(rows.shape[1])[:MOST_EXCHANGED]
     weights = codes.T @ codes[:, columns]  # how they depend on each other
     weights[columns, np.arange(len(columns))] = 0
     for column, weight in zip(columns, weights.T, strict=True):

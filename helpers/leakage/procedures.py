@@ -142,7 +142,7 @@ def _beside_guesses(procedure, X, y, groups, mean, seed):
     leaked = guesses.judge(mean)
     blind = guesses.sign * guesses.blind
     sharp = guesses.sign * max(guesses.sharp, guesses.sure)
-    than, say = "above", "say what guessing scores, as in chance=0.5"
+    than, say = "above", "say what guessing scores: chance=0.5 for two balanced classes, 0 for R2"
     if guesses.sign < 0:
         than, say = "below", "return minus the loss and hand over chance"
     if leaked is None:

@@ -14,13 +14,11 @@ from helpers.leakage.tables import as_codes, names_of, what_rows_are
 from helpers.leakage.times import as_span, as_times
 
 KNOWN_GROUPS = (
-    " Each is tested on later rows than it was trained on, which is right for a forecast of known "
-    "groups. If the score is to hold for groups that were not in the training, leave out whole "
-    "groups."
+    " Each of these groups is tested on later rows than it was trained on, which is right for a "
+    "forecast of known groups. If the score is to hold for new groups, leave out whole groups."
 )
 NEW_GROUPS = (
-    " A leak if the score is to hold for groups that were not in the training: split with "
-    "GroupKFold."
+    " A leak if the score is to hold for new groups: keep each on one side, as GroupKFold does."
 )
 FEWEST_ROWS, MOST_SERIES = 10, 20  # in which columns are compared with later labels
 
@@ -41,10 +39,10 @@ def shared_groups(X, y=None, *, groups, time=None, cv=5, task=None):
     Returns
     -------
     Finding
-        Leaked if a group is on both sides of a fold, and the score is to hold for groups that were
-        not in the training; the evidence says how well the group alone tells classes `y`. Not
-        looked at, if none is and some rows have no group; nor if, by `time`, each group's test rows
-        are later than its training rows: only you know whether known groups are to be forecast.
+        Leaked if a group is on both sides of a fold, which matters if the score is to hold for new
+        groups; the evidence says how well the group alone tells classes `y`. Not looked at, if none
+        is and some rows have no group; nor if, by `time`, each group's test rows are later than its
+        training rows: only you know whether known groups are to be forecast.
 
     Raises
     ------
@@ -61,7 +59,7 @@ def shared_groups(X, y=None, *, groups, time=None, cv=5, task=None):
     False
     >>> print(shared_groups(X, groups=person, cv=4))
     shared_groups: LEAK. 3 of 10 groups are on both sides of a split. A leak if the score is to hold
-    for groups that were not in the training: split with GroupKFold.
+    for new groups: keep each on one side, as GroupKFold does.
     """
     folds = folds_of(cv, X, y, groups, task)
     numbers = group_numbers(groups, _num_samples(X))

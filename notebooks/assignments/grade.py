@@ -110,8 +110,8 @@ def grade_all(submissions, assignment, course, jobs, seconds, memory):
         raise Refused(f"{submissions} is empty. Name the folder that holds the submissions.")
     if why := wrong_level.refusal(handed_in[0], submissions, assignment, course):
         raise Refused(why)
-    if said_loudly := wrong_level.doubt(handed_in[0], submissions, assignment):
-        print(said_loudly, flush=True)
+    if doubt := wrong_level.doubt(handed_in[0], submissions, assignment):
+        print(doubt, flush=True)
     waiting = stale(task, source, handed_in, outcomes)
     limits = prepare(task, source, bool(waiting))
     tasks = []

@@ -243,7 +243,7 @@ GREED = {
         "met the limit of files",
     ),
     "a repr": ("class A:\n    def __repr__(self): return 'x' * 300_000_000\nA()", 3, ""),
-    "an error": ("raise ValueError('<' * 100_000_000)", 3, ""),
+    "an error": ("raise ValueError('<' * 100_000_000)", 3, "cell `double`: ValueError: <<<"),
     "a line": ("print('x' * 300_000_000)", 3, ""),
     "past Python": (
         "import os, sys\nfor _ in range(300): os.write(1, b'x' * 1_000_000)\n"

@@ -86,6 +86,10 @@ NOT_HERE = "ModuleNotFoundError", "No module named 'treble'"
             FIRST + "cell `double`: SyntaxError: expected ':' (line 3)",
         ),
         ({"double": SYNTAX, "own": WRONG}, FIRST + "cell `double`: SyntaxError"),
+        (
+            {"own": SYNTAX, "double": NAME_OF_IT, "test_double": WRONG},
+            FIRST + "a cell added by the student: SyntaxError",
+        ),
         ({"test_double": WRONG}, ""),
         ({"own": SYNTAX}, ""),
         (

@@ -351,6 +351,7 @@ LARGE = torch.rand(4, 6)
         (LARGE.to_sparse(), False),
         (torch.tensor(1.0), False),
         (torch.rand(0, 3), False),
+        (torch.rand(3, 0), False),
     ],
 )
 def test_gaps_in_memory(weight, due):

@@ -186,8 +186,19 @@ def test_a_copy_in_which_weights_are_parted_predicts_but_is_not_trained_further(
     fitted = classifier(kind).fit(rows, y)
     other = copied(fitted)
     np.testing.assert_array_equal(other.predict(rows), fitted.predict(rows))
-    with pytest.raises(ValueError, match="`one` and `other` in one place .* a copy by now"):
+    with pytest.raises(ValueError, match="`one` and `other` in one place .* copied or changed"):
         other.partial_fit(rows, y)
+    fitted.partial_fit(rows, y)
+
+
+def test_weights_that_stay_tied_may_be_frozen_or_left_out():
+    rows = X.astype(np.float32)
+    fitted = classifier(TIED[0]).fit(rows, y)
+    for weight in (fitted.module_.one, fitted.module_.other):
+        weight.requires_grad_(False)
+    fitted.partial_fit(rows, y)
+    del fitted.module_.other
+    fitted.module_.other = fitted.module_.one
     fitted.partial_fit(rows, y)
 
 

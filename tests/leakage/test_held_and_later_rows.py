@@ -248,4 +248,4 @@ def test_groups_that_tell_nothing_are_said_to_tell_nothing():
         X, y, groups=np.arange(120) % 4, cv=KFold(4, shuffle=True, random_state=0)
     )
     assert finding.leaked is True and "guessing tells 5" in finding.evidence
-    assert "if the score is to hold for groups that were not in the training" in finding.evidence
+    assert "if the score is to hold for new groups" in finding.evidence

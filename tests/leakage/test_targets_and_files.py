@@ -1,5 +1,6 @@
 """Several targets, odd rows, procedures, files and generators, each with an honest twin."""
 
+import functools
 import os
 import random
 
@@ -292,6 +293,18 @@ def test_a_procedure_that_cannot_be_called_so_is_told_what_is_wanted(name):
         null_labels(for_scores, X, y)
     with pytest.raises(TypeError, match=r"procedure\(X, y, train, test\) that returns .*" + got):
         blind_test(for_predictors, X, y)
+
+
+def test_a_decorator_may_hand_over_more():
+    @functools.wraps(seeded_score)
+    def seeded(*args):
+        return seeded_score(*args, seed=0)
+
+    assert null_labels(seeded, X, y, chance=0.5).leaked is False
+
+
+def seeded_score(X, y, seed):
+    return 0.5
 
 
 def test_errors_within_a_procedure_come_out_as_they_are():

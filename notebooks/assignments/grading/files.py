@@ -142,7 +142,7 @@ def whose(name, is_folder, assignment):
     for match in filter(None, (system.fullmatch(text) for system in SYSTEMS)):
         text, number = match["name"], match.groupdict().get("number", "").strip(" _")
         break
-    named, text = text, in_words(assignment).sub("", text)
+    named, text = text, pattern_of(assignment).sub("", text)
     before = None
     while before != text:
         before, text = text, COPIED.sub("", text.strip(" ._-"))
@@ -150,7 +150,7 @@ def whose(name, is_folder, assignment):
     return text or named.strip(" ._-"), number
 
 
-def in_words(assignment):
+def pattern_of(assignment):
     """Return the pattern of its name; GitHub writes - for all that is neither letter nor digit."""
     return re.compile(r"(?<!\d)" + r"[\W_]".join(re.split(r"[\W_]+", assignment)), re.I)
 

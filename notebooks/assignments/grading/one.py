@@ -212,23 +212,25 @@ def first_error(notebook):
     A test that fails says so by its points: its error is named only where no test passes. Cells
     that the student has added count where a test fails; otherwise the answers do not need them.
     """
-    answers, added, tests, passed = [], [], [], False
+    answers, own, tests, passed = [], [], [], False  # own: answers and added cells, in order
     for cell in notebook.cells:
         errors = errors_of(cell)
         passed |= is_grade(cell) and cell.cell_type == "code" and not errors
         for error in errors:
-            told = not is_grade(cell) or error.ename == TYPED  # within a test, an answer asked
-            kind = added if not intake.mark_of(cell) else answers if told else tests
-            kind.append((cell, error))
+            if is_grade(cell) and error.ename != TYPED:  # where it is, an answer has asked
+                tests.append((cell, error))
+                continue
+            own.append((cell, error))
+            if intake.mark_of(cell):
+                answers.append((cell, error))
     if not passed:
-        found = [in_words(*each) for each in answers + added + tests]
-        return [" ".join(["No test passed.", *found[:1]])]
-    found = answers + (added if tests else [])
+        return [" ".join(["No test passed.", *(told(*each) for each in (own + tests)[:1])])]
+    found = own if tests else answers
     found = [each for each in found if each[1].ename not in NAMED and not room.met(each[1])]
-    return [in_words(*each) for each in found[:1]]
+    return [told(*each) for each in found[:1]]
 
 
-def in_words(cell, error):
+def told(cell, error):
     mark = intake.mark_of(cell)
     where = f"cell `{mark}`" if mark else "a cell added by the student"
     what = f"{error.ename}: {TEMPORARY.sub('(', error.evalue)[:200]}"

@@ -34,7 +34,7 @@ def refusal(students, submissions, assignment, course):
     course : pathlib.Path
         Folders named after one of its assignments are no students'.
     """
-    words = files.in_words(assignment)
+    words = files.pattern_of(assignment)
     if nameless := [name for name, theirs in students.items() if theirs and words.search(name)]:
         inner = files.is_named(submissions.name, assignment)
         above = submissions.parent.parent if inner else submissions.parent
@@ -65,5 +65,4 @@ def the_only_one(students, submissions, assignment):
             place, inner = place / inner[0], inner[1:]
         if called_a_notebook(file.name) or file.suffix.lower() == ".zip":
             found[place].append(file.relative_to(place))
-    (folder, notebooks), *others = [*found.items(), (submissions, [])]
-    return (folder, notebooks) if len(others) == 1 else (submissions, [])
+    return next(iter(found.items())) if len(found) == 1 else (submissions, [])
