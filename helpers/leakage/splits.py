@@ -18,7 +18,8 @@ KNOWN_GROUPS = (
     "forecast of known groups. If the score is to hold for new groups, leave out whole groups."
 )
 NEW_GROUPS = (
-    " A leak if the score is to hold for new groups: keep each on one side, as GroupKFold does."
+    " A leak if the score is to hold for new groups: keep all rows of a group on one side, as "
+    "GroupKFold does."
 )
 FEWEST_ROWS, MOST_SERIES = 10, 20  # in which columns are compared with later labels
 
@@ -59,7 +60,7 @@ def shared_groups(X, y=None, *, groups, time=None, cv=5, task=None):
     False
     >>> print(shared_groups(X, groups=person, cv=4))
     shared_groups: LEAK. 3 of 10 groups are on both sides of a split. A leak if the score is to hold
-    for new groups: keep each on one side, as GroupKFold does.
+    for new groups: keep all rows of a group on one side, as GroupKFold does.
     """
     folds = folds_of(cv, X, y, groups, task)
     numbers = group_numbers(groups, _num_samples(X))

@@ -48,7 +48,7 @@ def shift(X, y=None, *, cv=5, groups=None, task=None, random_state=0):
         folds in all 499 deals, which by chance happens once in five hundred times; and lies four
         standard deviations of theirs above their mean. Several folds are several looks, in both.
         Not looked at, if that is so and `cv` is a TimeSeriesSplit: later rows may look other; nor
-        if rows are so few that no area could say so.
+        if rows are so few that even an area of 1 could be chance.
 
     Raises
     ------
@@ -92,8 +92,8 @@ def shift(X, y=None, *, cv=5, groups=None, task=None, random_state=0):
     if limit >= 1:
         evidence = (
             "There are too few rows in a fold: dealt out at random, test rows are told from "
-            f"training rows with an area under the ROC curve of up to {dealt.max():.3f}, and no "
-            "area is large enough beside it. Hand over more rows, or fewer and larger folds."
+            f"training rows with an area under the ROC curve of up to {dealt.max():.3f}, and even "
+            "the largest area, 1, could be chance. Hand over more rows, or fewer and larger folds."
         )
         return Finding("shift", None, evidence)
     evidence = (

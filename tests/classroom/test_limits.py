@@ -20,7 +20,7 @@ from tests.classroom import answered, cell, grader, right, write
 from tests.processes import running
 
 # isort: split
-from grading import cgroup, gradebook, room, run, walls, watch
+from grading import cgroup, feedback, gradebook, room, run, walls, watch
 from grading.records import Outcome, Task
 
 pytestmark = pytest.mark.timeout(classroom.HANG)
@@ -182,6 +182,9 @@ def test_who_cannot_be_graded_has_a_page_that_says_why(tmp_path):
     assert not page.exists()  # the next run tries again
     run.keep(task, Outcome("anna", "", reason="<b>.zip: It holds another zip file."), "1/1")
     assert "&lt;b&gt;.zip: It holds another zip file." in page.read_text()
+    page.write_text("an earlier work, and its points")  # as nbgrader writes it
+    feedback.say_why_again(tmp_path, "double")
+    assert "It holds another zip file." in page.read_text() and "points" not in page.read_text()
 
 
 def test_make_passes_the_limit_on():

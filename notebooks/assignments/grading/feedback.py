@@ -1,10 +1,14 @@
 """The students' pages: nbconvert's exporter, without what takes it long; and what else is said."""
 
 import html
+import sys
+from pathlib import Path
 
 from jinja2 import BytecodeCache
 from nbconvert.exporters import HTMLExporter
 from nbgrader.converters import GenerateFeedback
+
+from grading import files, records
 
 NOT_GRADED = """<!DOCTYPE html>
 <html lang="en">
@@ -45,10 +49,28 @@ def generator(**told):
     return GenerateFeedback(exporter_class=Feedback, **told)
 
 
-def say_why(task, reason):
-    """Write the page of a student who could not be graded: why, and nothing of an earlier page."""
-    page = task.course / "feedback" / task.student / task.assignment / f"{task.assignment}.html"
+def say_why(course, assignment, outcome):
+    """Write the page of a student who could not be graded: why, and nothing of an earlier page.
+
+    Where the next run tries again, nothing is written. Remarks that name another student are left
+    out.
+    """
+    if outcome.graded or not outcome.final:
+        return
+    page = course / "feedback" / outcome.student / assignment / f"{assignment}.html"
     page.parent.mkdir(parents=True, exist_ok=True)
-    title = html.escape(f"{task.assignment}: not graded")
-    text = NOT_GRADED.format(title=title, reason=html.escape(reason))
+    named_others = files.ALIKE.partition("{}")[2]
+    remarks = [remark for remark in outcome.remarks if named_others not in remark]
+    title, reason = f"{assignment}: not graded", " ".join([*remarks, outcome.reason])
+    text = NOT_GRADED.format(title=html.escape(title), reason=html.escape(reason))
     page.write_text(text, encoding="utf-8", errors="backslashreplace")
+
+
+def say_why_again(course, assignment):
+    """Write these pages again: nbgrader has just written those of earlier works in their place."""
+    for outcome in records.records(course, assignment).values():
+        say_why(course, assignment, outcome)
+
+
+if __name__ == "__main__":
+    say_why_again(Path.cwd(), sys.argv[1])

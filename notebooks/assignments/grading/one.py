@@ -33,9 +33,8 @@ ABSENT = {"ModuleNotFoundError", "ImportError", "FileNotFoundError", "Connection
 ABSENT |= {"URLError", "HTTPError", "gaierror", "PackageNotFoundError"}
 NAMED = ABSENT | {STOPPED}  # in remarks of their own
 TYPED = "StdinNotImplementedError"  # what input() raises where nobody sits at the keyboard
-TEMPORARY = re.compile(
-    r"\(\d+\.py, (?=line \d+\)$)"
-)  # the file that a cell becomes; it says nothing
+# The file that a cell becomes: its name says nothing.
+TEMPORARY = re.compile(r"\(\d+\.py, (?=line \d+\)$)")
 HANG = 3600  # seconds in which a kernel starts and answers, on however busy a machine
 
 SHOWN = {"stream", "display_data", "execute_result", "update_display_data", "error"}

@@ -54,10 +54,7 @@ def run_all(tasks, jobs):
 
 def keep(task, outcome, number):
     outcome.save(record(task.course, task.assignment, outcome.student))
-    if outcome.final and not outcome.graded:
-        named_others = files.ALIKE.partition("{}")[2]
-        notes = [note for note in outcome.remarks if named_others not in note]
-        feedback.say_why(task, " ".join([*notes, outcome.reason]))
+    feedback.say_why(task.course, task.assignment, outcome)
     said = "graded" if outcome.graded else "NOT GRADED"
     said += ", with remarks" if outcome.graded and outcome.remarks else ""
     print(f"{number} {outcome.student}: {said}, {outcome.seconds:.0f} s", flush=True)
