@@ -55,7 +55,7 @@ lab: $(WRITTEN)
 
 # What takes long is shown in the end: shorten it, or mark it slow.
 check: lint
-	$(PYTEST) --dist worksteal -p no:nbval --helpers-only -m "not slow" --durations 8 --durations-min 1
+	$(PYTEST) --dist worksteal -p no:nbval --helpers-only -m "not slow" --durations 8 --durations-min 0.3
 
 # A third process has the time in which two wait for kernels and browsers.
 test: WORKERS = 3

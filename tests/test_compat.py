@@ -91,6 +91,7 @@ def private_names_used(module):
     return {name for name in used if is_private(name)}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("module", MODULES, ids=lambda module: str(module.relative_to(ROOT)))
 def test_no_other_private_name_is_used(module):
     if module.name == "_compat.py":

@@ -194,6 +194,7 @@ def test_runs_in_a_pipeline_with_settable_module_arguments():
     assert pipe[-1].module_.layers[0].out_features == 7
 
 
+@pytest.mark.slow
 def test_grid_search_over_lr_epochs_and_module_arguments():
     grid = {"lr": [0.01, 0.1], "epochs": [1, 2], "module__hidden": [3, (4, 4)]}
     search = GridSearchCV(TorchClassifier(random_state=0), grid, cv=2).fit(X, y)
@@ -207,6 +208,7 @@ def test_grid_search_with_roc_auc():
     assert search.fit(scale(X), y).best_score_ > 0.9
 
 
+@pytest.mark.slow
 def test_works_in_meta_estimators():
     clf = TorchClassifier(epochs=50, random_state=0)
     for meta in (

@@ -41,6 +41,7 @@ def no_figure_is_left():
     plt.close("all")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("draw", ALL.values(), ids=ALL)
 def test_a_drawing_is_white_has_a_title_that_says_something_and_fits_its_figure(draw):
     fig, alt = draw()

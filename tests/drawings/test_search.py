@@ -120,6 +120,7 @@ def test_the_title_says_what_the_events_show():
     assert fig.get_suptitle() == "Mine" and alt.startswith("Mine. ")
 
 
+@pytest.mark.slow
 def test_the_legend_hides_no_mark_where_the_first_task_ends_last():
     fused = order(*"FEDCBA", joint=True)
     fig, _ = drawings.search.order_of_tasks({"plain": order(*"ABCDEF"), "fused": fused})

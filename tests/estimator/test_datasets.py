@@ -96,6 +96,7 @@ def test_rows_look_like_an_array_and_load_nothing(files):
     assert {*train.numbers, *test.numbers} == set(range(90)) and isinstance(train, Rows)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("settings", [{}, {"patience": 2}, {"batch_size": None}])
 def test_what_is_learned_is_what_the_array_gives(files, settings):
     clf = TorchClassifier(cnn, **FAST | settings)
@@ -135,6 +136,7 @@ def test_a_search_splits_them_in_processes_too(files, n_jobs):
     assert_array_equal(search.cv_results_["mean_test_score"], expected)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("settings", [{}, pytest.param({"patience": 2}, marks=pytest.mark.slow)])
 def test_fused_equals_plain_and_loads_each_batch_once(files, settings):
     rows = rows_of(files)

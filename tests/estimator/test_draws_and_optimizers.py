@@ -78,6 +78,7 @@ def test_calls_of_partial_fit_draw_as_the_epochs_of_fit(settings):
     np.testing.assert_array_equal(fitted.fit(X, y).predict_proba(X), continued.predict_proba(X))
 
 
+@pytest.mark.slow
 @pytest.mark.filterwarnings("ignore:.*one by one|.*trained alone")
 @pytest.mark.parametrize("settings", DRAWING)
 def test_draws_from_numpy_under_fused_are_those_of_the_loop(settings):

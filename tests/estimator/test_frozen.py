@@ -193,6 +193,7 @@ def test_in_a_search_with_processes():
     assert_array_equal(one.cv_results_["mean_test_score"], two.cv_results_["mean_test_score"])
 
 
+@pytest.mark.slow
 def test_in_a_search_in_threads():
     clf = TorchClassifier(epochs=5, random_state=0)
     model = make_pipeline(FrozenFeatures(backbone().double()), clf)
@@ -400,6 +401,7 @@ class Moody(nn.Module):
         return self.layers(X) * (2 if self.training else 1)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("recipe", RECIPES)
 def test_a_frozen_part_of_a_class_of_its_own_answers_under_fused_as_plain(recipe):
     clf = classifier(recipe, Moody())

@@ -137,6 +137,7 @@ class Grown(Positioned):
         return self.last(super().forward(X))
 
 
+@pytest.mark.slow
 def test_a_network_keeps_nothing_of_the_rows_it_is_asked_for_before_its_training():
     clf = classifier(Standardised, epochs=1, lr=0.0).fit(3 * X + 5, y)
     np.testing.assert_allclose(clf.module_.shift.detach(), 3 * X.mean(0) + 5)

@@ -39,6 +39,7 @@ def weights(model):
     return torch.cat([p.detach().flatten() for p in model.module_.parameters()]).numpy()
 
 
+@pytest.mark.slow
 def test_what_is_the_default_anyway():
     for Model, loss, rows, target in ((CLF, cross_entropy, X, y), (REG, squared, VALUES_X, VALUES)):
         for options in ({}, {"patience": 2}, {"batch_size": None}):
@@ -76,6 +77,7 @@ def test_weights_of_rows_and_classes_count():
     assert_allclose(weights(of_class), weights(clf.fit(X, y, sample_weight=1.0 + y)), rtol=1e-10)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("weighted", [False, True])
 def test_of_several_columns_the_mean_is_taken_also_side_by_side(weighted):
     rows, labels = make_multilabel_classification(90, 6, n_classes=3, random_state=0)
@@ -112,6 +114,7 @@ def test_patience_watches_it():
     assert all(row["train_loss"] == row["valid_loss"] == 7.0 for row in clf.history_)
 
 
+@pytest.mark.slow
 def test_quantiles_are_met():
     for q in (0.1, 0.5, 0.9):
         loss = lambda outputs, y, q=q: torch.maximum(q * (y - outputs), (q - 1) * (y - outputs))  # noqa: E731

@@ -109,6 +109,7 @@ def test_a_loss_of_more_outputs_is_told_how():
 # Groups that `patience` needs, in a search.
 
 
+@pytest.mark.slow
 def test_groups_for_patience_in_a_search():
     network = TorchClassifier(epochs=5, patience=2, random_state=0)
     network.set_params(validation_fraction=GroupShuffleSplit(1, random_state=0))
@@ -153,6 +154,7 @@ class Recurrent(nn.Module):
         return self.last(self.lstm(X[:, :, None])[0][:, -1])
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("recipe, words", [(Dropping, "F.dropout"), (Recurrent, "within an LSTM")])
 def test_dropout_that_is_no_layer_is_named(recipe, words):
     plain, scores, told, batches = both_ways(TorchClassifier(recipe, epochs=3, random_state=0))
@@ -171,6 +173,7 @@ class Words(nn.Module):
         return self.last(self.embedding(X.abs().mul(10).long()).mean(1))
 
 
+@pytest.mark.slow
 def test_large_networks_are_said_to_be_trained_alone_and_not_tried_in_a_stack(monkeypatch):
     tried = []
     monkeypatch.setattr("helpers.fusing.grouping.trial_step", tried.append)

@@ -123,6 +123,7 @@ def test_a_bootstrap_does_not_train_on_the_rows_that_are_watched(batch_size):
     assert twice.history_[0]["train_loss"] == pytest.approx(once.history_[0]["train_loss"])
 
 
+@pytest.mark.slow
 def test_a_bootstrap_under_fused_is_that_of_the_loop():
     model = classifier(patience=9, validation_fraction=OutOfBag())
     plain = cross_val_predict(model, X, y, method="predict_proba")

@@ -28,6 +28,7 @@ def mean_probability(model, weight=None, class_weight=None):
     return model.predict_proba(STREAM)[:, 1].mean()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "model",
     [

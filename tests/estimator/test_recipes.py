@@ -664,6 +664,7 @@ class Scaled(MLP):
         return super().forward(X) * self.scale
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "optimizer, arguments",
     [
@@ -692,6 +693,7 @@ def test_networks_of_equal_optimizers_are_stacked(optimizer, arguments):
     assert_allclose(together, plain, rtol=0, atol=1e-10)
 
 
+@pytest.mark.slow
 def test_networks_of_other_optimizers_are_not_stacked():
     clf = TorchClassifier(optimizer="sgd", epochs=2, random_state=0)
     search = GridSearchCV(clf, {"optimizer__momentum": [0.5, 0.9]}, cv=3, refit=False)
@@ -753,6 +755,7 @@ def test_dropout_that_is_none(dropout):
         MLP(4, 3, dropout=dropout)
 
 
+@pytest.mark.slow
 def test_a_grid_of_numpy_integers_names_the_same_winner():
     X, y = make_classification(150, 8, random_state=0)
     clf = TorchClassifier(epochs=3, random_state=0)

@@ -79,6 +79,7 @@ def test_images_equal_flat_rows_that_are_unflattened(settings, dtype):
     assert_array_equal(of_images.predict_proba(images), of_rows.predict_proba(flat))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "settings",
     [

@@ -59,6 +59,7 @@ def test_our_own_parameters_are_those_of_init():
     assert not {"arguments", "module__arguments", "self"} & TorchClassifier().get_params().keys()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float16])
 def test_autocast_around_fit_changes_nothing(dtype):
     clf = TorchClassifier(epochs=30, batch_size=32, patience=20, random_state=0)

@@ -34,6 +34,7 @@ def weights(estimator):
     return [p.detach().numpy() for p in estimator.module_.parameters()]
 
 
+@pytest.mark.slow
 def test_several_values_are_scored_as_scikit_learn_averages_them():
     reg = TorchRegressor(random_state=0).fit(X, values)
     theirs = MLPRegressor(
@@ -74,6 +75,7 @@ def test_history_is_the_mean_over_rows_and_columns():
     assert_allclose(clf.history_[0]["train_loss"], -np.log(right).mean())
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "settings",
     [
@@ -212,6 +214,7 @@ def test_a_network_that_errs_more_than_the_mean_would_is_warned_of(inside):
         cross_val_score(TorchRegressor(epochs=20, random_state=0), scale(X), y, cv=2)
 
 
+@pytest.mark.slow
 def test_weights_count_in_what_the_mean_would_lose():
     rng = np.random.RandomState(0)
     X, y, weight = np.eye(300)[:, :2], 20 + 0.1 * rng.normal(size=300), np.ones(300)

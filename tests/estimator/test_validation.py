@@ -114,6 +114,7 @@ def test_without_patience_it_is_not_asked():
     assert "valid_loss" not in clf.history_[0]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("how", [TimeSeriesSplit(4), GroupKFold(3), StratifiedKFold(4)])
 def test_in_a_search_each_fold_is_split_anew_and_fused_is_plain(how):
     shuffled = np.random.default_rng(0).permutation(150)

@@ -233,6 +233,7 @@ def divergence(estimator, X, target):
     return messages[0]
 
 
+@pytest.mark.slow
 def test_divergence_names_its_cause():
     slow = {"lr": 0.1, "optimizer": "sgd", "random_state": 0}
     rate = divergence(TorchClassifier(**slow | {"lr": 1e300}), X, y)

@@ -87,6 +87,7 @@ def test_a_generator_runs_no_further_than_it_is_asked():
     assert no_task_is_left()
 
 
+@pytest.mark.slow
 def test_two_calls_open_at_one_level():
     with fused() as run:
         one, other = fits(return_as="generator"), fits(return_as="generator")
@@ -110,6 +111,7 @@ def test_a_generator_of_the_caller_is_consumed_in_a_task():
         assert Parallel()(delayed(list)(losses) for losses in [losses]) == [LOSSES]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("give_up", [lambda losses: losses.close(), lambda losses: None])
 def test_a_generator_given_up_leaves_nothing(give_up):
     with fused(max_models=2) as run:
@@ -160,6 +162,7 @@ def test_results_are_freed_as_they_are_let_go():
         assert [network() for network in networks] == [None] * 3
 
 
+@pytest.mark.slow
 def test_memory_of_failed_fits_is_freed():
     kept = []
 
@@ -180,6 +183,7 @@ def test_memory_of_failed_fits_is_freed():
 # What takes too long -----------------------------------------------------------------------
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("return_as", ["list", "generator", "generator_unordered"])
 def test_timeout_fires(return_as):
     ended = threading.Event()
@@ -216,6 +220,7 @@ class Slow(ClassifierMixin, BaseEstimator):
         return self
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("depth", [1, 2, 3])
 def test_an_interrupt_waits_for_nobody(ctrl_c, depth):
     Slow.outcomes.clear()
@@ -250,6 +255,7 @@ def test_an_interrupt_beside_an_open_generator(ctrl_c):
         assert no_task_is_left()
 
 
+@pytest.mark.slow
 def test_an_interrupt_raised_in_a_task():
     def interrupt():
         raise KeyboardInterrupt
@@ -310,6 +316,7 @@ def test_a_broken_stderr_is_an_error_and_no_hang(monkeypatch, nested):
     assert no_task_is_left()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("return_as", ["list", "generator", "generator_unordered"])
 @pytest.mark.parametrize(
     "n_good, pre_dispatch", [(0, "all"), (2, "all"), (2, 1), (5, "2 * n_jobs")]
@@ -331,6 +338,7 @@ def test_an_error_in_the_iterator_is_raised(return_as, n_good, pre_dispatch, nes
         assert fits() == LOSSES
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("nested", [False, True])
 def test_the_iterator_may_fit_networks_itself(nested):
     def calls(n):
@@ -345,6 +353,7 @@ def test_the_iterator_may_fit_networks_itself(nested):
     assert found == [LOSSES[0]] * 4
 
 
+@pytest.mark.slow
 def test_a_recipe_may_fit_a_network_itself():
     def pretrained(n_features, n_outputs):
         fit(0.01)
@@ -364,6 +373,7 @@ class Searching(Callback):
         cross_val_score(CLASSIFIER, X, y, cv=2)
 
 
+@pytest.mark.slow
 def test_a_callback_may_run_a_search():
     clf = clone(CLASSIFIER).set_callbacks(Searching())
     plain = cross_val_score(clf, X, y, cv=3)
@@ -371,6 +381,7 @@ def test_a_callback_may_run_a_search():
         assert (cross_val_score(clf, X, y, cv=3) == plain).all()
 
 
+@pytest.mark.slow
 def test_an_error_of_the_engine_belongs_to_its_fits(monkeypatch):
     def fail_once(jobs, batches, told):
         monkeypatch.undo()
@@ -411,6 +422,7 @@ def test_options_of_joblib_change_nothing(options):
     assert run.batches == [3]
 
 
+@pytest.mark.slow
 def test_options_that_make_fewer_wait():
     with fused() as run:
         assert fits(pre_dispatch=2) == LOSSES
@@ -429,6 +441,7 @@ def test_loky_can_be_asked_for():
     assert run.batches == []  # trained in other processes
 
 
+@pytest.mark.slow
 def test_a_parallel_is_used_again():
     parallel = Parallel()
     with fused():
@@ -444,6 +457,7 @@ def test_a_parallel_is_used_again():
     assert parallel(delayed(fit)(lr) for lr in RATES) == LOSSES
 
 
+@pytest.mark.slow
 def test_calls_as_deep_as_one_likes():
     def deep(level):
         return Parallel()(delayed(deep)(level - 1) for _ in range(2)) if level else fit(0.01)
@@ -488,6 +502,7 @@ def search_without_torch():
     return GridSearchCV(LogisticRegression(), {"C": [0.1, 1.0]}, n_jobs=2)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "step",
     [
@@ -514,6 +529,7 @@ def test_steps_without_networks_are_left_to_joblib(monkeypatch, step):
     np.testing.assert_array_equal(in_a_task, plain)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("wrapped", [CLASSIFIER, Wrapping(), make_pipeline(Nystroem(), Wrapping())])
 def test_bagging_and_rfecv_are_fused(wrapped):
     with fused() as run:

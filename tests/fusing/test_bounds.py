@@ -38,6 +38,7 @@ def test_generators_and_backend_are_put_back():
     assert no_task_is_left()
 
 
+@pytest.mark.slow
 def test_max_models_bounds_the_batch():
     with fused(max_models=4) as run:
         cross_val_score(PIPELINE, X, y, cv=10)

@@ -28,12 +28,14 @@ def test_bad_limits_are_refused(name, bad):
             pass
 
 
+@pytest.mark.slow
 def test_limits_may_be_numbers_of_numpy():
     with fused(np.int64(2), max_bytes=np.int32(10**9)) as run:
         cross_val_score(CLASSIFIER, X, y)
     assert run.batches == [2, 2, 1]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "max_bytes, batches, few",
     [(1, [1] * 5, "only 1 fit waits"), (2 * FOLD, [2, 2, 1], "only 2 fits wait")],
@@ -48,6 +50,7 @@ def test_one_warning_where_rows_keep_fits_from_waiting(max_bytes, batches, few):
     assert few in message and f"max_bytes={max_bytes:,}" in message and "max_models=512" in message
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "limits",
     [
@@ -70,6 +73,7 @@ def test_sparse_rows_have_a_size():
         cross_val_score(CLASSIFIER, sparse.csr_matrix(X), y)
 
 
+@pytest.mark.slow
 def test_a_block_within_a_block():
     plain = cross_val_score(CLASSIFIER, X, y)
     with fused() as outer:
@@ -79,6 +83,7 @@ def test_a_block_within_a_block():
     assert (inner.batches, outer.batches) == ([2, 2, 1], [5])
 
 
+@pytest.mark.slow
 def test_a_block_within_a_task():
     plain = cross_val_score(CLASSIFIER, X, y)
 
@@ -93,6 +98,7 @@ def test_a_block_within_a_task():
     assert run.batches == [5]
 
 
+@pytest.mark.slow
 def test_settings_of_joblib_around_the_block():
     search = GridSearchCV(CLASSIFIER, {"lr": [0.01, 0.1]}, refit=False)
     plain = clone(search).fit(X, y).cv_results_["mean_test_score"]

@@ -38,6 +38,7 @@ def test_masks_do_not_depend_on_the_company():
         assert company[0] == pytest.approx(plain, abs=1e-10)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("cv", [5, 4])  # 150 rows: equal folds, unequal folds
 @pytest.mark.parametrize("options", [{}, {"batch_size": None}, {"patience": 2}])
 def test_predictions_are_those_of_the_loop(cv, options):
@@ -56,6 +57,7 @@ def fit(seed, lr, rows, calls):
     return clf.predict_proba(X) if calls else clf.fit(X[rows], y[rows]).predict_proba(X)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("calls", [0, 2])
 def test_networks_of_several_seeds_and_numbers_of_rows(calls):
     rng = np.random.default_rng(0)

@@ -36,6 +36,7 @@ PIPELINE = make_pipeline(StandardScaler(), CLASSIFIER)
 RATES = {"torchclassifier__lr": [0.001, 0.01, 0.05]}
 
 
+@pytest.mark.slow
 def test_a_diverging_candidate_fails_alone():
     grid = {"lr": [0.01, 1e300], "optimizer": ["sgd"]}
     search = GridSearchCV(CLASSIFIER, grid, cv=3, error_score=-1.0)
@@ -157,6 +158,7 @@ def test_no_deadlock_whoever_raises():
     assert seen == {"scores", "error"}
 
 
+@pytest.mark.slow
 def test_a_batch_too_large_is_split(monkeypatch):
     init = Stack.__init__
 

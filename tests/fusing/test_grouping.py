@@ -144,6 +144,7 @@ def told(record):
     return [str(w.message) for w in record if "cannot be stacked" in str(w.message)]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("seed", [None, 0])
 def test_one_warning_for_a_reason_in_a_block(seed):
     clf = TorchClassifier(zoo.Annealed, epochs=2, random_state=seed)
@@ -182,6 +183,7 @@ def test_attributes_that_differ_are_named():
     assert len(told(record)) == 1
 
 
+@pytest.mark.slow
 def test_candidates_that_differ_are_stacked_with_their_like():
     class Scaled(zoo.Base):
         def __init__(self, n_features, n_outputs, factor):
@@ -319,6 +321,7 @@ def test_a_stack_that_fails_is_halved_and_nothing_is_lost(monkeypatch, settings,
     assert sorted(callback.calls) == sorted(plain_callback.calls)
 
 
+@pytest.mark.slow
 def test_it_is_told_that_memory_was_short(monkeypatch):
     init = Stack.__init__
 
@@ -373,6 +376,7 @@ def test_an_error_of_one_network_reaches_its_own_fit():
     ]
 
 
+@pytest.mark.slow
 @of_settings
 @pytest.mark.parametrize("what", ["begin", "end"])
 @pytest.mark.parametrize("epoch", [0, 1])

@@ -86,6 +86,7 @@ class UsesNumpy(UsesData):
         return torch.from_numpy(self.array)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("module", [UsesData, UsesDetached, UsesNumpy])
 @pytest.mark.parametrize(
     "settings", [{}, pytest.param({"batch_size": 16, "patience": 2}, marks=pytest.mark.slow)]
@@ -105,6 +106,7 @@ class Lists(Net):
         return self.two(hidden) if self.training else F.linear(hidden, *self.weights)
 
 
+@pytest.mark.slow
 def test_a_list_of_parameters_that_predicts_holds_the_trained_ones():
     plain = scores(Lists)
     with fused() as run:
@@ -131,6 +133,7 @@ class SortsDown(Net):
         return super().forward(X[X[:, 0].argsort(descending=True)] if self.training else X)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("module", [CentresLargeBatches, Sorts, SortsDown])
 @pytest.mark.parametrize("settings", [{}, pytest.param({"batch_size": 25}, marks=pytest.mark.slow)])
 def test_rows_that_act_on_each_other_are_not_padded(module, settings):
@@ -148,6 +151,7 @@ class CentresByItsFirstRows(Net):
         return super().forward(X - X[:4].mean(0) if self.training else X)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("batch_size, batches", [(None, [8]), (20, [6, 2])])
 def test_rows_that_act_on_each_other_in_the_last_batch_alone(batch_size, batches):
     plain = scores(CentresByItsFirstRows, batch_size=batch_size)
@@ -287,6 +291,7 @@ class InAWeakTable(Net):
         return super().forward(X * IN_WEAK_TABLE.get(self, 1.0) if self.training else X)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("module", [ByNetwork, ByNetworkInTraining, InAWeakTable])
 def test_a_setting_in_a_table_of_networks(module):
     assert_as_the_loop(module, "a copy of it gives other outputs")
@@ -310,6 +315,7 @@ class WithAnother(Net):
         return super().forward(COUNTING(X))
 
 
+@pytest.mark.slow
 def test_a_network_outside_is_left_as_a_trial_finds_it():
     outcomes = []
     for block in (contextlib.nullcontext, fused):
@@ -330,15 +336,18 @@ class OfWholeBatches(Net):
         return super().forward(X)
 
 
+@pytest.mark.slow
 def test_what_is_kept_of_whole_batches_alone_is_seen():
     assert_as_the_loop(OfWholeBatches, "it keeps `SEEN`, a variable outside of it")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("module", [InContext, InThread, OfEnvironment, OfVariable])
 def test_what_each_thread_or_fit_has_for_itself(module):
     assert_as_the_loop(module, "which is another in each thread or fit")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "module, name",
     [(OfClass, "scale"), (InDict, "SETTINGS"), (ByMethod, "SETTINGS"), (Global, "SCALE")],

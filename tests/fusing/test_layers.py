@@ -138,6 +138,7 @@ def fit(clf, rows):
     return clf.fit(X[rows], y[rows])
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "options", [pytest.param({"batch_size": 15}, marks=pytest.mark.slow), {"patience": 2}], ids=str
 )

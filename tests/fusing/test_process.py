@@ -244,6 +244,7 @@ class Redirecting(ClassifierMixin, BaseEstimator):
         return self.model_.predict(X)
 
 
+@pytest.mark.slow
 def test_settings_of_nested_searches():
     search = GridSearchCV(Redirecting(), {"model__lr": [0.01, 0.1]}, cv=2)
 
@@ -279,6 +280,7 @@ def pair_of_two_fits(i):
         return np.random.randn()
 
 
+@pytest.mark.slow
 @pytest.mark.filterwarnings("error")
 @pytest.mark.parametrize("function", [half_of_a_pair, pair_of_two_fits])
 def test_normal_numbers_come_in_pairs(function):
@@ -311,6 +313,7 @@ SURROUNDINGS = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", SURROUNDINGS)
 def test_modes_around_a_block_are_those_of_its_scorers(name):
     with SURROUNDINGS[name]():

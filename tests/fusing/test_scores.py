@@ -138,6 +138,7 @@ def test_procedures_of_scikit_learn(procedure):
     assert max(run.batches) > 1
 
 
+@pytest.mark.slow
 def test_nested_searches_meet_in_one_batch():
     with fused() as run:
         cross_val_score(
@@ -150,6 +151,7 @@ def test_nested_searches_meet_in_one_batch():
     assert run.batches == [18]
 
 
+@pytest.mark.slow
 def test_float32_agrees_where_it_is_not_chaotic():
     digits, labels = load_digits(return_X_y=True)
     digits = (digits[:600] / 16).astype(np.float32)
@@ -172,6 +174,7 @@ def test_float32_mean_score_of_a_grid():
     assert abs(plain - together) < 0.005
 
 
+@pytest.mark.slow
 def test_a_grid_over_epochs_is_one_training(monkeypatch):
     steps, train_epoch = [], Stack.train_epoch
 
@@ -229,6 +232,7 @@ class AddedUp(nn.Module):
         return X @ (self.one + self.other)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "module, reason",
     [(Branching, "torch.func.vmap refuses it: vmap: ")],
@@ -246,6 +250,7 @@ def test_what_cannot_be_stacked_trains_alone_with_one_warning(module, reason):
     np.testing.assert_array_equal(plain, together)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("module", [Gated, AddedUp, Normed])
 def test_a_network_of_any_layers_is_stacked(module):
     clf = TorchClassifier(module, epochs=20, batch_size=16, weight_decay=0.1, random_state=0)
@@ -298,6 +303,7 @@ def test_callbacks_see_every_epoch():
     assert logs[0].equals(logs[1])
 
 
+@pytest.mark.slow
 def test_a_progress_bar_runs_along(capsys):
     search = GridSearchCV(clone(CLASSIFIER), {"lr": [0.01, 0.05]}, refit=False)
     with fused() as run:

@@ -127,6 +127,7 @@ def test_a_setting_survives_an_error(torch_put_back):
     assert torch.equal(torch.get_rng_state(), generator)
 
 
+@pytest.mark.slow
 def test_a_canary_waits_until_a_network_is_trained():
     """Here as events: one thread trains, a canary seeds the generator in the middle of it."""
     expected = clone(CLASSIFIER).fit(X, y).history_
@@ -152,6 +153,7 @@ def test_a_canary_waits_until_a_network_is_trained():
     assert found == expected
 
 
+@pytest.mark.slow
 def test_a_canary_does_not_wait_for_itself():
     """What holds the generators while other threads fit would hang in both."""
     with fused():
@@ -251,6 +253,7 @@ class Forking(ClassifierMixin, BaseEstimator):
         return np.zeros(len(X), dtype=int)
 
 
+@pytest.mark.slow
 @needs_fork
 @pytest.mark.parametrize("function", IN_CHILDREN)
 def test_a_fork_in_a_task(function):
@@ -264,6 +267,7 @@ def fit_one(seed):
     return seed
 
 
+@pytest.mark.slow
 @needs_fork
 @pytest.mark.parametrize("function", IN_CHILDREN)
 def test_a_fork_beside_tasks(function):
@@ -274,6 +278,7 @@ def test_a_fork_beside_tasks(function):
         assert [first, *answers] == [0, 1, 2]
 
 
+@pytest.mark.slow
 @needs_fork
 @pytest.mark.parametrize("function", IN_CHILDREN)
 def test_a_fork_while_another_thread_trains(function):

@@ -54,6 +54,7 @@ of_settings = pytest.mark.parametrize(
 )
 
 
+@pytest.mark.slow
 @of_settings
 @pytest.mark.parametrize("name", zoo.STACKED)
 def test_what_is_stacked_agrees_with_the_loop(name, settings):
@@ -67,6 +68,7 @@ def test_what_is_stacked_agrees_with_the_loop(name, settings):
             torch.testing.assert_close(found, expected, rtol=0, atol=1e-9)
 
 
+@pytest.mark.slow
 @of_settings
 @pytest.mark.parametrize("name", zoo.ALONE)
 @pytest.mark.filterwarnings("ignore")  # torch's own, about hooks and scripts
@@ -140,6 +142,7 @@ def test_an_error_of_the_network_itself_is_named():
     assert reason.startswith("a training step of it fails: index 99")
 
 
+@pytest.mark.slow
 def test_rows_that_depend_are_stacked_where_none_is_padded():
     assert trial_step(make_jobs(zoo.CentredInTraining, (20, 20))) is None
     assert trial_step(make_jobs(zoo.CentredInTraining, (20, 19))) == ROWS_DEPEND
@@ -162,6 +165,7 @@ def test_rows_are_padded_in_the_trial_if_they_are_for_any_fit():
     assert trial_step(make_jobs(zoo.CentredInTraining, (20, 19, 20, 20))) == ROWS_DEPEND
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("batch_size", [None, 1, 2, 8])
 @pytest.mark.parametrize(
     "dtype", [torch.float64, pytest.param(torch.float32, marks=pytest.mark.slow)]
@@ -203,6 +207,7 @@ def test_a_wrong_network_is_seen_in_float32():
     assert "when it is stacked" in trial_step(jobs)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("recipe", [MLP, *(recipe for recipe, _ in zoo.ALONE.values())])
 @pytest.mark.filterwarnings("ignore")
 def test_a_trial_changes_nothing(recipe):
@@ -242,6 +247,7 @@ def fits_of_four_norms(dtype=np.float32):
     return Parallel()(delayed(model.fit)(part, np.arange(18) % 2) for model, part in fits)
 
 
+@pytest.mark.slow
 def test_rounding_that_batch_norm_makes_large_is_no_reason():
     with fused() as run, warnings.catch_warnings():
         warnings.simplefilter("error")
@@ -253,6 +259,7 @@ def test_rounding_that_batch_norm_makes_large_is_no_reason():
             torch.testing.assert_close(found, expected, rtol=0, atol=1e-6)
 
 
+@pytest.mark.slow
 def test_rounding_that_is_too_large_is_told(monkeypatch):
     """How large rounding comes to be depends on the processor: here it always is, in float32."""
     compare_once = comparison._compare

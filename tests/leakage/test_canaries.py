@@ -73,6 +73,7 @@ def test_null_labels_wants_one_label_for_each_group():
         null_labels(cross_validated, X, y, groups=np.repeat(np.arange(10), 10))
 
 
+@pytest.mark.slow
 def test_blind_test_sees_what_a_single_test_row_does():
     def nearest_of_all(X, y, train, test):
         rows = np.append(train, test[0])
@@ -94,11 +95,13 @@ class Noisy(LogisticRegression):
         return super().predict_proba(X) + self.generator.normal(scale=0.05, size=(len(X), 2))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("canary", [refit, carry_over, batch_mates])
 def test_noise_that_no_seed_controls_is_no_leak(canary):
     assert not any(canary(Noisy(), X, y, random_state=seed).leaked for seed in range(5))
 
 
+@pytest.mark.slow
 def test_noise_does_not_hide_what_depends_on_test_rows():
     def procedure(scaled_on):
         def fit(X, y, train, test):

@@ -57,6 +57,7 @@ def test_values_that_come_often_in_one_class_are_left_alone():
     assert filled_by_class(np.column_stack([dose, default, far]), Y) == []
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("decimals", [1, 12])
 @pytest.mark.parametrize("n_columns", [1, 4, 30])
 def test_settings_of_each_machine_with_deviations_both_ways_are_left_alone(n_columns, decimals):

@@ -173,6 +173,7 @@ BEFORE = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("persistence", [0.0, 0.9, 1.0])
 @pytest.mark.parametrize("name", [*AHEAD, *TODAY, *BEFORE])
 def test_columns_made_of_later_labels_are_named(name, persistence):

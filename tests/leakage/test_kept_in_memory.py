@@ -121,6 +121,7 @@ LEAKY = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", LEAKY, ids=lambda kind: kind.__name__)
 def test_what_one_fit_keeps_for_the_next_is_seen_and_put_back(kind):
     finding = refit(make_pipeline(kind()), X, y)
@@ -160,6 +161,7 @@ class Asks(Embeds):
         return FOREST.predict_proba(X)
 
 
+@pytest.mark.slow
 def test_networks_and_models_that_methods_find_outside_are_looked_at():
     before = copy.deepcopy(BODY.state_dict())
     finding = carried_weights(make_pipeline(Embeds(), TorchClassifier(epochs=5)), X, y)

@@ -25,6 +25,7 @@ def test_a_proxy_of_whole_numbers_is_seen_as_one_of_fractions():
     assert not audit(Ridge(), measured, price).leaks
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", [Ridge, LogisticRegression])
 def test_audit_looks_at_the_folds_of_cross_val_score(kind):
     tested = {"audit": [], "cross_val_score": []}
@@ -51,6 +52,7 @@ def test_audit_looks_at_the_folds_of_cross_val_score(kind):
             assert_array_equal(ours, theirs)
 
 
+@pytest.mark.slow
 def test_blind_test_takes_whole_numbers_and_rare_classes():
     def ridge(X, y, train, test):
         return Ridge().fit(X[train], y[train])

@@ -174,6 +174,7 @@ def test_leaky(name, canary):
     assert bool(finding.leaked) == (canary in seen_by), str(finding)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("canary", CANARIES)
 @pytest.mark.parametrize("name", HONEST)
 @pytest.mark.filterwarnings("ignore")

@@ -75,6 +75,7 @@ def test_means_of_other_rows_are_left_alone(labels):
         assert found(column, y, labels) == [], what
 
 
+@pytest.mark.slow
 def test_scores_that_say_the_truth_on_average_are_left_alone():
     """Few values, each near the share of ones in its rows, and in small tables equal to it."""
     rng = np.random.RandomState(0)

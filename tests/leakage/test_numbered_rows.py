@@ -48,6 +48,7 @@ def test_numbers_alone_are_not_looked_at():
         assert finding.leaked is None and "All columns number the rows" in finding.evidence
 
 
+@pytest.mark.slow
 def test_slow_values_that_meet_on_other_days_are_no_copies():
     for seed in range(5):
         walk = np.round(np.random.default_rng(seed).normal(size=300).cumsum() * 2) / 2
@@ -64,6 +65,7 @@ IDS = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", IDS)
 def test_copies_behind_wide_random_ids_are_not_passed_over(name):
     finding = shared_rows(pd.DataFrame(Z).assign(id=IDS[name]), cv=SHUFFLED)

@@ -33,6 +33,7 @@ def split(who):
     return [(np.flatnonzero(~late), np.flatnonzero(late))]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", TASKS)
 @pytest.mark.parametrize("n_days", [12, 40])
 def test_tomorrow_is_seen_in_the_series_of_each_shop(kind, n_days):
@@ -50,6 +51,7 @@ MADE = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", MADE)
 def test_what_is_made_of_today_in_each_shop_is_seen(name):
     who, X, y = panel("values", n_days=60)
@@ -75,6 +77,7 @@ def test_values_from_before_that_tell_today_are_left_alone(name):
     assert made_of_labels(np.column_stack(columns), y.to_numpy())[0] == []
 
 
+@pytest.mark.slow
 def test_rows_of_a_panel_may_come_in_any_order_and_some_belong_to_nobody():
     who, X, y = panel("values")
     X["tomorrow"] = y.groupby(who["shop"]).shift(-1)

@@ -88,6 +88,7 @@ def test_two_components_are_seen_and_two_columns_laid_out_so_are_not():
     assert prepared(circle) == prepared(np.random.RandomState(0).normal(size=(500, 2))) == ""
 
 
+@pytest.mark.slow
 def test_settings_that_are_kept_in_many_rows_are_no_medians():
     for seed in range(50):
         rng = np.random.RandomState(seed)
@@ -110,6 +111,7 @@ def test_tables_as_they_were_measured_have_no_such_marks():
     assert prepared(np.eye(20)) == ""
 
 
+@pytest.mark.slow
 def test_columns_of_few_values_and_shares_have_none():
     for seed in range(100):
         rng = np.random.RandomState(seed)

@@ -62,6 +62,7 @@ QUESTIONNAIRES = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", QUESTIONNAIRES)
 def test_answers_that_depend_on_one_thing_are_asked_about(name):
     found = []
@@ -73,6 +74,7 @@ def test_answers_that_depend_on_one_thing_are_asked_about(name):
     assert any("rows have exchanged values" in finding.evidence for finding in found), found
 
 
+@pytest.mark.slow
 def test_persons_who_tick_one_answer_throughout_are_no_copies():
     rng = np.random.RandomState(0)
     answers = questionnaire(8, 0.7, 3)(rng, 200)
@@ -82,6 +84,7 @@ def test_persons_who_tick_one_answer_throughout_are_no_copies():
     assert shared_rows(ticked, cv=CV).leaked is True
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("times", [2, 5, 10])
 def test_copies_of_answers_and_of_measurements_are_seen(times):
     rng = np.random.RandomState(0)
@@ -92,6 +95,7 @@ def test_copies_of_answers_and_of_measurements_are_seen(times):
         assert shared_rows(resampled, cv=CV).leaked is True
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["tests", "wine", "bits"])
 def test_copies_are_seen_beside_them(name):
     rows = {
@@ -103,6 +107,7 @@ def test_copies_are_seen_beside_them(name):
     assert shared_rows(copied, cv=CV).leaked is True
 
 
+@pytest.mark.slow
 def test_a_chance_is_measured_with_rows_that_differ_for_each_label():
     def told(X, y):
         """Return how well the mean label of a row's value tells the label."""
@@ -156,6 +161,7 @@ def test_images_laid_end_to_end_are_seen_if_mirrored_or_turned(change, n_channel
         assert shared_rows(rows, groups=np.tile(np.arange(60), 2), cv=halves).leaked is False
 
 
+@pytest.mark.slow
 def test_small_images_of_two_colours_meet_by_chance():
     rows = load_digits().data > 8
     finding = shared_rows(rows, cv=KFold(5, shuffle=True, random_state=0))
@@ -164,6 +170,7 @@ def test_small_images_of_two_colours_meet_by_chance():
     assert shared_rows(copies, cv=KFold(5, shuffle=True, random_state=0)).leaked is True
 
 
+@pytest.mark.slow
 def test_rows_whose_columns_follow_from_each_other_are_not_called_exchanged():
     for seed in range(20):
         rng = np.random.RandomState(seed)

@@ -34,6 +34,7 @@ def test_the_folds_that_decide_say_what_all_of_them_say(name):
             assert table.error(columns) == error  # what was left unfinished is not remembered
 
 
+@pytest.mark.slow
 def test_columns_are_ranked_by_their_weight_each_time_they_are_asked_for():
     table = Table(X, X[:, 2] + 0.3 * X[:, 0], False, 0)
     for columns, order in (([0, 1, 2, 3], [2, 0]), ([0, 1], [0, 1]), ([0, 1, 2, 3], [2, 0])):

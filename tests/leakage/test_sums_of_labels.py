@@ -39,6 +39,7 @@ def test_what_else_is_made_of_values_is_seen(how, sizes):
         assert (what == TOTAL) is (how == "sum")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("labels", LABELS)
 def test_sums_and_means_so_far_are_seen_if_the_row_itself_is_in_them(labels):
     _, places, y = drawn(labels)
@@ -52,6 +53,7 @@ def test_sums_and_means_so_far_are_seen_if_the_row_itself_is_in_them(labels):
             assert found(column, places, y, labels) is None
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("labels", LABELS)
 @pytest.mark.parametrize("how", ["std", "max", "min", "median", "sum", "mean"])
 def test_what_is_made_of_other_labels_is_left_alone(labels, how):

@@ -81,6 +81,7 @@ def test_the_canary_says_so():
     assert shared_rows(table, labels.astype(float), cv=5, task="regression").leaked is False
 
 
+@pytest.mark.slow
 def test_twins_that_were_measured_again_are_no_copies():
     rng = np.random.RandomState(0)
     product = rng.randint(40, size=400)
@@ -95,6 +96,7 @@ def test_twins_that_were_measured_again_are_no_copies():
     assert shared_rows(copies, np.r_[price, price[:200]], cv=5, task="regression").leaked
 
 
+@pytest.mark.slow
 def test_labels_of_any_kind_are_taken():
     rng, X, y = drawn(0)
     twins = np.vstack([X, X])
