@@ -1,12 +1,12 @@
 """What an estimator holds: arrays of rows, in data sets, functions, lists and objects."""
 
-import dis
 import inspect
 from collections import deque
 from types import ModuleType
 
 import numpy as np
 
+from helpers.leakage.memory import values_used_by
 from helpers.leakage.tables import as_codes
 
 MOST_PARTS = 10_000  # values that are looked into
@@ -88,7 +88,7 @@ def _parts_of(value):
     if isinstance(value, np.ndarray):
         return [(value.tolist(), False)] if value.dtype == object else []
     if inspect.isfunction(value):
-        return [(part, True) for part in _used_by(value)]
+        return [(part, True) for part in values_used_by(value)]
     if inspect.ismethod(value):
         return [(value.__self__, False), (value.__func__, False)]
     if hasattr(value, "func") and hasattr(value, "keywords"):  # functools.partial
@@ -150,16 +150,3 @@ def _chosen(values, rows, n, around):
     if hasattr(values, "iloc"):
         return values.iloc[rows] if len(values) == n else None
     return values[rows] if getattr(values, "ndim", 0) and values.shape[0] == n else None
-
-
-def _used_by(function):
-    """Return the values that a function uses from around it, by the names that it loads."""
-    loaded = {step.argval for step in dis.get_instructions(function) if "GLOBAL" in step.opname}
-    values = [v for name, v in function.__globals__.items() if name in loaded]
-    values += [*(function.__defaults__ or ()), *(function.__kwdefaults__ or {}).values()]
-    for cell in function.__closure__ or ():
-        try:
-            values.append(cell.cell_contents)
-        except ValueError:  # not filled yet
-            continue
-    return values

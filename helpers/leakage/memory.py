@@ -110,6 +110,12 @@ def values_around(function):
     return [*defaults_of(function).values(), *kept]
 
 
+def values_used_by(function):
+    """Return the values that a function uses from around it: globals, defaults, its closure."""
+    names = sorted(global_names(function) & set(function.__globals__))
+    return [function.__globals__[name] for name in names] + values_around(function)
+
+
 def _is_filled(value):
     """Say whether a value can be filled and put back: a container, or an object of own code."""
     is_network = hasattr(value, "state_dict")  # these are put back by their weights

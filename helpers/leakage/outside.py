@@ -14,7 +14,7 @@ from sklearn.base import clone
 
 from helpers.global_state import generators_put_back
 from helpers.leakage.fitting import check_is_estimator
-from helpers.leakage.memory import MOST_BYTES, Memory, global_names, own_functions, values_around
+from helpers.leakage.memory import MOST_BYTES, Memory, own_functions, values_used_by
 
 MOST_FILES = 1000  # that are read to put them back
 TICK = 0.01  # seconds by which a file's time may lag behind the clock
@@ -23,22 +23,12 @@ _is_listening = threading.Event()
 
 
 class SideEffects:
-    """What `fit` has done outside the object.
-
-    Attributes
-    ----------
-    written : dict
-        For each file or directory that a parameter names and that was written: the parameter.
-    unnamed : set of str
-        Files that were written, or written by others and read, and that no parameter names.
-    changed : list of str
-        What changed in memory that clones share, such as attributes of their class.
-    """
+    """What `fit` has done outside the object."""
 
     def __init__(self):
-        self.written = {}
-        self.unnamed = set()
-        self.changed = []
+        self.written = {}  # files and folders, each with the parameter that names it
+        self.unnamed = set()  # files that no parameter names: written, or newer than `fit` and read
+        self.changed = []  # what clones share in memory, such as attributes of their class
 
 
 @contextmanager
@@ -62,8 +52,9 @@ def left_alone(estimator, in_memory=False):
         outside.unnamed = {
             path
             for path, is_written in opened
-            if (is_written or _is_newer(path, start)) and not _is_within(path, named)
             if os.path.exists(path)  # else no later fit can read it
+            and (is_written or os.path.isfile(path) and os.path.getmtime(path) > start)
+            and not any(path == other or path.startswith(other + os.sep) for other in named)
         }
         for name, path in paths.items():
             if contents[name] is not None and (now := _content(path)) != contents[name]:
@@ -142,11 +133,9 @@ def _parts_of(value):
 
 def _used_by(function):
     """Return the values that a function uses from around it, and the functions of its module."""
-    names = global_names(function) & set(function.__globals__)
-    values = [function.__globals__[name] for name in sorted(names)] + values_around(function)
     return [
         value
-        for value in values
+        for value in values_used_by(function)
         if not inspect.isfunction(value) or value.__module__ == function.__module__
     ]
 
@@ -205,14 +194,6 @@ def _put_back(content, now):
             os.makedirs(path, exist_ok=True)
         elif now.get(path) != content[path]:
             Path(path).write_bytes(content[path])
-
-
-def _is_within(path, others):
-    return any(path == other or path.startswith(other + os.sep) for other in others)
-
-
-def _is_newer(path, moment):
-    return os.path.isfile(path) and os.path.getmtime(path) > moment
 
 
 def _listen():
