@@ -57,6 +57,8 @@ class Table:
         self.one_row = 1 / len(self.y) if classes else 0.0
         self.forest, self.linear = models_of(classes, random_state)
         self.products = None if classes or not may_be_a_product(self.y) else model_of_products()
+        # The forest comes last: it takes longest, and may be stopped.
+        self.models = [m for m in (self.products, self.linear, self.forest) if m is not None]
 
     def limit(self, size, of_others=1.0, alone=False):
         """Return the error up to which so many columns are nearly perfect, beside the others.
@@ -156,9 +158,8 @@ class Table:
         unit = self.guessing if self.classes else self.y.var()
         for model in (self.forest, self.linear):
             errors = np.zeros(len(rows))
-            for test, predicted in self._predicted(model, columns, numbers):
-                wrong = predicted != self.y[test]
-                errors[test] = wrong if self.classes else (predicted - self.y[test]) ** 2
+            for test, wrong in self._wrong(model, columns, numbers):
+                errors[test] = wrong
             if errors.mean() < TOLD * unit:
                 return False
         return True
@@ -167,14 +168,9 @@ class Table:
         """Return two masks of rows: those that a linear model of every other column gets wrong."""
         wrong = np.zeros((2, len(self.y)), dtype=bool)
         for first, mask in enumerate(wrong):
-            for test, predicted in self._predicted(self.linear, sorted(columns[first::2])):
-                mask[test] = predicted != self.y[test]
+            for test, is_wrong in self._wrong(self.linear, sorted(columns[first::2])):
+                mask[test] = is_wrong
         return wrong
-
-    @property
-    def models(self):
-        """Return the models, the forest last: it takes longest, and may be stopped."""
-        return [model for model in (self.products, self.linear, self.forest) if model is not None]
 
     def given_to(self, model):
         """Return the rows and the target of a model: for products, logarithms of what is not 0."""
@@ -194,20 +190,18 @@ class Table:
             self.bests[key] = best
         return self.bests[key]
 
-    def _predicted(self, model, columns, groups=None):
-        """Yield, fold by fold, the test rows and what a model predicts for them."""
+    def _wrong(self, model, columns, groups=None):
+        """Yield, fold by fold, the test rows and whether a model is wrong, or by what square."""
         X, y = self.given_to(model)
         X = X[:, columns]
         with quiet():
             folds = list((self.folds if groups is None else GroupKFold(5)).split(X, y, groups))
         for train, test in folds:
-            known = y[train]
-            if self.classes and (known == known[0]).all():  # which a linear model refuses
-                yield test, known[0]
-                continue
-            with quiet():
-                predicted = model.fit(X[train], known).predict(X[test])
-            yield test, predicted
+            known, predicted = y[train], y[train][0]
+            if not self.classes or (known != predicted).any():  # else a linear model refuses
+                with quiet():
+                    predicted = model.fit(X[train], known).predict(X[test])
+            yield test, predicted != y[test] if self.classes else (predicted - y[test]) ** 2
 
     def _error(self, number, columns, limit=np.inf):
         """Return the error of a model, or that of its first folds if they alone exceed a limit."""
@@ -216,12 +210,12 @@ class Table:
             return self.errors[key]
         y = self.given_to(model)[1]
         errors, unit = np.zeros(len(y)), 1.0 if self.classes else y.var()
-        for test, predicted in self._predicted(model, columns):
-            wrong = predicted != y[test] if self.classes else (predicted - y[test]) ** 2
+        for test, wrong in self._wrong(model, columns):
             errors[test] = wrong
-            if self._beside_guessing(errors.mean() / unit) > limit:
-                return float(errors.mean() / unit)
-        self.errors[key] = float(errors.mean() / unit)
+            error = float(errors.mean() / unit)
+            if self._beside_guessing(error) > limit:
+                return error
+        self.errors[key] = error
         if model is self.products and errors.mean() > OF_PRODUCTS**2:
             self.errors[key] = 1.0  # it goes with them, as area with price, and is not made of them
         return self.errors[key]
