@@ -4,11 +4,12 @@ from numbers import Real
 
 import numpy as np
 
+from helpers.leakage.codes import is_gap
 from helpers.leakage.finding import Finding
 from helpers.leakage.holding import arrays_in, as_table
 from helpers.leakage.inputs import folds_of, task_of
 from helpers.leakage.probes import seeded_clone
-from helpers.leakage.tables import is_gap, what_rows_are
+from helpers.leakage.tables import what_rows_are
 
 GAP = np.float32("nan")
 

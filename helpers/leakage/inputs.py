@@ -9,10 +9,10 @@ from sklearn.base import is_classifier, is_regressor
 from sklearn.model_selection import check_cv
 
 from helpers._compat import _num_samples
+from helpers.leakage.codes import is_gap
 from helpers.leakage.fitting import check_is_estimator
 from helpers.leakage.groups import check_is_no_text, one_group_a_row, without_mask
 from helpers.leakage.probes import global_seed
-from helpers.leakage.tables import is_gap
 from helpers.tensors import as_numpy
 
 TASKS = ("classification", "regression")
@@ -180,12 +180,7 @@ def as_array(values):
     values = as_numpy(values)
     if hasattr(values, "tocsr"):  # of sparse forms, the one that has rows
         return values.tocsr()
-    return values if _is_ragged(values) else np.asarray(values)
-
-
-def _is_ragged(values):
     try:
-        np.asarray(values)
-    except ValueError:
-        return True
-    return False
+        return np.asarray(values)
+    except ValueError:  # rows of unequal length
+        return values

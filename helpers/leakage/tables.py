@@ -11,7 +11,6 @@ from helpers.leakage.codes import (
     why_without_order,
     words_of,
 )
-from helpers.leakage.codes import is_gap as is_gap  # which others take from here
 
 SEQUENCES = list | tuple | np.ndarray
 
@@ -35,16 +34,14 @@ def as_codes(X):
     """
     if hasattr(X, "toarray"):
         return X.toarray().astype(float)
-    if hasattr(X, "columns"):
-        columns = _columns_of(X)
-    else:
+    if not hasattr(X, "columns"):
         X = _as_array(X)
         if X.ndim == 1 and X.dtype.kind in "fiubc":
             raise ValueError(f"X must have shape (n_rows, n_features); got {X.shape}.")
         X = X.reshape(len(X), -1)
         if X.dtype.kind in "fiub" and not are_too_large(floats := X.astype(float), X.dtype):
             return floats
-        columns = list(X.T)
+    columns = _columns_of(X)
     if len(columns) == 1 and len(parts := _parts_of(columns[0])):
         columns = list(parts.T)
     return np.column_stack([codes_of(column) for column in columns])
@@ -78,8 +75,7 @@ def keys_of(X, sure=True):
     """
     if hasattr(X, "toarray") or what_rows_are(X) or len(shape_of_rows(X)) > 1:
         return []
-    columns = _columns_of(X) if hasattr(X, "columns") else _as_array(X)
-    columns = columns.reshape(len(columns), -1).T if isinstance(columns, np.ndarray) else columns
+    columns = _columns_of(X)
     are_numbers = numbers_the_rows if sure else number_of_its_own
     numbers = [c for c, column in enumerate(as_codes(X).T) if are_numbers(column)]
     keys = [c for c in numbers if may_be_keys(columns[c])]
@@ -149,18 +145,18 @@ def what_rows_are(X):
 
 def without_order(X):
     """Return the columns of `as_codes` whose numbers mean nothing, each with what it holds."""
-    if hasattr(X, "toarray"):
+    if hasattr(X, "toarray") or shape_of_rows(X):
         return {}
-    columns = _columns_of(X) if hasattr(X, "columns") else _as_array(X)
-    if isinstance(columns, np.ndarray):
-        columns = columns.reshape(len(columns), -1).T if columns.dtype.kind not in "fiub" else []
-    found = {number: why_without_order(column) for number, column in enumerate(columns)}
+    found = {number: why_without_order(column) for number, column in enumerate(_columns_of(X))}
     return {number: why for number, why in found.items() if why}
 
 
 def _columns_of(X):
-    """Return the columns of a table of pandas, or of polars."""
-    return [X.iloc[:, i] if hasattr(X, "iloc") else X[:, i] for i in range(X.shape[1])]
+    """Return the columns of a table of pandas, of polars or of rows of any shape."""
+    if hasattr(X, "columns"):
+        return [X.iloc[:, i] if hasattr(X, "iloc") else X[:, i] for i in range(X.shape[1])]
+    X = _as_array(X)
+    return list(X.reshape(len(X), -1).T)
 
 
 def _as_array(X):

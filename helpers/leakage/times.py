@@ -4,9 +4,8 @@ from datetime import date, timedelta
 
 import numpy as np
 
-from helpers.leakage.codes import GAPS
+from helpers.leakage.codes import GAPS, is_gap
 from helpers.leakage.dates import ADVICE, as_datetime, readings_of, readings_of_digits, seconds
-from helpers.leakage.tables import is_gap
 
 
 def as_times(values):
