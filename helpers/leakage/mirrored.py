@@ -78,7 +78,7 @@ def count_mirrored(rows, shape, folds):
     """
     if len(shape) < 2 or math.prod(shape) != rows.shape[1]:
         return 0
-    weights = np.random.default_rng(0).integers(1, 2**64, size=shape, dtype=np.uint64)
+    weights = _weights(shape)
     own, ways = _sums(rows, [weights])[:, 0], _turned(weights)
     found = _count(rows, own, ways, folds)
     if found < FEWEST:
@@ -96,10 +96,12 @@ def _count_changed(rows, folds, change):
 
 
 def _count_same(rows, folds):
-    mixed = _mixed(rows)
-    weights = np.random.default_rng(0).integers(1, 2**64, size=rows.shape[1], dtype=np.uint64)
-    sums = mixed @ weights
+    sums = _sums(rows, [_weights(rows.shape[1])])[:, 0]
     return sum(int(np.isin(sums[test], sums[train]).sum()) for train, test in folds)
+
+
+def _weights(shape):
+    return np.random.default_rng(0).integers(1, 2**64, size=shape, dtype=np.uint64)
 
 
 def _axes(shape):

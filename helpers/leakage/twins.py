@@ -115,28 +115,29 @@ def shared_rows(X, y=None, *, cv=5, groups=None, task=None, random_state=0):
         n_fine = MANY * (numbers_of(rows).max() + 1)
         names = ", ".join(names_of(X)[column] for column in keys[:MOST_NAMES])
         evidence += f" Left out, because they number the rows: column {names}."
-    if found > most and y is not None and _labels_differ(rows, _labels_of(y, len(rows))):
-        evidence += (
-            " But their labels differ, so that they are no copies: one thing was measured several "
-            "times. Hand over what was measured as groups, to shared_groups."
-        )
-        return Finding("shared_rows", None, evidence)
-    if found > most and (others := by_chance(rows, folds, found, most, n_fine, rng)):
-        return Finding("shared_rows", None, evidence + others)
     if found > most:
+        if y is not None and _labels_differ(rows, _labels_of(y, len(rows))):
+            evidence += (
+                " But their labels differ, so that they are no copies: one thing was measured "
+                "several times. Hand over what was measured as groups, to shared_groups."
+            )
+            return Finding("shared_rows", None, evidence)
+        if others := by_chance(rows, folds, found, most, n_fine, rng):
+            return Finding("shared_rows", None, evidence + others)
         evidence += " Drop the copies, or keep them together with GroupKFold."
-    elif moved := moved_copies(whole, shape_of_rows(X), folds):
+        return Finding("shared_rows", True, evidence)
+    if moved := moved_copies(whole, shape_of_rows(X), folds):
         evidence += f"{moved} Change training rows alone, in each fold, or keep copies together."
         return Finding("shared_rows", True, evidence)
-    elif y is not None and (between := _count_made(whole, y, folds, task)):
+    if y is not None and (between := _count_made(whole, y, folds, task)):
         evidence += (
             f" {between} rows lie exactly between two others of their class, from which the split "
             "parts them, as SMOTE makes them. Resample the training rows alone, in each fold."
         )
         return Finding("shared_rows", True, evidence)
-    if found <= most and (hidden := _hidden_by_ids(X, whole, keys, folds, random_state)):
+    if hidden := _hidden_by_ids(X, whole, keys, folds, random_state):
         return Finding("shared_rows", None, evidence + hidden)
-    return Finding("shared_rows", bool(found > most), evidence)
+    return Finding("shared_rows", False, evidence)
 
 
 def _hidden_by_ids(X, rows, keys, folds, seed):
