@@ -69,23 +69,12 @@ def carry_over(estimator, X, y, *, cv=5, groups=None, random_state=0):
 
 
 class Look(NamedTuple):
-    """Scores on held-out rows, where labels were permuted.
-
-    Attributes
-    ----------
-    n_folds : int
-    own : float
-        Of one object that was taken through the folds.
-    most : float
-        The best of its predictions against labels dealt out at random.
-    is_carried : bool
-        Whether clones, one for each fold, predict otherwise.
-    """
+    """Scores on held-out rows, where labels were permuted."""
 
     n_folds: int
-    own: float
-    most: float
-    is_carried: bool
+    own: float  # of one object that was taken through the folds
+    most: float  # the best of its predictions against labels dealt out at random
+    is_carried: bool  # whether clones, one for each fold, predict otherwise
 
 
 def _look(estimator, X, y, cv, groups, seed, rng):

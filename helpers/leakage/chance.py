@@ -18,27 +18,13 @@ NOTICED = 1.05  # times the loss, where classes are of one size
 
 @dataclass(frozen=True)
 class Guesses:
-    """What guesses score, times `sign`, so that more is better.
+    """What guesses score, times `sign`, so that more is better."""
 
-    Attributes
-    ----------
-    sign : int
-        -1 where a lower score is better, as of an error.
-    blind : float
-        The best guess where rows are repeated so often that none can be recognised.
-    sharp : float
-        The best guess where rows differ as well, by one number; nan where rows are no numbers.
-    told : float
-        The score where a row tells its label.
-    sure : float
-        What an honest loss of classes may come to if a model is sure of the larger ones.
-    """
-
-    sign: int
-    blind: float
-    sharp: float
-    told: float
-    sure: float = -np.inf
+    sign: int  # -1 where a lower score is better, as of an error
+    blind: float  # the best guess where rows are repeated so often that none can be recognised
+    sharp: float  # where rows differ as well, by one number; -inf where rows are no numbers
+    told: float  # the score where a row tells its label
+    sure: float  # what an honest loss of classes may come to if a model is sure of the larger ones
 
     @property
     def limit(self):

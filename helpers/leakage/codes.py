@@ -202,12 +202,8 @@ def _ranks(values):
 
 def _by_content(values):
     """Number values by what they hold: equal ones are equal, and their order means nothing."""
-    return _ranks(
-        [
-            sha256(repr(_key_of(value)).encode(errors="surrogateescape")).hexdigest()
-            for value in values
-        ]
-    )
+    contents = [repr(_key_of(value)).encode(errors="surrogateescape") for value in values]
+    return _ranks([sha256(content).hexdigest() for content in contents])
 
 
 def _key_of(value):

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from helpers._compat import _safe_indexing
+from helpers.leakage.chance import taken
 
 
 def destroyed(X, test, rng):
@@ -37,5 +37,4 @@ def exchanged(values, test, rng):
     """Replace the test rows by others, drawn from all rows, as they are."""
     rows = np.arange(values.shape[0] if hasattr(values, "shape") else len(values))
     rows[test] = rng.permutation(rows)[: len(test)]
-    taken = _safe_indexing(values, rows)
-    return taken.set_axis(values.index) if hasattr(values, "iloc") else taken
+    return taken(values, rows)

@@ -51,7 +51,8 @@ def overlapping(table, folds):
     n_mixed : int
         Test rows between training rows they share values with; 0 where that is rare.
     """
-    share, step = max((_moved_on(table, step), -step) for step in range(1, _most_steps(table)))
+    most = max(2, min(table.shape[1] // 2 + 1, MOST_SHIFTS))
+    share, step = max((_moved_on(table, step), -step) for step in range(1, most))
     rng = np.random.RandomState(0)
     shuffled = (_moved_on(rng.permutation(table), -step) for _ in range(N_SHUFFLES))
     if share < MOVED_ON or max(shuffled) >= share:
@@ -96,10 +97,6 @@ def _n_mixed(folds, reach):
         earlier = (np.isin(test - k, train) for k in range(1, reach + 1))
         n_mixed += (np.any([*later], axis=0) & np.any([*earlier], axis=0)).sum()
     return n_mixed if n_mixed > MIXED * sum(len(test) for _, test in folds) else 0
-
-
-def _most_steps(table):
-    return max(2, min(table.shape[1] // 2 + 1, MOST_SHIFTS))
 
 
 def _moved_on(table, step):

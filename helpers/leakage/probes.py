@@ -139,8 +139,9 @@ def differ(a, b, seen=None):
         a, b = a.state_dict(), b.state_dict()
     if hasattr(a, "detach"):
         a, b = a.detach().cpu().numpy(), b.detach().cpu().numpy()
-    if hasattr(a, "toarray"):  # sparse
-        return a.shape != b.shape or differ(a.tocoo().data, b.tocoo().data, seen) or _moved(a, b)
+    if hasattr(a, "toarray"):  # sparse: the numbers, and where they are
+        some, others = ([m.data, m.row, m.col] for m in (a.tocoo(), b.tocoo()))
+        return a.shape != b.shape or differ(some, others)
     if hasattr(a, "equals"):  # a table, a column or an index of pandas
         return not a.equals(b)
     if isinstance(a, dict):
@@ -155,23 +156,14 @@ def differ(a, b, seen=None):
         return len(a) != len(b) or any(differ(*pair, seen) for pair in zip(a, b, strict=True))
     if isinstance(a, MethodType | MethodWrapperType):  # a copy of it belongs to another object
         return a.__name__ != b.__name__ or differ(a.__self__, b.__self__, seen)
-    if isinstance(a, partial) and any(differ(*pair, seen) for pair in _parts_of(a, b)):
+    if isinstance(a, partial) and any(
+        differ(getattr(a, name), getattr(b, name), seen) for name in ("func", "args", "keywords")
+    ):
         return True
     if type(a).__eq__ is object.__eq__:  # compares identities: look inside instead
         return hasattr(a, "__dict__") and differ(vars(a), vars(b), seen)
     both_nan = a != a and b != b  # the default of GridSearchCV's error_score
     return bool(np.any(a != b)) and not both_nan
-
-
-def _parts_of(some, other):
-    """Return what two `functools.partial` hold, in pairs."""
-    return [(getattr(some, n), getattr(other, n)) for n in ("func", "args", "keywords")]
-
-
-def _moved(a, b):
-    """Say whether two sparse arrays of one shape have numbers in other places."""
-    a, b = a.tocoo(), b.tocoo()
-    return any(map(differ, (a.row, a.col), (b.row, b.col)))
 
 
 def predictions_of(estimator, X, methods=METHODS):

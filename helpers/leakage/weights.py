@@ -80,23 +80,17 @@ def carried_weights(estimator, X, y, *, groups=None, random_state=0):
     """
     random_state = seed_of(random_state)
     fitted = list(fitted_in(seeded_clone(estimator, random_state)))
-    if not fitted:
-        with left_alone(estimator):
-            return _find_also_within(estimator, X, y, groups, random_state)
-    if any(True for _ in networks_in(estimator)):
+    if not fitted or any(True for _ in networks_in(estimator)):
         with left_alone(estimator):
             finding = _find_also_within(estimator, X, y, groups, random_state)
-        if finding.leaked:
+        if finding.leaked or not fitted:
             return finding
-    return Finding("carried_weights", None, _fitted_before(fitted))
-
-
-def _fitted_before(fitted):
-    names = ", ".join(sorted({type(estimator).__name__ for estimator in fitted}))
-    return (
+    names = ", ".join(sorted({type(part).__name__ for part in fitted}))
+    evidence = (
         f"A clone brings along what was fitted before: {names}. On which rows? If on any of these, "
         "hand it over not fitted, in a Pipeline, so that each fold fits its own."
     )
+    return Finding("carried_weights", None, evidence)
 
 
 def _find_also_within(estimator, X, y, groups, random_state):
@@ -109,7 +103,8 @@ def _find_also_within(estimator, X, y, groups, random_state):
 
 
 def _find(estimator, X, y, groups, random_state):
-    is_large = sum(map(_n_weights, networks_in(estimator))) > MOST_WEIGHTS
+    weights = (weight for network in networks_in(estimator) for weight in network.parameters())
+    is_large = sum(weight.numel() for weight in weights) > MOST_WEIGHTS
     n_rows, n_initialised = (100, 19) if is_large else (MOST_ROWS, N_INITIALISED)
     rows = np.random.RandomState(random_state).permutation(_num_samples(X))[:n_rows]
     X, y, groups = (some_rows(values, np.sort(rows)) for values in (X, y, groups))
@@ -166,10 +161,6 @@ def _judged(scores, learn):
     if leaked:
         evidence += " Unless they were trained on other rows, let fit build its networks."
     return Finding("carried_weights", leaked, evidence)
-
-
-def _n_weights(network):
-    return sum(parameter.numel() for parameter in network.parameters())
 
 
 def have_same_weights(network, like):
