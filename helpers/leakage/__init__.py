@@ -9,7 +9,7 @@ leak, none seen, or not looked at. Lessons 04 and 05 are about them.
 """
 
 from helpers.leakage.alike import alike_rows
-from helpers.leakage.answers import same_answer
+from helpers.leakage.answers import batch_mates, same_answer
 from helpers.leakage.audit import audit
 from helpers.leakage.blind import blind_test
 from helpers.leakage.carrying import carry_over
@@ -17,7 +17,6 @@ from helpers.leakage.estimators import purity, refit
 from helpers.leakage.features import too_good_feature
 from helpers.leakage.finding import Finding, Report
 from helpers.leakage.held import held_rows
-from helpers.leakage.mates import batch_mates
 from helpers.leakage.procedures import null_labels
 from helpers.leakage.splits import shared_groups, time_order
 from helpers.leakage.told_apart import shift

@@ -6,7 +6,7 @@ import numpy as np
 
 from helpers._compat import _num_samples
 from helpers.leakage.alike import alike_rows
-from helpers.leakage.answers import same_answer
+from helpers.leakage.answers import batch_mates, same_answer
 from helpers.leakage.carrying import carry_over
 from helpers.leakage.estimators import purity, refit
 from helpers.leakage.features import too_good_feature
@@ -15,7 +15,6 @@ from helpers.leakage.fitting import FORMS
 from helpers.leakage.groups import one_group_a_row
 from helpers.leakage.held import held_rows
 from helpers.leakage.inputs import check_length, column_of, folds_of, has_classes, task_of
-from helpers.leakage.mates import batch_mates
 from helpers.leakage.prepared import prepared
 from helpers.leakage.probes import seed_of
 from helpers.leakage.splits import shared_groups, time_order
