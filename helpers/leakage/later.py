@@ -1,12 +1,14 @@
 """Columns that are made of labels: of their own row, as dummies are, or of later rows."""
 
+from functools import partial
+
 import numpy as np
+from numpy.lib.stride_tricks import sliding_window_view
 from scipy.special import comb
 
 from helpers.leakage.carriers import ASK, listed
 from helpers.leakage.columns import BY_CHANCE
 from helpers.leakage.finding import Finding
-from helpers.leakage.moving import FEWEST_ROWS, Moving
 
 MOST_STEPS = 14  # rows before and after that a column may be made of
 MOST_COLUMNS = 200
@@ -15,6 +17,10 @@ NO_NEWS = 1e-3  # of the squares of what the mean so far misses
 LEAST_FACTOR = 0.01
 FEWEST_LABELS = 5  # of few, another column may have the same ones
 ALL_BUT_BREAKS = 0.9  # of the rows: where series are stacked, the last of each have no later one
+MOST_ROWS = 1000  # the first, which are enough where a rule is exact
+FEWEST_VALUES = 20  # of a column: of few, rows may agree by chance
+FEWEST_ROWS = 20  # in which today's label decides
+STATISTICS = np.max, np.min, np.median, np.std, partial(np.std, ddof=1)
 
 
 def made_of_labels(table, y, of_one=False):
@@ -40,7 +46,9 @@ def made_of_labels(table, y, of_one=False):
     y = y.astype(float)
     around = np.column_stack([y[steps + k : len(y) - steps + k] for k in range(-steps, steps + 1)])
     now = steps  # the place of a row's own label among its neighbours'
-    moving = Moving(y, steps)
+    first, moving = y[:MOST_ROWS], []
+    if len(np.unique(first)) > FEWEST_VALUES:
+        moving = [*_of_windows(first, steps), *_changes(first, steps)]
     for number, column in enumerate(table[:, :MOST_COLUMNS].T):
         column = np.where(np.isinf(column), np.nan, column)  # a return from 0 is a gap
         if np.isnan(column).all() or np.nanmin(column) == np.nanmax(column):
@@ -48,7 +56,7 @@ def made_of_labels(table, y, of_one=False):
         if _is_next(column, y, steps):
             later.append(number)
             continue
-        if moving.holds_today(column) or _is_mean_so_far(column, y):
+        if _holds_today(column[:MOST_ROWS], first, moving) or _is_mean_so_far(column, y):
             own.append(number)
             continue
         inner = column[steps : len(y) - steps]  # of a centred mean, the first and last are gaps
@@ -121,6 +129,57 @@ def _is_next(column, y, steps):
     if after > allowed:
         return False
     return 4 * after < min(unequal(-k) for k in range(steps + 1))
+
+
+def _of_windows(y, steps):
+    """Yield what windows say, the place of the row they stand for, and where its label decides.
+
+    That row is the last, the middle or the first one.
+    """
+    for width in range(2, steps + 2):
+        windows = sliding_window_view(y, width)
+        values = [statistic(windows, axis=1) for statistic in STATISTICS]
+        for place in {width - 1, width // 2, 0}:
+            others = np.delete(windows, place, axis=1)
+            low, high = windows.copy(), windows.copy()
+            low[:, place], high[:, place] = others.min(axis=1), others.max(axis=1)
+            for statistic, value in zip(STATISTICS, values, strict=True):
+                decides = (value != statistic(low, axis=1)) & (value != statistic(high, axis=1))
+                yield value, place, decides
+
+
+def _changes(y, steps):
+    """Yield, likewise, the changes between two rows, which both decide."""
+    for k in range(1, steps + 1):
+        with np.errstate(divide="ignore", invalid="ignore"):
+            ratio = y[k:] / y[:-k]
+            changes = ratio, ratio - 1, 100 * (ratio - 1), np.log(ratio)
+        for change in changes:
+            for place in (k, 0):
+                yield change, place, np.full(len(change), True)
+
+
+def _holds_today(column, y, moving):
+    """Say whether a column is made of its own row's label by a window or a change.
+
+    Where labels only rise, yesterday's is the median of three: it includes today's label, and does
+    not depend on it. So a column must agree also in the rows in which today's label decides.
+    """
+    there = np.isfinite(column)
+    if len(np.unique(column[there])) <= FEWEST_VALUES or np.mean(column == y) > ALL_BUT_BREAKS:
+        return False  # a column of few values, or the label itself
+    allowed = EXACT * np.subtract(*np.percentile(column[there], [75, 25]))
+    for values, place, decides in moving:
+        asked = column[place : place + len(values)]
+        both = np.isfinite(asked) & np.isfinite(values)
+        if 2 * both.sum() < len(values):
+            continue
+        unequal = np.abs(asked[both] - values[both]) > allowed
+        decides = decides[both]
+        if unequal.mean() < 1 - ALL_BUT_BREAKS and decides.sum() >= FEWEST_ROWS:
+            if unequal[decides].mean() < 1 - ALL_BUT_BREAKS:
+                return True
+    return False
 
 
 def _is_mean_so_far(column, y):
