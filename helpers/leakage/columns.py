@@ -11,6 +11,7 @@ from helpers.leakage.predicting import (
     models_of,
     quiet,
     weights_of,
+    wrong_in,
 )
 from helpers.leakage.tables import numbers_the_rows
 
@@ -191,17 +192,11 @@ class Table:
         return self.bests[key]
 
     def _wrong(self, model, columns, groups=None):
-        """Yield, fold by fold, the test rows and whether a model is wrong, or by what square."""
+        """Return `wrong_in` each fold, of a model of some columns."""
         X, y = self.given_to(model)
-        X = X[:, columns]
         with quiet():
             folds = list((self.folds if groups is None else GroupKFold(5)).split(X, y, groups))
-        for train, test in folds:
-            known, predicted = y[train], y[train][0]
-            if not self.classes or (known != predicted).any():  # else a linear model refuses
-                with quiet():
-                    predicted = model.fit(X[train], known).predict(X[test])
-            yield test, predicted != y[test] if self.classes else (predicted - y[test]) ** 2
+        return wrong_in(model, X[:, columns], y, folds, self.classes)
 
     def _error(self, number, columns, limit=np.inf):
         """Return the error of a model, or that of its first folds if they alone exceed a limit."""

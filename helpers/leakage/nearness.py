@@ -1,15 +1,14 @@
 """What rows that lie near each other tell of each other's labels."""
 
-import warnings
-
 import numpy as np
 from sklearn.dummy import DummyClassifier, DummyRegressor
-from sklearn.exceptions import ConvergenceWarning
 from sklearn.linear_model import LogisticRegression, Ridge
 from sklearn.model_selection import KFold
 from sklearn.neighbors import KNeighborsClassifier, KNeighborsRegressor
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
+
+from helpers.leakage.predicting import wrong, wrong_in
 
 N_SHUFFLES = 19
 MOVED_ON = 0.8  # of consecutive rows; between series there are breaks
@@ -116,12 +115,11 @@ def meet_by_chance(table):
 
 def labels_owe(table, y, classes):
     """Say whether the label of the row before tells more than a linear model of other blocks."""
-    before = _error(y[1:], y[:-1], classes)
-    guess = DummyClassifier() if classes else DummyRegressor()
-    if before >= 0.8 * _error(y, guess.fit(table, y).predict(table), classes):
+    before = wrong(y[:-1], y[1:], classes).mean()
+    guess = _guess(classes).fit(table, y).predict(table)
+    if before >= 0.8 * wrong(guess, y, classes).mean():
         return False  # a linear model of many columns may be worse than a guess
-    predicted = _predicted(_linear(classes), table, y, KFold(5).split(table))
-    return before < 0.8 * _error(y, predicted, classes)
+    return before < 0.8 * _error(_linear(classes), table, y, KFold(5).split(table), classes)
 
 
 def told_by_the_row_before(table, y, folds, classes):
@@ -147,16 +145,11 @@ def _is_sorted(y, classes):
 
 def told_by_neighbours(table, y, folds, classes):
     """Return a sentence if the nearest training row tells the label and a linear model hardly."""
-    rows = np.unique(np.concatenate([test for _, test in folds]))
-
-    def error(model):
-        return _error(y[rows], _predicted(model, table, y, folds)[rows], classes)
-
-    linear = error(_linear(classes))
-    if linear <= error(DummyClassifier() if classes else DummyRegressor()) / 2:
+    linear = _error(_linear(classes), table, y, folds, classes)
+    if linear <= _error(_guess(classes), table, y, folds, classes) / 2:
         return None  # nearest rows, which take long, need not be asked
     nearest = KNeighborsClassifier(1) if classes else KNeighborsRegressor(1)
-    near = error(make_pipeline(StandardScaler(), nearest))
+    near = _error(make_pipeline(StandardScaler(), nearest), table, y, folds, classes)
     if near >= linear / 4:
         return None
     unit = "of the labels wrong" if classes else "as mean squared error"
@@ -167,24 +160,17 @@ def told_by_neighbours(table, y, folds, classes):
     )
 
 
+def _guess(classes):
+    return DummyClassifier() if classes else DummyRegressor()
+
+
 def _linear(classes):
     return make_pipeline(StandardScaler(), LogisticRegression() if classes else Ridge())
 
 
-def _predicted(model, table, y, folds):
-    """Return what a model that is fitted in each fold predicts for its test rows."""
-    predicted = np.array(y) if y.dtype.kind not in "iub" else np.array(y, dtype=float)
-    for train, test in folds:
-        if (y[train] == y[train][0]).all():  # which a classifier refuses
-            predicted[test] = y[train][0]
-        else:
-            with warnings.catch_warnings():
-                warnings.simplefilter("ignore", ConvergenceWarning)
-                predicted[test] = model.fit(table[train], y[train]).predict(table[test])
-    return predicted
-
-
-def _error(y, predicted, classes):
-    if classes:
-        return float((y != predicted).mean())
-    return float(np.mean((y.astype(float) - predicted.astype(float)) ** 2))
+def _error(model, table, y, folds, classes):
+    """Return the share of wrong labels in the test rows of folds, or the mean squared error."""
+    errors = np.full(len(y), np.nan)
+    for test, of_rows in wrong_in(model, table, y, folds, classes):
+        errors[test] = of_rows
+    return float(errors[~np.isnan(errors)].mean())
