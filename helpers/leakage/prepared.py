@@ -61,8 +61,10 @@ def _shown(find, table):
 
 
 def _each(is_so):
-    """Return a function that finds the columns of which something is so."""
-    return lambda columns: [number for number, column in enumerate(columns) if is_so(column)]
+    """Return a function that finds the columns of whose values, without gaps, something is so."""
+    return lambda columns: [
+        number for number, column in enumerate(columns) if is_so(column[np.isfinite(column)])
+    ]
 
 
 def _between_0_and_1(columns):
@@ -118,58 +120,55 @@ def _filled_with_medians(columns):
 def _scaled_to_a_size_of_1(columns):
     """Find columns whose largest number, but for its sign, is 1 in one row, if most are so."""
 
-    def is_so(column):
-        sizes = np.abs(column[np.isfinite(column)])
+    def is_so(values):
+        sizes = np.abs(values)
         is_once = sizes.max() <= 1 + 1e-7 and (sizes > 1 - 1e-7).sum() == 1
-        is_measured = not rounding_of(column) and not rounding_of(255 * column)
-        return is_once and is_measured and sizes.min() > 0 and not _are_shares(sizes)
+        return is_once and sizes.min() > 0 and _is_fine(values) and _are_measured(sizes)
 
     small = [n for n, column in enumerate(columns) if np.nanmax(np.abs(column)) <= 1 + 1e-7]
-    found = [n for n in small if _is_fine(columns[n]) and is_so(columns[n])]
+    found = [small[n] for n in _each(is_so)(columns[small])]
     return found if len(found) >= FEWEST_SCALED and 2 * len(found) > len(small) else []
 
 
-def _is_normal_by_ranks(column):
-    there = np.sort(column[np.isfinite(column)])
-    expected = norm.ppf(np.arange(1, len(there) - 1) / (len(there) - 1))
-    return np.allclose(there[1:-1], expected, rtol=0, atol=ROUNDING)
+def _are_measured(values):
+    """Say whether values are neither rounded, nor pixels of 255 levels, nor shares of counts."""
+    return not (rounding_of(values) or rounding_of(255 * values) or _are_shares(values))
 
 
-def _is_standardised(column):
-    n = np.isfinite(column).sum()
-    return _is_scaled(column, 1.0) or _is_scaled(column, np.sqrt(1 - 1 / n))  # as numpy, as pandas
+def _is_normal_by_ranks(values):
+    expected = norm.ppf(np.arange(1, len(values) - 1) / (len(values) - 1))
+    return np.allclose(np.sort(values)[1:-1], expected, rtol=0, atol=ROUNDING)
 
 
-def _is_normalised(column):
-    return _is_scaled(column, 1 / np.sqrt(np.isfinite(column).sum()))
+def _is_standardised(values):  # as numpy, or as pandas
+    return _is_scaled(values, 1.0) or _is_scaled(values, np.sqrt(1 - 1 / len(values)))
 
 
-def _is_robustly_scaled(column):
-    there = column[np.isfinite(column)]
-    low, middle, high = np.percentile(there, [25, 50, 75])
+def _is_normalised(values):
+    return _is_scaled(values, 1 / np.sqrt(len(values)))
+
+
+def _is_robustly_scaled(values):
+    low, middle, high = np.percentile(values, [25, 50, 75])
     is_scaled = abs(middle) < ROUNDING and abs(high - low - 1) < ROUNDING
-    return bool(is_scaled and _is_fine(there) and not is_symmetric(there))
+    return bool(is_scaled and _is_fine(values) and not is_symmetric(values))
 
 
-def _is_scaled(column, deviation):
-    """Say whether a column has a mean of 0 and this standard deviation, but for its rounding."""
-    there = column[np.isfinite(column)]
-    rounding, std = rounding_of(there), there.std()
-    if rounding > COARSE * std or is_symmetric(there):
+def _is_scaled(values, deviation):
+    """Say whether values have a mean of 0 and this standard deviation, but for their rounding."""
+    rounding, std = rounding_of(values), values.std()
+    if rounding > COARSE * std or is_symmetric(values):
         return False
-    allowed = ROUNDING * std + rounding * np.sqrt(3 / len(there))
-    return bool(abs(there.mean()) < allowed and abs(std - deviation) < allowed)
+    allowed = ROUNDING * std + rounding * np.sqrt(3 / len(values))
+    return bool(abs(values.mean()) < allowed and abs(std - deviation) < allowed)
 
 
-def _is_between_0_and_1(column):
+def _is_between_0_and_1(values):
     """Say whether one value is 0, one is 1, and all the others, hardly two alike, lie between."""
-    ends = np.nanmin(column), np.nanmax(column)
-    if not np.allclose(ends, (0, 1), rtol=0, atol=1e-7) or not _is_fine(column):
+    ends = values.min(), values.max()
+    if not np.allclose(ends, (0, 1), rtol=0, atol=1e-7) or not _is_fine(values):
         return False
-    once = all((column == end).sum() == 1 for end in ends)
-    there = column[np.isfinite(column)]  # shares may be 0.00 and 1.00, and pixels 0/255 and 255/255
-    is_rounded = rounding_of(there) or rounding_of(255 * there)
-    return once and not is_rounded and not _are_shares(there)
+    return all((values == end).sum() == 1 for end in ends) and _are_measured(values)
 
 
 def _is_fine(column):

@@ -111,6 +111,16 @@ def test_tables_as_they_were_measured_have_no_such_marks():
     assert prepared(np.eye(20)) == ""
 
 
+def test_correlations_rounded_to_two_decimals_have_none_with_or_without_gaps():
+    rng = np.random.RandomState(0)
+    sizes = np.column_stack([rng.permutation(np.arange(1, 101))[:60] for _ in range(4)])
+    sizes[sizes == 100], sizes[0] = 99, 100  # a correlation of 1 stands in the first row alone
+    table = np.where(rng.uniform(size=(60, 4)) < 0.5, -sizes, sizes) / 100
+    for n_gaps in (0, 3):
+        table[1 : 1 + n_gaps] = np.nan
+        assert prepared(table) == ""
+
+
 @pytest.mark.slow
 def test_columns_of_few_values_and_shares_have_none():
     for seed in range(100):
