@@ -19,10 +19,9 @@ def moved_copies(rows, shape, folds):
     for of_image in [shape] if len(shape) > 1 else shapes_of(rows.shape[1]):
         if mirrored := count_mirrored(rows, of_image, folds):
             return f" {mirrored} are training rows that are mirrored or turned."
-    if exchanged := count_changed(rows, folds, np.sort):
-        return f" {exchanged} hold the numbers of training rows, in other columns."
-    if negated := count_changed(rows, folds, np.abs):
-        return f" {negated} hold the numbers of training rows, with other signs."
+    for change, how in ((np.sort, "in other columns"), (np.abs, "with other signs")):
+        if changed := count_changed(rows, folds, change):
+            return f" {changed} hold the numbers of training rows, {how}."
     return ""
 
 

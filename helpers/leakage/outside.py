@@ -65,17 +65,9 @@ def left_alone(estimator, in_memory=False):
                 net.load_state_dict(state)
 
 
-def networks_in(value, seen=None):
-    """Yield the networks in an estimator, in those within it, and in functions that it holds."""
-    seen = set() if seen is None else seen
-    if isinstance(value, type) or id(value) in seen:
-        return
-    seen.add(id(value))
-    if hasattr(value, "state_dict") and hasattr(value, "modules"):
-        yield value
-        return
-    for part in _parts_of(value):
-        yield from networks_in(part, seen)
+def networks_in(value):
+    """Return the networks in an estimator, in those within it, and in functions that it holds."""
+    return list(_found_in(value, _is_network, _parts_of, set()))
 
 
 def is_training(estimator):
@@ -83,26 +75,29 @@ def is_training(estimator):
     return any(layer.training for net in networks_in(estimator) for layer in net.modules())
 
 
-def fitted_in(value, seen=None):
-    """Yield the estimators in a clone, and in functions that it holds, that are fitted already.
+def fitted_in(value):
+    """Return the estimators in a clone, and in functions that it holds, that are fitted already.
 
     Those that hold networks are left out: `networks_in` finds them.
     """
-    seen = set() if seen is None else seen
+    fitted = _found_in(value, _is_fitted, _more_parts_of, set())
+    return [estimator for estimator in fitted if not networks_in(estimator)]
+
+
+def _found_in(value, is_found, parts_of, seen):
+    """Yield what is found in a value, in its parts, and in theirs; not within what is found."""
     if isinstance(value, type) or id(value) in seen:
         return
     seen.add(id(value))
-    if _is_fitted(value):
-        if not any(True for _ in networks_in(value)):
-            yield value
+    if is_found(value):
+        yield value
         return
-    parts = _parts_of(value)
-    if isinstance(value, dict):
-        parts = value.values()
-    elif inspect.ismethod(value) and not hasattr(value.__self__, "get_params"):
-        parts += getattr(value.__self__, "__dict__", {}).values()
-    for part in list(parts):
-        yield from fitted_in(part, seen)
+    for part in parts_of(value):
+        yield from _found_in(part, is_found, parts_of, seen)
+
+
+def _is_network(value):
+    return hasattr(value, "state_dict") and hasattr(value, "modules")
 
 
 def _is_fitted(value):
@@ -131,6 +126,16 @@ def _parts_of(value):
     return _used_by(value) if inspect.isfunction(value) else []
 
 
+def _more_parts_of(value):
+    """Return what a value holds: what is in a dict and beside a method, too."""
+    if isinstance(value, dict):
+        return list(value.values())
+    beside = []
+    if inspect.ismethod(value) and not hasattr(value.__self__, "get_params"):
+        beside = getattr(value.__self__, "__dict__", {}).values()
+    return [*_parts_of(value), *beside]
+
+
 def _used_by(function):
     """Return the values that a function uses from around it, and the functions of its module."""
     return [
@@ -142,7 +147,7 @@ def _used_by(function):
 
 def _shared_networks(estimator):
     """Return the networks that a clone does not copy: in a function, or in a FrozenEstimator."""
-    networks = list(networks_in(estimator))
+    networks = networks_in(estimator)
     try:
         of_clone = {id(network): network for network in networks_in(clone(estimator))}
     except Exception:  # of one that cannot be cloned

@@ -79,8 +79,8 @@ def carried_weights(estimator, X, y, *, groups=None, random_state=0):
     draws can set it off.
     """
     random_state = seed_of(random_state)
-    fitted = list(fitted_in(seeded_clone(estimator, random_state)))
-    if not fitted or any(True for _ in networks_in(estimator)):
+    fitted = fitted_in(seeded_clone(estimator, random_state))
+    if not fitted or networks_in(estimator):
         with left_alone(estimator):
             finding = _find_also_within(estimator, X, y, groups, random_state)
         if finding.leaked or not fitted:
@@ -114,9 +114,9 @@ def _find(estimator, X, y, groups, random_state):
         subject.set_params(**untrained or {})
         fit_seeded(subject, X, y, random_state + number, groups)
     subject, other = clones
-    networks = list(networks_in(subject))
+    networks = networks_in(subject)
     if untrained is None:
-        given = list(networks_in(seeded_clone(estimator, random_state)))
+        given = networks_in(seeded_clone(estimator, random_state))
         networks = [net for net in networks if any(have_same_weights(net, like) for like in given)]
     if not networks:
         return Finding("carried_weights", None, NO_EPOCHS if untrained is None else NO_NETWORK)

@@ -25,7 +25,7 @@ def trained_within(estimator):
             continue
         if all(hasattr(part, method) for method in ("get_params", "fit", "predict")):
             endings = {param.split("__")[-1] for param in part.get_params()}
-            if endings & {*EPOCH_NAMES, *RATE_NAMES} or any(True for _ in networks_in(part)):
+            if endings & {*EPOCH_NAMES, *RATE_NAMES} or networks_in(part):
                 yield name, part
 
 
@@ -41,8 +41,7 @@ def asked_within(canary, estimator, *args, **kwargs):
         except Exception as error:  # it may be fitted to other rows, as the last one of a stack
             why = f"It stopped with {type(error).__name__} on these rows."
             finding = Finding(canary.__name__, None, why)
-        holds_network = any(True for _ in networks_in(part))
-        rank = {True: 0, None: 1 if holds_network else 3, False: 2}[finding.leaked]
+        rank = {True: 0, None: 1 if networks_in(part) else 3, False: 2}[finding.leaked]
         if rank < lowest:
             evidence = f"The estimator within, `{name}`: {finding.evidence}"
             worst, lowest = replace(finding, evidence=evidence), rank
