@@ -29,7 +29,8 @@ def arrays_in(value, width, n_rows, names=()):
             if not (by_function and len(array) >= n_rows):
                 yield from _without_label(array, width)
         else:
-            waiting += [(part, by_function or called) for part, called in _parts_of(value)]
+            by_function = by_function or inspect.isfunction(value)
+            waiting += [(part, by_function) for part in _parts_of(value)]
 
 
 def _without_label(array, width):
@@ -78,25 +79,24 @@ def _is_row(row, width):
 
 
 def _parts_of(value):
-    """Return what a value holds, each with whether a function uses it."""
+    """Return what a value holds, or what a function uses."""
     if isinstance(value, dict):
-        return [(part, False) for part in (list(value), list(value.values()))]
+        return [list(value), list(value.values())]
     if isinstance(value, set | frozenset | deque):
-        return [(list(value), False)]
+        return [list(value)]
     if isinstance(value, list | tuple):
-        return [(part, False) for part in (*value, *_side_by_side(value))]
+        return [*value, *_side_by_side(value)]
     if isinstance(value, np.ndarray):
-        return [(value.tolist(), False)] if value.dtype == object else []
+        return [value.tolist()] if value.dtype == object else []
     if inspect.isfunction(value):
-        return [(part, True) for part in values_used_by(value)]
+        return values_used_by(value)
     if inspect.ismethod(value):
-        return [(value.__self__, False), (value.__func__, False)]
+        return [value.__self__, value.__func__]
     if hasattr(value, "func") and hasattr(value, "keywords"):  # functools.partial
-        return [(part, False) for part in (value.func, *value.args, *value.keywords.values())]
+        return [value.func, *value.args, *value.keywords.values()]
     if hasattr(value, "indices") and hasattr(value, "dataset"):  # a part of a data set
-        return [(part, False) for part in _of_a_part(value.dataset, np.asarray(value.indices))]
-    parts = value.__dict__.values() if hasattr(value, "__dict__") else _slots(value)
-    return [(part, False) for part in parts]
+        return _of_a_part(value.dataset, np.asarray(value.indices))
+    return value.__dict__.values() if hasattr(value, "__dict__") else _slots(value)
 
 
 def _slots(value):

@@ -172,12 +172,11 @@ def _refill(value, kept):
         np.copyto(value, kept)
     elif isinstance(value, list | bytearray):
         value[:] = kept
-    elif isinstance(value, dict | set):
-        value.clear()
-        value.update(kept)
     elif isinstance(value, deque):
         value.clear()
         value.extend(kept)
     else:
-        vars(value).clear()
-        vars(value).update(vars(kept))
+        if not isinstance(value, dict | set):
+            value, kept = vars(value), vars(kept)
+        value.clear()
+        value.update(kept)
