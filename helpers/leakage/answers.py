@@ -156,7 +156,12 @@ def same_answer(estimator, X, y=None, *, groups=None, random_state=0):
     random_state = seed_of(random_state)
     try:
         with left_alone(estimator):
-            subject = _fitted(estimator, X, y, groups, random_state)
+            if y is None:
+                check_is_fitted(estimator)
+                subject = copy.deepcopy(estimator)
+            else:
+                subject = seeded_clone(estimator, random_state)
+                fit_seeded(subject, X, y, random_state, groups)
     except NotFittedError:
         return Finding("same_answer", None, "The estimator is not fitted: fit it, or hand over y.")
     finest = _differences(subject, X, random_state, METHODS)
@@ -171,13 +176,6 @@ def same_answer(estimator, X, y=None, *, groups=None, random_state=0):
             return Finding("same_answer", True, evidence)
     evidence = f"Asked again, in another order, and {N_ALONE} rows alone, it predicts the same."
     return Finding("same_answer", False, evidence)
-
-
-def _fitted(estimator, X, y, groups, seed):
-    if y is not None:
-        return fit_seeded(seeded_clone(estimator, seed), X, y, seed, groups)
-    check_is_fitted(estimator)
-    return copy.deepcopy(estimator)
 
 
 def _of_labels(subject, X, seed):

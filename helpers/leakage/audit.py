@@ -2,8 +2,6 @@
 
 from contextlib import suppress
 
-import numpy as np
-
 from helpers._compat import _num_samples
 from helpers.leakage.alike import alike_rows
 from helpers.leakage.answers import batch_mates, same_answer
@@ -158,7 +156,7 @@ def _is_readable(time, X):
 
 def _shift_in_time(finding, folds):
     """Return what `shift` saw; no accusation where the split may be one in order of time."""
-    in_order = all(np.max(train, initial=-1) < np.min(test) for train, test in folds if len(test))
+    in_order = all(train.max() < test.min() for train, test in folds)
     if not finding.leaked or not in_order:
         return finding
     evidence = (

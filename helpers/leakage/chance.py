@@ -49,18 +49,16 @@ def measure(procedure, X, y, permute, rng):
     A procedure cannot know, leaky or not, which label a row has if the features are those of a
     few rows that are repeated: what it scores there is chance.
     """
+
+    def guessed(table):
+        return float(procedure(table, permute()))
+
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # of features that are constant, which is the point
-        few = [
-            float(procedure(repeated(X, n, rng), permute()))
-            for n in N_DIFFERENT
-            for _ in range(N_GUESSES)
-        ]
-        told = float(procedure(_telling(X, y, rng), y))
-        lines = []
-        values = as_array(X)
+        few = [guessed(repeated(X, n, rng)) for n in N_DIFFERENT for _ in range(N_GUESSES)]
+        told, lines, values = float(procedure(_telling(X, y, rng), y)), [], as_array(X)
         if isinstance(values, np.ndarray) and values.dtype.kind == "f":
-            lines = [float(procedure(_on_a_line(X, rng), permute())) for _ in range(N_GUESSES)]
+            lines = [guessed(_on_a_line(X, rng)) for _ in range(N_GUESSES)]
     sign = 1 if told > np.mean(few) else -1
     blind = max(sign * np.array(few))
     if not sign * told > blind:

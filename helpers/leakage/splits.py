@@ -164,10 +164,8 @@ def time_order(X, y=None, *, time, groups=None, cv=5, horizon=None, window=None,
     folds = folds_of(cv, X, y, groups, task)
     column = column_of("time", time, _num_samples(X), required=True)
     times = as_times(column)
-    spans = {
-        "horizon": as_span("horizon", horizon, column),
-        "window": as_span("window", window, column),
-    }
+    stated = {"horizon": horizon, "window": window}
+    spans = {name: as_span(name, value, column) for name, value in stated.items()}
     gap = max(spans.values())
     late = sum((times[train] + gap >= times[test].min()).sum() for train, test in folds)
     n_trained = sum(len(train) for train, _ in folds)
@@ -176,10 +174,7 @@ def time_order(X, y=None, *, time, groups=None, cv=5, horizon=None, window=None,
     if late:
         evidence += " Sort by time and split with TimeSeriesSplit"
         evidence += ", with a gap as long." if gap else "."
-    elif horizon is None or window is None:
-        missing = [
-            name for name, value in (("horizon", horizon), ("window", window)) if value is None
-        ]
+    elif missing := [name for name, value in stated.items() if value is None]:
         evidence += f" No {' and no '.join(missing)} was stated."
     is_ahead, ahead = _looking_ahead(X, y, times, groups)
     return Finding("time_order", bool(late) or is_ahead, evidence + ahead)

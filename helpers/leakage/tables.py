@@ -79,11 +79,10 @@ def keys_of(X, sure=True):
     are_numbers = numbers_the_rows if sure else number_of_its_own
     numbers = [c for c, column in enumerate(as_codes(X).T) if are_numbers(column)]
     keys = [c for c in numbers if may_be_keys(columns[c])]
-    return keys if sure else [c for c in keys if _are_of_one_length(columns[c])]
-
-
-def _are_of_one_length(column):
-    return len({len(str(value)) for value in np.asarray(column).tolist()}) == 1
+    if sure:
+        return keys
+    lengths = {c: {len(str(value)) for value in np.asarray(columns[c]).tolist()} for c in keys}
+    return [c for c in keys if len(lengths[c]) == 1]
 
 
 def spread_out(table, rng):
