@@ -32,14 +32,8 @@ NEARLY = {True: (0.06, 10), False: (0.01, 50)}
 class Table:
     """Some columns, and how well they predict.
 
-    Attributes
-    ----------
-    n_columns : int
-    y : ndarray
-    guessing : float
-        The error of the best guess without columns: a share of rows, or 1 of R2.
-    forest, linear, products : Pipeline
-        The models; the last is None if the target cannot be a product.
+    `guessing` is the error of the best guess without columns: a share of rows, or 1 of R2. The
+    model `products` is None if the target cannot be a product.
     """
 
     def __init__(self, X, y, classes, random_state):

@@ -26,18 +26,8 @@ def mean_labels(table, y, classes):
     of the number of rows. It may be scaled after, as by StandardScaler, or be a logarithm of odds
     (weight of evidence). Of values it may be that of their logarithms, or a median. Means of other
     rows alone, such as those of the training rows, of other folds or of last year, do not fit, and
-    are left alone; so are those that follow from how many rows there are, as in races.
-
-    Parameters
-    ----------
-    table : ndarray of shape (n_rows, n_columns)
-    y : ndarray of shape (n_rows,)
-    classes : bool
-        Whether labels are classes: then each class has a mean, the share of its rows.
-
-    Returns
-    -------
-    list of int
+    are left alone; so are those that follow from how many rows there are, as in races. Of classes,
+    each has a mean: the share of its rows.
     """
     targets = targets_as_numbers(y, classes)
     return [

@@ -21,16 +21,6 @@ def filled_by_class(table, y):
     comes often is the mean of all others of its class, or their median, and stands in no other
     class. A usual value may be a median by chance, so that one column of two classes hardly tells;
     of whole numbers a median cannot be told from others.
-
-    Parameters
-    ----------
-    table : ndarray of shape (n_rows, n_columns)
-    y : ndarray of shape (n_rows,)
-        Classes.
-
-    Returns
-    -------
-    list of int
     """
     classes = np.unique(y)
     if len(classes) > MOST_CLASSES:

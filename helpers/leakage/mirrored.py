@@ -68,12 +68,8 @@ def count_changed(rows, folds, change):
 def count_mirrored(rows, shape, folds):
     """Count the test images that are training images, but mirrored or turned; 0 if by chance.
 
-    Parameters
-    ----------
-    rows : ndarray of floats, of shape (n_rows, n_numbers)
-    shape : tuple of int
-        That of one row. Its two longest axes are those of an image; rows of one axis are none.
-    folds : list of (train, test)
+    The shape is that of one row. Its two longest axes are those of an image; rows of one axis are
+    none.
     """
     if len(shape) < 2 or math.prod(shape) != rows.shape[1]:
         return 0

@@ -41,14 +41,10 @@ PATTERNS = (
 
 
 def overlapping(table, folds):
-    """Say whether each row is the row before it, moved on by some columns: windows of a series.
+    """Return how many rows are the row before, moved on by some columns: windows of a series.
 
-    Returns
-    -------
-    share : float
-        Of consecutive rows that are.
-    n_mixed : int
-        Test rows between training rows they share values with; 0 where that is rare.
+    That is a share of consecutive rows; and a number of test rows that lie between training rows
+    they share values with, 0 where that is rare.
     """
     most = max(2, min(table.shape[1] // 2 + 1, MOST_SHIFTS))
     share, step = max((_moved_on(table, step), -step) for step in range(1, most))
