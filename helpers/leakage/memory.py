@@ -64,7 +64,8 @@ class Memory:
         """Put everything back; return the names of what had changed."""
         changed = {place[-1] for place in self.places if _put_back(*place[:-1])}
         for cache in self.caches:
-            changed |= {cache.__qualname__} if cache.cache_info().currsize else set()
+            name = getattr(cache, "__qualname__", "a cache")  # that of a `partial` has no name
+            changed |= {name} if cache.cache_info().currsize else set()
             cache.cache_clear()
         for owner, names in self.names:
             for name in vars(owner).keys() - names:

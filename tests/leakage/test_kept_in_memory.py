@@ -139,6 +139,21 @@ def test_what_is_only_counted_is_no_leak():
     assert SETTINGS["none"] is NOTHING
 
 
+read = functools.cache(functools.partial(len, "abc"))
+
+
+class Reads(Kept):
+    def keep(self, X, y):
+        read()
+        return LogisticRegression().fit(X, y)
+
+
+def test_a_cache_that_has_no_name_is_emptied():
+    assert refit(Reads(), X, y).leaked is False
+    assert "It changed a cache" in purity(Reads(), X, y).evidence
+    assert read.cache_info().currsize == 0
+
+
 BODY = (
     TorchClassifier(module__hidden=64, epochs=300, random_state=0)
     .fit(X.astype("float32"), y)
