@@ -145,6 +145,21 @@ def test_a_network_that_a_function_holds_is_looked_at():
     assert all(torch.equal(value, state[name]) for name, value in body.state_dict().items())
 
 
+class MeanSize(nn.Module):
+    def forward(self, A):
+        return A.abs().mean()
+
+
+def test_a_layer_that_gives_one_number_for_all_rows_is_passed_over():
+    class Scaled(nn.Sequential):
+        def forward(self, A):
+            return self[0](A) / self[1](A)
+
+    function = FunctionTransformer(in_closure(Scaled(nn.Linear(6, 8), MeanSize())))
+    clf = make_pipeline(function, TorchClassifier(epochs=3, random_state=0))
+    assert carried_weights(clf, X32, y).leaked is False
+
+
 NETWORK_OF_THE_MODULE = None
 
 
