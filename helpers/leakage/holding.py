@@ -123,7 +123,7 @@ def _of_a_part(dataset, rows, around=()):
     What it is looked for in, `around`, is left out: an object may hold itself.
     """
     if id(dataset) in around:
-        return None
+        return []
     around = (*around, id(dataset))
     if hasattr(dataset, "indices") and hasattr(dataset, "dataset"):
         return _of_a_part(dataset.dataset, np.asarray(dataset.indices)[rows], around)

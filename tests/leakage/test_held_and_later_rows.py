@@ -120,6 +120,13 @@ def test_rows_are_held_in_any_container_and_beside_labels(name):
     assert held_rows(holding(TRAIN[:20]), X, y, cv=SPLIT).leaked is False
 
 
+def test_a_part_of_a_data_set_may_be_a_part_of_itself():
+    part = Subset(X[TEST], [0])
+    part.dataset = part
+    holder = FunctionTransformer(kw_args={"valid": part, "held": X[TEST]})
+    assert held_rows(holder, X, y, cv=SPLIT).leaked is True
+
+
 def test_names_are_compared_as_they_are_and_not_by_their_place_in_the_alphabet():
     names = np.array([f"{a}{b}" for a in "abcdefghijkl" for b in "mnopqrstuv"])
     table = pd.DataFrame({"first": names, "second": names[::-1]})
