@@ -182,14 +182,10 @@ def _without_merging(numbers):
 
 def _sorted(values):
     """Number values of any type, type by type and sorted, if that can be done."""
-    kinds, names = {}, ["number" if _is_number(v) else type(v).__name__ for v in values]
+    names = ["number" if _is_number(v) else type(v).__name__ for v in values]
     if not any(isinstance(v, HAVE_PARTS) or hasattr(v, "detach") for v in values):
         try:
-            for name, value in zip(names, values, strict=True):
-                kinds.setdefault(name, set()).add(value)
-            order = [(name, value) for name in sorted(kinds) for value in sorted(kinds[name])]
-            numbers = {key: number for number, key in enumerate(order)}
-            return np.array([numbers[key] for key in zip(names, values, strict=True)], float), ""
+            return _ranks(list(zip(names, values, strict=True))), ""
         except TypeError:  # they have no order
             pass
     return _by_content(values), f"values of type {', '.join(sorted(set(names)))}"

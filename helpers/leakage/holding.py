@@ -141,12 +141,9 @@ def _chosen(values, rows, n, around):
     if isinstance(values, list | tuple | dict):
         parts = values.values() if isinstance(values, dict) else values
         return [_chosen(part, rows, n, (*around, id(values))) for part in parts]
-    if (
-        hasattr(values, "__getitem__")
-        and hasattr(values, "__dict__")
-        and not hasattr(values, "ndim")
-    ):
-        return _of_a_part(values, rows, around)  # another data set
+    is_an_object = hasattr(values, "__getitem__") and hasattr(values, "__dict__")
+    if is_an_object and not hasattr(values, "ndim"):  # another data set
+        return _of_a_part(values, rows, around)
     if hasattr(values, "iloc"):
         return values.iloc[rows] if len(values) == n else None
     return values[rows] if getattr(values, "ndim", 0) and values.shape[0] == n else None

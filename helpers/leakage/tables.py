@@ -186,8 +186,8 @@ def _parts_of(column):
     if longest < 2:
         return np.empty((0, 0))  # one word each: categories
     are_numbers = all(getattr(row, "dtype", np.dtype("O")).kind in "fiub" for row in rows)
-    parts = np.full((len(rows), longest), np.nan if are_numbers else "")
-    parts = parts if are_numbers else parts.astype(object)
+    gap, dtype = (np.nan, float) if are_numbers else ("", object)
+    parts = np.full((len(rows), longest), gap, dtype)
     for number, row in enumerate(rows):
         parts[number, : len(row)] = row
     return parts

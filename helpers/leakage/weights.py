@@ -217,9 +217,7 @@ def recorded_outputs(networks):
     outputs, hooks = {}, []
 
     def keep(layer, inputs, output):
-        if (
-            hasattr(output, "detach") and output.ndim
-        ):  # one number for all rows says nothing of them
+        if hasattr(output, "detach") and output.ndim:  # not one number for all rows
             array = output.detach().cpu().numpy()
             outputs.setdefault(id(layer), []).append(array.reshape(len(array), -1))
 
