@@ -68,11 +68,8 @@ def count_changed(rows, folds, change):
 def count_mirrored(rows, shape, folds):
     """Count the test images that are training images, but mirrored or turned; 0 if by chance.
 
-    The shape is that of one row. Its two longest axes are those of an image; rows of one axis are
-    none.
+    The shape is that of one row. Its two longest axes are those of an image.
     """
-    if len(shape) < 2 or math.prod(shape) != rows.shape[1]:
-        return 0
     weights = _weights(shape)
     own, ways = _sums(rows, [weights])[:, 0], _turned(weights)
     found = _count(rows, own, ways, folds)

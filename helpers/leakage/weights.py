@@ -180,7 +180,7 @@ def have_weights_in_common(some, others):
     return False
 
 
-def scores_by_layer(estimator, networks, X, y, seed, own=True):
+def scores_by_layer(estimator, networks, X, y, seed, own):
     """Return the score of an estimator, or 0, and the R2 of a linear model of each layer."""
     with recorded_outputs(networks) as outputs:
         scores = [estimator.score(X, y) if own else 0 * len(estimator.predict(X))]
