@@ -23,32 +23,32 @@ EXCHANGED = (
 
 def by_chance(rows, folds, found, most, n_fine, rng):
     """Return a sentence if twins may be rows of few values that meet, or ''."""
-    if (why := _few_tell(rows, folds, found, rng)) or _are_usual(rows):
+    codes = np.column_stack([np.unique(column, return_inverse=True)[1] for column in rows.T])
+    if (why := _few_tell(rows, codes, folds, found, rng)) or _are_usual(rows, codes):
         return f" But {why or USUAL} meet by chance. {HAND_OVER}"
-    coarse = [c for c, column in enumerate(rows.T) if len(np.unique(column)) <= n_fine]
-    n_less, coarse = max(1, rows.shape[1] // PART), rng.permutation(coarse)
+    coarse = rng.permutation(np.flatnonzero(codes.max(axis=0) + 1 <= n_fine))
+    n_less = max(1, rows.shape[1] // PART)
     left_out = [coarse[c : c + n_less] for c in range(len(coarse))[:MOST_LEFT_OUT]]
     fewer = [count_twins(np.delete(rows, some, axis=1), folds) for some in left_out]
     # Copies are twins whatever column is left out, and hardly meet where columns are shuffled.
     is_fine = len(coarse) < rows.shape[1]
     if (is_fine or found > 3 * most) and found > TWINS * max(fewer, default=0):
-        return EXCHANGED if _meet_if_exchanged(rows, folds, rng) else ""
+        return EXCHANGED if _meet_if_exchanged(rows, codes, folds, rng) else ""
     return (
         f" But without {n_less} of the columns {max(fewer, default=0)} have: rows of few values "
         f"that depend on each other meet by chance. {HAND_OVER}"
     )
 
 
-def _few_tell(rows, folds, found, rng):
+def _few_tell(rows, codes, folds, found, rng):
     """Say how few columns tell rows apart, if rows meet as often where these alone are shuffled.
 
     The others may follow from them, as a price follows from a length and a number. One column that
     tells all rows apart says nothing: any measurement in a fine table does.
     """
-    codes = [np.unique(column, return_inverse=True)[1] for column in rows.T]
     numbers, few, all_told = np.zeros(len(rows), dtype=int), [], numbers_of(rows).max()
-    for column in np.argsort([code.max() for code in codes], kind="stable"):  # the coarsest first
-        finer = np.unique(numbers * len(rows) + codes[column], return_inverse=True)[1]
+    for column in np.argsort(codes.max(axis=0), kind="stable"):  # the coarsest first
+        finer = np.unique(numbers * len(rows) + codes[:, column], return_inverse=True)[1]
         if numbers.max() < all_told and finer.max() > numbers.max():
             numbers, few = finer, [*few, column]
     shuffled = (rng.permuted(rows[:, few], axis=0) for _ in range(N_REFERENCES))
@@ -60,22 +60,21 @@ def _few_tell(rows, folds, found, rng):
     )
 
 
-def _are_usual(rows):
+def _are_usual(rows, codes):
     """Say whether rows that have twins hold values that more rows hold than those of other rows.
 
     Copies are like any other rows. Rows that meet by chance hold common values, or nothing.
     """
     _, first, counts = np.unique(numbers_of(rows), return_index=True, return_counts=True)
-    rows, has_twin = rows[first], counts > 1
+    rows, codes, has_twin = rows[first], codes[first], counts > 1
     is_empty = has_twin & (np.isnan(rows) | (rows == 0)).all(axis=1)
     if 2 * counts[is_empty].sum() > counts[has_twin].sum():
         return True
-    codes = [np.unique(column, return_inverse=True)[1] for column in rows.T]
-    usual = np.round(sum(np.log(np.bincount(code)[code]) for code in codes), 9)
+    usual = np.round(sum(np.log(np.bincount(code)[code]) for code in codes.T), 9)
     return not has_twin.all() and bool(roc_auc_score(has_twin, usual) > OFTEN_ABOVE)
 
 
-def _meet_if_exchanged(rows, folds, rng):
+def _meet_if_exchanged(rows, codes, folds, rng):
     """Say whether as many rows meet where values are exchanged, but not what they depend on.
 
     Rows of one value throughout, as of a person who ticks one answer always, are not counted.
@@ -85,8 +84,7 @@ def _meet_if_exchanged(rows, folds, rng):
         is_plain = (rows == rows[:, :1]).all(axis=1)
         return count_twins(rows, [(train, test[~is_plain[test]]) for train, test in folds])
 
-    codes = [np.unique(column, return_inverse=True)[1] for column in rows.T]
-    codes = StandardScaler().fit_transform(np.column_stack(codes))
+    codes = StandardScaler().fit_transform(codes)
     tables = (_exchanged(rows.copy(), codes.copy(), rng) for _ in range(N_EXCHANGED))
     found = n_twins(rows)
     return any(n_twins(table) >= found for table in tables)
