@@ -56,7 +56,8 @@ def measure(procedure, X, y, permute, rng):
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # of features that are constant, which is the point
         few = [guessed(repeated(X, n, rng)) for n in N_DIFFERENT for _ in range(N_GUESSES)]
-        told, lines, values = float(procedure(_telling(X, y, rng), y)), [], as_array(X)
+        told = float(procedure(_telling(X, y, rng), y))
+        lines, values = [], as_array(X)
         if isinstance(values, np.ndarray) and values.dtype.kind == "f":
             lines = [guessed(_on_a_line(X, rng)) for _ in range(N_GUESSES)]
     sign = 1 if told > np.mean(few) else -1
