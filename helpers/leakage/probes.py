@@ -17,6 +17,7 @@ from sklearn.utils import check_random_state
 from helpers._compat import _num_samples
 from helpers.global_state import generators_put_back, seeded_globally
 from helpers.leakage.fitting import check_is_estimator, fit_with
+from helpers.tensors import as_numpy
 
 N_SEEDS = 2**32  # that numpy and torch both take
 N_REPEATS = 6  # on each side, where chance is to be told from a leak
@@ -138,7 +139,7 @@ def differ(a, b, seen=None):
     if hasattr(a, "state_dict"):
         a, b = a.state_dict(), b.state_dict()
     if hasattr(a, "detach"):
-        a, b = a.detach().cpu().numpy(), b.detach().cpu().numpy()
+        a, b = as_numpy(a), as_numpy(b)
     if hasattr(a, "toarray"):  # sparse: the numbers, and where they are
         some, others = ([m.data, m.row, m.col] for m in (a.tocoo(), b.tocoo()))
         return a.shape != b.shape or differ(some, others)

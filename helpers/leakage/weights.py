@@ -23,6 +23,7 @@ from helpers.leakage.probes import (
 )
 from helpers.leakage.tables import as_numbers, what_rows_are
 from helpers.leakage.within import asked_within
+from helpers.tensors import as_numpy
 
 N_INITIALISED = 99  # exceeded by all of them by chance: 1 %
 MOST_ROWS = 500  # that are scored, and that a linear model is fitted to
@@ -173,9 +174,9 @@ def have_weights_in_common(some, others):
     for network, like in zip(some, others, strict=False):
         state = like.state_dict()
         for name, tensor in network.state_dict().items():
-            value = tensor.detach().cpu().numpy()
+            value = as_numpy(tensor)
             if name in state and value.size > 1 and value.min() < value.max():
-                if np.array_equal(value, state[name].detach().cpu().numpy()):
+                if np.array_equal(value, as_numpy(state[name])):
                     return True
     return False
 
@@ -218,7 +219,7 @@ def recorded_outputs(networks):
 
     def keep(layer, inputs, output):
         if hasattr(output, "detach") and output.ndim:  # not one number for all rows
-            array = output.detach().cpu().numpy()
+            array = as_numpy(output)
             outputs.setdefault(id(layer), []).append(array.reshape(len(array), -1))
 
     for network in networks:

@@ -145,6 +145,24 @@ def test_a_network_that_a_function_holds_is_looked_at():
     assert all(torch.equal(value, state[name]) for name, value in body.state_dict().items())
 
 
+class Holds(DummyClassifier):
+    def __init__(self, network):
+        super().__init__()
+        self.network = network
+
+
+def test_a_network_in_bfloat16_is_looked_at():
+    body = trained_body().bfloat16()
+
+    def embed_in_half(A):
+        with torch.no_grad():
+            return body(torch.as_tensor(A, dtype=torch.bfloat16)).float().numpy()
+
+    clf = make_pipeline(FunctionTransformer(embed_in_half), TorchClassifier(epochs=3))
+    assert carried_weights(clf, X32, y).leaked is True
+    assert purity(Holds(body), X, y).leaked is False
+
+
 class MeanSize(nn.Module):
     def forward(self, A):
         return A.abs().mean()
