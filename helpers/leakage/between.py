@@ -11,13 +11,16 @@ MOST_ASKED = 300  # rows of a class
 MOST_NEIGHBOURS = 60  # among which the two may be
 SHARE = 0.1  # of a class
 OPPOSITE = -1 + 1e-9  # the cosine between the ways to two rows: a ten thousandth of a right angle
+SAME_WAY = 1 - 1e-6  # the cosine between two lines
+FEW_LINES = 10  # by formulas, as of prices; rows made between others lie on many
 
 
 def count_between(table, y, folds):
     """Count rows between two others of their class that a split separates from one of them.
 
     It is 0 if no class is without such rows: then it is the table that is so, as where columns are
-    sums of each other, and not that rows were made for a class that has few.
+    sums of each other, and not that rows were made for a class that has few. Nor does a class count
+    whose rows lie on a few lines, as where prices follow a formula.
     """
     names, numbers, counts = np.unique(y, return_inverse=True, return_counts=True)
     if not 2 <= len(names) <= MOST_CLASSES or counts.min() < FEWEST_OF_CLASS:
@@ -29,8 +32,14 @@ def count_between(table, y, folds):
     table = StandardScaler().fit_transform(table[:, fine])
     found = [_between(table, rows) for rows in rows_of]
     asked = np.minimum(counts, MOST_ASKED)
-    made = [some for some, n in zip(found, asked, strict=True) if len(some) > SHARE * n]
-    if not made or all(map(len, found)):
+    if all(map(len, found)):
+        return 0
+    made = [
+        some
+        for some, n in zip(found, asked, strict=True)
+        if len(some) > SHARE * n and _n_lines(table, some) > min(FEW_LINES, len(some) / 2)
+    ]
+    if not made:
         return 0
     row, first, second = np.concatenate(made).T
     n_separated = 0
@@ -65,3 +74,12 @@ def _between(table, rows):
         if cosines[first, second] < OPPOSITE:
             found.append((rows[row], rows[others[first]], rows[others[second]]))
     return found
+
+
+def _n_lines(table, found):
+    """Return on how many lines rows lie that are between two others; parallel ones count as one."""
+    _, first, second = np.transpose(found)
+    ways = table[second] - table[first]
+    ways /= np.linalg.norm(ways, axis=1, keepdims=True)
+    is_same = np.abs(ways @ ways.T) > SAME_WAY
+    return int((~np.triu(is_same, 1).any(axis=0)).sum())

@@ -24,6 +24,7 @@ BY_CHANCE = 0.001  # at most, that an honest column looks made of labels
 SAME_ORDER = 0.9999  # as that of the target: the correlation of ranks
 PAST = 0.9  # of the rows: the first of a series have no past value
 FEWEST_UNITS, TOLD = 20, 0.25  # such as counties; and an error beside guessing's that is small
+MANY_VALUES = 20  # more are measured, not counted or chosen
 MOST_COMBINATIONS = 20  # of values, that tell the value of another column
 # For classes and for values: of the error of guessing, and how many times less than the others.
 NEARLY = {True: (0.06, 10), False: (0.01, 50)}
@@ -107,6 +108,11 @@ class Table:
         values = np.unique(self.X[:, column], return_inverse=True)[1]
         n_pairs = len(np.unique(np.column_stack([numbers, values]), axis=0))
         return bool(values.any()) and n_pairs == numbers.max() + 1 <= MOST_COMBINATIONS
+
+    def are_most_measured(self, columns):
+        """Say whether columns of many values, more than half of a table's, tell classes."""
+        is_many = [len(np.unique(self.X[:, column])) > MANY_VALUES for column in columns]
+        return self.classes and all(is_many) and 2 * len(columns) > self.n_columns
 
     def is_a_series(self, columns):
         """Say whether columns are past values of a series, or its time: they tell what is slow.
