@@ -74,7 +74,8 @@ def refuse_parted(network, tied, where):
     """Raise a ValueError if a network has parted weights that lay in one place of memory."""
     now = dict((*network.named_parameters(), *network.named_buffers())) if tied else {}
     for one, other in sorted(pair for pair in tied if now.keys() >= set(pair)):
-        if _share(now[one], now[other]):
+        tensors = now[one], now[other]
+        if not any(t.requires_grad for t in tensors) or _overlap(*tensors):
             continue
         raise ValueError(
             f"{type(network).__name__} has `{one}` and `{other}` in one place of memory, so that a "
@@ -99,15 +100,8 @@ def ties_of(network):
     }
 
 
-def _share(one, other):
-    """Whether two tensors have a number in common; if none is trained, it does not matter."""
-    storages = {tensor.untyped_storage().data_ptr() for tensor in (one, other)}
-    is_trained = one.requires_grad or other.requires_grad
-    return not is_trained or len(storages) == 1 and _overlap(one, other)
-
-
 def _overlap(one, other):
-    """Whether two tensors of one storage have a number in common; columns may lie in turns."""
+    """Whether two tensors have a number in memory in common; columns may lie in turns."""
     (first, last), (other_first, other_last) = span_of(one), span_of(other)
     if last < other_first or other_last < first:
         return False

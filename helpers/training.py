@@ -9,7 +9,6 @@ import torch
 from helpers.checks.arguments import name_of
 from helpers.checks.divergence import check_end, divergence
 from helpers.checks.losses import FirstLoss
-from helpers.checks.optimizers import in_own_words
 from helpers.checks.outputs import check_gradients
 from helpers.copies import put_back, weights_of
 from helpers.frozen import training_mode
@@ -17,7 +16,7 @@ from helpers.global_state import flushed_denormals, private_rng, seed_generators
 from helpers.losses import AS_OUTPUTS, OwnLoss
 from helpers.modules import leaves_input
 from helpers.optimizer_states import settings_of, state_of
-from helpers.optimizers import make_optimizer
+from helpers.optimizers import in_own_words, make_optimizer
 from helpers.schedules import take_step
 from helpers.tensors import chunks
 

@@ -2,7 +2,7 @@
 
 Before a fit: `arguments` and `parameters` (with `other_names`, those of other libraries) look at
 the parameters; `rows` (with `precision` and `datasets`) at `X`; `labels` at `y`; `row_weights` at
-weights; `recipes`, `optimizers` and `losses` at functions of the user's.
+weights; `recipes` and `losses` at functions of the user's.
 
 When the network is there: `shapes` has the sentences for one that does not fit the rows; `outputs`,
 `answers` and `last_calls` look at what it returns, `first_calls` at what it keeps of the rows.

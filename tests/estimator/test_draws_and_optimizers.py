@@ -15,8 +15,7 @@ from torch.nn import functional as F
 
 from helpers import TorchClassifier, TorchRegressor, fused
 from helpers.checks.arguments import unwrapped
-from helpers.checks.optimizers import DEFAULTS
-from helpers.optimizers import OPTIMIZERS
+from helpers.optimizers import DEFAULTS, OPTIMIZERS
 from helpers.tensors import has_gaps
 
 X, y = np.random.default_rng(0).normal(size=(12, 3)), np.arange(12) % 2
