@@ -2,13 +2,15 @@
 
 import copy
 import warnings
+from contextlib import contextmanager
 
 import numpy as np
+import torch
 from sklearn.base import ClassifierMixin
 from sklearn.utils import check_random_state
 
+from helpers._compat import is_lazy
 from helpers.checks.arguments import name_of, same
-from helpers.checks.first_calls import no_rows_kept
 from helpers.checks.last_calls import (
     RANGES,
     LastCall,
@@ -20,6 +22,10 @@ from helpers.checks.last_calls import (
 from helpers.checks.outputs import check_outputs, normalised_as, warn_of_probabilities
 from helpers.checks.rows import recipe_input
 from helpers.checks.shapes import warn_of_channels_last
+from helpers.copies import way_back
+from helpers.fusing.content import Incomparable, contents, named_tensors
+from helpers.fusing.digests import numbers_of
+from helpers.fusing.own_code import has_own_code
 from helpers.global_state import private_rng, seed_generators, states_of_generators
 from helpers.losses import takes_logarithms
 from helpers.modules import warn_of_lost_weights
@@ -50,7 +56,7 @@ class NetworkMixin:
             warn_of_channels_last(network, self._row_shape)
             warn_of_lost_weights(network)
             last, generators = LastCall(), states_of_generators(X.device)
-            with no_rows_kept(job):
+            with _no_rows_kept(job):
                 outputs = check_outputs(job.network, X, self._n_outputs, watch=last)
                 warn_of_dropout(network, last)
                 draws = states_of_generators(X.device) != generators
@@ -109,3 +115,44 @@ class NetworkMixin:
     def _current_recipe(self):
         """Return what a network and its optimizer are built from."""
         return self.module, self._arguments, self.optimizer
+
+
+@contextmanager
+def _no_rows_kept(job):
+    """Have the new network of a job keep nothing of the rows that it is asked for within.
+
+    As it is asked for the first time, it may make layers, or a mask that it needs again. They stay.
+    What depends on the rows, as the mean of the first batch, is for its training to make.
+    """
+    network = job.network
+    before, drawn = _held_by(network), states_of_generators(job.y.device)
+    go_back = before and way_back(network)
+    yield
+    after = before and _held_by(network)
+    if after == before or not after or after[0].keys() != before[0].keys():
+        return
+    if states_of_generators(job.y.device) != drawn:  # what it has made may differ each time
+        return
+    go_back()
+    _ask(network, job, job.rows[-2:])
+    depends_on_rows = _held_by(network) != after
+    go_back()
+    if not depends_on_rows:
+        _ask(network, job, job.rows[:2])
+
+
+@torch.no_grad()
+def _ask(network, job, rows):
+    network.eval()
+    network(job.take(rows)[0])
+
+
+def _held_by(network):
+    """Return the numbers of a network by name, and what else it holds; None if nobody can tell."""
+    tensors = dict(named_tensors(network))
+    if not has_own_code(network) or any(map(is_lazy, tensors.values())):
+        return None
+    try:
+        return {name: numbers_of(tensor) for name, tensor in tensors.items()}, contents(network)
+    except (Incomparable, RuntimeError):  # a lock, or a tensor without numbers
+        return None

@@ -5,6 +5,6 @@ the parameters; `rows` (with `precision` and `datasets`) at `X`; `labels` at `y`
 weights; `recipes` and `losses` at functions of the user's.
 
 When the network is there: `shapes` has the sentences for one that does not fit the rows; `outputs`,
-`answers` and `last_calls` look at what it returns, `first_calls` at what it keeps of the rows.
-After the training: `divergence`, `right_answers` and `looking_back`.
+`answers` and `last_calls` look at what it returns. After the training: `divergence` and
+`looking_back`.
 """

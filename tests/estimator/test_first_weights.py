@@ -11,7 +11,7 @@ from sklearn.datasets import make_classification
 from torch import nn
 
 from helpers import MLP, TorchClassifier
-from helpers.first_weights import SameEverywhere
+from helpers.recipes import SameEverywhere
 
 X, y = make_classification(60, 5, random_state=0)
 
