@@ -3,13 +3,14 @@
 import copy
 import math
 import warnings
+from contextlib import contextmanager, suppress
 
 import torch
 from torch import nn
-from torch.func import functional_call
 from torch.nn import functional as F
 from torch.overrides import TorchFunctionMode
 
+from helpers.checks.outputs import answer_with_random_weights
 from helpers.modules import MLP
 from helpers.tensors import chunks
 
@@ -69,6 +70,14 @@ def warn_of_dropout(network, last):
     )
 
 
+@contextmanager
+def _asking():
+    """Ask a copy of a network; one that cannot be asked in this way is not accused."""
+    # It has warned when its outputs were checked.
+    with suppress(Exception), torch.no_grad(), warnings.catch_warnings(action="ignore"):
+        yield
+
+
 def warn_of_changes(network, X, outputs, draws):
     """Warn if a network in evaluation mode has other answers when asked for the same rows again.
 
@@ -78,15 +87,13 @@ def warn_of_changes(network, X, outputs, draws):
     """
     if type(network) is MLP:
         return False
-    try:
+    differs = False
+    with _asking():
         own = copy.deepcopy(network)
-        with torch.no_grad(), warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # it has warned when its outputs were checked
-            first, second = own(X.clone()), own(X.clone())
+        first, second = own(X.clone()), own(X.clone())
         changes = [abs(second - first).max()] + [abs(first - outputs).max()] * draws
-    except Exception:  # one that cannot be asked again is not accused
-        return False
-    if differs := max(changes) > 1e-3 * abs(outputs).max():
+        differs = bool(max(changes) > 1e-3 * abs(outputs).max())
+    if differs:
         what = "draws random numbers while it predicts"
         cure = "draw only if self.training, as F.dropout2d(X, p, self.training) does,"
         if not draws:
@@ -97,7 +104,7 @@ def warn_of_changes(network, X, outputs, draws):
             f"not meant, {cure} and begin states with zeros.",
             stacklevel=2,
         )
-    return bool(differs)
+    return differs
 
 
 def warn_of_other_rows(network, X, outputs):
@@ -107,25 +114,22 @@ def warn_of_other_rows(network, X, outputs):
     """
     if isinstance(network, MLP) or len(X) < 2:
         return
-    try:
+    how = None
+    with _asking():
         own = copy.deepcopy(network)
-        with torch.no_grad(), warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # it has warned when its outputs were checked
-            # The answer for the last, since the first step of a sequence sees no other.
-            answers = own(X.clone())[-1], own(X[[-1] * len(X)])[-1], own(X.flip(0))[0]
+        # The answer for the last, since the first step of a sequence sees no other.
+        answers = own(X.clone())[-1], own(X[[-1] * len(X)])[-1], own(X.flip(0))[0]
         again, beside, moved = (abs(answer - outputs[-1]).max() for answer in answers)
-    except Exception:  # one that cannot be asked again is not accused
-        return
-    allowed = 1e-3 * abs(outputs).max()
-    if not again < allowed < max(beside, moved):  # nor where they are not finite
-        return
-    how = f"other rows are predicted with it: {_how_rows_meet(network, X)}"
-    if beside <= allowed:
-        how = f"it is predicted in another place: {PLACES}"
-    warnings.warn(f"{type(network).__name__} has another answer for a row if {how}", stacklevel=2)
+        allowed = 1e-3 * abs(outputs).max()
+        if again < allowed < max(beside, moved):  # nor where they are not finite
+            how = f"it is predicted in another place: {PLACES}"
+            if beside > allowed:
+                how = f"other rows are predicted with it: {_how_rows_meet(network, X)}"
+    if how:
+        name = type(network).__name__
+        warnings.warn(f"{name} has another answer for a row if {how}", stacklevel=2)
 
 
-@torch.no_grad()
 def warn_of_same_answers(network, X, outputs):
     """Warn if a network has the same answer for all rows, as `outputs`, whatever its weights are.
 
@@ -134,16 +138,12 @@ def warn_of_same_answers(network, X, outputs):
     """
     if isinstance(network, MLP) or not torch.allclose(outputs, outputs[:1]):
         return
-    try:
+    depends = True
+    with _asking():
         own, X = copy.deepcopy(network), torch.randn(64, *X.shape[1:]).to(X)
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # it has warned when its outputs were checked
-            for scale in range(1, STATES + 1):
-                weights = {n: torch.randn_like(p) * scale for n, p in own.named_parameters()}
-                outputs = functional_call(own, weights, (X.clone(),))
-                if not torch.allclose(outputs, outputs[:1]):
-                    return
-    except Exception:  # one that cannot be asked in this way is not accused
+        answers = (answer_with_random_weights(own, X, scale) for scale in range(1, STATES + 1))
+        depends = any(not torch.allclose(answer, answer[:1]) for answer in answers)
+    if depends:
         return
     warnings.warn(
         f"{type(network).__name__} has the same answer for all rows, whatever its weights are, so "
@@ -169,7 +169,6 @@ def _how_rows_meet(network, X):
     )
 
 
-@torch.no_grad()
 def _takes_rows_for_steps(network, X):
     """Return the first layer of sequences to which rows do not come as a batch, or None.
 
@@ -186,13 +185,10 @@ def _takes_rows_for_steps(network, X):
     for part in network.modules():
         if hasattr(part, "batch_first"):
             part.register_forward_pre_hook(note)
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            network(X[[-1] * n])
-    except Exception:  # one that cannot be asked in this way is not accused
-        return None
-    return found[0] if found else None
+    with _asking():
+        network(X[[-1] * n])
+        return found[0] if found else None
+    return None
 
 
 def warn_of_range(job, owner, of_classes):

@@ -152,8 +152,8 @@ def normalised_as(outputs):
 def warn_of_probabilities(network, X, kind, owner, several_labels=False, own_loss=False):
     """Warn if outputs that looked like those of `kind` do so whatever the weights are.
 
-    The network is one like that which is to be trained; it is asked with random weights, and keeps
-    its own. The estimator, `owner`, applies sigmoid to each output of several labels, and else
+    The network is one like that which is to be trained, and is thrown away. It is asked with random
+    weights. The estimator, `owner`, applies sigmoid to each output of several labels, and else
     softmax to all. A loss of the user's may be one of probabilities.
     """
     last = []  # the layer that was called last, and what it returned
@@ -162,17 +162,16 @@ def warn_of_probabilities(network, X, kind, owner, several_labels=False, own_los
         if not list(layer.children()):
             last[:] = [layer, outputs]
 
-    hooks = []
     try:
         for layer in network.modules():
-            hooks.append(layer.register_forward_hook(note))
-        outputs = _with_random_weights(network, X, kind)
+            layer.register_forward_hook(note)
+        network.eval()
+        for scale in range(1, STATES + 1):
+            outputs = answer_with_random_weights(network, X, scale)
+            found = normalised_as(outputs)
+            if found != kind and (kind, found) != ("sigmoid", "softmax"):
+                return
     except Exception:  # a network that cannot be asked in this way is not accused
-        return
-    finally:
-        for hook in hooks:
-            hook.remove()
-    if outputs is None:
         return
     layer = last[0] if last and last[1] is outputs else f"a {kind}, or a function like it"
     most = math.e / (math.e + outputs.shape[1] - 1)
@@ -198,13 +197,7 @@ def warn_of_probabilities(network, X, kind, owner, several_labels=False, own_los
 
 
 @torch.no_grad()
-def _with_random_weights(network, X, kind):
-    """Return a network's outputs with some random weights, None if they are of another kind."""
-    network.eval()
-    for scale in range(1, STATES + 1):
-        weights = {name: torch.randn_like(p) * scale for name, p in network.named_parameters()}
-        outputs = functional_call(network, weights, (X.clone(),))
-        found = normalised_as(outputs)
-        if found != kind and (kind, found) != ("sigmoid", "softmax"):
-            return None
-    return outputs
+def answer_with_random_weights(network, X, scale):
+    """Return what a network, which keeps its own weights, answers with random ones."""
+    weights = {name: torch.randn_like(p) * scale for name, p in network.named_parameters()}
+    return functional_call(network, weights, (X.clone(),))
