@@ -8,7 +8,7 @@ import torch
 from torch import nn
 from torch.nn import functional as F
 
-from helpers import TorchClassifier, TorchRegressor
+from helpers import MLP, TorchClassifier, TorchRegressor
 
 rng = np.random.RandomState(0)
 X = rng.normal(size=(60, 5)).astype(np.float32)
@@ -52,6 +52,22 @@ def test_a_network_that_takes_other_rows_into_account(act):
         TorchClassifier(Net, module__act=MIXING[act], epochs=2).fit(X, Y)
     with pytest.warns(UserWarning, match=r"as X.mean\(0\), softmax\(0\), a view"):
         TorchRegressor(Net, module__act=MIXING[act], epochs=2).fit(X, X[:, 0])
+
+
+class Centred(MLP):
+    def forward(self, X):
+        return super().forward(X - X.mean(0))
+
+
+class Deaf(MLP):
+    def forward(self, X):
+        return super().forward(0 * X)
+
+
+@pytest.mark.parametrize("recipe, said", [(Centred, "for a row if other"), (Deaf, "for all rows")])
+def test_a_forward_of_ones_own_in_a_network_derived_from_ours(recipe, said):
+    with pytest.warns(UserWarning, match=f"{recipe.__name__} has .*answer {said}"):
+        TorchClassifier(recipe, epochs=2).fit(X, Y)
 
 
 @pytest.mark.parametrize("act", HONEST)
