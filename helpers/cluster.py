@@ -1,5 +1,7 @@
 """A client of a dask cluster with which a search survives the death of a worker."""
 
+import io
+
 import cloudpickle
 import dask
 import numpy as np
@@ -114,25 +116,17 @@ class SafeClient(Client):
 
 
 class _Trial(cloudpickle.Pickler):
-    """Pickles, for nobody, all but numbers, which can be many, and what workers have already."""
-
-    def __init__(self):
-        super().__init__(_Nowhere())
+    """Pickles all but numbers, which can be many, and what workers have already."""
 
     def persistent_id(self, thing):
         is_array = isinstance(thing, np.ndarray) and not thing.dtype.hasobject
         return "left out" if is_array or isinstance(thing, torch.Tensor | Future) else None
 
 
-class _Nowhere:
-    def write(self, data):
-        return len(data)
-
-
 def _why_it_cannot_travel(tasks):
     """Return why tasks of joblib cannot be sent; dask would only log it, and joblib would wait."""
     try:
-        _Trial().dump(tasks)
+        _Trial(io.BytesIO()).dump(tasks)
     except Exception as error:
         return f"{type(error).__name__}: {error}"
     return None

@@ -6,7 +6,7 @@ from functools import partial
 import numpy as np
 import torch
 
-from helpers.checks.arguments import is_number, name_of, plain, same, unwrapped
+from helpers.checks.arguments import is_number, name_of, parameters_of, plain, same, unwrapped
 from helpers.optimizer_states import go_on, settings_of
 from helpers.tensors import has_gaps
 
@@ -52,20 +52,20 @@ def check_optimizer(optimizer, arguments, *, owner):
         key: plain(value.tolist() if isinstance(value, (np.ndarray, torch.Tensor)) else value)
         for key, value in arguments.items()
     }
-    parameters = _parameters(optimizer) if arguments else None
+    make = OPTIMIZERS[optimizer] if isinstance(optimizer, str) else optimizer
+    parameters = parameters_of(make) if arguments else None
     if parameters is None:
         return arguments
-    takes_any = any(p.kind is p.VAR_KEYWORD for p in parameters.values())
-    own = [p for p in list(parameters.values())[1:] if p.name not in ("lr", "weight_decay")]
-    known = [p.name for p in own if p.kind is not p.VAR_KEYWORD]
+    takes_any = any(p.kind is p.VAR_KEYWORD for p in parameters)
+    own = [p for p in parameters[1:] if p.name not in ("lr", "weight_decay")]
+    known = {p.name: p.default for p in own if p.kind is not p.VAR_KEYWORD}
     for key, value in arguments.items():
         if key not in known and not takes_any:
             raise TypeError(
                 f"The optimizer {name_of(optimizer)} has no argument {key!r} (given as "
                 f"optimizer__{key}); its arguments are: {', '.join(known) or 'none'}."
             )
-        default = parameters[key].default if key in known else None
-        arguments[key] = _suited_to(default, key, value)
+        arguments[key] = _suited_to(known.get(key), key, value)
     return arguments
 
 
@@ -207,18 +207,10 @@ def _refuse_gaps(optimizer, job):
 def _takes_weight_decay(optimizer):
     if isinstance(optimizer, str):
         return True
-    parameters = _parameters(optimizer)
-    takes_any = parameters is None or any(p.kind is p.VAR_KEYWORD for p in parameters.values())
-    return takes_any or "weight_decay" in parameters
-
-
-def _parameters(optimizer):
-    """Return the parameters of the call that makes an optimizer, by name; None if unknown."""
-    make = OPTIMIZERS[optimizer] if isinstance(optimizer, str) else optimizer
-    try:
-        return inspect.signature(make).parameters
-    except (TypeError, ValueError):
-        return None
+    parameters = parameters_of(optimizer)
+    if parameters is None:
+        return True
+    return any(p.kind is p.VAR_KEYWORD or p.name == "weight_decay" for p in parameters)
 
 
 def in_own_words(error, job):

@@ -192,13 +192,18 @@ def check_call(what, function, given, cure=""):
         ) from error
 
 
+def parameters_of(function, follow_wrapped=True):
+    """Return the parameters of a function, a list of `inspect.Parameter`; None if unknown."""
+    try:
+        return list(inspect.signature(function, follow_wrapped=follow_wrapped).parameters.values())
+    except Exception:  # as in `check_call`
+        return None
+
+
 def names_by_place(function):
     """Return the names of the arguments that a function takes by position; none if unknown."""
     function = function.forward if isinstance(function, torch.nn.Module) else function
-    try:
-        parameters = inspect.signature(function, follow_wrapped=False).parameters.values()
-    except Exception:  # as in `check_call`
-        return []
+    parameters = parameters_of(function, follow_wrapped=False) or []
     return [p.name for p in parameters if p.kind in (p.POSITIONAL_ONLY, p.POSITIONAL_OR_KEYWORD)]
 
 

@@ -7,7 +7,7 @@ import torch
 from torch import nn
 
 from helpers._compat import is_lazy
-from helpers.checks.arguments import makes_another_kind, name_of, unwrapped, words_of
+from helpers.checks.arguments import makes_another_kind, name_of, parameters_of, unwrapped, words_of
 
 # Words in the names of arguments: what stands for the width of the input, for that of the output,
 # and what for neither.
@@ -33,9 +33,8 @@ def check_recipe(recipe, arguments, owner):
             f"module must be a recipe, a class or function called as module(n_features, "
             f"n_outputs) that returns a new torch.nn.Module; got {got}."
         )
-    try:
-        parameters = list(inspect.signature(recipe).parameters.values())
-    except (TypeError, ValueError):
+    parameters = parameters_of(recipe)
+    if parameters is None:
         return  # one of C, which does not say what it takes
     if getattr(recipe, "__init__", None) is nn.Module.__init__:
         parameters = []  # a class without an __init__ of its own
@@ -113,7 +112,7 @@ def check_widths(recipe, network, n_features, n_outputs, arguments, owner):
     it is called with one feature more.
     """
     try:
-        parameters = list(inspect.signature(recipe).parameters.values())
+        parameters = parameters_of(recipe)
         widths = [p for p in parameters if p.kind in (p.POSITIONAL_ONLY, p.POSITIONAL_OR_KEYWORD)]
         known = [words_of(p.name) & own for p, own in zip(widths, (INPUT, OUTPUT), strict=False)]
         if len(known) < 2 or all(known) or any(map(is_lazy, network.parameters())):
@@ -126,8 +125,7 @@ def check_widths(recipe, network, n_features, n_outputs, arguments, owner):
             another = recipe(*sizes, **arguments).eval()
             return another(X).shape == (2, n_outputs), _sizes(another) == _sizes(network)
 
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
+        with warnings.catch_warnings(action="ignore"):
             answers, is_same = answers_as_before(n_features, n_outputs + 1)
             if answers and is_same and isinstance(n_features, int):
                 answers, is_same = answers_as_before(n_features + 1, n_outputs)
@@ -149,10 +147,7 @@ def _how_to_write(recipe, parameters, owner, problem):
     name = "YourNetwork" if name == "<lambda>" else name
     given, set_before = [], {}
     if unwrapped(recipe) is not recipe:  # a partial, which the lines do without
-        try:
-            parameters = list(inspect.signature(unwrapped(recipe)).parameters.values())
-        except (TypeError, ValueError):
-            parameters = []
+        parameters = parameters_of(unwrapped(recipe)) or []
         set_before = {p.name: value for p, value in zip(parameters, recipe.args, strict=False)}
         set_before |= recipe.keywords
     for words, value in ((INPUT, "n_features"), (OUTPUT, "n_outputs")):

@@ -43,7 +43,7 @@ def engines():
     )
 
 
-def fork_and_join(middle, before, after, title):
+def fork_and_join(middle, before, after, title, row_height=0.68):
     """Draw boxes in a line that forks into several, and joins again in the last.
 
     Parameters
@@ -51,6 +51,8 @@ def fork_and_join(middle, before, after, title):
     middle, before, after : dict of str to str
         The text in each box, by its name; `after` has one box.
     title : str
+    row_height : float, default=0.68
+        Inches from one row to the next.
 
     Examples
     --------
@@ -63,7 +65,7 @@ def fork_and_join(middle, before, after, title):
     arrows = [*pairwise(before), *((list(before)[-1], name) for name in middle)]
     arrows += [(name, last) for name in middle]
     boxes[last] = (column + 1, half, text)
-    return drawings.flow(boxes, arrows, title=title, row_height=0.68)
+    return drawings.flow(boxes, arrows, title=title, row_height=row_height)
 
 
 def cores():
@@ -102,18 +104,13 @@ def cores():
 def way_of_a_task():
     """Draw how one fit of a search gets to a worker, and its score back."""
     title = "A task takes its code and its rows along, and returns a score"
-    boxes = {
-        "this page": (0, 0.5, "GridSearchCV"),
-        "task": (1, 0.5, "code of Net,\nsettings, rows"),
-        "scheduler": (2, 0.5, "hands out\ntasks"),
-        "worker 1": (3, 0, "fit, score"),
-        "worker 2": (3, 1, "fit, score"),
-        "scores": (4, 0.5, "back to\nthis page"),
+    before = {
+        "this page": "GridSearchCV",
+        "task": "code of Net,\nsettings, rows",
+        "scheduler": "hands out\ntasks",
     }
-    arrows = [("this page", "task"), ("task", "scheduler")]
-    arrows += [("scheduler", "worker 1"), ("scheduler", "worker 2")]
-    arrows += [("worker 1", "scores"), ("worker 2", "scores")]
-    fig = drawings.flow(boxes, arrows, title=title)
+    workers = dict.fromkeys(("worker 1", "worker 2"), "fit, score")
+    fig = fork_and_join(workers, before, {"scores": "back to\nthis page"}, title, row_height=0.95)
     return fig, (
         f"{title}. From left to right: GridSearchCV on this page makes a task for each fit, with "
         "the code of Net, the settings and the rows. The scheduler hands the tasks to two workers. "
