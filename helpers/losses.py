@@ -82,10 +82,7 @@ class OwnLoss:
     def side_by_side(self, outputs, y):
         """Return the losses of networks side by side, shape (n_networks, n).
 
-        Parameters
-        ----------
-        outputs : Tensor of shape (n_networks, n_outputs, n)
-        y : Tensor of shape (n_networks, n)
+        `outputs` are of shape (n_networks, n_outputs, n), `y` of shape (n_networks, n).
         """
         return vmap(self._call)(outputs.movedim(-1, 1), y)
 

@@ -88,11 +88,7 @@ def _suited_to(default, key, value):
 def make_optimizer(job):
     """Return the optimizer of a job, with what it remembers from earlier epochs.
 
-    Returns
-    -------
-    optimizer : torch.optim.Optimizer
-    begun : list of dict
-        How it was set before it remembered; empty for those that keep to what they are set.
+    And how it was set before it remembered, a list; empty for those that keep to what they are set.
     """
     by_name = isinstance(job.optimizer, str)
     make = OPTIMIZERS[job.optimizer] if by_name else job.optimizer

@@ -15,19 +15,11 @@ from helpers.tensors import as_numpy
 
 
 def split_rows(job, how, data, *, stratify):
-    """Set some of a job's rows aside for `patience` to watch.
+    """Set some of a job's rows aside for `patience` to watch, as its `valid_rows`.
 
-    Parameters
-    ----------
-    job : Job
-        Gets its `valid_rows`, and keeps the others in `rows`.
-    how : float, splitter of scikit-learn or list of (train, validation)
-        As `validation_fraction` of `TorchClassifier`.
-    data : tuple of X, y and groups
-        As given to `fit`. The rows of a group stay together, groups of None are none.
-    stratify : bool
-        Whether a share keeps the shares of the classes, and leaves the row of a class that has
-        only one to training. Groups go before.
+    `how` is what `TorchClassifier` has as `validation_fraction`, and `data` are X, y and groups as
+    given to `fit`. A share that is to `stratify` keeps the shares of the classes, and leaves the
+    row of a class that has only one to training; groups, which stay together, go before.
     """
     if isinstance(how, Real):
         split_by_chance(job, data[2], how, stratify)

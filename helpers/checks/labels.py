@@ -105,15 +105,8 @@ def plain_values(y, owner):
 def find_classes(y, classes, known, owner):
     """Return all labels, sorted; raise a ValueError if `y` cannot be one of them each.
 
-    Parameters
-    ----------
-    y : ndarray of shape (n_rows,)
-    classes : array-like of shape (n_classes,), or None
-        Those announced, by default those of `y`.
-    known : ndarray of shape (n_classes,), or None
-        Those of an earlier call of `partial_fit`.
-    owner : str
-        The estimator's name.
+    They are those announced as `classes`, by default those of `y`, or those `known` from an earlier
+    call of `partial_fit`. `owner` is the estimator's name.
     """
     check_classification_targets(y)
     given = y if classes is None else np.asarray(plain_labels(classes, owner, "classes"))
