@@ -28,12 +28,22 @@ class ArgumentsMixin:
                     f"{', '.join(own)}, module__<name> for the module's, and optimizer__<name> for "
                     f"the optimizer's. {cure_for(name, own)}".rstrip()
                 )
-        vars(self).update(arguments)
+        # In a dict of their own: scikit-learn's checks allow `__init__` no other public attributes
+        # than its own arguments. A subclass may have set some already.
+        self._arguments = vars(self).get("_arguments", {}) | arguments
 
-    @property
-    def _arguments(self):
-        """The attributes that are arguments of the module or the optimizer, a dict by name."""
-        return {name: value for name, value in vars(self).items() if name.startswith(PREFIXES)}
+    def __setattr__(self, name, value):
+        """Set an attribute; ``module__*`` and ``optimizer__*`` as `set_params` does."""
+        if name.startswith(PREFIXES):
+            self._arguments = vars(self).get("_arguments", {}) | {name: value}
+        else:
+            super().__setattr__(name, value)
+
+    def __getattr__(self, name):
+        """Return ``module__*`` and ``optimizer__*``, as other parameters are attributes."""
+        if name.startswith(PREFIXES) and name in vars(self).get("_arguments", ()):
+            return self._arguments[name]
+        return object.__getattribute__(self, name)  # which raises the error that led here
 
     def _refuse_others(self, given):
         """Raise a TypeError for an argument that fit does not have, a dict by name."""
@@ -78,7 +88,7 @@ class ArgumentsMixin:
                 f"{error} Arguments of the module are written module__<name>, those of the "
                 f"optimizer optimizer__<name>. {' '.join(cures)}".rstrip()
             ) from error
-        vars(self).update(arguments)
+        self._arguments = self._arguments | arguments
         return self
 
     def _refuse_parts(self, params):
