@@ -36,11 +36,6 @@ class Augmentation:
 
     def __init__(self, function):
         self.function, self._checked = function, False
-        if isinstance(function, type):
-            raise ValueError(
-                f"augment is called as augment(X), and {function.__name__} is a class. Give an "
-                f"object of that class: augment={function.__name__}(...)."
-            )
 
     def __call__(self, X, seed, epoch, step):
         """Return the rows to train on in a step; `X` stays as it is.

@@ -54,11 +54,6 @@ class OwnLoss:
 
     def __init__(self, function, of_values):
         self.function, self.of_values = function, of_values
-        if isinstance(function, type):
-            raise ValueError(
-                f"loss is called as loss(outputs, y), and {function.__name__} is a class, which "
-                f'makes a loss. Give what it makes: loss={function.__name__}(reduction="none").'
-            )
         if isinstance(function, nn.Module) and any(p.requires_grad for p in function.parameters()):
             raise ValueError(
                 f"loss={name_of(function)}(...) has parameters of its own to train, and only those "

@@ -48,11 +48,6 @@ def lr_factors(schedule, n_steps):
             "how many calls will come. Use fit, or schedule=None and set_params(lr=...) between "
             "the calls."
         )
-    if isinstance(schedule, type) and not issubclass(schedule, float):
-        raise ValueError(
-            f"schedule is called as schedule(done), and {schedule.__name__} is a class. Give an "
-            f"object of that class: schedule={schedule.__name__}(...)."
-        )
     with generators_put_back():
         factors, again = _asked(schedule, n_steps), _asked(schedule, n_steps)
     if not np.array_equal(factors, again):

@@ -19,9 +19,8 @@ def as_tensor(array):
     array = np.ascontiguousarray(array)
     if array.flags.writeable:
         return torch.from_numpy(array)
-    with warnings.catch_warnings():
-        # torch warns that writing to it would be undefined; nothing here does.
-        warnings.filterwarnings("ignore", message="The given NumPy array is not writable")
+    # torch warns that writing to it would be undefined; nothing here does.
+    with warnings.catch_warnings(action="ignore"):
         return torch.from_numpy(array)
 
 

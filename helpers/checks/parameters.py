@@ -117,9 +117,17 @@ def check_functions(estimator):
                 f"The {name!r} parameter of {type(estimator).__name__} must be a callable or None. "
                 f"Got {function!r} instead. It is called as {name}({', '.join(given)}). {cure}"
             )
-        if callable(function) and not isinstance(function, type):  # a class has its own sentence
+        if isinstance(function, type) and not (name == "schedule" and issubclass(function, float)):
+            made = f"Give an object of that class: {name}={function.__name__}(...)."
+            if name == "loss":
+                made = f'Give what it makes: loss={function.__name__}(reduction="none").'
+            raise ValueError(
+                f"{name} is called as {name}({', '.join(given)}), and {function.__name__} is a "
+                f"class{', which makes a loss' if name == 'loss' else ''}. {made}"
+            )
+        if callable(function):
             check_call(name, function, given, cure)
-    if callable(estimator.loss) and not isinstance(estimator.loss, type):
+    if callable(estimator.loss):
         _refuse_reversed(estimator.loss)
 
 
