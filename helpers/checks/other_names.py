@@ -1,29 +1,28 @@
 """Names of parameters in other libraries, and what stands for them here."""
 
-OTHERS = {
-    **dict.fromkeys(("max_epochs", "max_iter", "n_epochs", "num_epochs"), "Give epochs."),
-    **dict.fromkeys(("criterion", "loss_fn"), "Give loss."),
-    **dict.fromkeys(("learning_rate", "learning_rate_init"), "Give lr."),
-    **dict.fromkeys(("early_stopping", "n_iter_no_change"), "Give patience."),
-    **dict.fromkeys(
-        ("train_split", "validation_split", "validation_data", "eval_set"),
-        "Give patience, and validation_fraction if need be.",
-    ),
-    **dict.fromkeys(("model", "net", "network"), "Give module."),
-    **dict.fromkeys(("hidden_layer_sizes", "hidden"), "Give module__hidden."),
-    "alpha": "Give weight_decay.",
-    "seed": "Give random_state.",
-    "callbacks": "Those of scikit-learn are set by set_callbacks(...).",
-    "verbose": "The losses of all epochs are in history_. set_callbacks(ProgressBar()), imported "
-    "from sklearn.callback, shows progress.",
-    "warm_start": "To train on, call partial_fit.",
-    "shuffle": "Rows are shuffled in each epoch.",
-    **dict.fromkeys(("iterator_train", "iterator_valid"), "Give batch_size."),
-    **dict.fromkeys(("scheduler", "lr_scheduler"), "Give schedule, a function."),
-    "solver": "Give optimizer.",
-    "momentum": "Give optimizer='sgd' and optimizer__momentum.",
-    "dropout": "Give module__dropout.",
+CURES = {
+    "Give epochs.": "max_epochs max_iter n_epochs num_epochs",
+    "Give loss.": "criterion loss_fn",
+    "Give lr.": "learning_rate learning_rate_init",
+    "Give patience.": "early_stopping n_iter_no_change",
+    "Give patience, and validation_fraction if need be.": "train_split validation_split "
+    "validation_data eval_set",
+    "Give module.": "model net network",
+    "Give module__hidden.": "hidden_layer_sizes hidden",
+    "Give weight_decay.": "alpha",
+    "Give random_state.": "seed",
+    "Those of scikit-learn are set by set_callbacks(...).": "callbacks",
+    "The losses of all epochs are in history_. set_callbacks(ProgressBar()), imported from "
+    "sklearn.callback, shows progress.": "verbose",
+    "To train on, call partial_fit.": "warm_start",
+    "Rows are shuffled in each epoch.": "shuffle",
+    "Give batch_size.": "iterator_train iterator_valid",
+    "Give schedule, a function.": "scheduler lr_scheduler",
+    "Give optimizer.": "solver",
+    "Give optimizer='sgd' and optimizer__momentum.": "momentum",
+    "Give module__dropout.": "dropout",
 }
+OTHERS = {name: cure for cure, names in CURES.items() for name in names.split()}
 
 
 def cure_for(name, own_names):

@@ -145,27 +145,25 @@ def _how_to_write(recipe, parameters, owner, problem):
     """Return what to say of a recipe that does not take the two widths."""
     name = name_of(recipe)
     name = "YourNetwork" if name == "<lambda>" else name
-    given, set_before = [], {}
+    given, set_before = {}, {}
     if unwrapped(recipe) is not recipe:  # a partial, which the lines do without
         parameters = parameters_of(unwrapped(recipe)) or []
         set_before = {p.name: value for p, value in zip(parameters, recipe.args, strict=False)}
         set_before |= recipe.keywords
     for words, value in ((INPUT, "n_features"), (OUTPUT, "n_outputs")):
-        named = [
-            p for p in parameters if words_of(p.name) & words and "hidden" not in words_of(p.name)
-        ]
-        names = [p.name for p in named if words is OUTPUT or not words_of(p.name) & OUTPUT]
-        given += [f"{names[0]}={value}"] if names else []
-    taken = {one.split("=")[0] for one in given}
-    given += [f"{n}={value!r}" for n, value in set_before.items() if n not in taken]
-    taken |= set_before.keys()
-    if any(p.name not in taken for p in parameters) or not parameters:
-        given += ["**arguments"]
+        others = {"hidden"} if words is OUTPUT else {"hidden", *OUTPUT}
+        named = [p.name for p in parameters if words_of(p.name) & words]
+        for one in [one for one in named if not words_of(one) & others][:1]:
+            given[one] = value
+    given |= {n: repr(value) for n, value in set_before.items() if n not in given}
+    said = [f"{n}={value}" for n, value in given.items()]
+    if not parameters or {p.name for p in parameters} - given.keys():
+        said.append("**arguments")
     return (
         f"A recipe is called as module(n_features, n_outputs, **arguments) with the widths of "
         f"input and output, but {name_of(recipe)} {problem}. Write a recipe that takes the widths\n"
         f"    def recipe(n_features, n_outputs, **arguments):\n"
-        f"        return {name}({', '.join(given)})\n"
+        f"        return {name}({', '.join(said)})\n"
         f"and {owner}(recipe); module__<name>=<value> sets the other arguments."
     )
 

@@ -97,7 +97,7 @@ def chain(names, texts, *, title, width=7.6):
     return flow(boxes, pairwise(names), title=title, width=width)
 
 
-def parts(bars, *, title, width=7.6, unit="share of the rows"):
+def parts(bars, *, title, unit="share of the rows"):
     """Draw bars under each other, each cut into parts of a role.
 
     Parameters
@@ -107,8 +107,6 @@ def parts(bars, *, title, width=7.6, unit="share of the rows"):
         "test" and "leaky"; None leaves the part blank.
     title : str
         What the drawing says.
-    width : float, default=7.6
-        Inches.
     unit : str
         What the lengths are, written under the bars.
 
@@ -122,7 +120,7 @@ def parts(bars, *, title, width=7.6, unit="share of the rows"):
     >>> bars = {"all rows": [(80, "training", "training"), (20, "test", "test")]}
     >>> fig = drawings.parts(bars, title="A split", unit="rows")
     """
-    fig, ax = blank(width, 1 + 0.36 * len(bars), title=title, xlabel=unit, ylabel="")
+    fig, ax = blank(7.6, 1 + 0.36 * len(bars), title=title, xlabel=unit, ylabel="")
     ax.spines["left"].set_visible(False)
     for place, row in enumerate(bars.values()):
         left = 0
