@@ -121,8 +121,9 @@ def warn_of_lost_weights(network):
             value = vars(part)[name]
             values = value.values() if isinstance(value, dict) else value
             for one in values if isinstance(value, (dict, list, tuple)) else [value]:
-                tensors = one.parameters() if isinstance(one, nn.Module) else [one]
-                if any(isinstance(t, torch.Tensor) and _is_lost(t, known) for t in tensors):
+                weights = one.parameters() if isinstance(one, nn.Module) else [one]
+                weights = [t for t in weights if isinstance(t, torch.Tensor) and t.requires_grad]
+                if any(weight.is_leaf and id(weight) not in known for weight in weights):
                     warnings.warn(
                         f"{type(part).__name__} has weights in its attribute {name!r}, where torch "
                         f"does not find them, so that they are not trained. If they are to stay "
@@ -131,7 +132,3 @@ def warn_of_lost_weights(network):
                         stacklevel=2,
                     )
                     break
-
-
-def _is_lost(tensor, known):
-    return tensor.requires_grad and tensor.is_leaf and id(tensor) not in known

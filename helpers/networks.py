@@ -20,7 +20,6 @@ from helpers.checks.last_calls import (
     warn_of_same_answers,
 )
 from helpers.checks.outputs import check_outputs, normalised_as, warn_of_probabilities
-from helpers.checks.rows import recipe_input
 from helpers.checks.shapes import warn_of_channels_last
 from helpers.copies import way_back
 from helpers.fusing.content import Incomparable, contents, named_tensors
@@ -47,13 +46,14 @@ class NetworkMixin:
         self._recipe = self._current_recipe()
         owner = type(self).__name__
         X, *_ = job.take(job.rows[:2])
-        widths = recipe_input(self._row_shape), self._n_outputs
+        shape = self._row_shape
+        widths = (shape[0] if len(shape) == 1 else tuple(shape), self._n_outputs)
         arguments = self._arguments_of("module__")
         with private_rng(X.device):
             seed_generators(job.seed, X.device)
             network = build(self.module, *widths, arguments, owner=owner)
             job.network = moved(network, X.device, X.dtype)
-            warn_of_channels_last(network, self._row_shape)
+            warn_of_channels_last(network, shape)
             warn_of_lost_weights(network)
             last, generators = LastCall(), states_of_generators(X.device)
             with _no_rows_kept(job):

@@ -20,8 +20,8 @@ class FirstLoss(OwnLoss):
     """
 
     def _call(self, outputs, y):
-        if is_wrapped(self.function):
-            return super()._call(outputs, y)
+        if hasattr(self.function, "__wrapped__") or hasattr(self.function, "_orig_mod"):
+            return super()._call(outputs, y)  # under a mode of torch it would be compiled once more
         with _Shapes() as shapes:
             losses = super()._call(outputs, y)
         if any(shape.count(len(y)) > 1 for shape in shapes.seen):
@@ -104,14 +104,6 @@ class _Shapes(TorchFunctionMode):
         if isinstance(result, torch.Tensor):
             self.seen.add(tuple(result.shape))
         return result
-
-
-def is_wrapped(function):
-    """Tell whether a function is compiled, or decorated in another way.
-
-    Under a mode of torch it would be compiled once more.
-    """
-    return hasattr(function, "__wrapped__") or hasattr(function, "_orig_mod")
 
 
 def warn_of_endless(job):

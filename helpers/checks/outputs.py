@@ -45,16 +45,13 @@ def check_outputs(network, X, n_outputs, watch=None):
         words = f"{words}|{DEVICES}"
         if not re.search(words, str(error)) and not is_beyond(str(error)):
             raise
+        of = f"{X.shape[1]} numbers" if X.ndim == 2 else f"shape {tuple(X.shape[1:])}"
         raise ValueError(
-            f"{name} cannot take rows of {_row_in_words(X)}, here shape {tuple(X.shape)} and "
+            f"{name} cannot take rows of {of}, here shape {tuple(X.shape)} and "
             f"{X.dtype}: {str(error).rstrip('.')}. {why_not(X, str(error))}"
         ) from error
     check_type(network, outputs, X, n_outputs)
     return outputs
-
-
-def _row_in_words(X):
-    return f"{X.shape[1]} numbers" if X.ndim == 2 else f"shape {tuple(X.shape[1:])}"
 
 
 def check_type(network, outputs, X, n_outputs):

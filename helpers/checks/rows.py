@@ -101,11 +101,6 @@ def _refuse_doubled(X, y, error):
                 ) from error
 
 
-def recipe_input(shape):
-    """Return what a recipe is called with: a number of features, or else the shape of a row."""
-    return shape[0] if len(shape) == 1 else tuple(shape)
-
-
 def check_shape(X, known, owner):
     """Raise a ValueError if rows have another shape than those of fit; tables have columns."""
     shape = shape_of(X)
