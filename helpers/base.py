@@ -163,20 +163,19 @@ class TorchEstimator(ArgumentsMixin, NetworkMixin, CopyMixin, CallbackSupportMix
 
     def _job(self, X, y, sample_weight, classes, settings, partial, resume):
         """Validate the data; return a `Job` that lacks only its network, and the target."""
-        optimizer_arguments = check_optimizer(
-            self.optimizer, self._arguments_of("optimizer__"), owner=type(self).__name__
-        )
+        owner, given = type(self).__name__, self._arguments_of("optimizer__")
+        optimizer_arguments = check_optimizer(self.optimizer, given, owner=owner)
         X, y = check_rows(
             self,
             X,
-            self._plain_target(y),
+            self._plain_target(y, owner),
             multi_output=True,
             y_numeric=isinstance(self, RegressorMixin),
             reset=not resume,
         )
-        y = columns_of(y)
+        y, self._n_columns = columns_of(y, self._n_columns if resume else None)
         device, of_values = choose_device(self.device), isinstance(self, RegressorMixin)
-        target = self._encode(y, self._dtype, classes, resume)
+        target = self._encode(y, classes, resume)
         weight = self._row_weight(y, sample_weight, partial)
         rows = np.arange(len(y)) if weight is None else np.flatnonzero(weight)
         if weight is not None:

@@ -9,7 +9,7 @@ from helpers.base import TorchEstimator
 from helpers.checks.labels import find_classes, plain_labels
 from helpers.checks.row_weights import class_weights
 from helpers.modules import MLP
-from helpers.targets import check_columns, classification_loss, indicators
+from helpers.targets import classification_loss, indicators
 
 
 class TorchClassifier(ClassifierMixin, TorchEstimator):
@@ -160,18 +160,13 @@ class TorchClassifier(ClassifierMixin, TorchEstimator):
         )
         self.class_weight = class_weight
 
-    _loss = staticmethod(classification_loss)
+    _loss, _plain_target = staticmethod(classification_loss), staticmethod(plain_labels)
 
-    def _plain_target(self, y):
-        return plain_labels(y, type(self).__name__)
-
-    def _encode(self, y, dtype, classes, resume):
+    def _encode(self, y, classes, resume):
         """Turn labels into class numbers, and learn the labels."""
-        check_columns(y, self._n_columns if resume else None)
-        self._n_columns = 1 if y.ndim == 1 else y.shape[1]
         if y.ndim == 2:
             self._n_outputs, self.classes_ = self._n_columns, np.arange(self._n_columns)
-            return indicators(y, dtype, classes, type(self).__name__)
+            return indicators(y, self._dtype, classes, type(self).__name__)
         known = self.classes_ if resume else None
         self.classes_ = find_classes(y, classes, known, type(self).__name__)
         self._n_outputs = len(self.classes_)

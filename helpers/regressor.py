@@ -5,7 +5,7 @@ from sklearn.callback import with_callbacks
 
 from helpers.base import TorchEstimator
 from helpers.checks.labels import plain_values
-from helpers.targets import check_columns, squared_error, values
+from helpers.targets import squared_error, values
 
 
 class TorchRegressor(RegressorMixin, TorchEstimator):
@@ -48,16 +48,12 @@ patience, validation_fraction, device, random_state
     np.float64(-0.1)
     """
 
-    _loss = staticmethod(squared_error)
+    _loss, _plain_target = staticmethod(squared_error), staticmethod(plain_values)
 
-    def _plain_target(self, y):
-        return plain_values(y, type(self).__name__)
-
-    def _encode(self, y, dtype, classes, resume):
+    def _encode(self, y, classes, resume):
         """Give the values the dtype of `X`."""
-        check_columns(y, self._n_outputs if resume else None)
-        self._n_outputs = 1 if y.ndim == 1 else y.shape[1]
-        return values(y, dtype)
+        self._n_outputs = self._n_columns
+        return values(y, self._dtype)
 
     @with_callbacks
     def partial_fit(self, X, y, sample_weight=None):

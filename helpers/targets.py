@@ -10,20 +10,20 @@ from torch.nn import functional as F
 LOST = 1e-3  # of the standard deviation of y, if its numbers are rounded
 
 
-def columns_of(y):
-    """Return `y` as an array; a single column, (n, 1), as (n,), with scikit-learn's warning."""
+def columns_of(y, known):
+    """Return `y` as an array, one column as (n,), with scikit-learn's warning, and their number.
+
+    Raise a ValueError if it is not that which is `known` from earlier calls of partial_fit.
+    """
     y = y.toarray() if sparse.issparse(y) else y
-    return column_or_1d(y, warn=True) if y.ndim == 2 and y.shape[1] == 1 else y
-
-
-def check_columns(y, known):
-    """Raise a ValueError if `y` has not the number of columns of earlier calls of partial_fit."""
+    y = column_or_1d(y, warn=True) if y.ndim == 2 and y.shape[1] == 1 else y
     n_columns = y.shape[1] if y.ndim == 2 else 1
     if known is not None and n_columns != known:
         raise ValueError(
             f"The number of columns of y is {n_columns}, but was {known} in the first call of "
             f"partial_fit."
         )
+    return y, n_columns
 
 
 def indicators(y, dtype, classes, owner):
