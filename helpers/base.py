@@ -17,7 +17,7 @@ from helpers.checks.answers import predicted
 from helpers.checks.arguments import ArgumentsMixin
 from helpers.checks.looking_back import Kept, look_back
 from helpers.checks.parameters import CONSTRAINTS, check_functions, check_parameters
-from helpers.checks.row_weights import check_weights, sample_weights, weights_of_parts
+from helpers.checks.row_weights import check_weights, sample_weights
 from helpers.checks.rows import check_rows
 from helpers.copies import CopyMixin, unchanged_on_failure
 from helpers.global_state import as_torch_starts
@@ -205,15 +205,20 @@ class TorchEstimator(ArgumentsMixin, NetworkMixin, CopyMixin, CallbackSupportMix
         return sample_weights(sample_weight, y, self._dtype)
 
     def _weigh_parts(self, job, y, sample_weight):
-        """Weigh a job's rows anew after their split: those in neither part count for nothing."""
+        """Weigh a job's rows anew after their split: those in neither part count for nothing.
+
+        The mean of each part is 1, so that rows that `patience` watches do not change the steps.
+        """
         if job.weight is None:
             return
         used = np.zeros(len(y), dtype=self._dtype)
         used[torch.cat([job.rows, job.valid_rows])] = 1
         given = sample_weights(sample_weight, y, self._dtype)
         weight = self._row_weight(y, used if given is None else given * used, partial=False)
-        weight = weights_of_parts(weight, job.rows.numpy(), job.valid_rows.numpy())
-        job.weight = as_tensor(weight).to(job.y.device)
+        train, valid = job.rows.numpy(), job.valid_rows.numpy()
+        parts = check_weights(weight, train, scale=True)
+        parts[valid] = check_weights(weight, valid, scale=True)[valid]
+        job.weight = as_tensor(parts).to(job.y.device)
 
     def _outputs(self, X):
         """Return the network's outputs for `X`, a tensor of shape (n_rows, n_outputs)."""

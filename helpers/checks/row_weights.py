@@ -135,14 +135,3 @@ def check_weights(weight, rows, scale):
             f"{weight.max():.3g}. Divide sample_weight and class_weight by their largest."
         )
     return weight / weight[rows].mean() if scale else weight
-
-
-def weights_of_parts(weight, train, valid):
-    """Return weights with a mean of 1 in each of two parts, shape (n_rows,).
-
-    What the rows that `patience` watches weigh must not change the steps, and the losses of both
-    parts are means.
-    """
-    parts = check_weights(weight, train, scale=True)
-    parts[valid] = check_weights(weight, valid, scale=True)[valid]
-    return parts
