@@ -109,7 +109,10 @@ class SafeClient(Client):
     def submit(self, func, *args, **options):
         """Submit as `dask.distributed.Client` does, but give joblib an error that it can see."""
         if isinstance(func, _TracebackCapturingWrapper):  # it comes from joblib
-            if why := _why_it_cannot_travel(options["tasks"]):
+            try:
+                _Trial(io.BytesIO()).dump(options["tasks"])
+            except Exception as error:  # dask would only log it, and joblib would wait
+                why = f"{type(error).__name__}: {error}"
                 refuse = _TracebackCapturingWrapper(_refuse)
                 return super().submit(refuse, why=why, key=options["key"])
         return super().submit(func, *args, **options)
@@ -121,15 +124,6 @@ class _Trial(cloudpickle.Pickler):
     def persistent_id(self, thing):
         is_array = isinstance(thing, np.ndarray) and not thing.dtype.hasobject
         return "left out" if is_array or isinstance(thing, torch.Tensor | Future) else None
-
-
-def _why_it_cannot_travel(tasks):
-    """Return why tasks of joblib cannot be sent; dask would only log it, and joblib would wait."""
-    try:
-        _Trial(io.BytesIO()).dump(tasks)
-    except Exception as error:
-        return f"{type(error).__name__}: {error}"
-    return None
 
 
 def _refuse(why):

@@ -109,11 +109,6 @@ def _whole(job):
     return X, y, weight, None if leaves_input(job.network) else torch.empty_like(X)
 
 
-def _fresh(X, y, weight, room):
-    """Return the one batch of full batches; a network may write to its rows in each step."""
-    return X if room is None else room.copy_(X).detach(), y, weight
-
-
 def row_order(job, epoch):
     """Return the rows to train on in the order of an epoch, drawn by a generator of its own."""
     generator = torch.Generator().manual_seed(job.seed + epoch)
@@ -134,7 +129,9 @@ def _train_epoch(job, optimizer, whole):
         orders = row_order(job, epoch).split(job.batch_size)
         batches = map(job.take, orders)
     else:
-        orders, batches = [job.rows], [_fresh(*whole)]
+        X, y, weight, room = whole
+        X = X if room is None else room.copy_(X).detach()  # a network may write to its rows
+        orders, batches = [job.rows], [(X, y, weight)]
     # One tensor for all: if each were kept, it would lie where the next batch could, and memory
     # would grow from step to step.
     losses = job.y.new_empty(len(orders), dtype=job.dtype)

@@ -72,10 +72,8 @@ def check_parameters(estimator):
         value = plain_number(parameters[name])
         if isinstance(value, Real) and not is_number(value):
             raise ValueError(f"The {name!r} parameter of {owner} must be a number. Got {value!r}.")
-        if isinstance(value, Integral):
-            value = int(value)  # of sympy's, say
-        elif isinstance(value, Real):
-            value = float(value)  # of a fraction, say
+        if isinstance(value, Real):  # of sympy's, or a fraction, say
+            value = int(value) if isinstance(value, Integral) else float(value)
         parameters[name] = value
     validate_parameter_constraints(estimator._parameter_constraints, parameters, caller_name=owner)
     return parameters
