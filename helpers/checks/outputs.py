@@ -3,7 +3,6 @@
 import math
 import re
 import warnings
-from contextlib import nullcontext
 
 import torch
 from torch.func import functional_call
@@ -15,7 +14,7 @@ from helpers.modules import check_forward
 STATES = 8  # random weights with which outputs that look like probabilities are looked at again
 
 
-def check_outputs(network, X, n_outputs, watch=None):
+def check_outputs(network, X, n_outputs, watch):
     """Return what a new network answers to `X`, asked within the context manager `watch`.
 
     Raise a ValueError if it cannot take `X`, or answers anything but shape (n, n_outputs).
@@ -25,7 +24,7 @@ def check_outputs(network, X, n_outputs, watch=None):
     network.eval()
     try:
         rows = X.clone()
-        with torch.no_grad(), watch or nullcontext():
+        with torch.no_grad(), watch:
             outputs = network(rows)
     except torch.OutOfMemoryError:
         raise

@@ -36,8 +36,8 @@ def check_recipe(recipe, arguments, owner):
     parameters = parameters_of(recipe)
     if parameters is None:
         return  # one of C, which does not say what it takes
-    if getattr(recipe, "__init__", None) is nn.Module.__init__:
-        parameters = []  # a class without an __init__ of its own
+    has_no_init = getattr(recipe, "__init__", None) is nn.Module.__init__
+    parameters = [] if has_no_init else parameters
     by_place = [p for p in parameters if p.kind in (p.POSITIONAL_ONLY, p.POSITIONAL_OR_KEYWORD)]
     widths = by_place[:2]
     if not _stand_for_widths(widths, any_name=False) or len(widths) < 2:
@@ -46,7 +46,7 @@ def check_recipe(recipe, arguments, owner):
             raise TypeError(_about_layer(name_of(recipe), owner))
     if len(widths) < 2 and all(p.kind is not p.VAR_POSITIONAL for p in parameters):
         problem = f"takes {widths[0].name if widths else 'nothing'} by position"
-        if getattr(recipe, "__init__", None) is nn.Module.__init__:
+        if has_no_init:
             problem = "has no __init__ of its own, and takes nothing"
         raise TypeError(_how_to_write(recipe, parameters, owner, problem))
     if not _stand_for_widths(widths, name_of(recipe) == "<lambda>"):
