@@ -32,6 +32,7 @@ def plain_labels(y, owner, what="y"):
             f"Unknown label type: {what} is of dtype {values.dtype}, which {owner} does not take. "
             f"If each value is a class of its own, make them strings: {make}."
         )
+    values = values[:, 0] if values.shape[1:] == (1,) else values
     if values.dtype.kind not in "OT" or values.ndim != 1:
         return y
     values = values.astype(object)

@@ -106,6 +106,21 @@ def test_a_list_of_labels_that_numpy_has_no_type_for():
         classifier().fit(X, [Fraction(int(label)) for label in y])
 
 
+@pytest.mark.parametrize(
+    "labels, said",
+    [
+        ([0.0, 1.0], r"holds float\. .*y\.astype\(float\)"),
+        ([0, "a"], "holds several types: int, str"),
+        (["a", None], "NaN or another missing value: None in row 1"),
+    ],
+)
+def test_a_column_of_objects_is_refused_as_a_row_of_them_is(labels, said):
+    labels = np.array(labels * 10, dtype=object)
+    for given in (labels, labels[:, np.newaxis]):
+        with pytest.raises(ValueError, match=said):
+            classifier().fit(X, given)
+
+
 def test_text_in_X():
     with pytest.raises(ValueError, match="^X must hold numbers: .*'red'"):
         classifier().fit([["red", 1.0]] * 20, y)
