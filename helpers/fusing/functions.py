@@ -91,11 +91,7 @@ class Watch:
     def restore(self):
         self._outside.restore()
         for part, copied in zip(self._parts, copy.deepcopy(self._copied), strict=True):
-            if hasattr(part, "__dict__"):
-                vars(part).clear()
-                vars(part).update(vars(copied))
-            else:
-                refilled(part, copied)
+            refilled(part, copied)
             for name in attributes_of(copied).keys() - getattr(copied, "__dict__", {}).keys():
                 setattr(part, name, getattr(copied, name))  # one of __slots__
 

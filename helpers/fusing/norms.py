@@ -33,13 +33,16 @@ class BatchedBatchNorm(nn.Module):
             return self._native(X, training=False)
         if self.chance.padded and X.shape[-1] != self.chance.width:
             raise RuntimeError("it has BatchNorm where rows are not the first axis")
-        n_rows = self.chance.n_rows if self.chance.padded else torch.tensor(X.shape[-1])
-        if (n_rows * X[0, 0, ..., 0].numel() == 1).any():
+        n_rows = self.chance.n_rows
+        if not self.chance.padded:
+            n_rows = torch.full_like(n_rows, X.shape[-1])
+        n_numbers = n_rows * X[0, 0, ..., 0].numel()  # of each channel
+        if (n_numbers == 1).any():
             raise ValueError("BatchNorm needs more than one row in each batch")
         if tracks:
             self.n_batches.add_(1)
         if self.chance.padded or (tracks and self.momentum is None):
-            return self._by_hand(X)
+            return self._by_hand(X, n_rows[:, None], n_numbers[:, None].to(X.dtype))
         return self._native(X, training=True)
 
     def _native(self, X, training):
@@ -54,13 +57,9 @@ class BatchedBatchNorm(nn.Module):
             X.shape
         )
 
-    def _by_hand(self, X):
+    def _by_hand(self, X, n_rows, count):
         """Do the same where some rows do not count."""
         axes = tuple(range(2, X.ndim))
-        n_rows = self.chance.n_rows[:, None]
-        if not self.chance.padded:
-            n_rows = torch.full_like(n_rows, X.shape[-1])
-        count = (n_rows * X[0, 0, ..., 0].numel()).to(X.dtype)
         is_own = torch.arange(X.shape[-1], device=X.device) < n_rows
         share = is_own / count.clamp(min=1)
         share = share.view(len(X), *[1] * (X.ndim - 2), -1)

@@ -3,6 +3,7 @@
 import math
 import os
 import threading
+from concurrent.futures import ThreadPoolExecutor
 from itertools import pairwise
 
 import torch
@@ -198,31 +199,21 @@ def side_by_side(function, parts, *args):
     The first part is trained by the caller's thread. Where one fails, or the caller is
     interrupted, the others stop after their step.
     """
-    stopped, outcomes = threading.Event(), {}
+    stopped = threading.Event()
     grad_enabled = torch.is_grad_enabled()
 
     def call(part):
         try:
             # These belong to a thread, and a new one has torch's defaults.
             with torch.set_grad_enabled(grad_enabled), flushed_denormals():
-                outcomes[part] = function(part, *args, stopped)
-        except Exception as error:
-            outcomes[part] = error
+                return function(part, *args, stopped)
+        except BaseException:
             stopped.set()
+            raise
 
-    threads = [threading.Thread(target=call, args=[part], daemon=True) for part in parts[1:]]
-    for thread in threads:
-        thread.start()
-    try:
-        call(parts[0])
-        for thread in threads:
-            thread.join()
-    except BaseException:  # an interrupt
-        stopped.set()
-        for thread in threads:
-            thread.join()
-        raise
-    for part in parts:
-        if isinstance(outcomes[part], Exception):
-            raise outcomes[part]
-    return [outcomes[part] for part in parts]
+    with ThreadPoolExecutor(len(parts)) as pool:
+        others = [pool.submit(call, part) for part in parts[1:]]
+        try:
+            return [call(parts[0]), *(other.result() for other in others)]
+        finally:
+            stopped.set()  # after an interrupt, before the pool waits for its threads

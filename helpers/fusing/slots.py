@@ -47,24 +47,18 @@ class TensorIndex:
         """Return the number of a tensor; None, which stands for no tensor, is its own."""
         if tensor is None:
             return None
-        if isinstance(tensor, Rows):
-            return self._number_of_rows(tensor)
-        key = tensor.dtype, tensor.shape, checksum(tensor)
+        is_loaded = not isinstance(tensor, Rows)  # those that are not have the same numbers
+        if is_loaded:
+            key = tensor.dtype, tensor.shape, checksum(tensor)
+        else:
+            key = id(tensor.dataset), id(tensor.load), tensor.numbers.tobytes()
         alike = self._numbers.setdefault(key, [])
         for number in alike:
-            if torch.equal(self.tensors[number], tensor):
+            if not is_loaded or torch.equal(self.tensors[number], tensor):
                 return number
         alike.append(len(self.tensors))
         self.tensors.append(tensor)
         return alike[-1]
-
-    def _number_of_rows(self, rows):
-        """Return the number of rows that are not loaded: equal ones have the same numbers."""
-        key = id(rows.dataset), id(rows.load), rows.numbers.tobytes()
-        if key not in self._numbers:
-            self._numbers[key] = len(self.tensors)
-            self.tensors.append(rows)
-        return self._numbers[key]
 
 
 def checksum(tensor):
@@ -78,13 +72,12 @@ def checksums(job):
     Of rows that are not loaded yet, the first, the middle and the last are loaded: a fit may have
     set its Dataset to something. What else a Dataset keeps, as a cache does, changes no rows.
     """
-    if isinstance(job.X, Rows):
-        some = job.X.loaded(np.array([0, len(job.X) // 2, -1]))
-        tensors = [as_tensor(some), job.y, job.weight]
-        return [checksum(tensor) for tensor in tensors if tensor is not None]
-    X = getattr(job.X, "data", None) if sparse.issparse(job.X) else job.X
-    tensors = [as_tensor(X) if isinstance(X, np.ndarray) else X, job.y, job.weight]
-    return [checksum(tensor) for tensor in tensors if isinstance(tensor, torch.Tensor)]
+    X = job.X
+    if isinstance(X, Rows):
+        X = as_tensor(X.loaded(np.array([0, len(X) // 2, -1])))
+    elif sparse.issparse(X):
+        X = as_tensor(X.data)
+    return [checksum(tensor) for tensor in (X, job.y, job.weight) if tensor is not None]
 
 
 def assign_slots(jobs, index):
@@ -192,6 +185,4 @@ def refuse_a_network_twice(job, tasks):
 
 def bytes_of(job):
     """Return the size of a job's rows; those that are not loaded yet have none."""
-    if isinstance(job.X, Rows):
-        return 0
-    return job.X.nbytes if isinstance(job.X, torch.Tensor) else job.X.data.nbytes
+    return 0 if isinstance(job.X, Rows) else job.X.data.nbytes
