@@ -18,7 +18,7 @@ from helpers.fusing.content import Incomparable, contents, first_line
 from helpers.fusing.outside import read
 from helpers.fusing.own_code import functions_of, has_own_code, quietly
 from helpers.fusing.places import places_read, set_by_callbacks, values_of, why_within_reach
-from helpers.fusing.trial import MODES, OUTSIDE, answers, depends_on_more
+from helpers.fusing.trial import OUTSIDE, answers, depends_on_more
 from helpers.jobs import Job
 
 UNSEEN = "it calls `{}`, which keeps results where nobody can look at them"
@@ -63,7 +63,7 @@ class Settings:
         kind = self._kind_of(job, key)
         if kind.reason and any(told in kind.reason for told in OUTSIDE):  # the order of fits counts
             return kind.reason
-        answered = None if kind.reason or kind.first is None else kind.ask(job)
+        answered = None if kind.reason or kind.first is None else answers_of(kind.first)
         self._noted[id(job)] = Noted(places, values_of(places, job.network), kind, answered)
         return None
 
@@ -97,7 +97,7 @@ class Settings:
         if noted is None:
             return None
         name = noted.changed(job.network)
-        if name is None and not (noted.answered and noted.kind.has_changed(noted.answered)):
+        if not name and not (noted.answered and are_others(noted.answered, noted.kind.at_last)):
             return None
         cls = type(job.network).__name__
         if functions_of(job):
@@ -131,29 +131,9 @@ class Kind:
     reason: str | None
 
     @cached_property
-    def at_first(self):
-        """What the first network answered as it came, in training and in evaluation."""
-        return answers_of(self.first, MODES)
-
-    @cached_property
     def at_last(self):
-        """What it answers in the end."""
-        return answers_of(self.first, MODES)
-
-    def ask(self, job):
-        """Return what the first network answers now that a job comes, or None if it does not."""
-        if self.first is job or self.at_first is None:
-            return self.at_first
-        return answers_of(self.first, MODES[:1])
-
-    def has_changed(self, answered):
-        """Tell whether the first network answers otherwise in the end than as a job came."""
-        if self.at_last is None:
-            return False
-        # In evaluation it was asked only once, at first.
-        in_training = are_others(self.at_first[:1], self.at_last)
-        in_evaluation = not in_training and are_others(self.at_first, self.at_last)
-        return in_evaluation or are_others(answered, self.at_last)
+        """What the first network answers in the end."""
+        return answers_of(self.first)
 
 
 @dataclass(frozen=True, eq=False)
@@ -172,18 +152,20 @@ class Noted:
         return next((name for (_, name), before, after in pairs if before - after), None)
 
 
-def answers_of(job, modes):
-    """Return what the network of a job answers now in some modes, or None if it does not."""
+def answers_of(job):
+    """Return what the network of a job answers now, or None if it does not."""
     try:
         with quietly(job.y.device):
-            return answers(job.network, job, modes)
+            return answers(job.network, job)
     except Exception:  # which its training tells
         return None
 
 
 def are_others(answered, now):
     """Whether a network answers otherwise than before, but for rounding."""
+    if now is None:
+        return False
     allowed = 100 * torch.finfo(now[0].dtype).eps
     alike = {"rtol": allowed, "atol": allowed, "equal_nan": True}
-    pairs = zip(answered, now, strict=False)
+    pairs = zip(answered, now, strict=True)
     return not all(torch.allclose(one, other, **alike) for one, other in pairs)

@@ -33,7 +33,6 @@ from helpers.fusing.own_code import copy_of, given_functions, quietly
 from helpers.fusing.writes import WRITES, mixes_rows, writes_by_row, written_by
 from helpers.global_state import seed_generators, states_of_generators
 
-MODES = (training_mode, nn.Module.eval)
 # What is outside of a network has been changed by it, or may be by others.
 OUTSIDE = (
     "a variable outside of it, between batches",
@@ -177,12 +176,12 @@ def copy_differs(job):
 
 
 @torch.no_grad()
-def answers(network, job, modes=MODES):
-    """Return what a network answers to a few rows in each of some modes; it stays as it is."""
+def answers(network, job):
+    """Return what a network answers to a few rows in each mode; it stays as it is."""
     X, outputs = job.take(job.rows[:4])[0], []
     go_back = way_back(network)
     try:
-        for set_mode in modes:
+        for set_mode in (training_mode, nn.Module.eval):
             set_mode(network)
             seed_generators(job.seed, job.y.device)
             outputs.append(network(X.clone()))
