@@ -31,8 +31,8 @@ How one fit goes from `GridSearchCV` to its trained weights:
    change). Where the two differ, every job is trained alone, with a warning that says why.
 6. Jobs that differ in `epochs` alone share one place, a slot (`slots`). A group of slots becomes a
    `Stack` (`stack`): each parameter and buffer of all its networks is one tensor with the network
-   as its first axis. `parts` cuts it in two where that is faster on two cores, unless `races`
-   sees that two threads would meet. `layers` computes all networks by one batched product for each
+   as its first axis. `parts` cuts it in two where that is faster on two cores, unless `places`
+   shows that two threads would meet. `layers` computes all networks by one batched product for each
    layer; its forms stand in `convolutions`, `norms` and `recurrent`, and `vmapped` sees to modules
    that have none. `chance` draws the dropout masks of each network from its own seed, and
    `optimizer` takes one step for all, each with its own learning rate. If a stack fails, for want

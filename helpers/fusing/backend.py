@@ -34,7 +34,7 @@ class FusingBackend(ParallelBackendBase):
     """
 
     uses_threads = supports_sharedmem = True
-    supports_return_generator = supports_timeout = True
+    supports_return_generator = True
 
     def __init__(self, scheduler, nesting_level=0, outside=None):
         super().__init__(nesting_level=nesting_level)
@@ -62,9 +62,6 @@ class FusingBackend(ParallelBackendBase):
             raise FallbackToBackend(TaskBackend(self))
         raise FallbackToBackend(copy.copy(self.outside[require or prefer]))
 
-    def nested(self):
-        return FusingBackend(self.scheduler, self.nesting_level + 1, self.outside)
-
 
 class TaskBackend(ParallelBackendBase):
     """Runs one call of joblib as tasks of a scheduler.
@@ -74,14 +71,12 @@ class TaskBackend(ParallelBackendBase):
     nothing, and several may be open.
     """
 
-    uses_threads = supports_sharedmem = True
     supports_retrieve_callback = False
     supports_return_generator = True
 
     def __init__(self, chosen_by):
         super().__init__(nesting_level=chosen_by.nesting_level)
-        self.scheduler, self.chosen_by = chosen_by.scheduler, chosen_by
-        self.start_call()
+        self.scheduler, self.outside = chosen_by.scheduler, chosen_by.outside
 
     @property
     def supports_timeout(self):
@@ -146,7 +141,7 @@ class TaskBackend(ParallelBackendBase):
             process.put_back()
 
     def get_nested_backend(self):
-        return self.chosen_by.nested(), None
+        return FusingBackend(self.scheduler, self.nesting_level + 1, self.outside), None
 
 
 def with_settings(settings, function):

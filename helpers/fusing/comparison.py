@@ -122,9 +122,9 @@ def _compare(jobs, lr, unequal, unequal_valid, outside, dtype, n_units):
     if outside.changed() or digests_of(job.loss for job in some) != losses:
         return LOSS_KEEPS
     tolerance, last = TOLERANCE[dtype], alone[0][1][-1]
-    changed = (name for name, one in before[0].items() if kind_of(one) != kind_of(last[name]))
-    if name := next(changed, None):
-        return f"its {name} comes to be of another shape or precision"
+    for name, one in before[0].items():
+        if (one.shape, one.dtype) != (last[name].shape, last[name].dtype):
+            return f"its {name} comes to be of another shape or precision"
     if reason := difference(before[0], alone[0], again, tolerance, n_units):
         what = "outputs" if "outputs" in reason else "weights"
         return f"two equal training steps of it give different {what}"
@@ -165,10 +165,6 @@ def state_of(job):
         for kind, named in kinds
         for name, tensor in named
     }
-
-
-def kind_of(tensor):
-    return tensor.shape, tensor.dtype
 
 
 @torch.no_grad()

@@ -12,7 +12,7 @@ from helpers.fusing.chance import Chance
 from helpers.fusing.layers import Vmapped, batched, mixes_rows_outside_training
 from helpers.fusing.optimizer import BatchedOptimizer
 from helpers.fusing.own_code import copy_of
-from helpers.fusing.races import may_meet_outside
+from helpers.fusing.places import may_meet_outside
 from helpers.fusing.vmapped import LookUps
 from helpers.global_state import flushed_denormals
 from helpers.losses import OwnLoss

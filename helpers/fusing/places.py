@@ -13,9 +13,10 @@ from torch import nn
 from helpers.copies import all_within
 from helpers.fusing.content import own_attributes
 from helpers.fusing.digests import attributes_of, digest
-from helpers.fusing.outside import DATA, MISSING, reached_from, read, size_of
+from helpers.fusing.outside import CODE, DATA, MISSING, NO_CODE, reached_from, read, size_of
 from helpers.fusing.own_code import (
     codes_within,
+    functions_of,
     given_functions,
     is_of_a_library,
     is_the_users,
@@ -184,18 +185,17 @@ def set_by_callbacks(job, places):
     for name, function in own.items():
         if name in names and is_the_users(function):  # the estimator's, which it may change
             return name
-    stored = names_stored(codes)
     shared = all_within([job.callbacks, [read(*place) for place in reached.variables]])
     held = list(own.items())
     for one in (*own.values(), *job.network.modules()):
         is_module = isinstance(one, nn.Module)
         held += (own_attributes(one) if is_module else attributes_of(one)).items()
     outside = [(name, read(holder, name)) for holder, name in places]
-    assigned = names_stored(codes, {"STORE_GLOBAL"})
+    assigned = assigned_by(codes, outside + held)
     for name, value in outside + held:
         if isinstance(value, logging.Logger):  # no result depends on it
             continue
-        if name in (assigned if value is MISSING else stored):  # there may be one in the end
+        if name in assigned:
             return name
         if any(can_change(one) for key, one in all_within(value).items() if key in shared):
             return name
@@ -206,11 +206,39 @@ def can_change(value):
     return isinstance(value, _CHANGED) or not is_of_a_library(type(value).__module__)
 
 
-def names_stored(codes, kinds=_STORES):
-    """Return the names that code gives a value, or may give one as a text, as in setattr."""
-    names = set()
+def may_meet_outside(job):
+    """Tell whether a network, or its loss, may change what is outside of it while it is called.
+
+    For example, `forward` may append to a global list and remove the entry in the end. Of two
+    threads that call it at once, each would see the entries of the other.
+    """
+    functions = functions_of(job)
+    called = reached_from([*job.network.modules(), *functions]).functions
+    places, _ = places_read(job.network, functions)
+    named = [(name, read(holder, name)) for holder, name in places]
+    codes = [function.__code__ for _, function in called]
+    return bool(assigned_by(codes, named)) or not all(is_fixed(value) for _, value in named)
+
+
+def is_fixed(value):
+    """Tell whether no code can change a value; under vmap none writes to a tensor outside."""
+    if isinstance(value, tuple | frozenset):
+        return all(map(is_fixed, value))
+    return value is MISSING or isinstance(value, (*NO_CODE, *CODE, torch.dtype, torch.device))
+
+
+def assigned_by(codes, named):
+    """Return those names, of (name, value), that code may give another value.
+
+    It may do so by a text, as in setattr; but what is MISSING it can only make a global.
+    """
+    stored, created = set(), set()
     for code in codes_within(codes):
-        names |= {one.argval for one in dis.get_instructions(code) if one.opname in kinds}
-        if kinds is _STORES and _STORES_BY_TEXT & {*code.co_names}:
-            names |= {const for const in code.co_consts if isinstance(const, str)}
-    return names
+        for one in dis.get_instructions(code):
+            if one.opname in _STORES:
+                stored.add(one.argval)
+            if one.opname == "STORE_GLOBAL":
+                created.add(one.argval)
+        if _STORES_BY_TEXT & {*code.co_names}:
+            stored.update(const for const in code.co_consts if isinstance(const, str))
+    return {name for name, value in named if name in (created if value is MISSING else stored)}
