@@ -86,28 +86,12 @@ def holds_private_rng():
 
 
 @contextmanager
-def seeded_globally(seed):
-    """Seed torch's global generator for code that may do anything; put it back after.
-
-    The lock is taken only to do so: whoever held it longer would wait for ever for a search in
-    that code whose fits run in other threads. A network that trains in another thread is left
-    alone, because it has the lock until its end.
-    """
-    with _guard.lock:
-        state = torch.get_rng_state()
-        torch.default_generator.manual_seed(seed)
-    try:
-        yield
-    finally:
-        with _guard.lock:
-            torch.set_rng_state(state)
-
-
-@contextmanager
 def generators_put_back():
     """Have the global generators as they were, whatever draws from them or seeds them within.
 
-    As in `seeded_globally`, the lock is taken only to read and to write.
+    The lock is taken only to read and to write: whoever held it longer would wait for ever for a
+    search in that code whose fits run in other threads. A network that trains in another thread is
+    left alone, because it has the lock until its end.
     """
     with _guard.lock:
         others, of_torch = states_of_others(), torch.get_rng_state()
@@ -117,6 +101,15 @@ def generators_put_back():
         with _guard.lock:
             put_back_others(others)
             torch.set_rng_state(of_torch)
+
+
+@contextmanager
+def seeded_globally(seed):
+    """As `generators_put_back`, with torch's global generator seeded at first."""
+    with generators_put_back():
+        with _guard.lock:
+            torch.default_generator.manual_seed(seed)
+        yield
 
 
 @contextmanager

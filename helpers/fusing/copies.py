@@ -7,6 +7,7 @@ import torch
 
 from helpers.fusing.differences import N_EPOCHS, largest
 from helpers.fusing.own_code import copy_of, has_own_code
+from helpers.jobs import Job
 from helpers.losses import OwnLoss
 
 
@@ -55,18 +56,21 @@ def copied(job, i, lr, sizes, unequal, unequal_valid):
     X[0] = X.amin(0) if i % 2 else X.amax(0)
     if not has_answer(network, X[:2]):
         X[0] = first
-    return replace(
-        job,
-        loss=copy_of(job.loss),
-        **{"network": network, "X": X, "y": y, "weight": weight, "batch_size": batch_size},
-        rows=torch.arange(1, n_rows + 1),
+    return Job(
+        X,
+        y,
+        weight,
+        torch.arange(1, n_rows + 1),
+        copy_of(job.loss),
+        "sgd",
+        lr,
+        weight_decay=0.0,
+        epochs=N_EPOCHS,
+        batch_size=batch_size,
+        n_outputs=job.n_outputs,
+        network=network,
+        seed=job.seed,
         valid_rows=valid_rows,
-        **{"optimizer": "sgd", "optimizer_arguments": {}, "optimizer_state": {}},
-        **{"optimizer_settings": ((), ()), "lr": lr, "weight_decay": 0.0},
-        **{"epochs": N_EPOCHS, "patience": None, "history": []},
-        **{"augment": None, "lr_factors": None, "clip": None},
-        before_epoch=lambda: None,
-        after_epoch=lambda: False,
     )
 
 

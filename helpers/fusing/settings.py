@@ -63,20 +63,18 @@ class Settings:
         kind = self._kind_of(job, key)
         if kind.reason and any(told in kind.reason for told in OUTSIDE):  # the order of fits counts
             return kind.reason
-        answered = None if kind.reason or kind.first is None else answers_of(kind.first)
+        answered = None if kind.reason else answers_of(kind.first)
         self._noted[id(job)] = Noted(places, values_of(places, job.network), kind, answered)
         return None
 
     def _key_of(self, job):
-        """Return what networks of one kind have in common, or None if it cannot be compared."""
+        """Return what networks of one kind have in common; one like no other has its own."""
         try:
             return frozenset(map(type, job.network.modules())), tuple(contents(job.network).items())
         except Incomparable:  # it will be trained alone
-            return None
+            return (job.network,)
 
     def _places_of(self, network, functions, key):
-        if key is None:
-            return places_read(network, functions)
         # Two functions of one code may enclose other variables. They are kept alive, and their ids.
         key = *key, *map(id, functions)
         if key not in self._places:
@@ -84,9 +82,6 @@ class Settings:
         return self._places[key][1]
 
     def _kind_of(self, job, key):
-        """Return the kind of a job's network; one that cannot be compared has its own."""
-        if key is None:
-            return Kind(None, depends_on_more(job))
         if key not in self._kinds:
             self._kinds[key] = Kind(job, depends_on_more(job))
         return self._kinds[key]
@@ -121,13 +116,12 @@ class Kind:
 
     Attributes
     ----------
-    first : Job or None
-        None where networks cannot be compared.
+    first : Job
     reason : str or None
         What they depend on beside their weights.
     """
 
-    first: Job | None
+    first: Job
     reason: str | None
 
     @cached_property
