@@ -1,8 +1,10 @@
 """augment= under `fused()`: each network's own draws, of its own rows, as it has them alone."""
 
+import random
 import threading
 import traceback
 import warnings
+from functools import partial
 
 import numpy as np
 import pytest
@@ -14,6 +16,7 @@ from sklearn.model_selection import GridSearchCV
 from torch import nn
 
 from helpers import TorchClassifier, TorchRegressor, fused
+from helpers.fusing.functions import Watch
 
 pytestmark = pytest.mark.slow  # some seconds, or many
 
@@ -250,3 +253,16 @@ def test_an_error_reaches_each_task_as_it_is(augment, kind, words):
             raise error
     frames = [frame.name for frame in traceback.extract_tb(first.__traceback__)]
     assert augment is not failing or frames[-1] == "failing"
+
+
+def test_what_a_function_is_given_beforehand_is_put_back_in_place():
+    def noisy(rng, total, X):
+        total += X.sum()
+        return X * rng.random()
+
+    rng, total = random.Random(0), torch.zeros(1)
+    watch = Watch(partial(noisy, rng, total))
+    watch.function(torch.ones(2))
+    assert watch.changed()
+    watch.restore()
+    assert total.item() == 0 and rng.random() == random.Random(0).random()
