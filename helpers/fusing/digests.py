@@ -142,15 +142,9 @@ def _class_content(cls):
 
 def attributes_of(obj):
     """Return the attributes of an object by name, those in `__slots__` as well."""
-    own = dict(getattr(obj, "__dict__", ()))
-    for base in type(obj).__mro__:
-        slots = vars(base).get("__slots__", ())
-        for name in [slots] if isinstance(slots, str) else slots:
-            if name.startswith("__") and not name.endswith("__"):  # as Python renames it
-                name = f"_{base.__name__.lstrip('_')}{name}"
-            if hasattr(obj, name):
-                own[name] = getattr(obj, name)
-    return own
+    state = object.__getstate__(obj)
+    own, of_slots = state if isinstance(state, tuple) else (state, None)
+    return (own or {}) | (of_slots or {})
 
 
 def _chooses_what_is_pickled(kind):

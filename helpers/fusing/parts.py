@@ -1,12 +1,12 @@
 """The networks of a stack in parts, one for each core, where the clock says that it pays."""
 
 import math
-import os
 import threading
 from concurrent.futures import ThreadPoolExecutor
 from itertools import pairwise
 
 import torch
+from joblib import cpu_count
 
 from helpers.fusing.chance import Chance
 from helpers.fusing.layers import Vmapped, batched, mixes_rows_outside_training
@@ -39,16 +39,9 @@ def cuts(n_networks, n_parts):
     return places if largest <= 0.75 * n_networks else []
 
 
-def n_cores():
-    """Return how many cores this process may use."""
-    if hasattr(os, "sched_getaffinity"):
-        return len(os.sched_getaffinity(0))
-    return os.cpu_count() or 1
-
-
 def cuts_of(jobs):
     """Return where to cut a stack of jobs, so that each core gets a part."""
-    places = cuts(len(jobs), n_cores())
+    places = cuts(len(jobs), cpu_count())
     return [] if places and may_meet_outside(jobs[0]) else places
 
 

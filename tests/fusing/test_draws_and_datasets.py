@@ -156,7 +156,7 @@ def test_a_dataset_is_read_by_one_thread(monkeypatch):
             return X[i]
 
     rows = rows_of(Watched())
-    monkeypatch.setattr(parts, "n_cores", lambda: 2)
+    monkeypatch.setattr(parts, "cpu_count", lambda: 2)
     monkeypatch.setattr(parts.Pace, "note", lambda pace, wall, cpu: pace.places)
     monkeypatch.setattr(torch, "get_num_threads", lambda: 1)
     clf = TorchClassifier(epochs=3, batch_size=16, module__hidden=4, random_state=0)

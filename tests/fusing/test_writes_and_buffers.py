@@ -264,7 +264,7 @@ def test_two_threads_do_not_meet_outside_of_a_network(monkeypatch, settings, pla
         return pace.places
 
     monkeypatch.setattr(Pace, "note", note)
-    monkeypatch.setattr(parts, "n_cores", lambda: 2)
+    monkeypatch.setattr(parts, "cpu_count", lambda: 2)
     monkeypatch.setattr(torch, "get_num_threads", lambda: 1)  # of a machine that is set otherwise
     clf = TorchClassifier(epochs=4, optimizer="sgd", **settings)
     assert_stacked([(clone(clf).set_params(random_state=i), X, y) for i in range(64)])
