@@ -46,30 +46,6 @@ from torch.utils._device import DeviceContext
 # processors in a digit.
 from torch.utils._python_dispatch import TorchDispatchMode, _get_current_dispatch_mode_stack
 
-__all__ = [
-    "ATTRIBUTES",
-    "DeviceContext",
-    "DisableTorchFunction",
-    "FallbackToBackend",
-    "HasMethods",
-    "Interval",
-    "ParallelBackendBase",
-    "StrOptions",
-    "TorchDispatchMode",
-    "_TracebackCapturingWrapper",
-    "_check_sample_weight",
-    "_get_current_dispatch_mode_stack",
-    "_get_current_function_mode_stack",
-    "_num_samples",
-    "_safe_indexing",
-    "as_parameter",
-    "callbacks_of",
-    "get_unwrapped",
-    "is_batchedtensor",
-    "is_lazy",
-    "validate_parameter_constraints",
-]
-
 
 def callbacks_of(estimator):
     """Return the callbacks of an estimator, which keeps them where nobody else may look.

@@ -14,29 +14,10 @@ from helpers.fusing.settings_of_process import OfProcess
 WORDS, FILLS, MOST_TIMES = 624, 200, 50
 
 
-class Generator(OfProcess):
-    """A generator of random numbers, which fits seed, and draw from.
-
-    Parameters
-    ----------
-    name : str
-        What it is called in warnings.
-    """
-
-    def __init__(self, name):
-        self.name = name
-
-    def twister(self, seen):
-        """Return the words of the Mersenne Twister, and what grows with each draw from them.
-
-        That is how many are drawn, and whether no half of a pair of normal numbers is left.
-        """
-        raise NotImplementedError
-
-
-class OfNumpy(Generator):
+class OfNumpy(OfProcess):
     """numpy's. Normal numbers come in pairs: it keeps the second until it is asked for."""
 
+    name = "numpy's global generator"
     words, of_pair = None, (0, 0.0)  # when it was read last
 
     def read(self):
@@ -61,8 +42,10 @@ class OfNumpy(Generator):
         return np.frombuffer(seen[0], np.uint32, WORDS), (int(n_drawn), not seen[1][0])
 
 
-class OfPython(Generator):
+class OfPython(OfProcess):
     """Python's."""
+
+    name = "Python's global generator"
 
     def read(self):
         return random.getstate()
@@ -74,8 +57,10 @@ class OfPython(Generator):
         return np.array(seen[1][:-1], np.uint32), (seen[1][-1], seen[2] is None)
 
 
-class OfTorch(Generator):
+class OfTorch(OfProcess):
     """torch's; None while another thread trains, who puts it back."""
+
+    name = "torch's global generator"
 
     def read(self):
         return self._alone(lambda: torch.get_rng_state().numpy().tobytes())
@@ -100,16 +85,16 @@ class OfTorch(Generator):
             lock.release()
 
 
-GENERATORS = (
-    OfNumpy("numpy's global generator"),
-    OfPython("Python's global generator"),
-    OfTorch("torch's global generator"),
-)
+GENERATORS = OfNumpy(), OfPython(), OfTorch()
 
 
 def is_draw(part, before, after):
-    """Tell whether a generator comes from one state to another by drawing numbers."""
-    if not isinstance(part, Generator):
+    """Tell whether a part of the process is a generator that has only drawn numbers meanwhile.
+
+    Its `twister` returns the words of the Mersenne Twister, and what grows with each draw from
+    them: how many are drawn, and whether no half of a pair of normal numbers is left.
+    """
+    if part not in GENERATORS:
         return False
     (words, drawn), (words_after, drawn_after) = part.twister(before), part.twister(after)
     if np.array_equal(words, words_after):

@@ -68,7 +68,12 @@ def train_together(jobs, batches, told=None):
         if key[1] and len(jobs) > 1 and key not in told:
             told.add(key)
             warnings.warn(sentence(*key, len(left_out)), stacklevel=2)
-        train_one_by_one(left_out, batches)
+        for job, progress in left_out:
+            batches.append(1)
+            try:
+                train_alone(job, progress)
+            except Exception as error:
+                job.error = error
 
 
 def find_groups(jobs, leave_out):
@@ -235,13 +240,3 @@ def sentence(name, reason, n_fits=None):
     fits = f"{n_fits or 'The'} fits of it are trained one by one"
     fits = "It is trained alone" if n_fits == 1 else fits
     return f"{name} cannot be stacked: {reason}. {fits}."
-
-
-def train_one_by_one(left_out, batches):
-    """Train each job by itself."""
-    for job, progress in left_out:
-        batches.append(1)
-        try:
-            train_alone(job, progress)
-        except Exception as error:
-            job.error = error

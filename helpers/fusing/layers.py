@@ -146,7 +146,7 @@ class OutsideVmap(nn.Module):
         if not isinstance(input, torch.Tensor):
             raise RuntimeError(f"it gives a layer a {type(input).__name__}, which is no tensor")
         if not isinstance(self.batched, BatchedRecurrent):
-            outputs = ForAll.apply(self._rows_last, input)
+            outputs = ForAll.apply(lambda X: self.batched(X.movedim(1, -1)).movedim(-1, 1), input)
             in_place = self.training and getattr(self.batched, "in_place", False)
             return input.copy_(outputs) if in_place else outputs
         states = hx if isinstance(hx, tuple) else () if hx is None else (hx,)
@@ -155,9 +155,6 @@ class OutsideVmap(nn.Module):
 
     def flatten_parameters(self):
         """Do nothing: on a CPU neither does torch."""
-
-    def _rows_last(self, X):
-        return self.batched(X.movedim(1, -1)).movedim(-1, 1)
 
 
 # Their forward passes call their children in turn.

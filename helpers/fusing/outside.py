@@ -196,18 +196,14 @@ def _held_by(thing):
     if isinstance(thing, type):
         return [("", cls) for cls in (type(thing), *thing.__mro__[1:])]
     wrapped = ("fget", "fset", "func", "__func__", "__wrapped__")
-    held = [("", getattr(thing, name)) for name in wrapped if _has(thing, name)]
+    of_python = type(thing).__module__ in ("builtins", "functools")
+    parts = [getattr(thing, name, None) for name in wrapped if of_python]
+    held = [("", part) for part in parts if part is not None]
     if isinstance(thing, types.FunctionType | types.ModuleType):
         return held
     if isinstance(thing, nn.Module) or not is_of_a_library(type(thing).__module__):
         held += [("", type(thing)), *(vars(thing) if hasattr(thing, "__dict__") else {}).items()]
     return held
-
-
-def _has(thing, name):
-    """Tell whether an object, a wrapper of Python's, has such a part."""
-    of_python = type(thing).__module__ in ("builtins", "functools")
-    return of_python and getattr(thing, name, None) is not None
 
 
 def _is_code(value):

@@ -77,16 +77,17 @@ class Start:
     """
 
     def __init__(self, slots):
-        self._slots = [(slot, *self._state_of(slot.jobs[0])) for slot in slots]
+        self._slots = []
+        for slot in slots:
+            job = slot.jobs[0]
+            tensors = (*job.network.parameters(), *job.network.buffers())
+            copies = [tensor.detach().clone() for tensor in tensors]
+            self._slots.append((slot, copies, job.optimizer_state))
         self._members = {
             member: (dict(vars(member)), len(member.job.history))
             for slot in slots
             for member in slot.members
         }
-
-    def _state_of(self, job):
-        tensors = (*job.network.parameters(), *job.network.buffers())
-        return [tensor.detach().clone() for tensor in tensors], job.optimizer_state
 
     def restore(self):
         """Put back those who have not ended; return their slots."""

@@ -115,7 +115,7 @@ class Scheduler:
         """Take in a task that has not begun."""
         number = next(self._numbers)
         task.place = *(task.parent.place if task.parent else ()), number
-        heapq.heappush(self.new, (-task.level, number, task))
+        heapq.heappush(self.new, (-len(task.place), number, task))
 
     def run_until_done(self, task, timeout=None):
         """Give tasks their turns, and train what they wait for, until one of them is done.

@@ -60,7 +60,9 @@ class Settings:
         for holder, name in places:
             if isinstance(read(holder, name), OF_A_THREAD):
                 return IN_EACH_THREAD.format(name)
-        kind = self._kind_of(job, key)
+        if key not in self._kinds:
+            self._kinds[key] = Kind(job, depends_on_more(job))
+        kind = self._kinds[key]
         if kind.reason and any(told in kind.reason for told in OUTSIDE):  # the order of fits counts
             return kind.reason
         answered = None if kind.reason else answers_of(kind.first)
@@ -80,11 +82,6 @@ class Settings:
         if key not in self._places:
             self._places[key] = functions, places_read(network, functions)
         return self._places[key][1]
-
-    def _kind_of(self, job, key):
-        if key not in self._kinds:
-            self._kinds[key] = Kind(job, depends_on_more(job))
-        return self._kinds[key]
 
     def error_of(self, job):
         """Return an error if something is another than when the job was noted, or None."""

@@ -184,7 +184,8 @@ class Stack:
         """
         for i, slot in enumerate(self.slots):
             for member in filter(whom, slot.members):
-                own_weights(member.job.network)
+                for _, tensor in named_tensors(member.job.network):
+                    tensor.data = tensor.data.clone()  # no view of the stack's any more
                 member.job.optimizer_state = self._optimizer_state(i)
                 if member.ended and member.job.error is None:
                     attempt(member, member.finish)
@@ -238,9 +239,3 @@ def attempt(member, function, *args):
         function(*args)
     except Exception as error:
         member.job.error, member.ended = error, True
-
-
-def own_weights(network):
-    """End that the parameters and buffers of a network are views of a stack."""
-    for _, tensor in named_tensors(network):
-        tensor.data = tensor.data.clone()

@@ -48,7 +48,6 @@ class Task(threading.Thread):
         super().__init__(daemon=True)
         self.function, self.callback, self.context = function, callback, context
         self.scheduler, self.parent = scheduler, parent
-        self.level = 0 if parent is None else parent.level + 1
         self.result = self.error = self.job = self.checksums = None
         self.flows = self.place = None  # see `helpers.fusing.process`
         self.waiter = None  # a task that cannot go on until this one is done
