@@ -5,12 +5,12 @@ on one fold. It runs until it needs a network trained, and pauses. When no task 
 networks of all paused tasks are trained together, and the tasks go on one by one.
 """
 
-import heapq
 import itertools
 import os
 import threading
 import time
 import warnings
+from bisect import insort
 from collections import deque
 
 from helpers.fusing.grouping import sentence, train_together
@@ -41,7 +41,7 @@ class Scheduler:
 
     def __init__(self, max_models, max_bytes, batches):
         self.max_models, self.max_bytes, self.batches = max_models, max_bytes, batches
-        self.new = []  # a heap: the deepest first, so that few calls are open at once
+        self.new = []  # in order: the deepest first, so that few calls are open at once
         self.awake = deque()  # paused tasks that can go on
         self.waiting, self.bytes_waiting = [], 0  # paused tasks with a job to be trained
         self.running = None
@@ -115,7 +115,7 @@ class Scheduler:
         """Take in a task that has not begun."""
         number = next(self._numbers)
         task.place = *(task.parent.place if task.parent else ()), number
-        heapq.heappush(self.new, (-len(task.place), number, task))
+        insort(self.new, (-len(task.place), number, task))
 
     def run_until_done(self, task, timeout=None):
         """Give tasks their turns, and train what they wait for, until one of them is done.
@@ -146,7 +146,6 @@ class Scheduler:
         if self.running is not None and self.running.abandoned:
             self.running = None
         self.new = [entry for entry in self.new if not entry[-1].abandoned]
-        heapq.heapify(self.new)
         self.awake = deque(task for task in self.awake if not task.abandoned)
         self.locked = deque(task for task in self.locked if not task.abandoned)
         self.waiting = [task for task in self.waiting if not task.abandoned]
@@ -201,13 +200,13 @@ class Scheduler:
             return self.awake.popleft() if takes else self.awake[0]
         if not self._has_room():
             return None
-        if not beside:
-            return heapq.heappop(self.new)[-1] if self.new else None
         parents = {task.parent for task in beside}
-        entry = next((one for one in sorted(self.new) if one[-1].parent not in parents), None)
-        if takes and entry:
-            self.new = sorted(one for one in self.new if one is not entry)  # which is a heap
-        return entry and entry[-1]
+        for place, (*_, task) in enumerate(self.new):
+            if task.parent not in parents:
+                if takes:
+                    del self.new[place]
+                return task
+        return None
 
     def _has_room(self):
         return len(self.waiting) < self.max_models and self.bytes_waiting < self.max_bytes
