@@ -150,3 +150,19 @@ OF_CHANNELS = {
 }
 OF_ALPHA = {nn.AlphaDropout, nn.FeatureAlphaDropout}
 DROPOUTS = {nn.Dropout, nn.AlphaDropout, *OF_CHANNELS}
+NOTHING = 0.0
+
+
+def without_dropout(network):
+    """Have torch's dropout layers drop nothing: what they draw is each network's own in a stack.
+
+    Returns
+    -------
+    dict of str to nn.Module
+        The layers by name. Their `p` is `NOTHING` itself until something sets it.
+    """
+    named = network.named_modules()
+    layers = {name: module for name, module in named if type(module) in DROPOUTS}
+    for layer in layers.values():
+        layer.p = NOTHING
+    return layers

@@ -1,6 +1,7 @@
 """A few networks trained as a stack and alone, to see whether it is the same."""
 
 import copy
+import math
 import traceback
 from dataclasses import replace
 from os.path import dirname
@@ -8,21 +9,14 @@ from os.path import dirname
 import torch
 from torch.nn.utils.rnn import pad_sequence
 
-from helpers.fusing.chance import DROPOUTS
+from helpers.fusing.chance import without_dropout
 from helpers.fusing.content import contents, first_difference, first_line
-from helpers.fusing.copies import as_dtype, copied, n_of
-from helpers.fusing.differences import (
-    LARGE_ROUNDING,
-    N_EPOCHS,
-    N_UNITS,
-    TOLERANCE,
-    difference,
-)
 from helpers.fusing.functions import LOSS_KEEPS
 from helpers.fusing.outside import outside_of
 from helpers.fusing.own_code import digests_of, given_functions
 from helpers.fusing.slots import TensorIndex, assign_slots
 from helpers.fusing.stack import Stack
+from helpers.fusing.trial_jobs import N_EPOCHS, as_dtype, copied, largest, n_of
 from helpers.losses import OwnLoss
 from helpers.training import train_alone
 
@@ -30,7 +24,6 @@ ROWS_DEPEND = "its rows depend on each other in training, and its fits have uneq
 DRAWS_OTHERWISE = "its dropout draws in another order than a stack does"
 STACKED = "when it is stacked"
 ROUNDED = "rounding in float32 would give it other weights in a stack; in float64 it would not"
-NOTHING = 0.0
 CALL = OwnLoss._call.__code__  # through which what a user's loss raises comes
 INSTEAD = {  # what can be stacked in place of what vmap refuses in these words
     "control flow": "torch.where in place of `if`",
@@ -39,6 +32,12 @@ INSTEAD = {  # what can be stacked in place of what vmap refuses in these words
     ".item()": "tensors in place of the numbers in them",
 }
 NOT_FINITE = "its loss is not a finite number in a trial step"
+# Largest difference of two changes of a tensor, in parts of the larger one.
+TOLERANCE = {torch.float64: 1e-9, torch.float32: 1e-3}
+# Units of the last place by which numbers may differ as well. BatchNorm divides by how much a few
+# rows differ, and makes some 100,000 of one. In float32 that would hide a true difference.
+N_UNITS = {torch.float64: 1e6, torch.float32: 100}
+LARGE_ROUNDING = 1e5  # in float32, a hundredth; more is a reason against a stack
 
 
 def why_different(jobs, lr, unequal):
@@ -66,21 +65,6 @@ def why_different(jobs, lr, unequal):
         if have_dropout and not compare(quiet, lr, unequal, unequal_valid=True):
             return DRAWS_OTHERWISE
     return reason
-
-
-def without_dropout(network):
-    """Have torch's dropout layers drop nothing: what they draw is each network's own in a stack.
-
-    Returns
-    -------
-    dict of str to nn.Module
-        The layers by name. Their `p` is `NOTHING` itself until something sets it.
-    """
-    named = network.named_modules()
-    layers = {name: module for name, module in named if type(module) in DROPOUTS}
-    for layer in layers.values():
-        layer.p = NOTHING
-    return layers
 
 
 def compare(jobs, lr, unequal, unequal_valid):
@@ -208,3 +192,47 @@ def train_stack(jobs):
             states.append(state_of(job))
     stack.release(lambda member: True)
     return [(*outcome, predictions_of(job)) for outcome, job in zip(outcomes, jobs, strict=True)]
+
+
+def difference(before, expected, found, tolerance, n_units):
+    """Return how two trainings differ that began with the state `before`, or None."""
+    (losses, states, answers), (other_losses, other_states, other_answers) = expected, found
+    for epoch in range(N_EPOCHS):
+        state, other = states[epoch], other_states[epoch]
+        bounds = tolerance, n_units
+        different = [name for name in state if not alike(name, before, state, other, *bounds)]
+        for name in different:
+            if name.startswith("parameter") and torch.equal(other[name], before[name]):
+                return f"the {name} gets no gradient"
+        one, another = losses[epoch], other_losses[epoch]
+        if epoch == 0 and not near(one["train_loss"], another["train_loss"], tolerance):
+            return "its outputs in training are others"
+        if different:
+            return f"the {different[0]} is trained to other numbers"
+        if not all(near(one[kind], another[kind], tolerance) for kind in another):
+            return "its outputs in evaluation are others"
+    allowed = 10 * tolerance * max(1.0, largest(answers))
+    if not torch.allclose(answers, other_answers, rtol=0, atol=allowed, equal_nan=True):
+        return "its outputs after training are others"
+    return None
+
+
+def near(loss, other, tolerance):
+    if not math.isfinite(loss):  # as that of validation rows may be
+        return repr(loss) == repr(other)
+    return abs(loss - other) <= tolerance * max(1.0, abs(loss))
+
+
+def alike(name, before, state, other, tolerance, n_units):
+    """Whether a tensor has changed to the same numbers, but for rounding."""
+    one, another = state[name], other[name]
+    if not one.is_floating_point():
+        return torch.equal(one, another)
+    # Rounding is in proportion to the numbers, and to all that is added up in a gradient.
+    change = max(largest(state[n] - before[n]) for n in state if state[n].is_floating_point())
+    unit = torch.finfo(one.dtype).eps * (largest(one) + change)
+    allowed = tolerance * largest(one - before[name]) + n_units * unit
+    # What is not finite, as in the mask of an attention, has to be equal.
+    return one.shape == another.shape and torch.allclose(
+        one, another, rtol=0, atol=allowed, equal_nan=True
+    )

@@ -13,12 +13,12 @@ from helpers.datasets import Rows
 from helpers.frozen import training_mode
 from helpers.fusing.comparison import ROWS_DEPEND
 from helpers.fusing.content import Incomparable, contents, named_tensors, structure
-from helpers.fusing.copies import n_of
 from helpers.fusing.functions import contents_of_functions, why_functions_change
 from helpers.fusing.norms import BATCH_NORMS
 from helpers.fusing.recovery import train_slots
 from helpers.fusing.slots import TensorIndex, assign_slots
 from helpers.fusing.trial import depends_on_more, trial_step
+from helpers.fusing.trial_jobs import n_of
 from helpers.fusing.writes import WRITES
 from helpers.global_state import flushed_denormals, private_rng
 from helpers.optimizers import ELEMENTWISE_ARGUMENTS, OPTIMIZERS, known_name

@@ -18,18 +18,12 @@ from torch import nn
 
 from helpers.copies import way_back
 from helpers.frozen import training_mode
-from helpers.fusing.comparison import (
-    NOT_FINITE,
-    NOTHING,
-    ROWS_DEPEND,
-    failure_of,
-    why_different,
-    without_dropout,
-)
+from helpers.fusing.chance import NOTHING, without_dropout
+from helpers.fusing.comparison import NOT_FINITE, ROWS_DEPEND, failure_of, why_different
 from helpers.fusing.content import contents, exact_copy, first_difference, memory_within
-from helpers.fusing.copies import moderate_rate, n_of
 from helpers.fusing.outside import Outside, outside_of
 from helpers.fusing.own_code import copy_of, given_functions, quietly
+from helpers.fusing.trial_jobs import moderate_rate, n_of
 from helpers.fusing.writes import WRITES, mixes_rows, writes_by_row, written_by
 from helpers.global_state import seed_generators, states_of_generators
 

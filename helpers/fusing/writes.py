@@ -13,7 +13,7 @@ from torch.overrides import TorchFunctionMode
 
 from helpers._compat import TorchDispatchMode
 from helpers.frozen import training_mode
-from helpers.fusing.comparison import without_dropout
+from helpers.fusing.chance import without_dropout
 from helpers.fusing.content import named_tensors
 from helpers.fusing.digests import numbers_of
 from helpers.fusing.norms import BATCH_NORMS
