@@ -13,9 +13,9 @@ How one fit goes from `GridSearchCV` to its trained weights:
    thread of its own, but only to have a place to wait. In its turn it runs ordinary code of
    scikit-learn and of `TorchClassifier.fit`, which validates the data, builds a network and puts
    all that decides the outcome into a `Job`. What it has set in the whole process (`process`) is
-   its own until it has its turn again: the `global_generators`, and filters of warnings, the
-   current folder and others (`settings_of_process`). What belongs to a thread (`modes`) is as the
-   caller of joblib has it.
+   its own until it has its turn again: global generators, filters of warnings, the current folder
+   and others (`parts_of_process`). What belongs to a thread (`modes`) is as the caller of joblib
+   has it.
 4. `fit` calls ``train(job)``. In a task that is `Scheduler.train`: the task pauses, with its job.
    The next task takes its turn and comes to the same point. Nested searches come there as well:
    a task that made a call of joblib waits for the tasks of that call, which run before others.

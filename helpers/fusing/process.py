@@ -15,8 +15,7 @@ import warnings
 from contextlib import contextmanager
 from dataclasses import dataclass
 
-from helpers.fusing.global_generators import GENERATORS, is_draw
-from helpers.fusing.settings_of_process import SETTINGS
+from helpers.fusing.parts_of_process import GENERATORS, SETTINGS, is_draw
 
 PARTS = *GENERATORS, *SETTINGS
 OUT_OF_ORDER = (
