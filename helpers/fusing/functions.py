@@ -120,18 +120,17 @@ def watched(jobs):
     The first rows need not show what they keep: some code acts in some batches only. One that holds
     more than `DATA` numbers is not watched, since that would take its time in each epoch.
     """
-    loss, augments = jobs[0].loss, {id(job.augment): job.augment for job in jobs}
-    pairs = [(loss, False)] if isinstance(loss, OwnLoss) else []
-    pairs += [(augment, True) for augment in augments.values() if augment is not None]
     watches = {}
-    for own, logs in pairs:
-        held = [
-            value for part in holders_of(own.function) for value in attributes_of(part).values()
-        ]
-        if sum(map(size_of, held)) > DATA:
+    for own, logs in [(jobs[0].loss, False), *((job.augment, True) for job in jobs)]:
+        function = getattr(own, "function", None)
+        if function is None or id(function) in watches:
             continue
-        with suppress(Exception):  # it cannot be copied, and is taken for one that keeps nothing
-            watches.setdefault(id(own.function), Watch(own.function, logs))
+        held = [value for part in holders_of(function) for value in attributes_of(part).values()]
+        if sum(map(size_of, held)) <= DATA:
+            with suppress(
+                Exception
+            ):  # it cannot be copied, and is taken for one that keeps nothing
+                watches[id(function)] = Watch(function, logs)
     return list(watches.values())
 
 
