@@ -46,7 +46,7 @@ def copied(job, i, lr, sizes, unequal, unequal_valid):
     else:
         batch_size, n_valid = batch_size and min(batch_size, 4), 3
         n_rows = 2 * batch_size if batch_size else 6
-        n_rows -= min(i, (batch_size or n_rows) - 1) if unequal else 0
+        n_rows -= min(i, (batch_size or n_rows) // 2) if unequal else 0  # BatchNorm needs two
     rows, valid_rows = rotated(job.rows, i, n_rows), None
     if job.valid_rows is not None:
         taken = rotated(job.valid_rows, i, n_valid + i * unequal_valid)

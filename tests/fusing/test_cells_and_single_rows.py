@@ -60,6 +60,16 @@ def test_batchnorm_in_evaluation_takes_a_batch_of_one_row(module):
     assert_stacked([(clone(clf).set_params(lr=lr), X[:70], y[:70]) for lr in (0.01, 0.1)])
 
 
+def normalised(n_features, n_outputs):
+    hidden = nn.Linear(n_features, 4, bias=False)
+    return nn.Sequential(hidden, nn.BatchNorm1d(4), nn.ReLU(), nn.Linear(4, n_outputs))
+
+
+def test_no_batch_of_a_trial_has_a_single_row():
+    clf = TorchClassifier(normalised, epochs=2, batch_size=3, random_state=0)
+    assert_stacked([(clone(clf), X[start:63], y[start:63]) for start in (0, 1, 0)])
+
+
 class Cells(nn.Module):
     def __init__(self, n_features, n_outputs, bias=True):
         super().__init__()
