@@ -16,7 +16,6 @@ from dataclasses import replace
 import torch
 from torch import nn
 
-from helpers.copies import way_back
 from helpers.frozen import training_mode
 from helpers.fusing.chance import NOTHING, without_dropout
 from helpers.fusing.comparison import NOT_FINITE, ROWS_DEPEND, failure_of, why_different
@@ -168,15 +167,23 @@ def copy_differs(job):
 @torch.no_grad()
 def answers(network, job):
     """Return what a network answers to a few rows in each mode; it stays as it is."""
-    X, outputs = job.take(job.rows[:4])[0], []
-    go_back = way_back(network)
+    X, tensors = job.take(job.rows[:4])[0], (*network.parameters(), *network.buffers())
+    before = [tensor.clone() for tensor in tensors]
+    buffers = [(module, dict(module._buffers)) for module in network.modules()]
+    flags = [(module, module.training) for module in network.modules()]
+    outputs = []
     try:
         for set_mode in (training_mode, nn.Module.eval):
             set_mode(network)
             seed_generators(job.seed, job.y.device)
             outputs.append(network(X.clone()))
     finally:  # it may refuse, as code does that asks for a gradient
-        go_back()
+        for module, own in buffers:
+            module._buffers.update(own)
+        for module, flag in flags:
+            module.training = flag
+        for tensor, value in zip(tensors, before, strict=True):
+            tensor.data.copy_(value)  # without another `_version`, which a network may read
     return outputs
 
 
