@@ -92,6 +92,9 @@ class Watch:
         self._outside.restore()
         for part, copied in zip(self._parts, copy.deepcopy(self._copied), strict=True):
             refilled(part, copied)
+            if hasattr(part, "__dict__"):  # that of a list, too
+                vars(part).clear()
+                vars(part).update(vars(copied))
             for name in attributes_of(copied).keys() - getattr(copied, "__dict__", {}).keys():
                 setattr(part, name, getattr(copied, name))  # one of __slots__
 

@@ -255,14 +255,21 @@ def test_an_error_reaches_each_task_as_it_is(augment, kind, words):
     assert augment is not failing or frames[-1] == "failing"
 
 
+class Totals(list):
+    n_calls = 0
+
+
 def test_what_a_function_is_given_beforehand_is_put_back_in_place():
-    def noisy(rng, total, X):
+    def noisy(rng, total, totals, X):
         total += X.sum()
+        totals.append(total)
+        totals.n_calls += 1
         return X * rng.random()
 
-    rng, total = random.Random(0), torch.zeros(1)
-    watch = Watch(partial(noisy, rng, total))
+    rng, total, totals = random.Random(0), torch.zeros(1), Totals()
+    watch = Watch(partial(noisy, rng, total, totals))
     watch.function(torch.ones(2))
     assert watch.changed()
     watch.restore()
-    assert total.item() == 0 and rng.random() == random.Random(0).random()
+    assert total.item() == totals.n_calls == len(totals) == 0
+    assert rng.random() == random.Random(0).random()
