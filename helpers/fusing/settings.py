@@ -51,7 +51,8 @@ class Settings:
         functions = functions_of(job)
         if not functions and not has_own_code(job.network):
             return None
-        key = self._key_of(job)
+        shared = self._key_of(job)
+        key = shared or (job.network,)
         places, cache = self._places_of(job.network, functions, key)
         if cache:
             return UNSEEN.format(cache)
@@ -65,16 +66,16 @@ class Settings:
         kind = self._kinds[key]
         if kind.reason and any(told in kind.reason for told in OUTSIDE):  # the order of fits counts
             return kind.reason
-        answered = None if kind.reason else answers_of(kind.first)
+        answered = answers_of(kind.first) if shared and not kind.reason else None
         self._noted[id(job)] = Noted(places, values_of(places, job.network), kind, answered)
         return None
 
     def _key_of(self, job):
-        """Return what networks of one kind have in common; one like no other has its own."""
+        """Return what networks of one kind have in common, or None if it cannot be compared."""
         try:
             return frozenset(map(type, job.network.modules())), tuple(contents(job.network).items())
         except Incomparable:  # it will be trained alone
-            return (job.network,)
+            return None
 
     def _places_of(self, network, functions, key):
         # Two functions of one code may enclose other variables. They are kept alive, and their ids.
