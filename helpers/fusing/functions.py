@@ -130,9 +130,7 @@ def watched(jobs):
             continue
         held = [value for part in holders_of(function) for value in attributes_of(part).values()]
         if sum(map(size_of, held)) <= DATA:
-            with suppress(
-                Exception
-            ):  # it cannot be copied, and is taken for one that keeps nothing
+            with suppress(Exception):  # what cannot be copied is taken to keep nothing
                 watches[id(function)] = Watch(function, logs)
     return list(watches.values())
 
