@@ -100,8 +100,11 @@ class OwnLoss:
             return " outputs are no probabilities; nn.BCEWithLogitsLoss takes them as they are."
         if "numpy" in said:
             return " Compute with torch, which finds the gradients."
-        if outputs.ndim == 1 and "Dimension out of range" in said:
-            return " Each row has one number here: leave out .mean(1), .sum(1) or [:, 0]."
+        if outputs.ndim == 1 and re.search("Dimension out of range|too many indices", said):
+            return (
+                " Each row has one number here: leave out .mean(1), .sum(1) or [:, 0]. (For more "
+                "outputs, give y as many columns.)"
+            )
         if "not implemented for 'Long'" in said:
             return " outputs come first and y second: does it take them so?"
         if re.search("to be Long|scalar type Long but|must be Tensor", said):

@@ -165,6 +165,11 @@ def _train_batch(job, optimizer, batch, factor, is_first):
         if isinstance(job.loss, OwnLoss) and "Found dtype" in str(error):
             name, y = name_of(job.loss.function), batch[1]
             error.add_note(f"{name} was given y of {y.dtype}. {AS_OUTPUTS}")
+        if "modified by an inplace operation" in str(error):
+            error.add_note(
+                f"{type(job.network).__name__}, or the loss, writes over numbers that its "
+                f"gradients need: leave out inplace=True, and write x = x + y for x += y."
+            )
         raise
     if is_first:
         check_gradients(job.network, dense=isinstance(job.optimizer, str) or job.clip)

@@ -76,9 +76,8 @@ def plain_values(y, owner):
     values = _array(y)
     is_table = hasattr(y, "iloc") and y.ndim == 2
     for name, dtype in y.dtypes.items() if is_table else ():
-        if getattr(dtype, "kind", None) in ("m", "M"):
-            due = f"{owner} needs numbers in y"
-            raise ValueError(f"{due}; its column {name!r} is of dtype {dtype}.")
+        _refuse_times(dtype, f"its column {name!r} is", owner)
+    _refuse_times(getattr(values, "dtype", None), "got values", owner)
     if values is not None and values.ndim == 2 and values.dtype.kind not in "biufcO":
         raise ValueError(f"{owner} needs numbers in y; got values of dtype {values.dtype}.")
     if values is not None and values.dtype.kind == "c":
@@ -101,6 +100,16 @@ def plain_values(y, owner):
                 f"row {row}."
             )
     return values.astype(np.float64)
+
+
+def _refuse_times(dtype, got, owner):
+    """Raise a ValueError if a target, or its column, is of dates or durations."""
+    if getattr(dtype, "kind", None) in ("m", "M"):
+        since = "y" if dtype.kind == "m" else "(y - start)"
+        raise ValueError(
+            f"{owner} needs numbers in y; {got} of dtype {dtype}. Say what counts, for instance "
+            f"days: {since} / np.timedelta64(1, 'D')."
+        )
 
 
 def find_classes(y, classes, known, owner):

@@ -72,8 +72,14 @@ class FirstLoss(OwnLoss):
             own = OwnLoss(copy.deepcopy(self.function), self.of_values)
             with _Shapes() as shapes:
                 means = [_mean(own, new, t) for t in (some, *moved, some[:1].expand(some.shape))]
-        except Exception:  # one that cannot be asked in this way is not accused
-            return
+        except Exception as error:  # one that cannot be asked in this way is not accused
+            if len(y) != outputs.shape[1] or "must match" not in str(error):
+                return
+            raise ValueError(
+                f"loss must compare each row with its own target; {name_of(self.function)} takes "
+                f"{len(y)} rows, as many as there are outputs, and not {n}: {error}."
+                f"{self._cure(str(error), outputs, y)}"
+            ) from error
         if (
             any(shape.count(n) > 1 for shape in shapes.seen)
             and not any(torch.equal(some, others) for others in moved)

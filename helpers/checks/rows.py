@@ -72,8 +72,8 @@ def _validated(estimator, X, y, **checks):
     except TypeError as error:
         if "float() argument" not in str(error):
             raise
-        what = "y" if _holds_numbers(X) else "X"
-        raise TypeError(f"{what} must hold numbers: {error}.") from error
+        what, cure = ("y", "") if _holds_numbers(X) else ("X", _cure_of_column(X))
+        raise TypeError(f"{what} must hold numbers: {error}.{cure}") from error
     except ValueError as error:
         if re.search("element with a sequence|only one element tensors", str(error)):
             refuse_unequal(X, error)
@@ -87,6 +87,14 @@ def _validated(estimator, X, y, **checks):
             raise ValueError(f"{what} must hold numbers: {error}.{cure}") from error
         raise
     return found if isinstance(found, tuple) else (found, None)
+
+
+def _cure_of_column(X):
+    """Return what to do about the first column of a table that holds no numbers."""
+    for name in getattr(X, "columns", ()):
+        if not _holds_numbers(X[name]):
+            return f" Make numbers of X[{name!r}], or leave it out: OrdinalEncoder() may do it."
+    return ""
 
 
 def _refuse_doubled(X, y, error):

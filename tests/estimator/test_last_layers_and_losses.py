@@ -271,6 +271,15 @@ def test_losses_of_torch_that_take_something_else(make, target, loss, said):
     assert re.search(said, told)
 
 
+@pytest.mark.parametrize("n_classes", [3, 10])
+@pytest.mark.parametrize(
+    "loss", [lambda o, y: ((o - y) ** 2).mean(1), nn.MSELoss(reduction="none")]
+)
+def test_outputs_are_not_spread_over_the_rows_where_there_are_as_many(loss, n_classes):
+    with pytest.raises(ValueError, match=rf"own target; .*F.one_hot\(y, {n_classes}\)"):
+        classifier(loss=loss, batch_size=n_classes).fit(X, np.arange(60) % n_classes)
+
+
 # Rows that augment moves.
 
 MOVING = [

@@ -165,6 +165,24 @@ def test_rows_that_are_none(name):
         FrozenFeatures(nn.Linear(2, 1)).fit(given())
 
 
+def test_a_column_of_what_is_no_number_is_named():
+    table = pd.DataFrame(X, columns=["a", "b"]).assign(month=pd.period_range("2020-01", periods=20, freq="M"))
+    for column in (table["month"], pd.cut(X[:, 0], 3)):
+        with pytest.raises(TypeError, match=r"X must hold numbers: .*of X\['month'\], or leave"):
+            classifier().fit(table.assign(month=column), y)
+
+
+def test_layers_that_write_over_what_gradients_need():
+    def net(n_features, n_outputs):
+        within = nn.ReLU(inplace=True), nn.Dropout(0.4, inplace=True)
+        return nn.Sequential(nn.Linear(n_features, 6), *within, nn.Linear(6, n_outputs))
+
+    with pytest.raises(RuntimeError, match="inplace operation") as error:
+        classifier(net).fit(X, y)
+    assert "Sequential, or the loss, writes over" in error.value.__notes__[0]
+    assert "leave out inplace=True" in error.value.__notes__[0]
+
+
 def test_text_in_y_is_not_said_to_be_in_X():
     with pytest.raises(ValueError, match="^y must hold numbers: .*'a'"):
         TorchRegressor(epochs=1).fit(X, pd.DataFrame({"one": y, "two": ["a"] * 20}))

@@ -111,3 +111,21 @@ def test_labels_of_any_kind_are_taken():
         assert shared_rows(X, labels, cv=folds, task="classification").leaked is False
         both = np.concatenate([labels, labels])
         assert shared_rows(twins, both, cv=folds_of(np.r_[y, y]), task="classification").leaked
+
+
+@pytest.mark.slow
+def test_classes_whose_rows_lie_on_a_few_lines_are_left_alone():
+    for seed, n_tariffs in ((0, 1), (1, 1), (2, 4)):
+        rng = np.random.RandomState(seed)
+        km, tariff = rng.gamma(3, 40, 400), rng.randint(n_tariffs, size=400)
+        standard = rng.uniform(size=400) < 0.3
+        net = km * np.where(standard, 0.2 + 0.1 * tariff, 0.21 * rng.lognormal(0, 0.4, 400))
+        fee = net * np.where(standard, 0.05, rng.uniform(0.02, 0.08, 400))
+        assert count_between(np.column_stack([km, net, fee]), standard, folds_of(standard)) == 0
+
+
+def test_a_few_synthetic_rows_are_seen():
+    rng, X, y = drawn(0)
+    table, labels = with_synthetic_rows(X, y, rng)
+    table, labels = table[:410], labels[:410]  # 10 of a class of 50
+    assert count_between(table, labels, folds_of(labels)) > 0

@@ -3,7 +3,13 @@
 import numpy as np
 import pandas as pd
 import pytest
-from sklearn.datasets import load_breast_cancer, load_diabetes, load_iris, load_wine
+from sklearn.datasets import (
+    load_breast_cancer,
+    load_diabetes,
+    load_iris,
+    load_wine,
+    make_blobs,
+)
 
 from helpers import too_good_feature
 
@@ -195,6 +201,15 @@ def test_a_table_that_is_merely_predictable_is_not_accused(name):
     X, y, task = HONEST[name](0)
     finding = too_good_feature(X, y, task=task)
     assert finding.leaked is False, finding
+
+
+@pytest.mark.parametrize("seed", [0, 1])
+@pytest.mark.parametrize("n, centers, n_columns, spread", [(300, 4, 2, 0.6), (400, 5, 6, 2.0)])
+def test_where_most_columns_are_needed_it_asks(seed, n, centers, n_columns, spread):
+    blobs = {"centers": centers, "n_features": n_columns, "cluster_std": spread}
+    finding = too_good_feature(*make_blobs(n, **blobs, random_state=seed), task="classification")
+    assert finding.leaked is None
+    assert "These are most of the columns" in finding.evidence
 
 
 def test_it_says_how_good_a_column_it_would_have_asked_about():
