@@ -42,8 +42,8 @@ def shared_rows(X, y=None, *, cv=5, groups=None, task=None, random_state=0):
         rows meet by chance; or if test images are training images, mirrored or turned by quarters;
         or if rows hold the numbers of others in other columns, or with other signs, as a game does
         that is noted from both sides; or if rows of one class lie exactly between two of their
-        class on the other side of the split, as SMOTE makes them, and no rows of another class are
-        like that.
+        class on the other side of the split, on many lines, as SMOTE makes them, and no rows of
+        another class are like that.
         Not looked at, if far more rows have one with a column less, or as many where the few
         columns that tell all rows apart are shuffled alone, or where rows exchange values that
         their other columns make as likely, or if rows with a twin hold commoner values than others,
