@@ -166,7 +166,9 @@ def test_rows_that_are_none(name):
 
 
 def test_a_column_of_what_is_no_number_is_named():
-    table = pd.DataFrame(X, columns=["a", "b"]).assign(month=pd.period_range("2020-01", periods=20, freq="M"))
+    table = pd.DataFrame(X, columns=["a", "b"]).assign(
+        month=pd.period_range("2020-01", periods=20, freq="M")
+    )
     for column in (table["month"], pd.cut(X[:, 0], 3)):
         with pytest.raises(TypeError, match=r"X must hold numbers: .*of X\['month'\], or leave"):
             classifier().fit(table.assign(month=column), y)
