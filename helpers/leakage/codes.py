@@ -9,6 +9,7 @@ from numbers import Number
 import numpy as np
 
 from helpers.leakage.dates import as_datetime, readings_of, seconds
+from helpers.tensors import as_numpy
 
 # A number beside what is no digit, such as a currency.
 IN_TEXT = re.compile(r"([^\d.+-]*)([-+]?[\d.,]+(?:[eE][-+]?\d+)?)(\D*)")
@@ -205,7 +206,7 @@ def _by_content(values):
 def _key_of(value):
     """Return something that is written alike where values are equal."""
     if hasattr(value, "detach"):
-        value = value.detach().cpu().numpy()
+        value = as_numpy(value)
     if isinstance(value, np.ndarray):
         return value.tolist()  # repr would leave out the middle of a long array
     if isinstance(value, dict):

@@ -8,6 +8,7 @@ import numpy as np
 
 from helpers.leakage.memory import values_used_by
 from helpers.leakage.tables import as_codes
+from helpers.tensors import as_numpy
 
 MOST_PARTS = 10_000  # values that are looked into
 MOST_IN_A_ROW = 10  # things that a data set keeps of each row: an image, its label, its name
@@ -66,7 +67,7 @@ def as_table(X):
 
 
 def _as_array(value):
-    return value.detach().cpu().numpy() if hasattr(value, "detach") else value  # a tensor
+    return as_numpy(value) if hasattr(value, "detach") else value  # a tensor
 
 
 def _is_row(row, width):

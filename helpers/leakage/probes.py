@@ -184,7 +184,7 @@ def predictions_of(estimator, X, methods=METHODS):
             if isinstance(predicted, list) and np.ndim(predicted[0]) == 2:  # one table a target
                 predicted = np.hstack(predicted)
             if hasattr(predicted, "detach"):
-                predicted = predicted.detach().cpu().numpy()
+                predicted = as_numpy(predicted)
             return _comparable(np.asarray(predicted), method, _num_samples(X))
     raise TypeError(
         f"It takes an estimator that has one of the methods {', '.join(METHODS)}; got "

@@ -11,6 +11,7 @@ from helpers.leakage.codes import (
     why_without_order,
     words_of,
 )
+from helpers.tensors import as_numpy
 
 SEQUENCES = list | tuple | np.ndarray
 
@@ -160,7 +161,7 @@ def _columns_of(X):
 
 def _as_array(X):
     if hasattr(X, "detach"):  # a tensor
-        X = X.detach().cpu().numpy()
+        X = as_numpy(X)
     try:
         X = np.asarray(X)
     except ValueError:  # rows of unequal length

@@ -283,6 +283,13 @@ def test_times_that_cannot_be_ordered_are_refused(name):
     assert "ValueError: time " in found.evidence
 
 
+@pytest.mark.parametrize("canary", [shared_rows, shift, too_good_feature])
+def test_a_tensor_in_bfloat16_is_as_its_numbers_are(canary):
+    rows = torch.tensor(X).bfloat16()
+    how = {"task": "classification"} if canary is too_good_feature else {"cv": SHUFFLED}
+    assert canary(rows, y, **how) == canary(rows.float().numpy(), y, **how)
+
+
 # Advice -----------------------------------------------------------------------------------------
 
 
