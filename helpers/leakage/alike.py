@@ -63,9 +63,10 @@ def alike_rows(X, y=None, *, cv=5, groups=None, task=None, random_state=0):
         tell more of each other than a linear model of earlier and later blocks. Not looked at, if
         rows are texts; if what many rows share in columns of few values, or where one value comes
         often, makes such gaps by itself; if those that belong together are more than a quarter of a
-        class, and may be clusters within it; if the gaps grow steadily, as of rows along a curve;
-        if one group of rows makes the gap, as far-out rows do, and one person among strangers; if
-        the label of the row before tells more than a linear model, and the split mixes the rows: a
+        class, and may be clusters within it; if the gaps grow steadily, as of rows along a curve,
+        or nearly all rows have two nearest ones equally far away, as rows at even steps have; if
+        one group of rows makes the gap, as far-out rows do, and one person among strangers; if the
+        label of the row before tells more than a linear model, and the split mixes the rows: a
         table in order of time is like that, and so is one that was sorted; or if labels are known
         from the nearest training row and hardly from a linear model: neighbours in space are like
         that, and so are honest tables with bent boundaries, and only `groups` can tell.

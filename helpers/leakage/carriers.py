@@ -28,8 +28,8 @@ MANY = (
     "easily told apart: look at some rows of each class."
 )
 MOST = (
-    " These are most of the columns, so that little is left to compare with, and classes that are "
-    "easily told apart look like this."
+    " These are most of the columns, so that little is left to compare with. Classes that are "
+    "easily told apart look like this, and values that a formula makes of all columns."
 )
 ASK = " Ask of each: is it known at the time of prediction, or does it follow from the label?"
 

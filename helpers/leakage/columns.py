@@ -110,9 +110,9 @@ class Table:
         return bool(values.any()) and n_pairs == numbers.max() + 1 <= MOST_COMBINATIONS
 
     def are_most_measured(self, columns):
-        """Say whether columns of many values, more than half of a table's, tell classes."""
+        """Say whether columns are more than half of a table's, and take many values each."""
         is_many = [len(np.unique(self.X[:, column])) > MANY_VALUES for column in columns]
-        return self.classes and all(is_many) and 2 * len(columns) > self.n_columns
+        return all(is_many) and 2 * len(columns) > self.n_columns
 
     def is_a_series(self, columns):
         """Say whether columns are past values of a series, or its time: they tell what is slow.

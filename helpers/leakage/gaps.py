@@ -3,12 +3,13 @@
 import numpy as np
 from sklearn.neighbors import NearestNeighbors
 
-from helpers.leakage.nearness import GROWS, ONE_GROUP
+from helpers.leakage.nearness import EVEN, GROWS, ONE_GROUP
 
 MOST_ROWS = 1000  # whose neighbours are looked for
 N_NEIGHBOURS = 15
 SEEN = 25  # neighbours, to see whether gaps shrink again
 LARGEST = 30.0  # that one gap may count, so that a single pair of copies is no pattern
+EVENLY = 0.8  # of the rows; of three that belong together, one lies in the middle at most
 NEAR = 7.0  # a gap that one neighbour in 1,000 has by chance
 
 
@@ -45,7 +46,16 @@ def look_for_a_gap(table, folds, rng, most):
     around = [*means[max(k - 2, 0) : k - 1], *means[k:], *beyond]
     is_alone = means[k - 1] > (1 + 10 / np.sqrt(len(asked))) * min(around)
     doubt = GROWS if not is_alone else ONE_GROUP if others < (1 + limit) / 2 else ""
+    if k == 2 and _are_even(distances):
+        doubt = EVEN
     return peaks.max(), k, limit, near, dealt, is_separated, doubt
+
+
+def _are_even(distances):
+    """Say whether the two nearest of nearly all rows are no copies, and equally far away."""
+    first, second = distances[:, :2].T
+    is_even = np.isclose(first, second, rtol=0.01) & (first > 1e-6 * np.median(distances))
+    return is_even.mean() > EVENLY
 
 
 def _but_the_largest(gaps, asked, neighbours):

@@ -21,6 +21,10 @@ CLUSTERS = (
     " That is a large part of a class, so these may be clusters within classes as well: hand over "
     "groups, to shared_groups, which alone can tell."
 )
+EVEN = (
+    " But nearly all rows have two nearest ones that are equally far away, as rows at even steps "
+    "of time, of an angle or along a curve have. If it is time, split with TimeSeriesSplit."
+)
 GROWS = (
     " But the gaps grow with each neighbour, and do not shrink again: rows that lie along a curve, "
     "with noise around it, are like that. Hand over groups, to shared_groups, which alone can tell."

@@ -279,3 +279,11 @@ def test_it_says_what_it_needs():
     assert "It needs 60 rows" in alike_rows(X[:50]).evidence
     assert "Rows are texts" in alike_rows(["one two", "three four"] * 40).evidence
     assert alike_rows(np.arange(100.0)[:, None]).leaked is None
+
+
+@pytest.mark.parametrize("periods", [[24, 168], [365]])
+def test_rows_at_even_steps_are_asked_about(periods):
+    steps = np.arange(max(periods))
+    X = np.column_stack([f(2 * np.pi * steps / p) for p in periods for f in (np.sin, np.cos)])
+    finding = alike_rows(X, X[:, 0], cv=KFold(5, shuffle=True, random_state=0), task="regression")
+    assert finding.leaked is None and "at even steps" in finding.evidence
