@@ -35,7 +35,7 @@ class Augmentation:
     """
 
     def __init__(self, function):
-        self.function, self._checked = function, False
+        self.function, self._checked, self._first = function, False, None
 
     def __call__(self, X, seed, epoch, step):
         """Return the rows to train on in a step; `X` stays as it is.
@@ -51,7 +51,8 @@ class Augmentation:
         states = None if self._checked else states_of_generators(X.device)
         rows = self._call(X, seed)
         self._check(rows, X)
-        if epoch == 1:
+        self._first = self._first or epoch  # of a fit, or of a call of partial_fit
+        if epoch == self._first:
             self._refuse_moved(rows, X, seed)
         if not self._checked:
             drawn = states_of_generators(X.device) != states

@@ -22,7 +22,7 @@ from helpers.checks.rows import check_rows
 from helpers.copies import CopyMixin, unchanged_on_failure
 from helpers.global_state import as_torch_starts
 from helpers.jobs import Job, report_epochs
-from helpers.losses import OwnLoss, in_precision
+from helpers.losses import OwnLoss, kept_in_precision
 from helpers.modules import MLP
 from helpers.networks import NetworkMixin
 from helpers.optimizers import check_optimizer
@@ -180,13 +180,14 @@ class TorchEstimator(ArgumentsMixin, NetworkMixin, CopyMixin, CallbackSupportMix
         rows = np.arange(len(y)) if weight is None else np.flatnonzero(weight)
         if weight is not None:
             weight = as_tensor(check_weights(weight, rows, scale=not partial)).to(device)
-        loss = in_precision(self.loss, torch_dtype(self._dtype), device)
+        kept = self._own_loss if resume else None
+        self._own_loss = kept_in_precision(kept, self.loss, torch_dtype(self._dtype), device)
         job = Job(
             X=as_tensor(X).to(device) if isinstance(X, np.ndarray) else X,
             y=as_tensor(target).to(device),
             weight=weight,
             rows=as_tensor(rows),
-            loss=self._loss if self.loss is None else OwnLoss(loss, of_values),
+            loss=self._loss if self.loss is None else OwnLoss(self._own_loss[1], of_values),
             optimizer=self.optimizer,
             lr=settings["lr"],
             weight_decay=settings["weight_decay"],

@@ -186,7 +186,8 @@ class Rows:
 
     def _look_twice(self):
         """Raise a ValueError if the Dataset changes its rows at random."""
-        for number in self.numbers[:LOOKED_AT]:
+        some = np.linspace(0, len(self.numbers) - 1, min(LOOKED_AT, len(self.numbers)))
+        for number in self.numbers[some.astype(int)]:  # some of each class, where they are sorted
             if not np.array_equal(self._row(number).copy(), self._row(number)):
                 raise ValueError(
                     f"{self._where(number)} is another row each time it is loaded: its transform "

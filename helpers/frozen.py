@@ -9,9 +9,10 @@ from torch import nn
 
 from helpers._compat import is_lazy
 from helpers.checks.arguments import name_of
+from helpers.checks.last_calls import warn_of_changes, warn_of_other_rows
 from helpers.checks.rows import check_shape, refuse_datasets, refuse_no_numbers
 from helpers.copies import copy_network
-from helpers.global_state import as_torch_starts
+from helpers.global_state import as_torch_starts, generators_put_back, states_of_generators
 from helpers.tensors import CHUNK, as_numpy, as_tensor
 
 KEEP_STATISTICS = nn.BatchNorm1d, nn.BatchNorm2d, nn.BatchNorm3d, nn.SyncBatchNorm
@@ -56,7 +57,7 @@ class FrozenFeatures(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEsti
     is honest, or from these. Where the network was trained, you have to know yourself.
 
     A network whose BatchNorm keeps no statistics is refused: its outputs for a row would depend
-    on the other rows, test rows included.
+    on the other rows, test rows included. Of others whose outputs do, or are drawn, `fit` warns.
 
     Examples
     --------
@@ -105,7 +106,9 @@ class FrozenFeatures(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEsti
         new.network_ = copy_network(self.network, "FrozenFeatures works on a copy of its network")
         for parameter in new.network_.parameters():  # one by one, since it may be scripted
             parameter.requires_grad_(False)
-        new._n_features_out = _outputs(new.network_, X[:2]).shape[1]
+        with generators_put_back():
+            new._n_features_out = _outputs(new.network_, X[:2]).shape[1]
+            _warn_of_other_answers(new.network_, X[:2])
         self.__dict__ = new.__dict__
         return self
 
@@ -184,11 +187,16 @@ def _what_instead(network):
     return f"{network!r:.80}. Give FrozenFeatures(network)."
 
 
+def _like(network):
+    """Return a tensor on the device and of the precision of a network."""
+    tensors = (*network.parameters(), *network.buffers())
+    return next((t for t in tensors if t.is_floating_point()), torch.empty(0))
+
+
 def _outputs(network, X):
     """Return a network's outputs for all rows of an array, (n_rows, n_outputs), part by part."""
     network.eval()
-    tensors = (*network.parameters(), *network.buffers())
-    like = next((t for t in tensors if t.is_floating_point()), torch.empty(0))
+    like = _like(network)
     n_rows = min(CHUNK, max(1, MOST_NUMBERS // max(1, X[0].size)))
     parts = []
     with as_torch_starts(like.device), torch.no_grad():
@@ -198,6 +206,18 @@ def _outputs(network, X):
             outputs = _call(network, rows)
             parts.append(outputs.float().cpu() if outputs.itemsize < 4 else outputs.cpu())
     return torch.cat(parts).detach().numpy()
+
+
+def _warn_of_other_answers(network, X):
+    """Warn if a network has another answer for a row each time, or beside other rows."""
+    like = _like(network)
+    if like.itemsize < 4:
+        return  # rounding may be another in each company
+    rows = as_tensor(X).to(like.device, like.dtype)
+    before = states_of_generators(like.device)
+    outputs = torch.as_tensor(_outputs(network, X))
+    if not warn_of_changes(network, rows, outputs, states_of_generators(like.device) != before):
+        warn_of_other_rows(network, rows, outputs)
 
 
 def _call(network, rows):
@@ -227,23 +247,3 @@ def _call(network, rows):
         f"{name} must return one vector for each row, a tensor of shape ({n_rows}, n_outputs); "
         f"got {got}. {mend}"
     )
-
-
-def frozen_parts(network):
-    """Yield the largest parts of a network that have parameters, none of them to be trained."""
-    trained = [parameter.requires_grad for parameter in network.parameters()]
-    if trained and not any(trained):
-        yield network
-    elif not all(trained):
-        for child in network.children():
-            yield from frozen_parts(child)
-
-
-def training_mode(network):
-    """Put a network into training mode, but for its frozen parts.
-
-    They stay in evaluation mode, in which BatchNorm does not move its running statistics.
-    """
-    network.train()
-    for part in frozen_parts(network):
-        part.eval()

@@ -151,7 +151,8 @@ def report_epochs(job, context, task, learned):
 
     def snapshot():
         copied = copy_network(network, "A callback gets a copy of the network after each epoch")
-        return learned | {"module_": copied}
+        history = list(learned["history_"])
+        return learned | {"module_": copied, "history_": history, "n_epochs_": len(history)}
 
     def after_epoch():
         return running.pop().call_on_fit_task_end(**task, reconstruction_attributes=snapshot)

@@ -31,6 +31,12 @@ def in_precision(loss, dtype, device):
     return new.to(device, dtype)
 
 
+def kept_in_precision(kept, loss, dtype, device):
+    """Return a loss, and what `in_precision` makes of it, or what an earlier call `kept` of it."""
+    noted = kept[1] if kept is not None and kept[0] is loss else loss
+    return loss, in_precision(noted, dtype, device)
+
+
 class OwnLoss:
     """Has a user's `loss` called as the losses of `torch.nn.functional` are.
 

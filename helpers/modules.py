@@ -132,3 +132,23 @@ def warn_of_lost_weights(network):
                         stacklevel=2,
                     )
                     break
+
+
+def frozen_parts(network):
+    """Yield the largest parts of a network that have parameters, none of them to be trained."""
+    trained = [parameter.requires_grad for parameter in network.parameters()]
+    if trained and not any(trained):
+        yield network
+    elif not all(trained):
+        for child in network.children():
+            yield from frozen_parts(child)
+
+
+def training_mode(network):
+    """Put a network into training mode, but for its frozen parts.
+
+    They stay in evaluation mode, in which BatchNorm does not move its running statistics.
+    """
+    network.train()
+    for part in frozen_parts(network):
+        part.eval()

@@ -102,6 +102,11 @@ class NetworkMixin:
                 "partial_fit continues the network it has, but module, optimizer or their "
                 "arguments were changed since; call fit to start anew."
             )
+        if not hasattr(self, "_optimizer_state"):
+            raise ValueError(
+                "partial_fit cannot go on from what a callback was given within fit: it predicts, "
+                "and does not hold what the optimizer remembers. Go on from what fit returns."
+            )
         self.module_.to(job.y.device)
         refuse_parted(self.module_, self._tied, "In module_, copied or changed since fit, each has")
         job.network = self.module_

@@ -15,9 +15,8 @@ from helpers.checks.arguments import name_of
 from helpers.checks.recipes import check_recipe, check_widths
 from helpers.checks.shapes import about_input
 from helpers.copies import copy_network
-from helpers.frozen import frozen_parts
 from helpers.global_state import holds_private_rng, seed_others
-from helpers.modules import MLP
+from helpers.modules import MLP, frozen_parts
 from helpers.tensors import refuse_parted, ties_of
 
 _HOW_TO_COPY = """ A new

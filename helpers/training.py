@@ -11,10 +11,9 @@ from helpers.checks.divergence import check_end, divergence
 from helpers.checks.losses import FirstLoss
 from helpers.checks.outputs import check_gradients
 from helpers.copies import put_back, weights_of
-from helpers.frozen import training_mode
 from helpers.global_state import flushed_denormals, private_rng, seed_generators, seed_others
 from helpers.losses import AS_OUTPUTS, OwnLoss
-from helpers.modules import leaves_input
+from helpers.modules import leaves_input, training_mode
 from helpers.optimizer_states import settings_of, state_of
 from helpers.optimizers import in_own_words, make_optimizer
 from helpers.schedules import take_step
@@ -52,10 +51,13 @@ def train_alone(job, progress=None):
     with private_rng(job.y.device), flushed_denormals():
         optimizer, begun = make_optimizer(job)
         whole = None if job.in_batches else _whole(job)
-        progress = progress or Progress(job)
+        progress, first = progress or Progress(job), job
+        if isinstance(job.loss, OwnLoss):  # partial_fit may be given another than before
+            first = replace(job, loss=FirstLoss(job.loss.function, job.loss.of_values))
         while not progress.ended:
             job.before_epoch()
-            losses = {"train_loss": _train_epoch(job, optimizer, whole)}
+            losses = {"train_loss": _train_epoch(job, optimizer, whole, first)}
+            first = job
             if job.valid_rows is not None:
                 losses["valid_loss"] = _validation_loss(job)
             progress.end_epoch(losses)
@@ -120,8 +122,8 @@ def dropout_seed(seed, epoch):
     return seed + epoch + 2**31  # other numbers than those of the order of rows
 
 
-def _train_epoch(job, optimizer, whole):
-    """Take one step for each batch; return the mean loss of the rows, a float."""
+def _train_epoch(job, optimizer, whole, first):
+    """Take one step for each batch, that of the job `first` at first; return the mean loss."""
     epoch = len(job.history) + 1
     seed_generators(dropout_seed(job.seed, epoch), job.y.device)
     seed_others()
@@ -141,7 +143,8 @@ def _train_epoch(job, optimizer, whole):
             X = job.augment(X, job.seed, epoch, step)
         is_first = step == 0 and not job.history
         factor = job.lr_factor(epoch, step)
-        losses[step] = _train_batch(job, optimizer, (X, y, weight), factor, is_first)
+        this = job if step else first
+        losses[step] = _train_batch(this, optimizer, (X, y, weight), factor, is_first)
     of_rows = zip(losses.tolist(), map(len, orders), strict=True)
     return sum(loss * n_rows for loss, n_rows in of_rows) / len(job.rows)
 
@@ -149,14 +152,11 @@ def _train_epoch(job, optimizer, whole):
 def _train_batch(job, optimizer, batch, factor, is_first):
     """Take one step with `factor` times `lr`; return the mean loss of the batch before it.
 
-    In the first of a training it is checked whether the network, the loss and the optimizer of the
-    user's can be trained.
+    In the first of a training it is checked whether the network and the optimizer of the user's can
+    be trained.
     """
     optimizer.zero_grad()
-    this = job
-    if is_first and isinstance(job.loss, OwnLoss):
-        this = replace(job, loss=FirstLoss(job.loss.function, job.loss.of_values))
-    loss = _batch_loss(this, *batch)
+    loss = _batch_loss(job, *batch)
     if is_first and not loss.isfinite():
         raise divergence(job, {"epoch": 1, "train_loss": loss.item()}, begun=False)
     try:

@@ -10,7 +10,6 @@ from torch.nn.modules import module as torch_module
 from torch.optim import optimizer as torch_optimizer
 
 from helpers.datasets import Rows
-from helpers.frozen import training_mode
 from helpers.fusing.comparison import ROWS_DEPEND
 from helpers.fusing.content import Incomparable, contents, named_tensors, structure
 from helpers.fusing.functions import contents_of_functions, why_functions_change
@@ -21,6 +20,7 @@ from helpers.fusing.trial import depends_on_more, trial_step
 from helpers.fusing.trial_jobs import n_of
 from helpers.fusing.writes import WRITES
 from helpers.global_state import flushed_denormals, private_rng
+from helpers.modules import training_mode
 from helpers.optimizers import ELEMENTWISE_ARGUMENTS, OPTIMIZERS, known_name
 from helpers.tensors import span_of
 from helpers.training import train_alone

@@ -8,14 +8,13 @@ from torch import nn
 from torch.func import functional_call, vmap
 
 from helpers._compat import as_parameter
-from helpers.frozen import training_mode
 from helpers.fusing.chance import DROPOUTS, BatchedDropout
 from helpers.fusing.content import named_tensors
 from helpers.fusing.convolutions import BatchedConv, BatchedFlatten, BatchedPool
 from helpers.fusing.norms import BATCH_NORMS, BatchedBatchNorm, BatchedRowNorm
 from helpers.fusing.recurrent import BatchedRecurrent
 from helpers.fusing.vmapped import ForAll, LookUps
-from helpers.modules import MLP
+from helpers.modules import MLP, training_mode
 
 
 def batched(network, stored, chance):

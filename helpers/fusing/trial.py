@@ -16,7 +16,6 @@ from dataclasses import replace
 import torch
 from torch import nn
 
-from helpers.frozen import training_mode
 from helpers.fusing.chance import NOTHING, without_dropout
 from helpers.fusing.comparison import NOT_FINITE, ROWS_DEPEND, failure_of, why_different
 from helpers.fusing.content import contents, exact_copy, first_difference, memory_within
@@ -25,6 +24,7 @@ from helpers.fusing.own_code import copy_of, given_functions, quietly
 from helpers.fusing.trial_jobs import moderate_rate, n_of
 from helpers.fusing.writes import WRITES, mixes_rows, writes_by_row, written_by
 from helpers.global_state import seed_generators, states_of_generators
+from helpers.modules import training_mode
 
 # What is outside of a network has been changed by it, or may be by others.
 OUTSIDE = (

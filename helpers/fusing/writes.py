@@ -12,7 +12,6 @@ from torch.nn import functional as F
 from torch.overrides import TorchFunctionMode
 
 from helpers._compat import TorchDispatchMode
-from helpers.frozen import training_mode
 from helpers.fusing.chance import without_dropout
 from helpers.fusing.content import named_tensors
 from helpers.fusing.digests import numbers_of
@@ -20,6 +19,7 @@ from helpers.fusing.norms import BATCH_NORMS
 from helpers.fusing.own_code import copy_of, has_own_code, outputs_for
 from helpers.global_state import seed_generators
 from helpers.losses import OwnLoss
+from helpers.modules import training_mode
 
 WRITES = "its rows change its weights or buffers, and its fits have unequal numbers of rows"
 

@@ -262,6 +262,11 @@ def test_a_dataset_may_write_all_items_into_one_place():
         rows_of(OnePlace([lambda: np.random.rand(2)]))
 
 
+def test_a_dataset_that_draws_for_its_last_rows_alone():
+    with pytest.raises(ValueError, match="Item 39 .*another row each time it is loaded"):
+        rows_of(Listed([np.eye(2)[0]] * 36 + [lambda: np.random.rand(2)] * 4))
+
+
 def test_generators_are_left_as_they_were():
     def draws():
         return random.random(), np.random.rand(), torch.rand(1).item()

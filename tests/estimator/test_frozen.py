@@ -453,3 +453,40 @@ def test_parts_that_are_trained_keep_their_dropout_and_statistics():
 def test_a_network_that_is_frozen_as_a_whole_is_refused():
     with pytest.raises(TypeError, match="All that it has are frozen: add a layer to train"):
         classifier(lambda n_features, n_outputs, encoder: encoder, frozen_backbone()).fit(X, y)
+
+
+class OtherRows(nn.Module):
+    """Answers for a row by the rows beside it."""
+
+    def __init__(self):
+        super().__init__()
+        self.layer = nn.Linear(64, 4)
+
+    def forward(self, X):
+        outputs = self.layer(X)
+        return outputs - outputs.mean(0)
+
+
+class Dropping(OtherRows):
+    """Drops some of its features whenever it is asked."""
+
+    def forward(self, X):
+        return nn.functional.dropout(self.layer(X), 0.5)
+
+
+@pytest.mark.parametrize("network, said", [(OtherRows, "other rows"), (Dropping, "draws random")])
+def test_a_network_whose_answers_depend_on_more_than_a_row_is_told_of(network, said):
+    before = torch.get_rng_state()
+    frozen = FrozenFeatures(network())
+    drawn = torch.get_rng_state()
+    with pytest.warns(UserWarning, match=f"{network.__name__} .*{said}"):
+        frozen.fit(X)
+    assert not torch.equal(before, drawn) and torch.equal(torch.get_rng_state(), drawn)
+
+
+def test_other_networks_are_frozen_without_a_word():
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        FrozenFeatures(backbone()).fit(X)
+        FrozenFeatures(backbone().bfloat16()).fit(X)
+        FrozenFeatures(convolutional()).fit(IMAGES)

@@ -280,6 +280,23 @@ def test_outputs_are_not_spread_over_the_rows_where_there_are_as_many(loss, n_cl
         classifier(loss=loss, batch_size=n_classes).fit(X, np.arange(60) % n_classes)
 
 
+def test_a_loss_that_reduces_over_the_rows_where_there_are_as_many_targets():
+    weight = np.linspace(0.1, 1, 60)
+    for loss in (lambda o, y: ((o - y) ** 2).mean(0), lambda o, y: (o - y).abs().sum(0)):
+        with pytest.raises(ValueError, match="one number for each row"):
+            regressor(loss=loss, batch_size=4).fit(X, X[:, [0, 1, 0, 1]], sample_weight=weight)
+
+
+def test_what_comes_after_the_first_call_is_looked_at_as_well():
+    mean = lambda o, y: nn.functional.cross_entropy(o, y).expand(len(y))  # noqa: E731
+    clf = classifier(loss=mean).partial_fit(X, y)
+    with pytest.raises(ValueError, match="same number for all rows"):
+        clf.partial_fit(X, y, sample_weight=np.linspace(0.1, 1, 60))
+    clf = classifier().fit(X, y).set_params(augment=lambda X: X.flip(0))
+    with pytest.raises(ValueError, match="augment must leave each row in its place"):
+        clf.partial_fit(X, y)
+
+
 # Rows that augment moves.
 
 MOVING = [

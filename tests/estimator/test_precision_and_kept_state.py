@@ -639,3 +639,50 @@ def test_a_dataset_is_no_target():
         for estimator in (classifier(), TorchRegressor()):
             with pytest.raises(ValueError, match=f"^y must be an array or a list; got a.*{cure}"):
                 estimator.fit(X, given)
+
+
+class Normalised(nn.Module):
+    """A squared error divided by its own running mean, in a buffer of float32."""
+
+    def __init__(self):
+        super().__init__()
+        self.register_buffer("mean", torch.full((), 10.0))
+
+    def forward(self, outputs, y):
+        losses = (outputs - y) ** 2
+        self.mean = 0.9 * self.mean + 0.1 * losses.detach().mean()
+        return losses / self.mean
+
+
+@pytest.mark.filterwarnings("ignore")
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_what_a_loss_notes_is_there_in_the_next_call(dtype):
+    rows = np.random.RandomState(0).normal(size=(60, 3)).astype(dtype)
+    made = {"optimizer": "sgd", "random_state": 0, "batch_size": 20, "epochs": 4}
+    at_once = TorchRegressor(loss=Normalised(), **made).fit(rows, rows[:, 0])
+    by_steps = TorchRegressor(loss=Normalised(), **made)
+    for step in range(4):
+        by_steps = copy.deepcopy(by_steps) if step == 2 else by_steps
+        by_steps.partial_fit(rows, rows[:, 0])
+    np.testing.assert_allclose(by_steps.predict(rows), at_once.predict(rows), rtol=1e-6)
+
+
+def test_what_a_callback_gets_is_of_its_epoch_and_cannot_be_trained_on():
+    class Keeping:
+        kept = []
+
+        def setup(self, estimator, context):
+            pass
+
+        teardown = on_fit_task_begin = setup
+
+        def on_fit_task_end(self, estimator, context, *, fitted_estimator=None):
+            if context.task_name == "epoch":
+                self.kept.append(fitted_estimator)
+
+    rows = np.random.RandomState(0).normal(size=(40, 3))
+    TorchRegressor(epochs=3).set_callbacks(Keeping()).fit(rows, rows[:, 0])
+    second = Keeping.kept[1]
+    assert (len(second.history_), second.n_epochs_) == (2, 2)
+    with pytest.raises(ValueError, match="what a callback was given within fit"):
+        second.set_callbacks().partial_fit(rows, rows[:, 0])
