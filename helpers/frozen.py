@@ -1,4 +1,4 @@
-"""Networks that were trained before: as a transformer, and as a part that training leaves alone."""
+"""Networks that were trained before, as a transformer."""
 
 import copy
 

@@ -10,6 +10,7 @@ from helpers.leakage.inputs import about_missing, folds_of, has_classes, targets
 from helpers.leakage.mirrored import may_be_images
 from helpers.leakage.nearness import (
     CLUSTERS,
+    LATER,
     MOVED_ON,
     PATTERNS,
     WINDOWS,
@@ -65,11 +66,12 @@ def alike_rows(X, y=None, *, cv=5, groups=None, task=None, random_state=0):
         often, makes such gaps by itself; if those that belong together are more than a quarter of a
         class, and may be clusters within it; if the gaps grow steadily, as of rows along a curve,
         or nearly all rows have two nearest ones equally far away, as rows at even steps have; if
-        one group of rows makes the gap, as far-out rows do, and one person among strangers; if the
-        label of the row before tells more than a linear model, and the split mixes the rows: a
-        table in order of time is like that, and so is one that was sorted; or if labels are known
-        from the nearest training row and hardly from a linear model: neighbours in space are like
-        that, and so are honest tables with bent boundaries, and only `groups` can tell.
+        the rows of several test sets all come after those of training; if one group of rows makes
+        the gap, as far-out rows do, and one person among strangers; if the label of the row before
+        tells more than a linear model, and the split mixes the rows: a table in order of time is
+        like that, and so is one that was sorted; or if labels are known from the nearest training
+        row and hardly from a linear model: neighbours in space are like that, and so are honest
+        tables with bent boundaries, and only `groups` can tell.
 
     Raises
     ------
@@ -160,6 +162,8 @@ def alike_rows(X, y=None, *, cv=5, groups=None, task=None, random_state=0):
             return Finding(name, None, evidence + CLUSTERS)
         if doubt:
             return Finding(name, None, evidence + doubt)
+        if len(folds) > 1 and all(train.max() < test.min() for train, test in folds):
+            return Finding(name, None, evidence + LATER)
         if share >= MOVED_ON and y is not None:
             return Finding(name, None, evidence + WINDOWS)
         if exchanged is not None:

@@ -29,6 +29,11 @@ GROWS = (
     " But the gaps grow with each neighbour, and do not shrink again: rows that lie along a curve, "
     "with noise around it, are like that. Hand over groups, to shared_groups, which alone can tell."
 )
+LATER = (
+    " But all test rows come after their training rows. If that is in order of time, rows that "
+    "come again, as in each season, are known by then. If test rows are of other persons, hand "
+    "over groups."
+)
 ONE_GROUP = (
     " But one group of rows makes most of it: far-out rows of an honest table are like that, and "
     "so are one person's. Hand over groups, to shared_groups, which alone can tell."

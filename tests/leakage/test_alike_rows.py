@@ -281,6 +281,15 @@ def test_it_says_what_it_needs():
     assert alike_rows(np.arange(100.0)[:, None]).leaked is None
 
 
+@pytest.mark.parametrize("n, periods", [(400, [52, 26, 52 / 3]), (180, [12, 6]), (720, [24, 168])])
+def test_seasons_that_come_again_are_known_in_order_of_time(n, periods):
+    steps = np.arange(n)
+    X = np.column_stack([f(2 * np.pi * steps / p) for p in periods for f in (np.sin, np.cos)])
+    y = X.sum(axis=1) + np.random.RandomState(0).normal(size=n)
+    finding = alike_rows(X, y, cv=TimeSeriesSplit(4), task="regression")
+    assert finding.leaked is None and "come after their training rows" in finding.evidence
+
+
 @pytest.mark.parametrize("periods", [[24, 168], [365]])
 def test_rows_at_even_steps_are_asked_about(periods):
     steps = np.arange(max(periods))
