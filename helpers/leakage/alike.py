@@ -160,10 +160,11 @@ def alike_rows(X, y=None, *, cv=5, groups=None, task=None, random_state=0):
     if peak > limit and near > dealt / 2 and is_separated:
         if k + 1 > n_of_class / 4 and k > 2:
             return Finding(name, None, evidence + CLUSTERS)
-        if doubt:
-            return Finding(name, None, evidence + doubt)
+        # One fold alone may be a training and a test set, laid end to end.
         if len(folds) > 1 and all(train.max() < test.min() for train, test in folds):
             return Finding(name, None, evidence + LATER)
+        if doubt:
+            return Finding(name, None, evidence + doubt)
         if share >= MOVED_ON and y is not None:
             return Finding(name, None, evidence + WINDOWS)
         if exchanged is not None:

@@ -12,42 +12,43 @@ MOST_NEIGHBOURS = 60  # among which the two may be
 SHARE = 0.1  # of a class
 OPPOSITE = -1 + 1e-9  # the cosine between the ways to two rows: a ten thousandth of a right angle
 SAME_WAY = 1 - 1e-6  # the cosine between two lines
-FEW_LINES = 10  # by formulas, as of prices; rows made between others lie on many
+FEW_LINES = 20  # by a formula, as of prices, or between a few rows
 
 
 def count_between(table, y, folds):
     """Count rows between two others of their class that a split separates from one of them.
 
-    It is 0 if no class is without such rows: then it is the table that is so, as where columns are
-    sums of each other, and not that rows were made for a class that has few. Nor does a class count
-    whose rows lie on a few lines, as where prices follow a formula.
+    Returns
+    -------
+    n_separated : int
+        0 if no class is without such rows: then it is the table that is so, as where columns are
+        sums of each other, and not that rows were made for a class that has few.
+    are_few_lines : bool
+        Whether they lie on a few lines: made between a few rows, or by a formula, as of prices.
     """
     names, numbers, counts = np.unique(y, return_inverse=True, return_counts=True)
     if not 2 <= len(names) <= MOST_CLASSES or counts.min() < FEWEST_OF_CLASS:
-        return 0
+        return 0, False
     rows_of = [np.flatnonzero(numbers == number) for number in range(len(names))]
     fine = [number for number, column in enumerate(table.T) if _is_fine(column, rows_of)]
     if len(fine) < FEWEST_COLUMNS:
-        return 0
+        return 0, False
     table = StandardScaler().fit_transform(table[:, fine])
     found = [_between(table, rows) for rows in rows_of]
     asked = np.minimum(counts, MOST_ASKED)
     if all(map(len, found)):
-        return 0
-    made = [
-        some
-        for some, n in zip(found, asked, strict=True)
-        if len(some) > SHARE * n and _n_lines(table, some) > min(FEW_LINES, len(some) / 2)
-    ]
+        return 0, False
+    made = [some for some, n in zip(found, asked, strict=True) if len(some) > SHARE * n]
     if not made:
-        return 0
+        return 0, False
+    are_few = [_count_lines(table, some) <= min(FEW_LINES, len(some) / 2) for some in made]
     row, first, second = np.concatenate(made).T
     n_separated = 0
     for train, test in folds:
         is_train, is_test = np.isin(np.arange(len(y)), train), np.isin(np.arange(len(y)), test)
         across = is_test[row] & (is_train[first] | is_train[second])
         n_separated += (across | is_train[row] & (is_test[first] | is_test[second])).sum()
-    return int(n_separated)
+    return int(n_separated), all(are_few)
 
 
 def _is_fine(column, rows_of):
@@ -76,8 +77,8 @@ def _between(table, rows):
     return found
 
 
-def _n_lines(table, found):
-    """Return on how many lines rows lie that are between two others; parallel ones count as one."""
+def _count_lines(table, found):
+    """Count the lines on which the rows found lie; parallel ones are one."""
     _, first, second = np.transpose(found)
     ways = table[second] - table[first]
     ways /= np.linalg.norm(ways, axis=1, keepdims=True)

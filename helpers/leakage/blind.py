@@ -172,7 +172,7 @@ def _finding(leaked, means, folds):
 def _compared(procedure, X, y, folds, seed, up_to_test=False):
     """Compare what is predicted with and without test rows; return `compare`'s answer."""
     n_destructions = N_DESTRUCTIONS if len(folds) == 1 else 1
-    if up_to_test:  # no difference would excuse the procedure, so look for one more often
+    if up_to_test:  # if no difference is found, the procedure is excused: so look more often
         n_destructions = N_REPEATS
 
     def answers(rng=None):

@@ -27,7 +27,7 @@ MANY = (
     "a mark or a border, where the source of a row is nearly its label, and where classes are "
     "easily told apart: look at some rows of each class."
 )
-MOST = (
+NEEDED = (
     " These are most of the columns, so that little is left to compare with. Classes that are "
     "easily told apart look like this, and values that a formula makes of all columns."
 )
@@ -138,8 +138,8 @@ def _beside_others(table, names, sets, rest):
         return Finding("too_good_feature", None, evidence + others + SERIES)
     if leaked and table.recognises(found):
         return Finding("too_good_feature", None, evidence + others + UNITS)
-    if leaked and len(found) > len(sets) and table.are_most_measured(found):
-        return Finding("too_good_feature", None, evidence + others + MOST + ASK)
+    if leaked and min(map(len, sets)) > 1 and table.are_most_measured(found):
+        return Finding("too_good_feature", None, evidence + others + NEEDED + ASK)
     return Finding("too_good_feature", leaked, evidence + others + (ASK if leaked else ""))
 
 

@@ -118,7 +118,7 @@ def _telling(X, y, rng):
 
 
 def _on_a_line(X, rng):
-    values = np.asarray(X)
+    values = as_array(X)
     first, last = values[rng.choice(len(values), 2, replace=False)]
     share = rng.uniform(size=(len(values),) + (1,) * (values.ndim - 1)).astype(values.dtype)
     made = first + share * (last - first)

@@ -75,14 +75,14 @@ def too_good_feature(X, y, *, task=None, random_state=0):
         tell them by chance; if nothing is found and a column holds texts of several words, lists or
         other values that are no numbers; if a column tells one of many classes exactly, as feathers
         tell birds; if four columns or more each tell classes nearly without error, as the pixels of
-        a mark do; if most columns, of many values each, tell the target only together, as of blobs
-        that lie apart; if the other columns predict well, but far worse than the one found, as past
-        values of a slow series do; if past values or the numbers of the rows predict as well as
-        what was found; if the columns found have values that come in several rows, and tell nothing
-        of rows with other values, as what is written of a county; if a column is made of labels of
-        rows below it, which are later ones or earlier ones, or is the sum of the labels of some
-        rows, as a number of seats is; or if two halves of the columns err in the same rows, so that
-        they may know where a row comes from, and not its label.
+        a mark do; if most columns, of many values each, tell the target only together, as where
+        classes are blobs; if the other columns predict well, but far worse than the one found, as
+        past values of a slow series do; if past values or the numbers of the rows predict as well
+        as what was found; if the columns found have values that come in several rows, and tell
+        nothing of rows with other values, as what is written of a county; if a column is made of
+        labels of rows below it, which are later ones or earlier ones, or is the sum of the labels
+        of some rows, as a number of seats is; or if two halves of the columns err in the same rows,
+        so that they may know where a row comes from, and not its label.
 
     Raises
     ------

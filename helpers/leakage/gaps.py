@@ -9,7 +9,7 @@ MOST_ROWS = 1000  # whose neighbours are looked for
 N_NEIGHBOURS = 15
 SEEN = 25  # neighbours, to see whether gaps shrink again
 LARGEST = 30.0  # that one gap may count, so that a single pair of copies is no pattern
-EVENLY = 0.8  # of the rows; of three that belong together, one lies in the middle at most
+EVENLY = 0.8  # of the rows; of three that belong together, one lies in the middle
 NEAR = 7.0  # a gap that one neighbour in 1,000 has by chance
 
 
@@ -46,15 +46,19 @@ def look_for_a_gap(table, folds, rng, most):
     around = [*means[max(k - 2, 0) : k - 1], *means[k:], *beyond]
     is_alone = means[k - 1] > (1 + 10 / np.sqrt(len(asked))) * min(around)
     doubt = GROWS if not is_alone else ONE_GROUP if others < (1 + limit) / 2 else ""
-    if k == 2 and _are_even(distances):
+    if k == 2 and _are_even(table, distances, neighbours):
         doubt = EVEN
     return peaks.max(), k, limit, near, dealt, is_separated, doubt
 
 
-def _are_even(distances):
-    """Say whether the two nearest of nearly all rows are no copies, and equally far away."""
-    first, second = distances[:, :2].T
+def _are_even(table, distances, neighbours):
+    """Say whether nearly all rows lie in the middle of their two nearest, and are no copies.
+
+    Three noisy copies of one long row are equally far from each other, and not on a line.
+    """
+    (first, second), pairs = distances[:, :2].T, table[neighbours[:, :2]]
     is_even = np.isclose(first, second, rtol=0.01) & (first > 1e-6 * np.median(distances))
+    is_even &= np.linalg.norm(pairs[:, 0] - pairs[:, 1], axis=1) > 1.5 * first
     return is_even.mean() > EVENLY
 
 

@@ -30,9 +30,9 @@ GROWS = (
     "with noise around it, are like that. Hand over groups, to shared_groups, which alone can tell."
 )
 LATER = (
-    " But all test rows come after their training rows. If that is in order of time, rows that "
-    "come again, as in each season, are known by then. If test rows are of other persons, hand "
-    "over groups."
+    " But all test rows come after their training rows. If the table is in order of time, rows "
+    "like these were seen before, as in each season, and that is no leak. If they are copies, or "
+    "later rows of the same persons, hand over groups."
 )
 ONE_GROUP = (
     " But one group of rows makes most of it: far-out rows of an honest table are like that, and "
@@ -50,10 +50,10 @@ PATTERNS = (
 
 
 def overlapping(table, folds):
-    """Return how many rows are the row before, moved on by some columns: windows of a series.
+    """Look for rows that are the row before, moved on by some columns: windows of a series.
 
-    That is a share of consecutive rows; and a number of test rows that lie between training rows
-    they share values with, 0 where that is rare.
+    Return their share of consecutive rows, and the number of test rows that lie between training
+    rows with which they share values, 0 where that is rare.
     """
     most = max(2, min(table.shape[1] // 2 + 1, MOST_SHIFTS))
     share, step = max((_moved_on(table, step), -step) for step in range(1, most))

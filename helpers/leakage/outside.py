@@ -27,7 +27,7 @@ class SideEffects:
 
     def __init__(self):
         self.written = {}  # files and folders, each with the parameter that names it
-        self.unnamed = set()  # files that no parameter names: written, or newer than `fit` and read
+        self.unnamed = set()  # files that no parameter names: written, or changed since `fit` began
         self.changed = []  # what clones share in memory, such as attributes of their class
 
 

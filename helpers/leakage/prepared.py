@@ -61,7 +61,7 @@ def _shown(find, table):
 
 
 def _each(is_so):
-    """Return a function that finds the columns of whose values, without gaps, something is so."""
+    """Return a function that finds the columns whose values, gaps left out, are so."""
     return lambda columns: [
         number for number, column in enumerate(columns) if is_so(column[np.isfinite(column)])
     ]

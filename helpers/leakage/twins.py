@@ -13,6 +13,7 @@ from helpers.leakage.tables import as_codes, keys_of, names_of, shape_of_rows
 MANY = 0.9  # as many values in a column as there are different rows
 MOST_NAMES = 10  # of columns that number the rows
 DIFFERENT = 0.9  # labels, as a share of the twins
+RESAMPLE = "Resample the training rows alone, in each fold."
 
 
 def shared_rows(X, y=None, *, cv=5, groups=None, task=None, random_state=0):
@@ -42,8 +43,8 @@ def shared_rows(X, y=None, *, cv=5, groups=None, task=None, random_state=0):
         rows meet by chance; or if test images are training images, mirrored or turned by quarters;
         or if rows hold the numbers of others in other columns, or with other signs, as a game does
         that is noted from both sides; or if rows of one class lie exactly between two of their
-        class on the other side of the split, on many lines, as SMOTE makes them, and no rows of
-        another class are like that.
+        class on the other side of the split, as SMOTE makes them, and no rows of another class are
+        like that; where they lie on a few lines, it asks.
         Not looked at, if far more rows have one with a column less, or as many where the few
         columns that tell all rows apart are shuffled alone, or where rows exchange values that
         their other columns make as likely, or if rows with a twin hold commoner values than others,
@@ -129,12 +130,19 @@ def shared_rows(X, y=None, *, cv=5, groups=None, task=None, random_state=0):
     if moved := moved_copies(whole, shape_of_rows(X), folds):
         evidence += f"{moved} Change training rows alone, in each fold, or keep copies together."
         return Finding("shared_rows", True, evidence)
-    if y is not None and (between := _count_made(whole, y, folds, task)):
+    between, are_few_lines = (0, False) if y is None else _count_made(whole, y, folds, task)
+    if between:
         evidence += (
             f" {between} rows lie exactly between two others of their class, from which the split "
-            "parts them, as SMOTE makes them. Resample the training rows alone, in each fold."
+            "parts them, as SMOTE makes them."
         )
-        return Finding("shared_rows", True, evidence)
+        if are_few_lines:
+            evidence += (
+                " But all of them lie on a few lines, as rows of a class that follows a formula do."
+                " If rows were made,"
+            )
+            return Finding("shared_rows", None, f"{evidence} {RESAMPLE[0].lower()}{RESAMPLE[1:]}")
+        return Finding("shared_rows", True, f"{evidence} {RESAMPLE}")
     if hidden := _hidden_by_ids(X, whole, keys, folds, random_state):
         return Finding("shared_rows", None, evidence + hidden)
     return Finding("shared_rows", False, evidence)
@@ -158,7 +166,7 @@ def _hidden_by_ids(X, rows, keys, folds, seed):
 def _count_made(rows, y, folds, task):
     labels = _labels_of(y, len(rows))
     is_asked = labels is not None and labels.ndim == 1 and has_classes(task, y)
-    return count_between(rows, labels, folds) if is_asked else 0
+    return count_between(rows, labels, folds) if is_asked else (0, False)
 
 
 def _labels_of(y, n):

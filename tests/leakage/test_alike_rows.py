@@ -296,3 +296,16 @@ def test_rows_at_even_steps_are_asked_about(periods):
     X = np.column_stack([f(2 * np.pi * steps / p) for p in periods for f in (np.sin, np.cos)])
     finding = alike_rows(X, X[:, 0], cv=KFold(5, shuffle=True, random_state=0), task="regression")
     assert finding.leaked is None and "at even steps" in finding.evidence
+
+
+def test_three_noisy_copies_of_long_rows_are_not_said_to_lie_at_even_steps():
+    rng = np.random.RandomState(0)
+    X = np.repeat(rng.normal(size=(40, 9000)), 3, axis=0)
+    X += 0.1 * rng.normal(size=X.shape)
+    assert alike_rows(X, cv=KFold(5, shuffle=True, random_state=0)).leaked is True
+
+
+def test_copies_in_a_test_set_that_is_laid_below_its_training_set():
+    X = np.random.RandomState(0).normal(size=(160, 5))
+    table = np.vstack([X, X[:40] + 1e-3])
+    assert alike_rows(table, cv=[(np.arange(160), np.arange(160, 200))]).leaked is True
