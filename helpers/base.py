@@ -187,7 +187,7 @@ class TorchEstimator(ArgumentsMixin, NetworkMixin, CopyMixin, CallbackSupportMix
             y=as_tensor(target).to(device),
             weight=weight,
             rows=as_tensor(rows),
-            loss=self._loss if self.loss is None else OwnLoss(self._own_loss[1], of_values),
+            loss=self._loss if self.loss is None else OwnLoss(self._own_loss[-1], of_values),
             optimizer=self.optimizer,
             lr=settings["lr"],
             weight_decay=settings["weight_decay"],

@@ -218,6 +218,9 @@ class CopyMixin:
     def __getstate__(self):
         """Pickle the network on the CPU, so that it can be loaded on any machine."""
         state = dict(super().__getstate__())
+        loss, *held, own = state.get("_own_loss", (None, None))
+        if isinstance(own, nn.Module) and own is not loss:
+            state["_own_loss"] = loss, *held, copy.deepcopy(own).cpu()
         if "module_" in state:
             for name, part in self.module_.named_modules():
                 if is_parametrized(part):

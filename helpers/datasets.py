@@ -59,7 +59,7 @@ def rows_of(dataset, load=None):
         raise TypeError(f"load must be a function that makes an array of a row; got {load!r}.")
     if len(dataset) == 0:
         raise ValueError(f"The {type(dataset).__name__} is empty: it has no rows.")
-    with seeded_globally(0), generators_put_back():
+    with seeded_globally(0):
         rows = Rows(dataset, load, np.arange(len(dataset)))
         rows._look_twice()
     return rows
@@ -187,7 +187,7 @@ class Rows:
     def _look_twice(self):
         """Raise a ValueError if the Dataset changes its rows at random."""
         some = np.linspace(0, len(self.numbers) - 1, min(LOOKED_AT, len(self.numbers)))
-        for number in self.numbers[some.astype(int)]:  # some of each class, where they are sorted
+        for number in self.numbers[some.astype(int)]:  # from all over it: rows may be sorted
             if not np.array_equal(self._row(number).copy(), self._row(number)):
                 raise ValueError(
                     f"{self._where(number)} is another row each time it is loaded: its transform "

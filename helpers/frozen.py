@@ -13,7 +13,7 @@ from helpers.checks.last_calls import warn_of_changes, warn_of_other_rows
 from helpers.checks.rows import check_shape, refuse_datasets, refuse_no_numbers
 from helpers.copies import copy_network
 from helpers.global_state import as_torch_starts, generators_put_back, states_of_generators
-from helpers.tensors import CHUNK, as_numpy, as_tensor
+from helpers.tensors import CHUNK, as_numpy, as_tensor, like_of
 
 KEEP_STATISTICS = nn.BatchNorm1d, nn.BatchNorm2d, nn.BatchNorm3d, nn.SyncBatchNorm
 MOST_NUMBERS = 2**22  # that the rows of one forward pass may hold: 28 photographs of 224 x 224
@@ -187,16 +187,10 @@ def _what_instead(network):
     return f"{network!r:.80}. Give FrozenFeatures(network)."
 
 
-def _like(network):
-    """Return a tensor on the device and of the precision of a network."""
-    tensors = (*network.parameters(), *network.buffers())
-    return next((t for t in tensors if t.is_floating_point()), torch.empty(0))
-
-
 def _outputs(network, X):
     """Return a network's outputs for all rows of an array, (n_rows, n_outputs), part by part."""
     network.eval()
-    like = _like(network)
+    like = like_of(network)
     n_rows = min(CHUNK, max(1, MOST_NUMBERS // max(1, X[0].size)))
     parts = []
     with as_torch_starts(like.device), torch.no_grad():
@@ -210,14 +204,16 @@ def _outputs(network, X):
 
 def _warn_of_other_answers(network, X):
     """Warn if a network has another answer for a row each time, or beside other rows."""
-    like = _like(network)
-    if like.itemsize < 4:
-        return  # rounding may be another in each company
+    like = like_of(network)
+    if like.itemsize < 4:  # it rounds otherwise in each company
+        return
     rows = as_tensor(X).to(like.device, like.dtype)
     before = states_of_generators(like.device)
-    outputs = torch.as_tensor(_outputs(network, X))
-    if not warn_of_changes(network, rows, outputs, states_of_generators(like.device) != before):
-        warn_of_other_rows(network, rows, outputs)
+    outputs = torch.as_tensor(_outputs(network, X)).to(like.device)
+    drawn = states_of_generators(like.device)
+    with as_torch_starts(like.device):
+        if not warn_of_changes(network, rows, outputs, drawn != before):
+            warn_of_other_rows(network, rows, outputs)
 
 
 def _call(network, rows):

@@ -152,7 +152,8 @@ def report_epochs(job, context, task, learned):
     def snapshot():
         copied = copy_network(network, "A callback gets a copy of the network after each epoch")
         history = list(learned["history_"])
-        return learned | {"module_": copied, "history_": history, "n_epochs_": len(history)}
+        own = {"module_": copied, "history_": history, "n_epochs_": len(history)}
+        return learned | own | {"_optimizer_state": None}  # that of an earlier fit would be wrong
 
     def after_epoch():
         return running.pop().call_on_fit_task_end(**task, reconstruction_attributes=snapshot)

@@ -32,9 +32,16 @@ def in_precision(loss, dtype, device):
 
 
 def kept_in_precision(kept, loss, dtype, device):
-    """Return a loss, and what `in_precision` makes of it, or what an earlier call `kept` of it."""
-    noted = kept[1] if kept is not None and kept[0] is loss else loss
-    return loss, in_precision(noted, dtype, device)
+    """Return a loss, the numbers that it holds, and what `in_precision` makes of it.
+
+    If an earlier call has `kept` these of the same loss, and the user has not changed its numbers
+    since, the last is taken from there, with all that it has noted.
+    """
+    tensors = (*loss.parameters(), *loss.buffers()) if isinstance(loss, nn.Module) else ()
+    held = [tensor.detach().cpu().clone() for tensor in tensors]
+    if kept is not None and kept[0] is loss and all(map(torch.equal, kept[1], held)):
+        return loss, held, in_precision(kept[2], dtype, device)
+    return loss, held, in_precision(loss, dtype, device)
 
 
 class OwnLoss:

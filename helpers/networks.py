@@ -102,7 +102,7 @@ class NetworkMixin:
                 "partial_fit continues the network it has, but module, optimizer or their "
                 "arguments were changed since; call fit to start anew."
             )
-        if not hasattr(self, "_optimizer_state"):
+        if self._optimizer_state is None:
             raise ValueError(
                 "partial_fit cannot go on from what a callback was given within fit: it predicts, "
                 "and does not hold what the optimizer remembers. Go on from what fit returns."

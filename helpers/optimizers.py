@@ -88,7 +88,8 @@ def _suited_to(default, key, value):
 def make_optimizer(job):
     """Return the optimizer of a job, with what it remembers from earlier epochs.
 
-    And how it was set before it remembered, a list; empty for those that keep to what they are set.
+    Returns as well, as a list, how it was set before it remembered anything; the list is empty for
+    those that keep to what they are set.
     """
     by_name = isinstance(job.optimizer, str)
     make = OPTIMIZERS[job.optimizer] if by_name else job.optimizer

@@ -13,7 +13,7 @@ LOST = 1e-3  # of the standard deviation of y, if its numbers are rounded
 def columns_of(y, known):
     """Return `y` as an array, one column as (n,), with scikit-learn's warning, and their number.
 
-    Raise a ValueError if it is not that which is `known` from earlier calls of partial_fit.
+    Raise a ValueError if that number is not the one `known` from earlier calls of partial_fit.
     """
     y = y.toarray() if sparse.issparse(y) else y
     y = column_or_1d(y, warn=True) if y.ndim == 2 and y.shape[1] == 1 else y

@@ -46,6 +46,12 @@ def as_numpy(values):
     return (values.float() if is_short else values).numpy()
 
 
+def like_of(network):
+    """Return a tensor on the device and of the precision of a network."""
+    tensors = (*network.parameters(), *network.buffers())
+    return next((t for t in tensors if t.is_floating_point()), torch.empty(0))
+
+
 def torch_dtype(dtype):
     """Return torch's name for a dtype of numpy."""
     return getattr(torch, np.dtype(dtype).name)

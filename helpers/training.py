@@ -51,13 +51,13 @@ def train_alone(job, progress=None):
     with private_rng(job.y.device), flushed_denormals():
         optimizer, begun = make_optimizer(job)
         whole = None if job.in_batches else _whole(job)
-        progress, first = progress or Progress(job), job
-        if isinstance(job.loss, OwnLoss):  # partial_fit may be given another than before
-            first = replace(job, loss=FirstLoss(job.loss.function, job.loss.of_values))
+        progress, checked = progress or Progress(job), job
+        if isinstance(job.loss, OwnLoss):  # partial_fit may be given another loss, or weights
+            checked = replace(job, loss=FirstLoss(job.loss.function, job.loss.of_values))
         while not progress.ended:
             job.before_epoch()
-            losses = {"train_loss": _train_epoch(job, optimizer, whole, first)}
-            first = job
+            losses = {"train_loss": _train_epoch(job, optimizer, whole, checked)}
+            checked = job
             if job.valid_rows is not None:
                 losses["valid_loss"] = _validation_loss(job)
             progress.end_epoch(losses)
@@ -122,8 +122,11 @@ def dropout_seed(seed, epoch):
     return seed + epoch + 2**31  # other numbers than those of the order of rows
 
 
-def _train_epoch(job, optimizer, whole, first):
-    """Take one step for each batch, that of the job `first` at first; return the mean loss."""
+def _train_epoch(job, optimizer, whole, checked):
+    """Take one step for each batch; return the mean loss of the rows, a float.
+
+    The first batch is that of `checked`: the same job, or one with a loss that is checked.
+    """
     epoch = len(job.history) + 1
     seed_generators(dropout_seed(job.seed, epoch), job.y.device)
     seed_others()
@@ -143,8 +146,8 @@ def _train_epoch(job, optimizer, whole, first):
             X = job.augment(X, job.seed, epoch, step)
         is_first = step == 0 and not job.history
         factor = job.lr_factor(epoch, step)
-        this = job if step else first
-        losses[step] = _train_batch(this, optimizer, (X, y, weight), factor, is_first)
+        one = job if step else checked
+        losses[step] = _train_batch(one, optimizer, (X, y, weight), factor, is_first)
     of_rows = zip(losses.tolist(), map(len, orders), strict=True)
     return sum(loss * n_rows for loss, n_rows in of_rows) / len(job.rows)
 

@@ -73,7 +73,7 @@ def warn_of_dropout(network, last):
 @contextmanager
 def _asking():
     """Ask a copy of a network; one that cannot be asked in this way is not accused."""
-    # It has warned when its outputs were checked.
+    # What the network itself warns of came when its outputs were checked.
     with suppress(Exception), torch.no_grad(), warnings.catch_warnings(action="ignore"):
         yield
 
@@ -114,20 +114,20 @@ def warn_of_other_rows(network, X, outputs):
     """
     if type(network) is MLP or len(X) < 2:
         return
-    how = None
+    is_other, allowed = False, 0
     with _asking():
         own = copy.deepcopy(network)
         # The answer for the last, since the first step of a sequence sees no other.
         answers = own(X.clone())[-1], own(X[[-1] * len(X)])[-1], own(X.flip(0))[0]
         again, beside, moved = (abs(answer - outputs[-1]).max() for answer in answers)
         allowed = 1e-3 * abs(outputs).max()
-        if again < allowed < max(beside, moved):  # nor where they are not finite
-            how = f"it is predicted in another place: {PLACES}"
-            if beside > allowed:
-                how = f"other rows are predicted with it: {_how_rows_meet(network, X)}"
-    if how:
-        name = type(network).__name__
-        warnings.warn(f"{name} has another answer for a row if {how}", stacklevel=2)
+        is_other = again < allowed < max(beside, moved)  # nor where they are not finite
+    if not is_other:
+        return
+    how = f"it is predicted in another place: {PLACES}"
+    if beside > allowed:
+        how = f"other rows are predicted with it: {_how_rows_meet(network, X)}"
+    warnings.warn(f"{type(network).__name__} has another answer for a row if {how}", stacklevel=2)
 
 
 def warn_of_same_answers(network, X, outputs):

@@ -1,6 +1,7 @@
 """What a loss of the user's computes: each row against its own target, and with a lowest value?"""
 
 import copy
+import re
 import warnings
 from itertools import pairwise
 
@@ -73,16 +74,13 @@ class FirstLoss(OwnLoss):
             with _Shapes() as shapes:
                 means = [_mean(own, new, t) for t in (some, *moved, some[:1].expand(some.shape))]
         except Exception as error:  # one that cannot be asked in this way is not accused
-            if len(y) != outputs.shape[-1]:
-                return
-            if "one number for each row" in str(error):
-                raise
-            if "must match" not in str(error):
+            of_shapes = re.search("must match|one number for each row", str(error))
+            if len(y) != outputs.shape[-1] or not of_shapes:
                 return
             raise ValueError(
-                f"loss must compare each row with its own target; {name_of(self.function)} takes "
-                f"{len(y)} rows, as many as there are outputs, and not {n}: {error}."
-                f"{self._cure(str(error), outputs, y)}"
+                f"loss must take any number of rows, and compare each row with its own target; "
+                f"{name_of(self.function)} takes {len(y)} rows, as many as there are outputs, and "
+                f"not {n}: {str(error).rstrip('.')}.{self._cure(str(error), outputs, y)}"
             ) from error
         if (
             any(shape.count(n) > 1 for shape in shapes.seen)

@@ -158,9 +158,9 @@ def warn_of_probabilities(network, X, kind, owner, several_labels=False, own_los
         if not list(layer.children()):
             last[:] = [layer, outputs]
 
+    hooks = []
     try:
-        for layer in network.modules():
-            layer.register_forward_hook(note)
+        hooks += [layer.register_forward_hook(note) for layer in network.modules()]
         network.eval()
         for scale in range(1, STATES + 1):
             outputs = answer_with_random_weights(network, X, scale)
@@ -169,6 +169,9 @@ def warn_of_probabilities(network, X, kind, owner, several_labels=False, own_los
                 return
     except Exception:  # a network that cannot be asked in this way is not accused
         return
+    finally:  # else the network would stay in memory, with what the hooks hold
+        for hook in hooks:
+            hook.remove()
     layer = last[0] if last and last[1] is outputs else f"a {kind}, or a function like it"
     most = math.e / (math.e + outputs.shape[1] - 1)
     text = {

@@ -93,7 +93,7 @@ def _cure_of_column(X):
     """Return what to do about the first column of a table that holds no numbers."""
     for name in getattr(X, "columns", ()):
         if not _holds_numbers(X[name]):
-            return f" Make numbers of X[{name!r}], or leave it out: OrdinalEncoder() may do it."
+            return f" Make numbers of X[{name!r}], as OrdinalEncoder() does, or leave it out."
     return ""
 
 

@@ -143,8 +143,8 @@ def _class_content(cls):
 def attributes_of(obj):
     """Return the attributes of an object by name, those in `__slots__` as well."""
     state = object.__getstate__(obj)
-    own, of_slots = state if isinstance(state, tuple) else (state, None)
-    return (own or {}) | (of_slots or {})
+    of_slots = state[1] if isinstance(state, tuple) else {}
+    return dict(getattr(obj, "__dict__", ())) | of_slots
 
 
 def _chooses_what_is_pickled(kind):

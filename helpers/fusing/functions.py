@@ -92,7 +92,7 @@ class Watch:
         self._outside.restore()
         for part, copied in zip(self._parts, copy.deepcopy(self._copied), strict=True):
             refilled(part, copied)
-            if hasattr(part, "__dict__"):  # that of a list, too
+            if hasattr(part, "__dict__"):  # a list, a dict or a tensor may have attributes as well
                 vars(part).clear()
                 vars(part).update(vars(copied))
             for name in attributes_of(copied).keys() - getattr(copied, "__dict__", {}).keys():

@@ -37,7 +37,10 @@ class OfProcess:
 
 
 class OfNumpy(OfProcess):
-    """numpy's. Normal numbers come in pairs: it keeps the second until it is asked for."""
+    """numpy's global generator.
+
+    Normal numbers come in pairs: it keeps the second until it is asked for.
+    """
 
     name = "numpy's global generator"
     words, of_pair = None, (0, 0.0)  # when it was read last
@@ -65,7 +68,7 @@ class OfNumpy(OfProcess):
 
 
 class OfPython(OfProcess):
-    """Python's."""
+    """Python's global generator."""
 
     name = "Python's global generator"
 
@@ -80,7 +83,7 @@ class OfPython(OfProcess):
 
 
 class OfTorch(OfProcess):
-    """torch's; None while another thread trains, who puts it back."""
+    """torch's global generator; None while another thread trains, who puts it back."""
 
     name = "torch's global generator"
 

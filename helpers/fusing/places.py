@@ -230,7 +230,7 @@ def is_fixed(value):
 def assigned_by(codes, named):
     """Return those names, of (name, value), that code may give another value.
 
-    It may do so by a text, as in setattr; but what is MISSING it can only make a global.
+    It may do so by a text, as in setattr. A name that is MISSING counts only as a new global.
     """
     stored, created = set(), set()
     for code in codes_within(codes):

@@ -51,8 +51,7 @@ class Settings:
         functions = functions_of(job)
         if not functions and not has_own_code(job.network):
             return None
-        shared = self._key_of(job)
-        key = shared or (job.network,)
+        key = self._key_of(job)
         places, cache = self._places_of(job.network, functions, key)
         if cache:
             return UNSEEN.format(cache)
@@ -61,12 +60,10 @@ class Settings:
         for holder, name in places:
             if isinstance(read(holder, name), OF_A_THREAD):
                 return IN_EACH_THREAD.format(name)
-        if key not in self._kinds:
-            self._kinds[key] = Kind(job, depends_on_more(job))
-        kind = self._kinds[key]
+        kind = self._kind_of(job, key)
         if kind.reason and any(told in kind.reason for told in OUTSIDE):  # the order of fits counts
             return kind.reason
-        answered = answers_of(kind.first) if shared and not kind.reason else None
+        answered = answers_of(kind.first) if key and not kind.reason else None
         self._noted[id(job)] = Noted(places, values_of(places, job.network), kind, answered)
         return None
 
@@ -77,7 +74,16 @@ class Settings:
         except Incomparable:  # it will be trained alone
             return None
 
+    def _kind_of(self, job, key):
+        """Return the kind of a job's network; one that cannot be compared is not kept alive."""
+        kind = self._kinds.get(key) or Kind(job, depends_on_more(job))
+        if key:
+            self._kinds[key] = kind
+        return kind
+
     def _places_of(self, network, functions, key):
+        if key is None:
+            return places_read(network, functions)
         # Two functions of one code may enclose other variables. They are kept alive, and their ids.
         key = *key, *map(id, functions)
         if key not in self._places:

@@ -47,7 +47,7 @@ class TensorIndex:
         """Return the number of a tensor; None, which stands for no tensor, is its own."""
         if tensor is None:
             return None
-        is_loaded = not isinstance(tensor, Rows)  # those that are not have the same numbers
+        is_loaded = not isinstance(tensor, Rows)  # of those that are not, equal keys are enough
         if is_loaded:
             key = tensor.dtype, tensor.shape, checksum(tensor)
         else:

@@ -15,7 +15,7 @@ from sklearn.exceptions import ConvergenceWarning, NotFittedError
 from sklearn.utils import check_random_state
 
 from helpers._compat import _num_samples
-from helpers.global_state import generators_put_back, seeded_globally
+from helpers.global_state import seeded_globally
 from helpers.leakage.fitting import check_is_estimator, fit_with
 from helpers.tensors import as_numpy
 
@@ -44,7 +44,7 @@ def seed_of(random_state):
 def global_seed(seed):
     """Seed the global generators of Python, numpy and torch; put them back after."""
     seed = seed_of(seed)
-    with generators_put_back(), seeded_globally(seed):
+    with seeded_globally(seed):
         random.seed(seed)
         np.random.seed(seed)
         yield

@@ -170,7 +170,7 @@ def test_a_column_of_what_is_no_number_is_named():
         month=pd.period_range("2020-01", periods=20, freq="M")
     )
     for column in (table["month"], pd.cut(X[:, 0], 3)):
-        with pytest.raises(TypeError, match=r"X must hold numbers: .*of X\['month'\], or leave"):
+        with pytest.raises(TypeError, match=r"X must hold numbers: .*of X\['month'\], as Ordinal"):
             classifier().fit(table.assign(month=column), y)
 
 

@@ -667,6 +667,17 @@ def test_what_a_loss_notes_is_there_in_the_next_call(dtype):
     np.testing.assert_allclose(by_steps.predict(rows), at_once.predict(rows), rtol=1e-6)
 
 
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_what_the_user_changes_in_a_loss_counts_in_the_next_call(dtype):
+    rows, labels = np.random.RandomState(0).normal(size=(60, 3)).astype(dtype), np.arange(60) % 2
+    loss = nn.CrossEntropyLoss(weight=torch.tensor([1.0, 2.0]), reduction="none")
+    clf = TorchClassifier(loss=loss, random_state=0).partial_fit(rows, labels)
+    clf = pickle.loads(pickle.dumps(clf)).partial_fit(rows, labels)
+    clf.loss.weight.mul_(100)
+    losses = [row["train_loss"] for row in clf.partial_fit(rows, labels).history_]
+    assert losses[1] < 2 < 50 < losses[2]
+
+
 def test_what_a_callback_gets_is_of_its_epoch_and_cannot_be_trained_on():
     class Keeping:
         kept = []
@@ -681,8 +692,9 @@ def test_what_a_callback_gets_is_of_its_epoch_and_cannot_be_trained_on():
                 self.kept.append(fitted_estimator)
 
     rows = np.random.RandomState(0).normal(size=(40, 3))
-    TorchRegressor(epochs=3).set_callbacks(Keeping()).fit(rows, rows[:, 0])
-    second = Keeping.kept[1]
-    assert (len(second.history_), second.n_epochs_) == (2, 2)
-    with pytest.raises(ValueError, match="what a callback was given within fit"):
-        second.set_callbacks().partial_fit(rows, rows[:, 0])
+    reg = TorchRegressor(epochs=3).set_callbacks(Keeping())
+    for number in (1, 4):  # in the second fit there is what the first has left
+        second = reg.fit(rows, rows[:, 0]) and Keeping.kept[number]
+        assert (len(second.history_), second.n_epochs_) == (2, 2)
+        with pytest.raises(ValueError, match="what a callback was given within fit"):
+            second.set_callbacks().partial_fit(rows, rows[:, 0])
