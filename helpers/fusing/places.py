@@ -190,6 +190,7 @@ def set_by_callbacks(job, places):
     for one in (*own.values(), *job.network.modules()):
         is_module = isinstance(one, nn.Module)
         held += (own_attributes(one) if is_module else attributes_of(one)).items()
+    places = sorted(places, key=lambda place: place[1])  # of several, name the same each time
     outside = [(name, read(holder, name)) for holder, name in places]
     assigned = assigned_by(codes, outside + held)
     for name, value in outside + held:
