@@ -51,7 +51,7 @@ class Augmentation:
         states = None if self._checked else states_of_generators(X.device)
         rows = self._call(X, seed)
         self._check(rows, X)
-        self._first = self._first or epoch  # of a fit, or of a call of partial_fit
+        self._first = self._first or epoch  # the first of this fit, or of this call of partial_fit
         if epoch == self._first:
             self._refuse_moved(rows, X, seed)
         if not self._checked:

@@ -216,7 +216,7 @@ class CopyMixin:
         return new
 
     def __getstate__(self):
-        """Pickle the network on the CPU, so that it can be loaded on any machine."""
+        """Pickle the network, and our copy of the loss, on the CPU, to be loaded on any machine."""
         state = dict(super().__getstate__())
         loss, *held, own = state.get("_own_loss", (None, None))
         if isinstance(own, nn.Module) and own is not loss:

@@ -57,7 +57,8 @@ class FrozenFeatures(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEsti
     is honest, or from these. Where the network was trained, you have to know yourself.
 
     A network whose BatchNorm keeps no statistics is refused: its outputs for a row would depend
-    on the other rows, test rows included. Of others whose outputs do, or are drawn, `fit` warns.
+    on the other rows, test rows included. `fit` warns of other networks whose outputs do so, and
+    of those that draw at random.
 
     Examples
     --------

@@ -6,7 +6,7 @@ from sklearn.preprocessing import StandardScaler
 from helpers._compat import _num_samples
 from helpers.leakage.finding import Finding
 from helpers.leakage.gaps import N_NEIGHBOURS, look_for_a_gap
-from helpers.leakage.inputs import about_missing, folds_of, has_classes, targets_of
+from helpers.leakage.inputs import about_missing, are_ordered, folds_of, has_classes, targets_of
 from helpers.leakage.mirrored import may_be_images
 from helpers.leakage.nearness import (
     CLUSTERS,
@@ -161,7 +161,7 @@ def alike_rows(X, y=None, *, cv=5, groups=None, task=None, random_state=0):
         if k + 1 > n_of_class / 4 and k > 2:
             return Finding(name, None, evidence + CLUSTERS)
         # One fold alone may be a training and a test set, laid end to end.
-        if len(folds) > 1 and all(train.max() < test.min() for train, test in folds):
+        if len(folds) > 1 and are_ordered(folds):
             return Finding(name, None, evidence + LATER)
         if doubt:
             return Finding(name, None, evidence + doubt)

@@ -12,7 +12,14 @@ from helpers.leakage.finding import Finding, Report
 from helpers.leakage.fitting import FORMS
 from helpers.leakage.groups import one_group_a_row
 from helpers.leakage.held import held_rows
-from helpers.leakage.inputs import check_length, column_of, folds_of, has_classes, task_of
+from helpers.leakage.inputs import (
+    are_ordered,
+    check_length,
+    column_of,
+    folds_of,
+    has_classes,
+    task_of,
+)
 from helpers.leakage.prepared import prepared
 from helpers.leakage.probes import seed_of
 from helpers.leakage.splits import shared_groups, time_order
@@ -156,8 +163,7 @@ def _is_readable(time, X):
 
 def _shift_in_time(finding, folds):
     """Return what `shift` saw; no accusation where the split may be one in order of time."""
-    in_order = all(train.max() < test.min() for train, test in folds)
-    if not finding.leaked or not in_order:
+    if not finding.leaked or not are_ordered(folds):
         return finding
     evidence = (
         "Test rows look other than training rows, and all come after them. If rows are in order of "

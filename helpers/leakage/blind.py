@@ -11,7 +11,7 @@ from helpers._compat import _safe_indexing
 from helpers.leakage.destruction import destroyed, exchanged
 from helpers.leakage.finding import Finding
 from helpers.leakage.fitting import check_is_procedure
-from helpers.leakage.inputs import as_array, folds_of, has_classes, is_frame, strata_of
+from helpers.leakage.inputs import are_ordered, as_array, folds_of, has_classes, is_frame, strata_of
 from helpers.leakage.probes import (
     METHODS,
     N_REPEATS,
@@ -119,7 +119,7 @@ def blind_test(procedure, X, y, *, cv=None, groups=None, test_size=0.3, task=Non
 
 def _looks_back(procedure, X, y, folds, seed):
     """Say whether, up to the first test row, predictions do not depend on test rows."""
-    if not all(max(train) < min(test) for train, test in folds):
+    if not are_ordered(folds):
         return False
     folds = [(np.sort(train)[len(train) // FIRST_ROWS :], test) for train, test in folds]
     try:

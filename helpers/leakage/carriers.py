@@ -29,7 +29,7 @@ MANY = (
 )
 NEEDED = (
     " These are most of the columns, so that little is left to compare with. Classes that are "
-    "easily told apart look like this, and values that a formula makes of all columns."
+    "easily told apart look like this; so do values that follow from all columns by a formula."
 )
 ASK = " Ask of each: is it known at the time of prediction, or does it follow from the label?"
 

@@ -18,7 +18,8 @@ def look_for_a_gap(table, folds, rng, most):
 
     That is the share of test rows with a near row in training, of this split and of rows dealt
     out; whether the gap stands out among test rows with a row before it in training; and a sentence
-    of doubt, if the gaps do not shrink after it, nor jump at it, or if one group makes it; or ''.
+    of doubt, if the gaps do not shrink after it, nor jump at it, if one group makes it, or if rows
+    stand at even steps; or ''.
     """
     asked = rng.permutation(len(table))[:MOST_ROWS]
     found = NearestNeighbors(n_neighbors=SEEN + 2).fit(table).kneighbors(table[asked])
@@ -39,6 +40,7 @@ def look_for_a_gap(table, folds, rng, most):
     apart = [_gap_across(gaps[:, k - 1], asked, neighbours[:, :k], *fold) for fold in folds]
     apart = np.concatenate(apart) / np.median(means)
     is_separated = len(apart) and apart.mean() > 1.2 + 3 / np.sqrt(len(apart))
+    is_even = k == 2 and _are_even(table, distances, neighbours)  # one neighbour on each side
     last = np.where(gaps.max(axis=1) > NEAR, gaps.argmax(axis=1), -1)  # the last near neighbour
     is_near = np.arange(N_NEIGHBOURS) <= last[:, None]
     neighbours = np.where(is_near, neighbours[:, :N_NEIGHBOURS], -1)
@@ -46,8 +48,7 @@ def look_for_a_gap(table, folds, rng, most):
     around = [*means[max(k - 2, 0) : k - 1], *means[k:], *beyond]
     is_alone = means[k - 1] > (1 + 10 / np.sqrt(len(asked))) * min(around)
     doubt = GROWS if not is_alone else ONE_GROUP if others < (1 + limit) / 2 else ""
-    if k == 2 and _are_even(table, distances, neighbours):
-        doubt = EVEN
+    doubt = EVEN if is_even else doubt
     return peaks.max(), k, limit, near, dealt, is_separated, doubt
 
 

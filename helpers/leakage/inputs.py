@@ -184,3 +184,8 @@ def as_array(values):
         return np.asarray(values)
     except ValueError:  # rows of unequal length
         return values
+
+
+def are_ordered(folds):
+    """Say whether, in each fold, all test rows come after the training rows."""
+    return all(train.max() < test.min() for train, test in folds)

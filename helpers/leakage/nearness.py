@@ -22,17 +22,18 @@ CLUSTERS = (
     "groups, to shared_groups, which alone can tell."
 )
 EVEN = (
-    " But nearly all rows have two nearest ones that are equally far away, as rows at even steps "
-    "of time, of an angle or along a curve have. If it is time, split with TimeSeriesSplit."
+    " But for nearly all rows the two nearest rows are equally far away. So it is where rows stand "
+    "at even steps of time, of an angle or along a curve. If the steps are of time, split with "
+    "TimeSeriesSplit."
 )
 GROWS = (
     " But the gaps grow with each neighbour, and do not shrink again: rows that lie along a curve, "
     "with noise around it, are like that. Hand over groups, to shared_groups, which alone can tell."
 )
 LATER = (
-    " But all test rows come after their training rows. If the table is in order of time, rows "
-    "like these were seen before, as in each season, and that is no leak. If they are copies, or "
-    "later rows of the same persons, hand over groups."
+    " But all test rows come after their training rows. If the table is in order of time, later "
+    "rows may be like earlier ones, as in seasons that come again, and that is no leak. If they "
+    "are copies, or later rows of the same persons, hand over groups."
 )
 ONE_GROUP = (
     " But one group of rows makes most of it: far-out rows of an honest table are like that, and "

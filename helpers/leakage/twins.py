@@ -13,7 +13,10 @@ from helpers.leakage.tables import as_codes, keys_of, names_of, shape_of_rows
 MANY = 0.9  # as many values in a column as there are different rows
 MOST_NAMES = 10  # of columns that number the rows
 DIFFERENT = 0.9  # labels, as a share of the twins
-RESAMPLE = "Resample the training rows alone, in each fold."
+FEW_LINES = (
+    "But all of them lie on a few lines, as they do where a class follows a formula. If rows were "
+    "made by SMOTE, resample the training rows alone, in each fold."
+)
 
 
 def shared_rows(X, y=None, *, cv=5, groups=None, task=None, random_state=0):
@@ -134,15 +137,12 @@ def shared_rows(X, y=None, *, cv=5, groups=None, task=None, random_state=0):
     if between:
         evidence += (
             f" {between} rows lie exactly between two others of their class, from which the split "
-            "parts them, as SMOTE makes them."
+            "parts them, as SMOTE makes them. "
         )
         if are_few_lines:
-            evidence += (
-                " But all of them lie on a few lines, as rows of a class that follows a formula do."
-                " If rows were made,"
-            )
-            return Finding("shared_rows", None, f"{evidence} {RESAMPLE[0].lower()}{RESAMPLE[1:]}")
-        return Finding("shared_rows", True, f"{evidence} {RESAMPLE}")
+            return Finding("shared_rows", None, evidence + FEW_LINES)
+        evidence += "Resample the training rows alone, in each fold."
+        return Finding("shared_rows", True, evidence)
     if hidden := _hidden_by_ids(X, whole, keys, folds, random_state):
         return Finding("shared_rows", None, evidence + hidden)
     return Finding("shared_rows", False, evidence)
