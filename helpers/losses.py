@@ -111,6 +111,11 @@ class OwnLoss:
     def _cure(self, said, outputs, y):
         if isinstance(self.function, nn.BCELoss) and outputs.shape == y.shape:
             return " outputs are no probabilities; nn.BCEWithLogitsLoss takes them as they are."
+        if "required positional argument" in said:
+            return (
+                " A loss gets outputs and y, and nothing else. Give a function of these two, which "
+                "takes what else is wanted from columns of outputs, or of y."
+            )
         if "numpy" in said:
             return " Compute with torch, which finds the gradients."
         if outputs.ndim == 1 and re.search("Dimension out of range|too many indices", said):

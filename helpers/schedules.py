@@ -103,7 +103,14 @@ def _refuse_count(schedule, factors):
 
 
 def warn_of_rates(schedule, factors, lr):
-    """Warn if all factors of a schedule are as small as `lr`, as if it returned learning rates."""
+    """Warn if no factor of a schedule is above 0, or all are as small as `lr`, as rates are."""
+    if len(factors) and not factors.any():
+        warnings.warn(
+            f"schedule must return what lr is multiplied by, and {name_of(schedule)} returns 0 for "
+            f"each of the {len(factors)} steps: nothing is trained. If it rises from 0, take more "
+            f"epochs or a smaller batch_size, so that there are more steps.",
+            stacklevel=2,
+        )
     if len(factors) > 1 and 0 < factors.max() <= lr <= LARGEST_RATE:
         warnings.warn(
             f"schedule must return what lr is multiplied by, and {name_of(schedule)} returns "

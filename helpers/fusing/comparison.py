@@ -12,6 +12,7 @@ from torch.nn.utils.rnn import pad_sequence
 from helpers.fusing.chance import without_dropout
 from helpers.fusing.content import contents, first_difference, first_line
 from helpers.fusing.functions import LOSS_KEEPS
+from helpers.fusing.modes import CoarseNumbers
 from helpers.fusing.outside import outside_of
 from helpers.fusing.own_code import digests_of, given_functions
 from helpers.fusing.slots import TensorIndex, assign_slots
@@ -24,6 +25,7 @@ ROWS_DEPEND = "its rows depend on each other in training, and its fits have uneq
 DRAWS_OTHERWISE = "its dropout draws in another order than a stack does"
 STACKED = "when it is stacked"
 ROUNDED = "rounding in float32 would give it other weights in a stack; in float64 it would not"
+COARSE = "whose rounding would give it other weights in a stack"
 CALL = OwnLoss._call.__code__  # through which what a user's loss raises comes
 INSTEAD = {  # what can be stacked in place of what vmap refuses in these words
     "control flow": "torch.where in place of `if`",
@@ -97,7 +99,9 @@ def _compare(jobs, lr, unequal, unequal_valid, outside, dtype, n_units):
     before, losses = [state_of(job) for job in some], digests_of(job.loss for job in some)
     try:
         held = [contents(job.network) for job in some]
-        alone, again = [train_copy(job) for job in some], train_copy(copies()[0])
+        alone = [train_copy(job) for job in some]
+        with CoarseNumbers() as coarse:
+            again = train_copy(copies()[0])
         names = map(first_difference, held, (job.network for job in some))
         if name := next(filter(None, names), None):
             return f"it keeps `{name}` between batches"
@@ -112,6 +116,8 @@ def _compare(jobs, lr, unequal, unequal_valid, outside, dtype, n_units):
     if reason := difference(before[0], alone[0], again, tolerance, n_units):
         what = "outputs" if "outputs" in reason else "weights"
         return f"two equal training steps of it give different {what}"
+    if coarse.dtype:
+        return f"it computes in {coarse.dtype}, {COARSE}"
     try:
         stacked = train_stack(copies())
     except Exception as error:

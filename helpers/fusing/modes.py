@@ -4,6 +4,7 @@ from functools import partial
 
 import torch
 from sklearn import config_context, get_config
+from torch.overrides import TorchFunctionMode
 
 from helpers._compat import (
     DeviceContext,
@@ -48,3 +49,22 @@ def settings_of_thread():
     if device.type != "cpu":
         settings.append(partial(torch.device, device))
     return settings
+
+
+class CoarseNumbers(TorchFunctionMode):
+    """Notes the first dtype that is met with a larger rounding than float32, as under autocast.
+
+    Attributes
+    ----------
+    dtype : torch.dtype or None
+    """
+
+    dtype = None
+
+    def __torch_function__(self, function, types, args=(), kwargs=None):
+        result = function(*args, **(kwargs or {}))
+        dtype = getattr(result, "dtype", None)
+        if isinstance(dtype, torch.dtype) and dtype.is_floating_point and self.dtype is None:
+            if torch.finfo(dtype).eps > torch.finfo(torch.float32).eps:
+                self.dtype = dtype
+        return result

@@ -102,9 +102,10 @@ def refit(estimator, X, y, *, groups=None, random_state=0):
     Files that parameters name, networks in functions that the estimator holds, and what your own
     classes and functions keep in attributes, globals, defaults, closures and caches are put back
     before each fit, so that what one fit leaves there for the next is seen; caches end empty. Not
-    looked at, if `fit` leaves a file that no parameter names. It does not see what every fit finds
-    again: weights in a constructor argument that `fit` leaves alone, or in another place that all
-    clones share (repeats then differ as well; see `carry_over`), nor predictions kept there by row.
+    looked at, if `fit` leaves a file that no parameter names, or changes what held something there
+    before, as of earlier fits. It does not see what every fit finds again and leaves alone: what
+    earlier fits have left, weights in a constructor argument, or in another place that all clones
+    share (repeats then differ as well; see `carry_over`), nor predictions kept there by row.
 
     Examples
     --------
@@ -129,7 +130,7 @@ def refit(estimator, X, y, *, groups=None, random_state=0):
         return fit_seeded(subject, *parts, some_rows(groups, rows))
 
     rng = np.random.RandomState(random_state)
-    written, unnamed, changed = {}, set(), set()
+    written, unnamed, changed, held = {}, set(), set(), set()
 
     def predictions(first_fit):
         with left_alone(estimator, in_memory=True) as outside:
@@ -145,6 +146,7 @@ def refit(estimator, X, y, *, groups=None, random_state=0):
         written.update(outside.written)
         unnamed.update(outside.unnamed)
         changed.update(outside.changed)
+        held.update(outside.held)
         return predicted
 
     alone = predictions(first_fit=False)
@@ -167,6 +169,13 @@ def refit(estimator, X, y, *, groups=None, random_state=0):
         evidence += (
             f" But fit left {sorted(unnamed)[0]}, which no parameter names: whether a later fit "
             "reads it was not looked at. Make its path a parameter."
+        )
+        leaked = None
+    elif held:
+        evidence += (
+            f" But clones share {', '.join(sorted(held))}, which each fit changes, and which held "
+            f"something before: what earlier fits left there may hide a leak. Restart Python, and "
+            f"ask before any fit."
         )
         leaked = None
     elif by_chance:

@@ -27,6 +27,7 @@ class Memory:
 
     def __init__(self, estimator):
         self.places, self.caches, self.names, seen = [], [], [], set()
+        self.held = set()  # names of what something was in already, as from earlier fits
         waiting = [estimator, *estimator.get_params().values()]
         waiting += [type(value) for value in waiting]
         while waiting:
@@ -59,6 +60,7 @@ class Memory:
             if not name.startswith("__") and not is_lasting:
                 kept = _copied(value) if _is_filled(value) else None
                 self.places.append((owner, name, value, kept, prefix + name))
+                self.held |= {prefix + name} if _holds_something(value) else set()
 
     def put_back(self):
         """Put everything back; return the names of what had changed."""
@@ -124,6 +126,15 @@ def _is_filled(value):
     return isinstance(value, COLLECTIONS) or (
         is_object and not isinstance(value, type) and not is_network
     )
+
+
+def _holds_something(value):
+    """Say whether a collection has elements, or a number is not 0; of an object, its attributes."""
+    if isinstance(value, COLLECTIONS):
+        return len(value) > 0
+    if _is_filled(value):
+        return any(map(_holds_something, vars(value).values()))
+    return isinstance(value, int | float | np.generic) and bool(value)
 
 
 def _copied(value):

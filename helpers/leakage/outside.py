@@ -29,6 +29,7 @@ class SideEffects:
         self.written = {}  # files and folders, each with the parameter that names it
         self.unnamed = set()  # files that no parameter names: written, or changed since `fit` began
         self.changed = []  # what clones share in memory, such as attributes of their class
+        self.held = set()  # what of it held something before, as of earlier fits
 
 
 @contextmanager
@@ -47,6 +48,7 @@ def left_alone(estimator, in_memory=False):
             yield outside
     finally:
         outside.changed = memory.put_back() if in_memory else []
+        outside.held = memory.held & {*outside.changed} if in_memory else set()
         opened, _recording.paths = _recording.paths, earlier
         named = [path for name, path in paths.items() if contents[name] is not None]
         outside.unnamed = {
