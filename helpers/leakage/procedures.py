@@ -1,9 +1,12 @@
 """Canaries on a whole procedure, from the raw data to the number that is reported."""
 
+from numbers import Integral
+
 import numpy as np
 from scipy import stats
 from sklearn.utils import check_consistent_length, check_random_state
 
+from helpers.checks.arguments import is_number
 from helpers.leakage.chance import measure, taken
 from helpers.leakage.finding import Finding
 from helpers.leakage.fitting import check_is_procedure
@@ -53,7 +56,8 @@ def null_labels(procedure, X, y, *, groups=None, chance=None, n_permutations=20,
     Raises
     ------
     ValueError
-        If lengths differ, a label varies within a group, or `n_permutations` is below 2.
+        If lengths differ, a label varies within a group, `n_permutations` is no whole number of 2
+        or more, or `chance` is no number.
     TypeError
         If `procedure` is no function of `X` and `y`, or does not return a number.
 
@@ -81,8 +85,14 @@ def null_labels(procedure, X, y, *, groups=None, chance=None, n_permutations=20,
     random_state = seed_of(random_state)
     check_is_procedure(procedure, "null_labels")
     check_consistent_length(X, y, groups)
-    if n_permutations < 2:
-        raise ValueError(f"n_permutations must be at least 2; got {n_permutations}.")
+    if not is_number(n_permutations, Integral) or n_permutations < 2:
+        raise ValueError(
+            f"n_permutations must be a whole number of 2 or more; got {n_permutations!r}."
+        )
+    if chance is not None and not is_number(chance):
+        raise ValueError(
+            f"chance must be the score that guessing gets, as 0.5, or None; got {chance!r}."
+        )
     y, rng = y if hasattr(y, "iloc") else np.asarray(y), check_random_state(random_state)
     groups = None if groups is None else _with_groups_of_one(groups, len(y))
     with global_seed(random_state):

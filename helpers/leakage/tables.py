@@ -38,7 +38,10 @@ def as_codes(X):
     if not hasattr(X, "columns"):
         X = _as_array(X)
         if X.ndim == 1 and X.dtype.kind in "fiubc":
-            raise ValueError(f"X must have shape (n_rows, n_features); got {X.shape}.")
+            raise ValueError(
+                f"X must have shape (n_rows, n_features); got {X.shape}. If it is one column, hand "
+                f"over X.reshape(-1, 1)."
+            )
         X = X.reshape(len(X), -1)
         if X.dtype.kind in "fiub" and not are_too_large(floats := X.astype(float), X.dtype):
             return floats

@@ -63,6 +63,12 @@ def test_null_labels_is_quiet_on_a_signal_and_on_a_regression():
     assert not null_labels(r2, *load_diabetes(return_X_y=True), n_permutations=10).leaked
 
 
+@pytest.mark.parametrize("wrong", [{"chance": "0.5"}, {"n_permutations": 2.5}])
+def test_null_labels_names_the_parameter_that_is_wrong(wrong):
+    with pytest.raises(ValueError, match=f"{next(iter(wrong))} must be .*; got"):
+        null_labels(lambda X, y: 0.5, *coin_flips(20, 2), **wrong)
+
+
 def test_null_labels_takes_a_score_that_never_changes():
     assert null_labels(lambda X, y: 1.0, X, y, chance=0.5).leaked
     assert not null_labels(lambda X, y: 0.5, X, y, chance=0.5).leaked

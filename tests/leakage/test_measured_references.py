@@ -152,7 +152,9 @@ def test_null_labels_says_how_large_a_leak_it_would_have_seen():
 
 
 def test_one_permutation_has_no_spread():
-    with pytest.raises(ValueError, match="n_permutations must be at least 2; got 1"):
+    with pytest.raises(
+        ValueError, match="n_permutations must be a whole number of 2 or more; got 1"
+    ):
         null_labels(honest_table, X, rare, n_permutations=1)
 
 
