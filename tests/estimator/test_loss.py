@@ -190,6 +190,16 @@ def test_a_loss_with_weights_of_its_own_is_refused():
     assert_array_equal(weights(same), weights(clone(CLF).fit(X, y)))
 
 
+LIKELIHOOD = nn.GaussianNLLLoss(reduction="none")
+
+
+@pytest.mark.parametrize("loss", [LIKELIHOOD, lambda outputs, y: LIKELIHOOD(outputs, y)])
+def test_a_loss_of_three_arguments_is_told_that_it_gets_two(loss):
+    with pytest.raises(TypeError) as error:
+        clone(REG).set_params(loss=loss).fit(VALUES_X, VALUES)
+    assert "outputs and y, and nothing else" in str(error.value) + "".join(error.value.__notes__)
+
+
 def test_what_it_raises_is_the_users_own_and_says_what_it_was_given():
     with pytest.raises(AttributeError, match="no_such_method") as error:
         clone(REG).set_params(loss=misspelt).fit(VALUES_X, VALUES)

@@ -114,6 +114,14 @@ def test_what_it_raises_is_the_users_own():
     assert error.value.__notes__ == ["schedule was called as failing(0)."]
 
 
+@pytest.mark.parametrize("schedule", [lambda done: 0.0, lambda done: min(1.0, 10 * done)])
+def test_one_that_trains_nothing_is_warned_of(schedule):
+    clf = clone(CLF).set_params(schedule=schedule, epochs=1, batch_size=150)
+    with pytest.warns(UserWarning, match="returns 0 for each of the 1 steps: nothing is trained"):
+        clf.fit(X, y)
+    assert_array_equal(weights(clf), weights(clone(CLF).set_params(epochs=0).fit(X, y)))
+
+
 def test_partial_fit_refuses_it():
     clf = clone(CLF).set_params(schedule=lambda done: 1 - done)
     with pytest.raises(ValueError, match=r"partial_fit does not know.*set_params\(lr=...\)"):

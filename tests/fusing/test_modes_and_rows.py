@@ -58,6 +58,29 @@ class OfTheUser(nn.Module):
         return self.two(torch.relu(self.one(X)))
 
 
+class InHalf(OfTheUser):
+    """Mixed precision, as torch leaves float64 as it is."""
+
+    def forward(self, X):
+        with torch.autocast("cpu", dtype=torch.bfloat16):
+            return super().forward(X).to(X)
+
+
+class CastToHalf(OfTheUser):
+    def forward(self, X):
+        return self.two(torch.relu(self.one(X)).half().to(X))
+
+
+@pytest.mark.parametrize("module", [InHalf, CastToHalf])
+def test_what_computes_in_half_precision_is_trained_alone(module):
+    clf = TorchClassifier(module, epochs=2, random_state=0)
+    data = X.astype(np.float32), y
+    plain = cross_validate(clf, *data, cv=2, scoring="neg_log_loss")["test_score"]
+    with fused() as run, pytest.warns(UserWarning, match="computes in torch.b?float16"):
+        found = cross_validate(clf, *data, cv=2, scoring="neg_log_loss")["test_score"]
+    assert run.batches == [1, 1] and (plain == found).all()
+
+
 @pytest.mark.parametrize("module", [MLP, OfTheUser])
 @pytest.mark.parametrize("mode", [Halving, HalvingBelow])
 def test_what_a_mode_does_is_done_under_fused(mode, module):
