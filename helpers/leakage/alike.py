@@ -5,7 +5,7 @@ from sklearn.preprocessing import StandardScaler
 
 from helpers._compat import _num_samples
 from helpers.leakage.finding import Finding
-from helpers.leakage.gaps import N_NEIGHBOURS, look_for_a_gap
+from helpers.leakage.gaps import N_NEIGHBOURS, features_are_narrow, look_for_a_gap
 from helpers.leakage.inputs import about_missing, are_ordered, folds_of, has_classes, targets_of
 from helpers.leakage.mirrored import may_be_images
 from helpers.leakage.nearness import (
@@ -21,6 +21,7 @@ from helpers.leakage.nearness import (
     told_by_neighbours,
     told_by_the_row_before,
 )
+from helpers.leakage.one_number import ONE_NUMBER, follow_from_one_number
 from helpers.leakage.probes import seed_of
 from helpers.leakage.tables import (
     as_numbers,
@@ -66,6 +67,8 @@ def alike_rows(X, y=None, *, cv=5, groups=None, task=None, random_state=0):
         often, makes such gaps by itself; if those that belong together are more than a quarter of a
         class, and may be clusters within it; if the gaps grow steadily, as of rows along a curve,
         or nearly all rows have two nearest ones equally far away, as rows at even steps have; if
+        rows differ in a few columns each, as signals with one peak do, and lie at all distances; if
+        all columns follow from one number that comes again, as waves of a day do; if
         the rows of several test sets all come after those of training; if one group of rows makes
         the gap, as far-out rows do, and one person among strangers; if the label of the row before
         tells more than a linear model, and the split mixes the rows: a table in order of time is
@@ -131,6 +134,7 @@ def alike_rows(X, y=None, *, cv=5, groups=None, task=None, random_state=0):
     if are_images:  # those of one colour would be alike; noise is like no image
         drawn = rng.randint(len(table), size=(is_plain.sum(), table.shape[1]))
         table[is_plain] = np.take_along_axis(table, drawn, axis=0)
+    measured, are_narrow = table, features_are_narrow(table)
     exchanged, table = exchanged_but_for_patterns(table, rng), spread_out(table, rng)
     tables = [StandardScaler().fit_transform(table)]
     spread = table.std(axis=0)
@@ -142,7 +146,7 @@ def alike_rows(X, y=None, *, cv=5, groups=None, task=None, random_state=0):
         tables += [light, np.where(is_plain[:, None], light, np.sort(light, axis=1))]
     n_of_class = _rows_of_a_class(task, y) if classes else np.inf
     most = int(max(2, min(N_NEIGHBOURS, n_of_class // 2)))  # each class may be a cluster
-    looks = [look_for_a_gap(rows, folds, rng, most) for rows in tables]
+    looks = [look_for_a_gap(rows, folds, rng, most, are_narrow) for rows in tables]
     best = max(looks, key=lambda look: (look[0] > look[2] and not look[-1], look[0] / look[2]))
     peak, k, limit, near, dealt, is_separated, doubt = best
     evidence = (
@@ -167,6 +171,8 @@ def alike_rows(X, y=None, *, cv=5, groups=None, task=None, random_state=0):
             return Finding(name, None, evidence + doubt)
         if share >= MOVED_ON and y is not None:
             return Finding(name, None, evidence + WINDOWS)
+        if len(np.unique(measured, axis=0)) < len(table) and follow_from_one_number(measured):
+            return Finding(name, None, evidence + ONE_NUMBER)
         if exchanged is not None:
             exchanged = spread_out(exchanged, rng)
             both = exchanged, StandardScaler().fit_transform(exchanged)

@@ -26,6 +26,7 @@ PAST = 0.9  # of the rows: the first of a series have no past value
 FEWEST_UNITS, TOLD = 20, 0.25  # such as counties; and an error beside guessing's that is small
 MANY_VALUES = 20  # more are measured, not counted or chosen
 MOST_COMBINATIONS = 20  # of values, that tell the value of another column
+EXACT = 1e-6  # of the error of guessing, where values were rounded
 # For classes and for values: of the error of guessing, and how many times less than the others.
 NEARLY = {True: (0.06, 10), False: (0.01, 50)}
 
@@ -113,6 +114,11 @@ class Table:
         """Say whether columns are more than half of a table's, and take many values each."""
         is_many = [len(np.unique(self.X[:, column])) > MANY_VALUES for column in columns]
         return all(is_many) and 2 * len(columns) > self.n_columns
+
+    def are_exact(self, columns):
+        """Say whether a sum or a product tells values but for rounding."""
+        numbers = range(len(self.models) - 1)  # no forest is exact
+        return bool(columns) and any(self._error(n, columns, EXACT) < EXACT for n in numbers)
 
     def is_a_series(self, columns):
         """Say whether columns are past values of a series, or its time: they tell what is slow.

@@ -18,7 +18,7 @@ FEWEST_TOLD, MOST_TOLD, MOST_ALIKE = 5, 12, 6  # categories that tell a curve, o
 BENT = 1e-5  # away from all and from nothing: the share of a mean that tells a curve
 
 
-def mean_labels(table, y, classes):
+def mean_labels(table, y, classes, limit=BY_CHANCE):
     """Find columns whose values are mean labels, of the rows of this table, and of all of them.
 
     A mean may be rounded, and may be drawn towards that of all rows, as if a number of rows more
@@ -27,13 +27,14 @@ def mean_labels(table, y, classes):
     (weight of evidence). Of values it may be that of their logarithms, or a median. Means of other
     rows alone, such as those of the training rows, of other folds or of last year, do not fit, and
     are left alone; so are those that follow from how many rows there are, as in races. Of classes,
-    each has a mean: the share of its rows.
+    each has a mean: the share of its rows. The limit is how likely it may be, at most, that all
+    values are means by chance.
     """
     targets = targets_as_numbers(y, classes)
     return [
         number
         for number, column in enumerate(table[:, :MOST_COLUMNS].T)
-        if any(_is_encoded(column, target) for target in targets)
+        if any(_is_encoded(column, target, limit) for target in targets)
     ]
 
 
@@ -54,7 +55,7 @@ def targets_as_numbers(y, classes):
     return targets + ([y.astype(float)] if y.dtype.kind in "fiu" and len(names) > 2 else [])
 
 
-def _is_encoded(column, y):
+def _is_encoded(column, y, limit):
     """Say whether each value of a column is the mean of `y` over the rows that hold it."""
     there = np.isfinite(column)
     values, number, counts = np.unique(column[there], return_inverse=True, return_counts=True)
@@ -67,7 +68,7 @@ def _is_encoded(column, y):
     spread = np.sqrt(np.bincount(number, (y - means[number]) ** 2) / counts)
     rounding = rounding_of(values)
     least = ROUNDING * np.abs(y).max()
-    groups = y, means, counts, spread
+    groups = y, means, counts, spread, limit
     if _are_means(values, groups, whole, rounding + least):
         return True
     if set(whole) <= {0, 1}:
@@ -96,17 +97,17 @@ def _are_planned(means):
 
 def _are_means(values, groups, whole, allowed):
     """Say whether values are the means of groups of labels, or pulled towards that of all."""
-    y, means, counts, spread = groups
+    y, means, counts, spread, limit = groups
     chance = _chance(y, counts, spread, allowed)
     away = counts * (values - means)
     if (np.abs(away) <= allowed * counts).all():
-        return _is_no_chance(chance, 1)
+        return _is_no_chance(chance, 1, limit)
     # Pulled by some rows more that have the mean of all: so many everywhere, or, as TargetEncoder
     # decides by itself, the more the less the labels of a category are alike.
     pull = whole.mean() - values
     pulls = [pull, pull * spread**2 / max(whole.var(), 1e-300)]
     pulls += [0.5 - values] if set(whole) <= {0, 1} else []  # one row more of each class
-    if any(_is_pulled(away, pull, counts, allowed, chance) for pull in pulls):
+    if any(_is_pulled(away, pull, counts, allowed, chance, limit) for pull in pulls):
         return True
     return _is_bent(values, means, whole.mean(), counts, allowed)
 
@@ -118,7 +119,7 @@ def _are_on_a_line(values, groups, rounding, least):
     place in a race is half the number of runners and one. So do totals that are dealt out, as seats
     and budgets are, to so many each.
     """
-    y, means, counts, spread = groups
+    y, means, counts, spread, limit = groups
     n_each = np.round(values @ means / (means @ means)) if means.any() else 0.0
     if n_each > 1 and (counts % n_each == 0).all() and np.allclose(values, n_each * means):
         return False
@@ -131,12 +132,12 @@ def _are_on_a_line(values, groups, rounding, least):
     allowed = 2 * (abs(slope) * rounding + least)
     if np.ptp(line) < 100 * allowed or (np.abs(means - line) > allowed).any():
         return False
-    return _is_no_chance(_chance(y, counts, spread, allowed), 2)
+    return _is_no_chance(_chance(y, counts, spread, allowed), 2, limit)
 
 
 def _are_medians(values, number, groups, allowed):
     """Say whether values are medians of labels hardly two of which are alike."""
-    y, _, counts, spread = groups
+    y, _, counts, spread, limit = groups
     # A price that many rows have is their median, if they pay what is asked.
     if 2 * len(np.unique(y)) < len(y) or np.bincount(number, y == values[number]).max() > 1:
         return False
@@ -145,10 +146,10 @@ def _are_medians(values, number, groups, allowed):
     medians = np.array([np.median(some) for some in in_order])
     if (np.abs(medians - values) > allowed).any():
         return False
-    return _is_no_chance(_chance(y, counts, spread, allowed), 1)
+    return _is_no_chance(_chance(y, counts, spread, allowed), 1, limit)
 
 
-def _is_pulled(away, pull, counts, allowed, chance):
+def _is_pulled(away, pull, counts, allowed, chance, limit):
     """Say whether means are away from values by a multiple of a pull, the same for all values."""
     clear = np.abs(pull) > 100 * allowed
     smooth = (away[clear] / pull[clear]).min(initial=np.inf)
@@ -162,7 +163,7 @@ def _is_pulled(away, pull, counts, allowed, chance):
     by_multiples = 2 * tolerance / np.maximum(smooth * np.abs(pull), 1e-300)
     chance = np.clip(np.maximum(times * chance, by_multiples), 0, 1)
     left = np.abs(away - times * smooth * pull)
-    return bool((left <= tolerance).all()) and _is_no_chance(chance, 2)
+    return bool((left <= tolerance).all()) and _is_no_chance(chance, 2, limit)
 
 
 def _is_bent(values, means, prior, counts, allowed):
@@ -191,13 +192,13 @@ def _is_bent(values, means, prior, counts, allowed):
     return False
 
 
-def _is_no_chance(chance, n_chosen):
+def _is_no_chance(chance, n_chosen, limit):
     """Say whether values would hardly all fit by chance, but for those that were made to fit.
 
     One is made to fit by choosing the column among others. A second one is where a factor was
     chosen, too.
     """
-    return bool(np.log(np.sort(chance)[n_chosen:]).sum() < math.log(BY_CHANCE))
+    return bool(np.log(np.sort(chance)[n_chosen:]).sum() < math.log(limit))
 
 
 def rounding_of(values):

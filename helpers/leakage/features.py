@@ -11,10 +11,9 @@ from helpers.leakage.carriers import (
     without_copies,
 )
 from helpers.leakage.columns import Table
-from helpers.leakage.encoded import mean_labels
 from helpers.leakage.filled import filled_by_class
 from helpers.leakage.finding import Finding
-from helpers.leakage.grouped import IN_EACH_FOLD, told_by_groups
+from helpers.leakage.grouped import told_by_groups, told_by_means
 from helpers.leakage.inputs import about_missing, has_classes, targets_of
 from helpers.leakage.later import made_of_labels, told_by_indicators
 from helpers.leakage.probes import seed_of
@@ -208,14 +207,9 @@ def _beyond_the_score(finding, table, names, X, y):
             "pipeline."
         )
         return Finding(finding.name, True, evidence)
-    if encoded := mean_labels(X, y, table.classes):
-        evidence = (
-            f"{listed(encoded, names)} made of labels: each value is the mean or median label of "
-            "the rows that hold it, or that mean in other units, as in target encoding on all "
-            f"rows. {IN_EACH_FOLD} If these shares were planned, as quotas that are all filled, it "
-            "is no leak."
-        )
-        return Finding(finding.name, True, evidence)
+    encoded = told_by_means(X, y, names, table.classes)
+    if encoded and encoded.leaked:
+        return encoded
     grouped = told_by_groups(X, y, names, table.classes)
     if grouped and grouped.leaked:
         return grouped
@@ -226,8 +220,8 @@ def _beyond_the_score(finding, table, names, X, y):
             "includes today. Leave today out."
         )
         return Finding(finding.name, True, evidence)
-    if told or grouped:
-        return told or grouped
+    if asked := told or grouped or encoded:
+        return asked
     if later:
         evidence = (
             f"{listed(later, names)} made of labels of rows below. If the oldest row is the "

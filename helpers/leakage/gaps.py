@@ -1,9 +1,12 @@
 """The gap that rows which belong together leave between themselves and all other rows."""
 
+import math
+
 import numpy as np
+from scipy.stats import binom
 from sklearn.neighbors import NearestNeighbors
 
-from helpers.leakage.nearness import EVEN, GROWS, ONE_GROUP
+from helpers.leakage.nearness import EVEN, GROWS, NARROW, ONE_GROUP
 
 MOST_ROWS = 1000  # whose neighbours are looked for
 N_NEIGHBOURS = 15
@@ -11,15 +14,18 @@ SEEN = 25  # neighbours, to see whether gaps shrink again
 LARGEST = 30.0  # that one gap may count, so that a single pair of copies is no pattern
 EVENLY = 0.8  # of the rows; of three that belong together, one lies in the middle
 NEAR = 7.0  # a gap that one neighbour in 1,000 has by chance
+FEW = 0.2  # of the columns: a row of independent normal values differs in a third
+TIMES_FARTHER, MOST_NEAR = (1.5, 2, 4, 8), 8  # neighbours, of which all are among those seen
+BY_CHANCE = 1e-4  # that so few pairs of rows lie between the near and the far ones
 
 
-def look_for_a_gap(table, folds, rng, most):
+def look_for_a_gap(table, folds, rng, most, are_narrow=False):
     """Return the largest gap, after how many neighbours, its limit, and what the split separates.
 
     That is the share of test rows with a near row in training, of this split and of rows dealt
     out; whether the gap stands out among test rows with a row before it in training; and a sentence
-    of doubt, if the gaps do not shrink after it, nor jump at it, if one group makes it, or if rows
-    stand at even steps; or ''.
+    of doubt, if the gaps do not shrink after it, nor jump at it, if one group makes it, if rows
+    stand at even steps, or if features are narrow and may just not overlap; or ''.
     """
     asked = rng.permutation(len(table))[:MOST_ROWS]
     found = NearestNeighbors(n_neighbors=SEEN + 2).fit(table).kneighbors(table[asked])
@@ -40,7 +46,7 @@ def look_for_a_gap(table, folds, rng, most):
     apart = [_gap_across(gaps[:, k - 1], asked, neighbours[:, :k], *fold) for fold in folds]
     apart = np.concatenate(apart) / np.median(means)
     is_separated = len(apart) and apart.mean() > 1.2 + 3 / np.sqrt(len(apart))
-    is_even = k == 2 and _are_even(table, distances, neighbours)  # one neighbour on each side
+    is_even = k > 1 and _are_even(table, distances, neighbours)
     last = np.where(gaps.max(axis=1) > NEAR, gaps.argmax(axis=1), -1)  # the last near neighbour
     is_near = np.arange(N_NEIGHBOURS) <= last[:, None]
     neighbours = np.where(is_near, neighbours[:, :N_NEIGHBOURS], -1)
@@ -49,7 +55,51 @@ def look_for_a_gap(table, folds, rng, most):
     is_alone = means[k - 1] > (1 + 10 / np.sqrt(len(asked))) * min(around)
     doubt = GROWS if not is_alone else ONE_GROUP if others < (1 + limit) / 2 else ""
     doubt = EVEN if is_even else doubt
+    if are_narrow and not doubt and not _are_parted(distances, k):
+        doubt = NARROW
     return peaks.max(), k, limit, near, dealt, is_separated, doubt
+
+
+def features_are_narrow(table):
+    """Say whether a few columns make nearly all of a row's difference from the median row.
+
+    That number of columns is the inverse participation ratio, as physicists say: of equal
+    differences in m columns it is m.
+    """
+    squares = (table - np.median(table, axis=0)) ** 2
+    squares = squares[squares.any(axis=1)]
+    if not len(squares):
+        return False
+    squares /= squares.max(axis=1, keepdims=True)
+    n_columns = squares.sum(axis=1) ** 2 / (squares**2).sum(axis=1)
+    return bool(np.median(n_columns) < FEW * table.shape[1])
+
+
+def _are_parted(distances, k):
+    """Say whether near rows and far rows are two kinds, where far ones are all equally far away.
+
+    Narrow features that do not overlap are equally far apart, so that each gap before is large. But
+    then pairs of rows lie at all distances, the nearer the rarer: so many times as far are at least
+    so many times as many pairs, as along a line, where they are fewest (the correlation integral of
+    Grassberger and Procaccia, Physica D 9:189, 1983). Copies leave distances at which hardly any
+    two rows are. Or else each row has k near ones, not now more and now fewer: in place of
+    distances, their ranks among those of all rows are compared.
+    """
+    n_rows, in_order = len(distances), np.sort(distances, axis=None)
+    fewest = max(4, math.ceil(n_rows / 25))
+    for n_near in np.unique(np.geomspace(fewest, 3 * n_rows, 40).astype(int)):
+        for times in TIMES_FARTHER:
+            if n_near * times <= MOST_NEAR * n_rows:
+                n_all = np.searchsorted(in_order, in_order[n_near - 1] * times, side="right")
+                # Both rows of a pair have counted it.
+                if binom.cdf((n_all - n_near) // 2, n_all // 2, 1 - 1 / times) < BY_CHANCE:
+                    return True
+    ranks = np.empty(distances.size)
+    ties = np.random.RandomState(0).uniform(size=distances.size)
+    ranks[np.lexsort((ties, distances.ravel()))] = np.arange(1, distances.size + 1)
+    ranks = np.sort(ranks.reshape(distances.shape), axis=1)
+    gap = k * np.log(ranks[:, k] / ranks[:, k - 1]).mean()  # 1 on average, by chance
+    return bool(gap > 1.5 + 3 / np.sqrt(n_rows))
 
 
 def _are_even(table, distances, neighbours):

@@ -3,7 +3,8 @@
 import numpy as np
 from scipy.stats import spearmanr
 
-from helpers.leakage.encoded import rounding_of, targets_as_numbers
+from helpers.leakage.carriers import listed
+from helpers.leakage.encoded import mean_labels, rounding_of, targets_as_numbers
 from helpers.leakage.finding import Finding
 
 MOST_COLUMNS = 200
@@ -16,11 +17,32 @@ ONE_EACH = 0.9  # of the groups, which have one largest label
 DOUBLE, SINGLE = 1e-10, 1e-8  # of a column's variance: what is left beside what it is made of
 ROUNDED = 1e-5  # or of one that was rounded, at most
 PLANNED = 0.9999  # correlation of ranks with the number of rows
+ASKED_BY_CHANCE = 0.05  # that all values are means, where rows are too few to tell for sure
 TOTAL = "the sum of the labels"
 IN_EACH_FOLD = "Encode in each fold: put a TargetEncoder in the pipeline."
 OWN = ", with that of the row itself,"
 LEAVE_OUT = "Leave out the row's own label: a sum or mean of earlier rows alone is known in time."
 ASKED = "Is it known at the time of prediction, as the number of seats that are to be won?"
+
+
+def told_by_means(table, y, names, classes):
+    """Return what columns hold mean labels, or may hold them by chance; or None."""
+    if encoded := mean_labels(table, y, classes):
+        evidence = (
+            f"{listed(encoded, names)} made of labels: each value is the mean or median label of "
+            "the rows that hold it, or that mean in other units, as in target encoding on all "
+            f"rows. {IN_EACH_FOLD} If these shares were planned, as quotas that are all filled, it "
+            "is no leak."
+        )
+        return Finding("too_good_feature", True, evidence)
+    if not (may_be := mean_labels(table, y, classes, ASKED_BY_CHANCE)):
+        return None
+    evidence = (
+        f"{listed(may_be, names)} what target encoding on all rows would be: each value is the "
+        f"mean or median label of the rows that hold it. But {len(y)} rows are too few to tell this "
+        f"from chance. How was it made? If of labels: {IN_EACH_FOLD}"
+    )
+    return Finding("too_good_feature", None, evidence)
 
 
 def told_by_groups(table, y, names, classes):

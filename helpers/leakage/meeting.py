@@ -4,11 +4,13 @@ import numpy as np
 from sklearn.metrics import roc_auc_score
 from sklearn.preprocessing import StandardScaler
 
+from helpers.leakage.one_number import ONE_NUMBER, follow_from_one_number
 from helpers.leakage.probes import N_REFERENCES
 
 MOST_LEFT_OUT = 30  # columns, by turns
 PART = 10  # of the columns are left out at once, if there are as many
 TWINS = 0.7  # of the twins that there are with a column less
+TOLD = 0.5  # of the pairs of values that two columns have if one is shuffled
 OFTEN_ABOVE = 0.9  # of pairs of a row that has a twin and one that has none; by chance, half
 USUAL = "most of these hold nothing, or what most rows hold, and such rows"
 HAND_OVER = "Hand over whose row it is, to shared_groups."
@@ -26,6 +28,8 @@ def by_chance(rows, folds, found, most, n_fine, rng):
     codes = np.column_stack([np.unique(column, return_inverse=True)[1] for column in rows.T])
     if (why := _few_tell(rows, codes, folds, found, rng)) or _are_usual(rows, codes):
         return f" But {why or USUAL} meet by chance. {HAND_OVER}"
+    if follow_from_one_number(rows):
+        return ONE_NUMBER
     coarse = rng.permutation(np.flatnonzero(codes.max(axis=0) + 1 <= n_fine))
     n_less = max(1, rows.shape[1] // PART)
     left_out = [coarse[c : c + n_less] for c in range(len(coarse))[:MOST_LEFT_OUT]]
@@ -44,20 +48,48 @@ def _few_tell(rows, codes, folds, found, rng):
     """Say how few columns tell rows apart, if rows meet as often where these alone are shuffled.
 
     The others may follow from them, as a price follows from a length and a number. One column that
-    tells all rows apart says nothing: any measurement in a fine table does.
+    tells all rows apart says nothing: any measurement in a fine table does. Columns that tell of
+    each other, as the sine and cosine of a month do, are shuffled as one.
     """
     numbers, few, all_told = np.zeros(len(rows), dtype=int), [], numbers_of(rows).max()
     for column in np.argsort(codes.max(axis=0), kind="stable"):  # the coarsest first
         finer = np.unique(numbers * len(rows) + codes[:, column], return_inverse=True)[1]
         if numbers.max() < all_told and finer.max() > numbers.max():
             numbers, few = finer, [*few, column]
-    shuffled = (rng.permuted(rows[:, few], axis=0) for _ in range(N_REFERENCES))
+    blocks = _that_tell_of_each_other(codes[:, few], rng)
+    shuffled = (_shuffled(rows[:, few], blocks, rng) for _ in range(N_REFERENCES))
     if len(few) < 2 or not any(count_twins(some, folds) >= found for some in shuffled):
         return ""
     return (
         f"{len(few)} of {rows.shape[1]} columns tell apart all rows that differ, and with these "
         "alone, shuffled, as many have a twin: if the others follow from them, rows"
     )
+
+
+def _that_tell_of_each_other(codes, rng):
+    """Return blocks of columns, so that two in one have half the pairs of values they might."""
+    blocks = []
+    for column, values in enumerate(codes.T):
+        for block in blocks:
+            other = codes[:, block[0]]
+            if _n_pairs(values, other) < TOLD * _n_pairs(rng.permutation(values), other):
+                block.append(column)
+                break
+        else:
+            blocks.append([column])
+    return blocks
+
+
+def _n_pairs(values, others):
+    return len(np.unique(np.column_stack([values, others]), axis=0))
+
+
+def _shuffled(rows, blocks, rng):
+    """Return rows whose blocks of columns are shuffled, each by itself."""
+    rows = rows.copy()
+    for block in blocks:
+        rows[:, block] = rows[rng.permutation(len(rows))][:, block]
+    return rows
 
 
 def _are_usual(rows, codes):

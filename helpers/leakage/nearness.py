@@ -35,6 +35,12 @@ LATER = (
     "rows may be like earlier ones, as in seasons that come again, and that is no leak. If they "
     "are copies, or later rows of the same persons, hand over groups."
 )
+NARROW = (
+    " But rows differ in a few columns each, as signals with one narrow peak and drawings of thin "
+    "lines do, and most are equally far apart, because what they show does not overlap. Rows whose "
+    "peaks happen to overlap are nearer, and so are copies: look at some of the nearest pairs, or "
+    "hand over groups, to shared_groups."
+)
 ONE_GROUP = (
     " But one group of rows makes most of it: far-out rows of an honest table are like that, and "
     "so are one person's. Hand over groups, to shared_groups, which alone can tell."

@@ -7,6 +7,7 @@ from helpers.leakage.finding import Finding
 from helpers.leakage.inputs import about_missing, folds_of, has_classes, targets_of
 from helpers.leakage.meeting import by_chance, count_twins, numbers_of
 from helpers.leakage.mirrored import moved_copies
+from helpers.leakage.one_number import ONE_NUMBER, follow_from_one_number
 from helpers.leakage.probes import N_REFERENCES, seed_of
 from helpers.leakage.tables import as_codes, keys_of, names_of, shape_of_rows
 
@@ -51,9 +52,9 @@ def shared_rows(X, y=None, *, cv=5, groups=None, task=None, random_state=0):
         Not looked at, if far more rows have one with a column less, or as many where the few
         columns that tell all rows apart are shuffled alone, or where rows exchange values that
         their other columns make as likely, or if rows with a twin hold commoner values than others,
-        as empty rows do; if hardly two twins have one label, as where a thing was measured several
-        times; or if rows are copies but for a column that may hold ids: whole numbers of one
-        length, no two alike.
+        as empty rows do; if all columns follow from one number, as waves of a day and splines do;
+        if hardly two twins have one label, as where a thing was measured several times; or if rows
+        are copies but for a column that may hold ids: whole numbers of one length, no two alike.
 
     Raises
     ------
@@ -131,6 +132,8 @@ def shared_rows(X, y=None, *, cv=5, groups=None, task=None, random_state=0):
         evidence += " Drop the copies, or keep them together with GroupKFold."
         return Finding("shared_rows", True, evidence)
     if moved := moved_copies(whole, shape_of_rows(X), folds):
+        if "mirrored" not in moved and follow_from_one_number(whole):
+            return Finding("shared_rows", None, evidence + moved + ONE_NUMBER)
         evidence += f"{moved} Change training rows alone, in each fold, or keep copies together."
         return Finding("shared_rows", True, evidence)
     between, are_few_lines = (0, False) if y is None else _count_made(whole, y, folds, task)

@@ -1,0 +1,46 @@
+"""Rows that all follow from one number, as waves of a day and splines do: they meet by chance."""
+
+import numpy as np
+from scipy.sparse.csgraph import minimum_spanning_tree
+from scipy.spatial.distance import pdist, squareform
+from sklearn.preprocessing import StandardScaler
+
+FEWEST_ROWS = 20  # different ones, of which a tree by chance would branch
+MOST_ROWS = 500  # whose distances are compared
+BRANCHES = 0.03  # of the rows; of rows in a plane a fifth
+FEW_DISTANCES = 0.3  # of the pairs; a game that is noted from both sides has half
+DECIMALS = 7  # of the largest distance
+
+ONE_NUMBER = (
+    " But all columns may follow from one number, as waves of a day, splines and powers do, and "
+    "rows meet by chance where it comes again, or lies as far on the other side. Hand over what "
+    "else was measured, or whose row it is, to shared_groups."
+)
+
+
+def follow_from_one_number(rows):
+    """Say whether all columns may follow from one number, such as a day, an angle or a price.
+
+    Then rows lie on a curve: the shortest tree that joins them all (the minimum spanning tree, as
+    of Friedman and Rafsky, Annals of Statistics 7:697, 1979) hardly branches. Waves of a day may be
+    wound so often that there are too few rows to see the curve. But how far two days are apart
+    there depends on the number of days between them alone, so that distances come again; and one
+    column takes about as many values as there are rows, unlike the answers to a questionnaire.
+    """
+    rows = rows[:, np.ptp(rows, axis=0) != 0]
+    if rows.shape[1] < 2 or not np.isfinite(rows).all():
+        return False
+    different = np.unique(rows, axis=0)
+    n_different = len(different)
+    if n_different > MOST_ROWS:
+        different = np.random.RandomState(0).permutation(different)[:MOST_ROWS]
+    if len(different) < 3:
+        return False
+    distances = pdist(different)
+    n_values = max(len(np.unique(column)) for column in rows.T)
+    n_distances = len(np.unique(np.round(distances / distances.max(), DECIMALS)))
+    if n_distances < FEW_DISTANCES * len(distances) and 2 * n_values >= n_different:
+        return True
+    tree = minimum_spanning_tree(squareform(pdist(StandardScaler().fit_transform(different))))
+    n_joined = np.bincount(np.concatenate(tree.nonzero()))
+    return len(different) >= FEWEST_ROWS and bool((n_joined > 2).mean() < BRANCHES)
