@@ -39,8 +39,8 @@ def told_by_means(table, y, names, classes):
         return None
     evidence = (
         f"{listed(may_be, names)} what target encoding on all rows would be: each value is the "
-        f"mean or median label of the rows that hold it. But {len(y)} rows are too few to tell this "
-        f"from chance. How was it made? If of labels: {IN_EACH_FOLD}"
+        f"mean or median label of the rows that hold it. But {len(y)} rows are too few to tell "
+        f"this from chance. How was it made? If of labels: {IN_EACH_FOLD}"
     )
     return Finding("too_good_feature", None, evidence)
 

@@ -8,7 +8,7 @@ from sklearn.preprocessing import StandardScaler
 FEWEST_ROWS = 20  # different ones, of which a tree by chance would branch
 MOST_ROWS = 500  # whose distances are compared
 BRANCHES = 0.03  # of the rows; of rows in a plane a fifth
-FEW_DISTANCES = 0.3  # of the pairs; a game that is noted from both sides has half
+FEW_DISTANCES = 0.23  # of the pairs; of games from both sides, with both signs, a quarter
 DECIMALS = 7  # of the largest distance
 
 ONE_NUMBER = (
