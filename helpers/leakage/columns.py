@@ -41,7 +41,7 @@ class Table:
     def __init__(self, X, y, classes, random_state):
         rows = _drawn(np.random.RandomState(random_state).permutation(len(X)), y, classes)
         self.X, self.y, self.classes, self.all_y = X[rows], y[rows], classes, y
-        self.errors, self.bests, self.orders = {}, {}, {}
+        self.errors, self.begun, self.bests, self.orders = {}, {}, {}, {}
         if classes:
             self.y, counts = np.unique(self.y, return_inverse=True, return_counts=True)[1:]
             self.guessing = 1 - counts.max() / len(self.y)
@@ -210,12 +210,17 @@ class Table:
         if key in self.errors:
             return self.errors[key]
         y = self.given_to(model)[1]
-        errors, unit = np.zeros(len(y)), 1.0 if self.classes else y.var()
-        for test, wrong in self._wrong(model, columns):
+        unit = 1.0 if self.classes else y.var()
+        if key not in self.begun:
+            self.begun[key] = np.zeros(len(y)), self._wrong(model, columns)
+        errors, folds = self.begun[key]  # it goes on where a lower limit stopped it
+        while not self._beside_guessing(error := float(errors.mean() / unit)) > limit:
+            test, wrong = next(folds, (None, None))
+            if test is None:
+                break
             errors[test] = wrong
-            error = float(errors.mean() / unit)
-            if self._beside_guessing(error) > limit:
-                return error
+        else:
+            return error
         self.errors[key] = error
         if model is self.products and errors.mean() > OF_PRODUCTS**2:
             self.errors[key] = 1.0  # it goes with them, as area with price, and is not made of them

@@ -134,18 +134,23 @@ def _is_next(column, y, steps):
 def _of_windows(y, steps):
     """Yield what windows say, the place of the row they stand for, and where its label decides.
 
-    That row is the last, the middle or the first one.
+    That row is the last, the middle or the first one. The last is a function, as few windows need
+    it.
     """
     for width in range(2, steps + 2):
         windows = sliding_window_view(y, width)
-        values = [statistic(windows, axis=1) for statistic in STATISTICS]
-        for place in {width - 1, width // 2, 0}:
-            others = np.delete(windows, place, axis=1)
-            low, high = windows.copy(), windows.copy()
-            low[:, place], high[:, place] = others.min(axis=1), others.max(axis=1)
-            for statistic, value in zip(STATISTICS, values, strict=True):
-                decides = (value != statistic(low, axis=1)) & (value != statistic(high, axis=1))
-                yield value, place, decides
+        for statistic in STATISTICS:
+            value = statistic(windows, axis=1)
+            for place in {width - 1, width // 2, 0}:
+                yield value, place, partial(_deciding, windows, place, statistic, value)
+
+
+def _deciding(windows, place, statistic, value):
+    """Return where a window says another thing if the label at a place is the least or the most."""
+    others = np.delete(windows, place, axis=1)
+    low, high = windows.copy(), windows.copy()
+    low[:, place], high[:, place] = others.min(axis=1), others.max(axis=1)
+    return (value != statistic(low, axis=1)) & (value != statistic(high, axis=1))
 
 
 def _changes(y, steps):
@@ -156,7 +161,7 @@ def _changes(y, steps):
             changes = ratio, ratio - 1, 100 * (ratio - 1), np.log(ratio)
         for change in changes:
             for place in (k, 0):
-                yield change, place, np.full(len(change), True)
+                yield change, place, partial(np.full, len(change), True)
 
 
 def _holds_today(column, y, moving):
@@ -175,9 +180,9 @@ def _holds_today(column, y, moving):
         if 2 * both.sum() < len(values):
             continue
         unequal = np.abs(asked[both] - values[both]) > allowed
-        decides = decides[both]
-        if unequal.mean() < 1 - ALL_BUT_BREAKS and decides.sum() >= FEWEST_ROWS:
-            if unequal[decides].mean() < 1 - ALL_BUT_BREAKS:
+        if unequal.mean() < 1 - ALL_BUT_BREAKS:
+            deciding = decides()[both]
+            if deciding.sum() >= FEWEST_ROWS and unequal[deciding].mean() < 1 - ALL_BUT_BREAKS:
                 return True
     return False
 
