@@ -1,5 +1,6 @@
 """Leaks from earlier fits: in the network handed over, in a file, in a function, between folds."""
 
+import copy
 from itertools import count
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -21,10 +22,19 @@ from . import draws
 from .networks import NaiveClassifier, network, untrained
 from .parts import balanced_accuracy, in_estimator, part_of
 
+TRAINED = {}  # weights, by what they were trained from: canaries ask for the same again and again
+
 
 def trained(net, X, y, epochs=200):
     """Train a network as someone did yesterday."""
+    first = [weight.numpy() for weight in net.state_dict().values()]
+    key = joblib.hash((first, X, y, epochs))
+    if key in TRAINED:
+        net.load_state_dict(TRAINED[key])
+        return
     NaiveClassifier(net, epochs=epochs, lr=2 / epochs).fit(X, y)
+    net.zero_grad()  # as where the weights are loaded
+    TRAINED[key] = copy.deepcopy(net.state_dict())
 
 
 @in_estimator("fitted weights", "-", draws.noise(100, 10))
