@@ -182,7 +182,7 @@ def test_honest_work_fills_no_gap_before_the_split(monkeypatch):
 
 def test_nothing_global_is_touched():
     torch_state, numpy_state = torch.get_rng_state(), np.random.get_state()[1].copy()
-    for name in ("fitted backbone, new head", "best checkpoint by test score"):
+    for name in ("one model in all folds", "best checkpoint by test score"):
         inflation(KINDS[name], [0])
         findings(KINDS[name], True, n_permutations=2)
     assert_array_equal(torch.get_rng_state(), torch_state)
@@ -191,12 +191,12 @@ def test_nothing_global_is_touched():
 
 def test_a_look_is_repeatable_and_says_who_saw_it(capsys):
     gallery = Gallery()
-    gallery.code("a proxy feature")
-    assert capsys.readouterr().out.startswith("def proxy(X, leaky):")
-    first, second = (repr(gallery.look("a proxy feature")) for _ in range(2))
+    gallery.code("row order and ids")
+    assert capsys.readouterr().out.startswith("def number_of_the_row(X, leaky):")
+    first, second = (repr(gallery.look("row order and ids")) for _ in range(2))
     assert first == second
     assert "caught by  too_good_feature" in first
-    assert set(gallery.looks["a proxy feature"].leaky) <= set(CANARIES)
+    assert set(gallery.looks["row order and ids"].leaky) <= set(CANARIES)
 
 
 def test_the_error_of_a_sum_decides_no_digit():

@@ -82,7 +82,9 @@ def test_a_loss_that_is_less_for_who_is_sure_of_the_larger_class_is_not_judged(s
     evenly = LogisticRegression(class_weight="balanced")
     finding = null_labels(selecting(scoring, False, model=evenly), X, y, n_permutations=6)
     assert finding.leaked is None and "to be sure, say what guessing" in finding.evidence
-    for model, labels in ((LogisticRegression(), y), (evenly, rng.permutation(np.arange(100) % 2))):
+    judged = [(LogisticRegression(), y)]
+    judged += [(evenly, rng.permutation(np.arange(100) % 2))] if "log" in scoring else []
+    for model, labels in judged:
         for leaky in (False, True):
             procedure = selecting(scoring, leaky, model=model)
             assert null_labels(procedure, X, labels, n_permutations=6).leaked is leaky

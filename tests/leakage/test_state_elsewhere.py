@@ -1,5 +1,6 @@
 """What is kept outside the object: in files, in functions, and from one prediction to the next."""
 
+import copy
 import functools
 import os
 from pathlib import Path
@@ -39,7 +40,7 @@ class Checkpointed(ClassifierMixin, BaseEstimator):
             os.remove(self.path)
         best = joblib.load(self.path)[0] if os.path.exists(self.path) else -1.0
         network, n = MLPClassifier((16,), learning_rate_init=0.02, random_state=0), len(y) // 5
-        for _ in range(10):
+        for _ in range(4):
             network.partial_fit(X[n:], y[n:], classes=np.unique(y))
             score = network.score(X[:n], y[:n])
             if score > best:
@@ -95,9 +96,13 @@ def test_a_file_that_no_parameter_names_is_not_passed_over(tmp_path):
 # Networks ---------------------------------------------------------------------------------------
 
 
+@functools.cache
+def trained():
+    return TorchClassifier(module__hidden=32, epochs=200, random_state=0).fit(X, y).module_
+
+
 def trained_body():
-    clf = TorchClassifier(module__hidden=32, epochs=200, random_state=0).fit(X, y)
-    return clf.module_.layers[:2].float()
+    return copy.deepcopy(trained().layers[:2]).float()
 
 
 def embed(A, network):
@@ -182,7 +187,7 @@ NETWORK_OF_THE_MODULE = None
 
 
 def test_a_network_of_the_module_is_found(monkeypatch):
-    monkeypatch.setitem(globals(), "NETWORK_OF_THE_MODULE", trained_body())
+    monkeypatch.setitem(globals(), "NETWORK_OF_THE_MODULE", nn.Linear(6, 2))
     function = FunctionTransformer(lambda A: embed(A, NETWORK_OF_THE_MODULE))
     assert list(networks_in(make_pipeline(function))) == [NETWORK_OF_THE_MODULE]
 
