@@ -1,8 +1,5 @@
 """Networks that clones carry along within an estimator that learns from labels by itself."""
 
-import copy
-import functools
-
 import pytest
 from sklearn.calibration import CalibratedClassifierCV
 from sklearn.ensemble import StackingClassifier, VotingClassifier
@@ -35,11 +32,6 @@ WHOLES = {
 
 def fitted():
     """Return a skorch net that holds a network, fitted to all labels."""
-    return copy.deepcopy(fitted_once())
-
-
-@functools.cache
-def fitted_once():
     manual_seed(0)
     module = nn.Sequential(nn.Linear(20, 64), nn.ReLU(), nn.Linear(64, 2))
     options = {"criterion": nn.CrossEntropyLoss, "train_split": None, "verbose": 0}
