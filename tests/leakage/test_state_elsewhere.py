@@ -40,7 +40,7 @@ class Checkpointed(ClassifierMixin, BaseEstimator):
             os.remove(self.path)
         best = joblib.load(self.path)[0] if os.path.exists(self.path) else -1.0
         network, n = MLPClassifier((16,), learning_rate_init=0.02, random_state=0), len(y) // 5
-        for _ in range(4):
+        for _ in range(10):
             network.partial_fit(X[n:], y[n:], classes=np.unique(y))
             score = network.score(X[:n], y[:n])
             if score > best:
