@@ -1,8 +1,5 @@
 """Each canary fires on the leaks it is for, and stays quiet on the honest."""
 
-import copy
-import functools
-
 import numpy as np
 import pytest
 import torch
@@ -91,23 +88,9 @@ def outside():
     return Outside()
 
 
-@functools.cache
-def fitted(kind):
-    torch.manual_seed(0)
-    return naive().fit(X, y) if kind == "naive" else skorch(Net()).fit(X32, y)
-
-
-def naive_fitted():
-    return copy.deepcopy(fitted("naive"))
-
-
-def skorch_fitted():
-    return copy.deepcopy(fitted("skorch"))
-
-
 def with_new_head():
     """A network whose hidden layer was fitted, and whose last layer is new."""
-    model = naive_fitted()
+    model = naive().fit(X, y)
     torch.manual_seed(1)
     model.network.layers[-1].reset_parameters()
     return NaiveClassifier(model.network, epochs=20)
@@ -125,9 +108,9 @@ def from_checkpoint(n_features, n_outputs):
 
 ALL = {"purity", "refit", "carried", "over"}
 LEAKY = {
-    "naive fitted": (naive_fitted, X, ALL),
+    "naive fitted": (lambda: naive().fit(X, y), X, ALL),
     "naive fresh": (naive, X, ALL - {"carried"}),
-    "skorch fitted instance": (skorch_fitted, X32, ALL),
+    "skorch fitted instance": (lambda: skorch(Net()).fit(X32, y), X32, ALL),
     "skorch fresh instance": (lambda: skorch(Net()), X32, ALL - {"carried"}),
     "recipe with a checkpoint": (lambda: TorchClassifier(from_checkpoint), X, {"carried"}),
     "fitted, in a Pipeline": (
@@ -138,17 +121,17 @@ LEAKY = {
     "fitted backbone, new head": (with_new_head, X, ALL),
     "network outside the parameters": (outside, X, {"over", "refit"}),
     "skorch fitted instance, in a Pipeline": (
-        lambda: make_pipeline(StandardScaler(), skorch_fitted()),
+        lambda: make_pipeline(StandardScaler(), skorch(Net()).fit(X32, y)),
         X32,
         ALL,
     ),
     "naive fitted, under a GridSearchCV": (
-        lambda: GridSearchCV(naive_fitted(), {"epochs": [50]}, cv=2),
+        lambda: GridSearchCV(naive().fit(X, y), {"epochs": [50]}, cv=2),
         X,
         {"carried"},
     ),
     "skorch fitted instance, under a GridSearchCV": (
-        lambda: GridSearchCV(skorch_fitted(), {"lr": [0.01]}, cv=2),
+        lambda: GridSearchCV(skorch(Net()).fit(X32, y), {"lr": [0.01]}, cv=2),
         X32,
         {"carried"},
     ),
@@ -230,7 +213,7 @@ def test_noise_that_no_seed_controls_is_not_memory():
 
 @pytest.mark.slow
 def test_finding_says_what_was_seen():
-    finding = carried_weights(naive_fitted(), X, y)
+    finding = carried_weights(naive().fit(X, y), X, y)
     assert str(finding).startswith("carried_weights: LEAK. After 0 epochs a clone scores ")
     finding = carried_weights(KNeighborsClassifier(), X, y)
     assert str(finding).startswith("carried_weights: not looked at. It needs a number of epochs")
