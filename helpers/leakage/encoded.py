@@ -55,17 +55,34 @@ def targets_as_numbers(y, classes):
     return targets + ([y.astype(float)] if y.dtype.kind in "fiu" and len(names) > 2 else [])
 
 
+def grouped_labels(column, y):
+    """Return the values of a column, and what labels each has; or None if most come once.
+
+    These are the number of the value that a row holds, and of each value how many rows hold it,
+    the mean and the standard deviation of their labels.
+    """
+    values, number, counts = np.unique(column, return_inverse=True, return_counts=True)
+    if len(values) < 2 or 2 * len(values) > len(column):
+        return None
+    means = np.bincount(number, y) / counts
+    return (
+        values,
+        number,
+        counts,
+        means,
+        np.sqrt(np.bincount(number, (y - means[number]) ** 2) / counts),
+    )
+
+
 def _is_encoded(column, y, limit):
     """Say whether each value of a column is the mean of `y` over the rows that hold it."""
     there = np.isfinite(column)
-    values, number, counts = np.unique(column[there], return_inverse=True, return_counts=True)
-    if len(values) < 2 or 2 * len(values) > there.sum():
-        return False
     whole, y = y, y[there]
-    means = np.bincount(number, y) / counts
-    if _are_planned(means):
+    if not (grouped := grouped_labels(column[there], y)):
         return False
-    spread = np.sqrt(np.bincount(number, (y - means[number]) ** 2) / counts)
+    values, number, counts, means, spread = grouped
+    if are_planned(means):
+        return False
     rounding = rounding_of(values)
     least = ROUNDING * np.abs(y).max()
     groups = y, means, counts, spread, limit
@@ -80,7 +97,7 @@ def _is_encoded(column, y, limit):
     )
 
 
-def _are_planned(means):
+def are_planned(means):
     """Say whether means follow from the number of runners in races, which is known beforehand.
 
     Of n runners 1 / n wins, 3 / n come in among three, and n - 1 of n lose; shares of a prize are
@@ -98,7 +115,7 @@ def _are_planned(means):
 def _are_means(values, groups, whole, allowed):
     """Say whether values are the means of groups of labels, or pulled towards that of all."""
     y, means, counts, spread, limit = groups
-    chance = _chance(y, counts, spread, allowed)
+    chance = chance_of_means(y, counts, spread, allowed)
     away = counts * (values - means)
     if (np.abs(away) <= allowed * counts).all():
         return _is_no_chance(chance, 1, limit)
@@ -132,7 +149,7 @@ def _are_on_a_line(values, groups, rounding, least):
     allowed = 2 * (abs(slope) * rounding + least)
     if np.ptp(line) < 100 * allowed or (np.abs(means - line) > allowed).any():
         return False
-    return _is_no_chance(_chance(y, counts, spread, allowed), 2, limit)
+    return _is_no_chance(chance_of_means(y, counts, spread, allowed), 2, limit)
 
 
 def _are_medians(values, number, groups, allowed):
@@ -146,7 +163,7 @@ def _are_medians(values, number, groups, allowed):
     medians = np.array([np.median(some) for some in in_order])
     if (np.abs(medians - values) > allowed).any():
         return False
-    return _is_no_chance(_chance(y, counts, spread, allowed), 1, limit)
+    return _is_no_chance(chance_of_means(y, counts, spread, allowed), 1, limit)
 
 
 def _is_pulled(away, pull, counts, allowed, chance, limit):
@@ -209,7 +226,7 @@ def rounding_of(values):
     return 0.0
 
 
-def _chance(y, counts, spread, allowed):
+def chance_of_means(y, counts, spread, allowed):
     """Return how likely a mean of so many labels is to lie so near to a number: at most 1.
 
     As a normal distribution says where it is highest. Of few different labels only some means can

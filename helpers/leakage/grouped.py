@@ -4,6 +4,7 @@ import numpy as np
 from scipy.stats import spearmanr
 
 from helpers.leakage.carriers import listed
+from helpers.leakage.dropped import mostly_mean_labels
 from helpers.leakage.encoded import mean_labels, rounding_of, targets_as_numbers
 from helpers.leakage.finding import Finding
 
@@ -35,6 +36,13 @@ def told_by_means(table, y, names, classes):
             "is no leak."
         )
         return Finding("too_good_feature", True, evidence)
+    if mostly := mostly_mean_labels(table, y, classes):
+        evidence = (
+            f"{listed(mostly, names)} mostly made of labels: most values are the mean label of the "
+            f"rows that hold them. Was it encoded on all rows, and were rows dropped or drawn "
+            f"since? Then it is a leak. {IN_EACH_FOLD}"
+        )
+        return Finding("too_good_feature", None, evidence)
     if not (may_be := mean_labels(table, y, classes, ASKED_BY_CHANCE)):
         return None
     evidence = (

@@ -7,6 +7,7 @@ from sklearn.model_selection import KFold
 from sklearn.preprocessing import TargetEncoder
 
 from helpers import too_good_feature
+from helpers.leakage.dropped import mostly_mean_labels
 from helpers.leakage.encoded import mean_labels
 
 LABELS = {
@@ -176,3 +177,37 @@ def test_the_canary_names_the_column_and_the_cure():
     assert not too_good_feature(table, y).leaked  # not seen: the places are not in the table
     finding = too_good_feature(table.assign(place=places), y)
     assert finding.leaked and "'of_place'" in finding.evidence and "'place'" in finding.evidence
+
+
+@pytest.mark.parametrize("labels", LABELS)
+def test_means_are_asked_about_where_rows_were_dropped_since_and_not_those_of_training_rows(labels):
+    rng, places, y = drawn(labels)
+    classes, is_train = "classes" in labels, rng.uniform(size=600) < 0.8
+    if labels == "four classes":
+        y = (y == 2).astype(int)
+    means = by_pandas(places, y)
+    for n in (1,) if classes else (1, 3):  # shares are few, so that many rows hold each
+        left = np.delete(np.arange(600), rng.choice(np.flatnonzero(means != y), n, replace=False))
+        assert mean_labels(means[left, None], y[left], classes) == []
+        assert mostly_mean_labels(means[left, None], y[left], classes) == [0]
+    of_training = by_scikit_learn(places, y, 0.0, is_train)
+    assert mostly_mean_labels(of_training[:, None], y, classes) == []
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_columns_that_are_near_the_labels_are_not_asked_about(seed):
+    rng = np.random.RandomState(seed)
+    asked = rng.randint(5, 50, 600).astype(float)
+    paid = np.where(rng.uniform(size=600) < 0.9, asked, asked - 1)
+    grade = rng.randint(1, 6, 600)
+    columns = np.column_stack([asked, paid.round(-1), rng.poisson(2, 600), grade])
+    assert mostly_mean_labels(columns, paid, classes=False) == []
+    assert mostly_mean_labels(columns, grade + rng.normal(0, 0.3, 600), classes=False) == []
+    assert mostly_mean_labels(columns, (grade + rng.normal(size=600) > 3).astype(int), True) == []
+
+
+def test_the_canary_asks_whether_rows_were_dropped():
+    rng, places, y = drawn("two classes")
+    table = np.column_stack([rng.normal(size=(600, 2)), by_pandas(places, y)])[1:]
+    finding = too_good_feature(table, y[1:])
+    assert finding.leaked is None and "were rows dropped or drawn since?" in finding.evidence
