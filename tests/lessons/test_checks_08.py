@@ -87,12 +87,12 @@ def test_each_letter_is_right_equally_often(name):
 
 @pytest.fixture(scope="module")
 def beyond():
-    """What lesson 08 defines for its tasks, while a worker runs: one is another process, too."""
+    """What lesson 08 defines for its tasks, while two workers run: with one joblib asks none."""
     names = {"np": np, "torch": torch, "tempfile": tempfile, "clone": clone}
     names |= {"TorchClassifier": TorchClassifier, "cross_val_score": cross_val_score}
     needed = ["import parallel_config", "import os", "class Net(", "import cloudpickle"]
     needed += ["def check_travelling", "def check_everywhere"]
-    with local_workers(1):
+    with local_workers(2):
         yield run_cells(BEYOND, needed, names)
 
 
