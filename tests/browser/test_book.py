@@ -11,6 +11,7 @@ import importlib
 import json
 import os
 import re
+import runpy
 import shutil
 import subprocess
 import sys
@@ -21,6 +22,7 @@ from urllib.parse import unquote, urlsplit
 import pytest
 from bs4 import BeautifulSoup, SoupStrainer
 from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook, new_output
+from sphinx.errors import ConfigError
 
 from tests.browser.test_jupyterlab import BROWSERS, FLAGS, HANGS
 
@@ -352,12 +354,10 @@ def test_without_an_address_the_doors_lead_to_the_page_that_says_how(book_module
     assert doors["Colab"] == "to/book/run#colab-and-kaggle"
 
 
-def test_an_address_that_is_none_is_refused(tmp_path):
-    command = [sys.executable, "-m", "sphinx", "-q", "-c", BOOK, NOTEBOOKS, tmp_path / "html"]
-    set_wrong = environment(REPOSITORY="https://example.org/x")
-    done = subprocess.run(command, env=set_wrong, capture_output=True, text=True, timeout=HANGS)
-    assert done.returncode
-    assert "REPOSITORY must be OWNER/REPOSITORY" in done.stderr + done.stdout
+def test_an_address_that_is_none_is_refused(book_module, monkeypatch):
+    monkeypatch.setenv("REPOSITORY", "https://example.org/x")
+    with pytest.raises(ConfigError, match="REPOSITORY must be OWNER/REPOSITORY"):
+        runpy.run_path(str(BOOK / "conf.py"))
 
 
 # Slides ----------------------------------------------------------------------------------------
