@@ -4,6 +4,11 @@ A release may change such a name without a word. Then the import of this file or
 `tests/test_compat.py` fails, and the comment beside the name says what is broken.
 """
 
+import functools
+import inspect
+
+import torch
+
 # What joblib sends to a worker of dask, errors captured: without it a search with something that
 # cannot be pickled waits for ever.
 from joblib._utils import _TracebackCapturingWrapper
@@ -59,6 +64,37 @@ def as_parameter(tensor):
     """Have a tensor be an `nn.Parameter` for isinstance, as weights under vmap are alone."""
     tensor._is_param = True
     return tensor
+
+
+@functools.cache
+def uncompiled(kind):
+    """Return a class of torch's optimizers that takes the same steps without torch's compiler.
+
+    torch wraps the methods of an optimizer to tell its compiler, `torch._dynamo`, of them. The
+    first call loads it, 800 modules, which takes two seconds of each process that trains, and
+    nothing is compiled here. If a release of torch wraps them otherwise, its own are called.
+    """
+
+    def is_not_torchs(function):
+        home = getattr(function, "__globals__", {}).get("__name__")
+        return home not in ("torch._compile", "torch.optim.optimizer")
+
+    def bare(function):
+        return inspect.unwrap(function, stop=is_not_torchs)
+
+    def step(self, closure=None):
+        with torch.set_grad_enabled(self.defaults["differentiable"]):
+            return bare(kind.step)(self, closure)
+
+    names = "add_param_group", "load_state_dict", "state_dict", "zero_grad"
+    methods = {name: bare(getattr(kind, name)) for name in names} | {"step": step}
+    return type(kind.__name__, (kind,), methods | {"__module__": kind.__module__})
+
+
+def seen_without_compiler(mode):
+    """Have torch's compiler left alone by a `TorchDispatchMode`, for which torch would load it."""
+    mode.__torch_dispatch__ = inspect.unwrap(mode.__torch_dispatch__)
+    return mode
 
 
 # Private attributes by their owner, written out where they are used.

@@ -6,6 +6,7 @@ from numbers import Number
 
 import torch
 
+from helpers._compat import uncompiled
 from helpers.checks.arguments import name_of, same
 
 
@@ -118,7 +119,7 @@ def _is_list_of(parameters, value):
 
 @functools.cache
 def _attributes_of_all():
-    return set(vars(torch.optim.SGD([torch.zeros(1)])))
+    return set(vars(uncompiled(torch.optim.SGD)([torch.zeros(1)])))
 
 
 def go_on(optimizer, job, is_known):

@@ -6,20 +6,22 @@ from functools import partial
 import numpy as np
 import torch
 
+from helpers._compat import uncompiled
 from helpers.checks.arguments import is_number, name_of, parameters_of, plain, same, unwrapped
 from helpers.optimizer_states import go_on, settings_of
 from helpers.tensors import has_gaps
 
 # fused: one call for all parameters. The same rule and half the time of torch's default.
 OPTIMIZERS = {
-    "adam": partial(torch.optim.Adam, fused=True),
-    "adamw": partial(torch.optim.AdamW, fused=True),
-    "rmsprop": torch.optim.RMSprop,
-    "sgd": partial(torch.optim.SGD, fused=True),
+    "adam": partial(uncompiled(torch.optim.Adam), fused=True),
+    "adamw": partial(uncompiled(torch.optim.AdamW), fused=True),
+    "rmsprop": uncompiled(torch.optim.RMSprop),
+    "sgd": partial(uncompiled(torch.optim.SGD), fused=True),
 }
 # What an estimator has if nobody gives another: an optimizer of the user's may go without it.
 DEFAULTS = {"lr": 0.01, "weight_decay": 0}
-CLASSES = {unwrapped(make): name for name, make in OPTIMIZERS.items()}
+# torch's own classes, which a user may give, and ours.
+CLASSES = {kind: name for name, make in OPTIMIZERS.items() for kind in unwrapped(make).__mro__[:2]}
 # Arguments under which each number of a step depends on its own gradients alone, times lr: what
 # `fused` needs to take the steps of several networks at once.
 ELEMENTWISE_ARGUMENTS = set("betas eps amsgrad momentum dampening nesterov alpha centered".split())

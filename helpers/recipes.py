@@ -10,7 +10,7 @@ import torch
 from torch import nn
 from torch.multiprocessing.reductions import StorageWeakRef
 
-from helpers._compat import TorchDispatchMode, is_lazy
+from helpers._compat import TorchDispatchMode, is_lazy, seen_without_compiler
 from helpers.checks.arguments import name_of
 from helpers.checks.recipes import check_recipe, check_widths
 from helpers.checks.shapes import about_input
@@ -206,6 +206,7 @@ def _gone(traces):
     return all(t.expired() if isinstance(t, StorageWeakRef) else t() is None for t in traces)
 
 
+@seen_without_compiler
 class SameEverywhere(TorchDispatchMode):
     """Within it, float32 weights drawn by `uniform_` are the same on every processor.
 

@@ -4,6 +4,8 @@ import ast
 import functools
 import pkgutil
 import re
+import subprocess
+import sys
 from numbers import Integral
 from pathlib import Path
 
@@ -63,6 +65,29 @@ def test_what_the_names_do():
     assert _compat.FallbackToBackend(backend).backend is backend
     assert _compat.StrOptions({"a"}).is_satisfied_by("a")
     assert not _compat.Interval(Integral, 0, 1, closed="both").is_satisfied_by(2)
+
+
+WHAT_IS_LOADED = """
+import sys
+import numpy as np
+from sklearn.model_selection import cross_val_score
+from helpers import TorchClassifier, fused
+
+assert not {"ipywidgets", "IPython"} & sys.modules.keys()
+X, y = np.random.RandomState(0).normal(size=(20, 2)), np.arange(20) % 2
+for optimizer in ("adam", "adamw", "rmsprop", "sgd"):
+    clf = TorchClassifier(epochs=2, optimizer=optimizer, clip=1.0, batch_size=8)
+    clf.fit(X, y).partial_fit(X, y)
+    with fused() as run:
+        cross_val_score(clf, X, y, cv=2)
+    assert run.batches == [2]
+assert "torch._dynamo" not in sys.modules
+"""
+
+
+@pytest.mark.slow
+def test_helpers_load_neither_widgets_nor_torchs_compiler():
+    subprocess.run([sys.executable, "-W", "ignore", "-c", WHAT_IS_LOADED], check=True)
 
 
 def is_private(name):

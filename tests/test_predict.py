@@ -2,8 +2,6 @@
 
 import json
 import re
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
@@ -112,12 +110,6 @@ def test_bad_input_is_told_what_to_write(options, found, capsys):
         predict(*options)
     assert re.search(found, str(error.value))
     assert capsys.readouterr().out == ""
-
-
-@pytest.mark.slow
-def test_helpers_do_not_need_widgets():
-    check = "import helpers, sys; sys.exit(bool({'ipywidgets', 'IPython'} & set(sys.modules)))"
-    subprocess.run([sys.executable, "-c", check], check=True)
 
 
 @pytest.mark.parametrize("path", LESSONS, ids=lambda path: path.stem)

@@ -11,7 +11,7 @@ import torch
 from torch.nn import functional as F
 from torch.overrides import TorchFunctionMode
 
-from helpers._compat import TorchDispatchMode
+from helpers._compat import TorchDispatchMode, seen_without_compiler
 from helpers.fusing.chance import without_dropout
 from helpers.fusing.content import named_tensors
 from helpers.fusing.digests import numbers_of
@@ -135,6 +135,7 @@ def results_of(make, *arguments):
     return results.kept, returned
 
 
+@seen_without_compiler
 class Results(TorchDispatchMode):
     """Within it, copies of all that torch computes are kept in the list `kept`.
 

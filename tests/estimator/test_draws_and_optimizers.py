@@ -317,7 +317,8 @@ def part_of_a_larger(n_features, n_outputs):
 
 
 @pytest.mark.parametrize(
-    "name, of_torch", [(name, unwrapped(make)) for name, make in OPTIMIZERS.items()]
+    "name, of_torch",
+    [(name, getattr(torch.optim, unwrapped(make).__name__)) for name, make in OPTIMIZERS.items()],
 )
 def test_a_weight_with_gaps_in_memory_is_trained_as_by_torch(name, of_torch):
     rows, settings = X.astype(np.float32), {"lr": 0.1, "random_state": 0}  # in the recipe's memory

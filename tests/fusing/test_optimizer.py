@@ -1,5 +1,7 @@
 """One step for networks side by side is the step that torch takes for each alone."""
 
+from functools import partial
+
 import pytest
 import torch
 from joblib import Parallel, delayed
@@ -7,6 +9,7 @@ from sklearn.base import clone
 from sklearn.datasets import load_iris
 
 from helpers import TorchClassifier, fused
+from helpers.checks.arguments import unwrapped
 from helpers.fusing.optimizer import BatchedOptimizer
 from helpers.jobs import Job
 from helpers.optimizers import OPTIMIZERS
@@ -30,6 +33,13 @@ def job(kind, lr, decay):
     )
 
 
+def of_torch(name):
+    """Return torch's own optimizer where ours does without its compiler, with our arguments."""
+    make = OPTIMIZERS[name]
+    kind = getattr(torch.optim, unwrapped(make).__name__)
+    return partial(kind, **getattr(make, "keywords", {}))
+
+
 def gradients(step):
     """Return the gradients of a step, transposed where they can be; one is missing in step 2."""
     generator = torch.Generator().manual_seed(step)
@@ -45,7 +55,7 @@ def test_steps_are_torchs_own_and_go_on_from_a_saved_state(name):
     alone = [[whole[i].clone() for whole in together] for i in range(3)]
     jobs = [job(kind, lr, decay) for lr, decay in zip(RATES, DECAYS, strict=True)]
     optimizers = [
-        OPTIMIZERS[kind[0]](own, lr=lr, weight_decay=decay, **kind[1])
+        of_torch(kind[0])(own, lr=lr, weight_decay=decay, **kind[1])
         for own, lr, decay in zip(alone, RATES, DECAYS, strict=True)
     ]
     states = [{}, {}, {}]
@@ -67,6 +77,22 @@ def test_steps_are_torchs_own_and_go_on_from_a_saved_state(name):
             for key, value in of_parameter.items():
                 if value is not None:
                     torch.testing.assert_close(states[i][number][key], value, rtol=0, atol=1e-12)
+
+
+@pytest.mark.parametrize("name", OPTIMIZERS)
+def test_without_the_compiler_hooks_and_steps_of_the_user_are_called(name, monkeypatch):
+    weight, called = torch.nn.Parameter(torch.ones(2)), []
+    optimizer = OPTIMIZERS[name]([weight], lr=0.1)
+    of_user = of_torch(name)([torch.nn.Parameter(torch.ones(2))])
+    assert optimizer.defaults == of_user.defaults | {"lr": 0.1}
+    assert repr(optimizer).partition("\n")[0] == repr(of_user).partition("\n")[0]
+    optimizer.register_step_post_hook(lambda *_: called.append("hook"))
+    weight.grad = torch.ones(2)
+    optimizer.step()
+    assert (weight < 1).all() and weight.requires_grad
+    monkeypatch.setattr(type(of_user), "step", lambda *_: called.append("step"))
+    optimizer.step()
+    assert called == ["hook", "step", "hook"]
 
 
 GPU = pytest.mark.skipif(not torch.cuda.is_available(), reason="there is no GPU")
