@@ -333,7 +333,7 @@ print(max(held) - before)
 @pytest.mark.slow
 @pytest.mark.skipif(not megabytes(), reason="measured by Linux's /proc")
 def test_a_file_of_images_is_never_in_memory_as_a_whole(tmp_path):
-    n_rows = 6000  # 295 MB, and 1,180 MB in float32; a file of zeros takes no room on the disk
+    n_rows = 3000  # 147 MB, and 590 MB in float32; a file of zeros takes no room on the disk
     with open(tmp_path / "images", "wb") as file:
         file.truncate(n_rows * 3 * 128 * 128)
     command = [sys.executable, "-c", ON_A_FILE, str(tmp_path / "images"), str(n_rows)]

@@ -67,7 +67,7 @@ from sklearn.preprocessing import StandardScaler
 least = megabytes()
 X, y = load_digits(return_X_y=True)
 pipeline = make_pipeline(
-    StandardScaler(), TorchClassifier(epochs=2, batch_size=128, random_state=0)
+    StandardScaler(), TorchClassifier(epochs=1, batch_size=128, random_state=0)
 )
 grid = {"torchclassifier__lr": np.geomspace(1e-4, 1e-1, 60)}
 with fused() as run:
