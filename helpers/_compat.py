@@ -79,6 +79,7 @@ def uncompiled(kind):
         home = getattr(function, "__globals__", {}).get("__name__")
         return home not in ("torch._compile", "torch.optim.optimizer")
 
+    @functools.cache  # asked in each step: a user may have set another
     def bare(function):
         return inspect.unwrap(function, stop=is_not_torchs)
 
