@@ -5,10 +5,12 @@ from contextlib import contextmanager
 
 import numpy as np
 from sklearn import config_context
+from sklearn.base import BaseEstimator, TransformerMixin
+from sklearn.ensemble import RandomForestClassifier, RandomForestRegressor
 from sklearn.impute import SimpleImputer
 from sklearn.linear_model import LinearRegression, LogisticRegression
+from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import FunctionTransformer, StandardScaler, scale
-from sklearn.tree import DecisionTreeClassifier, DecisionTreeRegressor
 
 MOST_COLUMNS = 200
 N_TREES = 10
@@ -38,76 +40,19 @@ def wrong(predicted, y, classes):
 
 
 def weights_of(model, n_columns):
-    kept, last = model.steps[0].kept_, model.steps[-1]
+    kept, last = model[0].kept_, model[-1]
     weights = np.zeros(n_columns)
-    if isinstance(last, Forest):
-        weights[kept] = last.weights()
+    if hasattr(last, "feature_importances_"):
+        weights[kept] = last.feature_importances_
     else:
         of_both = np.abs(np.atleast_2d(last.coef_)).max(axis=0)  # of columns, then of gaps
         weights[kept] = of_both[: len(kept)]
-        with_gaps = kept[model.steps[-3].indicator_.features_]
+        with_gaps = kept[model["simpleimputer"].indicator_.features_]
         weights[with_gaps] = np.maximum(weights[with_gaps], of_both[len(kept) :])
     return weights
 
 
-class Chain:
-    """Steps, one after the other. For small tables a Pipeline's checks take longer than fits."""
-
-    def __init__(self, *steps):
-        self.steps = steps
-
-    def fit(self, X, y):
-        *before, last = self.steps
-        for step in before:
-            X = step.fit(X, y).transform(X)
-        last.fit(X, y)
-        return self
-
-    def predict(self, X):
-        *before, last = self.steps
-        for step in before:
-            X = step.transform(X)
-        return last.predict(X)
-
-
-class Forest:
-    """The trees of scikit-learn's random forests, each of which sees all columns.
-
-    They are drawn and say the same; a forest clones and checks each one, which takes longer than to
-    grow it.
-    """
-
-    def __init__(self, classes, seed):
-        self.classes, self.seed = classes, seed
-
-    def fit(self, X, y):
-        X, draw = X.astype(np.float32), np.random.RandomState(self.seed)
-        with np.errstate(over="ignore"):
-            has_gaps = not np.isfinite(X.sum())  # or values too large, which are refused
-        kind = DecisionTreeClassifier if self.classes else DecisionTreeRegressor
-        self.trees_, n = [], len(X)
-        for _ in range(N_TREES):
-            seed = draw.randint(np.iinfo(np.int32).max)
-            times = np.bincount(np.random.RandomState(seed).randint(0, n, n), minlength=n)
-            tree = kind(random_state=seed).fit(X, y, times, check_input=has_gaps)
-            self.trees_.append(tree)
-
-    def predict(self, X):
-        X = X.astype(np.float32)
-        if not self.classes:
-            return sum(tree.predict(X, check_input=False) for tree in self.trees_) / N_TREES
-        shares = sum(tree.predict_proba(X, check_input=False) for tree in self.trees_) / N_TREES
-        return self.trees_[0].classes_[shares.argmax(axis=1)]
-
-    def weights(self):
-        grown = [tree for tree in self.trees_ if tree.get_n_leaves() > 1]
-        if not grown:
-            return 0.0
-        weights = np.mean([tree.feature_importances_ for tree in grown], axis=0)
-        return weights / weights.sum()
-
-
-class MostCorrelated:
+class MostCorrelated(TransformerMixin, BaseEstimator):
     """Keeps up to 200 columns, by the correlation of their values or gaps with the target."""
 
     def __init__(self, classes):
@@ -129,17 +74,20 @@ class MostCorrelated:
 
 
 def models_of(classes, seed):
-    linear = LogisticRegression() if classes else LinearRegression()
+    forest = RandomForestClassifier if classes else RandomForestRegressor
     return (
-        Chain(MostCorrelated(classes), Forest(classes, seed)),
-        _linear(MostCorrelated(classes), linear),
+        # Each tree sees all columns, so that one among many noisy ones is not passed over.
+        make_pipeline(
+            MostCorrelated(classes), forest(N_TREES, max_features=None, random_state=seed)
+        ),
+        _linear(MostCorrelated(classes), LogisticRegression() if classes else LinearRegression()),
     )
 
 
 def _linear(*steps):
     gaps = SimpleImputer(strategy="median", keep_empty_features=True, add_indicator=True)
     *before, last = steps
-    return Chain(*before, gaps, StandardScaler(), last)
+    return make_pipeline(*before, gaps, StandardScaler(), last)
 
 
 def may_be_a_product(y):

@@ -2,12 +2,9 @@
 
 import numpy as np
 import pytest
-from numpy.testing import assert_array_equal
-from sklearn.ensemble import RandomForestClassifier, RandomForestRegressor
 
 from helpers import shift
 from helpers.leakage.columns import Table
-from helpers.leakage.predicting import N_TREES, Forest, quiet
 
 rng = np.random.RandomState(0)
 X = rng.normal(size=(60, 4))
@@ -35,21 +32,6 @@ def test_the_folds_that_decide_say_what_all_of_them_say(name):
             table = Table(rows, y, classes, 0)
             assert table.is_error_within(limit, columns) == (error <= limit)
             assert table.error(columns) == error  # it goes on from what was left unfinished
-
-
-@pytest.mark.parametrize("classes", [True, False])
-def test_trees_are_those_of_a_random_forest(classes):
-    y = 1 + 2 * rng.randint(3, size=60) if classes else X[:, 0] + X[:, 1] ** 2
-    forest = RandomForestClassifier if classes else RandomForestRegressor
-    with_gaps = np.where(rng.uniform(size=X.shape) < 0.1, np.nan, X)
-    for rows in (X, with_gaps, np.zeros((60, 2))):
-        ours = Forest(classes, seed=3)
-        ours.fit(rows[:40], y[:40])
-        theirs = forest(N_TREES, max_features=None, random_state=3).fit(rows[:40], y[:40])
-        assert_array_equal(ours.predict(rows[40:]), theirs.predict(rows[40:]))
-        assert_array_equal(ours.weights() + np.zeros(rows.shape[1]), theirs.feature_importances_)
-    with quiet(), pytest.raises(ValueError, match="too large"):
-        Forest(classes, seed=3).fit(1e39 * X, y)
 
 
 @pytest.mark.slow
