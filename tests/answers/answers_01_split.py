@@ -61,6 +61,16 @@ def spread(**changes):
     return {"spread": SPREAD.format(**honest | {"divided": ""} | changes)}
 
 
+STEP = """        optimizer.zero_grad()
+        nn.functional.cross_entropy(network(inputs), labels).backward()
+        optimizer.step()
+"""
+BATCHES = """        for rows in torch.randperm(len(inputs)).split(32):
+            optimizer.zero_grad()
+            nn.functional.cross_entropy(network(inputs[rows]), labels[rows]).backward()
+            optimizer.step()
+"""
+
 BEST_EPOCH = """best = int(np.argmax(history))
     network.load_state_dict(kept[best])
     return network, history[best]"""
@@ -69,6 +79,26 @@ ALL_ROWS = """inputs, labels = torch.cat([inputs, test_inputs]), torch.cat([labe
 
 ON_TRAINING_ROWS = """right = network(inputs).argmax(dim=1) == labels
     return network, right.double().mean().item()"""
+
+BY_HAND = """
+def experiment(X_train, y_train, X_test, y_test, seed):
+    torch.manual_seed(seed)
+    network = make_network(X_train.shape[1])
+    inputs, labels = torch.tensor(X_train).float(), torch.tensor(y_train)
+    means = [torch.zeros_like(weight) for weight in network.parameters()]
+    squares = [torch.zeros_like(weight) for weight in network.parameters()]
+    for step in range(1, 101):
+        network.zero_grad()
+        nn.functional.cross_entropy(network(inputs), labels).backward()
+        with torch.no_grad():
+            for weight, mean, square in zip(network.parameters(), means, squares):
+                mean.mul_(0.9).add_(0.1 * weight.grad)
+                square.mul_(0.999).add_(0.001 * weight.grad**2)
+                size = (square / (1 - 0.999**step)).sqrt() + 1e-8
+                weight -= 0.01 * mean / (1 - 0.9**step) / size
+    answers = network(torch.tensor(X_test).float()).argmax(dim=1).numpy()
+    return network, float((answers == y_test).mean())
+"""
 
 # Right in another form than the solution: each keeps all points.
 ALSO_RIGHT = {
@@ -97,6 +127,19 @@ def scaled(X, train, test):
         key: source.replace(".float()", "").replace("[1])\n", "[1]).double()\n")
         for key, source in experiment().items()
     },
+    "rows in another order in each step, and the sum of the cross-entropy": {
+        key: source.replace(
+            STEP,
+            """        rows = torch.randperm(len(inputs))
+        optimizer.zero_grad()
+        losses = nn.functional.cross_entropy(network(inputs[rows]), labels[rows], reduction="none")
+        losses.sum().backward()
+        optimizer.step()
+""",
+        )
+        for key, source in experiment().items()
+    },
+    "an Adam of one's own": {"experiment": BY_HAND},
     "a splitter of scikit-learn": {
         "spread": """
 from sklearn.model_selection import StratifiedShuffleSplit, cross_val_score
@@ -207,6 +250,14 @@ def split(X, y, seed):
         for who, change in {
             "weights drawn towards 0": ("lr=0.01", "lr=0.01, weight_decay=0.2"),
             "half of the epochs": ("range(100)", "range(50)"),
+            "three quarters of the epochs": ("range(100)", "range(75)"),
+            "AdamW, whose weights decay": ("Adam(", "AdamW("),
+            "another optimizer": ("Adam(", "NAdam("),
+            "batches of 32": (STEP, BATCHES),
+            "half of the epochs, in two batches": (
+                f"    for _ in range(100):\n{STEP}",
+                f"    for _ in range(50):\n{BATCHES}",
+            ),
             "a tenth of the learning rate": ("lr=0.01", "lr=0.001"),
             "three times the epochs": ("range(100)", "range(300)"),
             "ten times the learning rate": ("lr=0.01", "lr=0.1"),
@@ -219,6 +270,14 @@ def split(X, y, seed):
     "the same split repeated": (spread(seed="0"), {"test_spread_splits": 1.0}),
     "unseeded splits": (spread(seed="next(SEEDS)"), {"test_spread_splits": 1.0}),
     "one object through all splits": (spread(clf="clf"), {"test_spread_splits": 1.0}),
+    "one copy through all splits": (
+        {
+            "spread": spread(clf="one")["spread"].replace(
+                "scores = []", "scores, one = [], clone(clf)"
+            )
+        },
+        {"test_spread_splits": 1.0},
+    ),
     "unstratified splits": (spread(stratify="None"), {"test_spread_splits": 1.0}),
     "spread on training rows": (spread(scored="X_train, y_train"), {"test_spread": 1.0}),
     "the mean over the classes for the accuracy": (
@@ -252,4 +311,9 @@ ONCE_PASSED = [
     "probabilities for logits",
     "a deviation that is a little too large",
     "the mean over the classes for the accuracy",
+    "one copy through all splits",
+    "three quarters of the epochs",
+    "AdamW, whose weights decay",
+    "another optimizer",
+    "batches of 32",
 ]

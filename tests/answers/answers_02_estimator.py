@@ -85,6 +85,14 @@ ALSO_RIGHT = {
             "            raise ValueError('epochs and lr should be above 0')\n" + CHECK,
         )
     ),
+    "scaled as the rows of fit are": changed(
+        (
+            CHECK,
+            CHECK + "        self.mean_, self.deviation_ = X.mean(axis=0), X.std(axis=0) + 1e-12\n"
+            "        X = (X - self.mean_) / self.deviation_\n",
+        ),
+        (CHECK_LATER, CHECK_LATER + "        X = (X - self.mean_) / self.deviation_\n"),
+    ),
     "labels as a list": changed(
         (
             "        return self.classes_[P.argmax(axis=1)]\n",
@@ -201,6 +209,13 @@ WRONG = {
         ),
         {"test_input": 1.0},
     ),
+    "each table scaled by itself": (
+        changed(
+            (CHECK, CHECK + "        X = scale(X)\n"),
+            (CHECK_LATER, CHECK_LATER + "        X = scale(X)\n"),
+        ),
+        {"test_probabilities": 1.0},
+    ),
     "None draws from the generator of numpy": (
         changed((SEED, GLOBAL_SEED)),
         {"test_random_state": 1.0, "test_generators": 1.0},
@@ -219,4 +234,5 @@ ONCE_PASSED = [
     "an AttributeError before fit",
     "None draws from the generator of numpy",
     "dropout in predict alone",
+    "each table scaled by itself",
 ]

@@ -70,6 +70,26 @@ def make_search(seed):
     return GridSearchCV(Pipeline(steps), grid, cv=folds)
 """
     },
+    "the epochs in the grid": {
+        key: source.replace(
+            '"torchclassifier__lr"',
+            '"torchclassifier__epochs": [20],\n        "torchclassifier__lr"',
+        )
+        for key, source in search(clf=CLF.replace("epochs=20, ", "")).items()
+    },
+    "whole networks in the grid": {
+        "make_search": """
+def make_search(seed):
+    networks = [
+        TorchClassifier(epochs=20, lr=lr, module__hidden=hidden, random_state=seed)
+        for lr in (0.0001, 0.03)
+        for hidden in (4, 16)
+    ]
+    model = make_pipeline(StandardScaler(), networks[0])
+    folds = StratifiedKFold(3, shuffle=True, random_state=seed)
+    return GridSearchCV(model, {"torchclassifier": networks}, cv=folds)
+"""
+    },
     "the share of right answers in float32": study(
         first="from copy import deepcopy",
         search="deepcopy(search)",
@@ -146,6 +166,13 @@ WRONG = {
         {"test_study_choice": 2.0},
     ),
     "unshuffled folds": (search(cv="3"), {"test_folds": 1.0}),
+    "random parts in place of folds": (
+        search(
+            cv='__import__("sklearn").model_selection.StratifiedShuffleSplit('
+            "3, test_size=1 / 3, random_state=seed)"
+        ),
+        {"test_folds": 1.0},
+    ),
     "another candidate than the one named": (
         study(then=FIRST, test="first.fit(X_train, y_train).score(X_test, y_test)"),
         {"test_study_look": 2.0},
@@ -238,4 +265,5 @@ ONCE_PASSED = [
     "the mean is not subtracted",
     "with weight_decay=0.01",
     "compared by the area under the curve",
+    "random parts in place of folds",
 ]

@@ -141,6 +141,14 @@ def fair_folds(original, is_copy):
     )
 """
     },
+    "epochs and seed in the grid": {
+        key: source.replace("epochs=15, random_state=seed", "").replace(
+            "grid = {",
+            'grid = {\n        "torchclassifier__epochs": [15],'
+            '\n        "torchclassifier__random_state": [seed],',
+        )
+        for key, source in search().items()
+    },
     "a mean image in float32": minus_mean(
         mean="np.asarray(X, dtype='float32').mean(axis=0)",
         transform="return np.asarray(X, dtype='float32') - self.mean_",
@@ -334,6 +342,14 @@ WRONG = {
         },
         {"test_search": 1.0},
     ),
+    "random parts in place of folds": (
+        {
+            key: "from sklearn.model_selection import StratifiedShuffleSplit\n"
+            + source.replace("cv=3", "cv=StratifiedShuffleSplit(3, test_size=1/3, random_state=0)")
+            for key, source in search().items()
+        },
+        {"test_search": 1.0},
+    ),
     "folds as True and False": (
         folds(
             train="np.isin(np.arange(len(original)), train)",
@@ -352,6 +368,7 @@ ONCE_PASSED = [
     "a backbone trained for half as long",
     "networks without a seed",
     "folds without a seed",
+    "random parts in place of folds",
     "normal numbers",
     "normal numbers, cut off",
     "numbers from too small a range",

@@ -1,6 +1,6 @@
 """Answers to assignment 04_fitted_model_reuse: wrong ones, the points they lose, and right ones."""
 
-from tests.answers.answers_02_estimator import BUILD, changed
+from tests.answers.answers_02_estimator import BUILD, CHECK, CHECK_LATER, changed
 
 CANARY = """
 def knows_already(estimator, X, y, seed):
@@ -69,6 +69,17 @@ def knows_already(estimator, X, y, seed):
     return np.array(scores[0] > max(scores[1:]))
 """
     },
+    "one set of answers, compared with 99 labelings": {
+        "knows_already": """
+def knows_already(estimator, X, y, seed):
+    from sklearn.model_selection import cross_val_predict
+
+    rng, folds = np.random.default_rng(seed), KFold(4, shuffle=True, random_state=seed)
+    answers = cross_val_predict(clone(estimator), X, rng.permutation(y), cv=folds)
+    others = [np.mean(answers == rng.permutation(y)) for _ in range(99)]
+    return bool((1 + np.sum(np.array(others) >= np.mean(answers == y))) / 100 <= 0.05)
+"""
+    },
     "copies of an untrained network, and a tuple": {
         "fold_scores": """
 def fold_scores(recipe, X, y, seed):
@@ -123,6 +134,17 @@ def fold_scores(recipe, X, y, seed):
         permuting(verdict="score >= max(reference)"),
         {"test_accuses_no_one": 2.0},
     ),
+    "compared with nine labelings": (
+        {key: source.replace("range(19)", "range(9)") for key, source in permuting().items()},
+        {"test_accuses_no_one": 2.0},
+    ),
+    "each table scaled by itself": (
+        changed(
+            (CHECK, CHECK + "        X = scale(X)\n"),
+            (CHECK_LATER, CHECK_LATER + "        X = scale(X)\n"),
+        ),
+        {"test_canaries": 2.0},
+    ),
     "a margin above the usual, small": (
         canary("score > np.bincount(y).max() / len(y) + 0.05"),
         {"test_accuses_no_one": 2.0},
@@ -176,9 +198,11 @@ def knows_already(estimator, X, y, seed):
     ),
 }
 TYPICAL = list(WRONG)[:4]
-# The hidden tests once gave this all points, and ask for more since then.
+# The hidden tests once gave these all points, and ask for more since then.
 ONCE_PASSED = [
     "a tie counts as higher",
     "judged on the rows of its fit, against 19 other labelings",
     "fitted to one other labeling",
+    "compared with nine labelings",
+    "each table scaled by itself",
 ]

@@ -29,6 +29,14 @@ def search_p(cv="3", score="best_score_", seed="seed"):
     return {"search_p": SEARCH_P.format(cv=cv, score=score, seed=seed)}
 
 
+NESTED = {"outer": "StratifiedKFold(5, shuffle=True, random_state=seed)", "inner": "3"}
+RANDOM_PARTS = """
+def nested(estimator, grid, X, y, seed):
+    from sklearn.model_selection import StratifiedShuffleSplit
+
+    return cross_val_score(GridSearchCV(estimator, grid, cv={inner}), X, y, cv={outer})
+"""
+
 # Right in another form than the solution: each keeps all points.
 ALSO_RIGHT = {
     "simulated": {
@@ -211,6 +219,20 @@ def nested(estimator, grid, X, y, seed):
         },
         {"test_nested_rows": 1.0},
     ),
+    **{
+        f"random parts for the {which} folds": (
+            {"nested": RANDOM_PARTS.format(**NESTED | {which: parts})},
+            {"test_nested_rows": 1.0},
+        )
+        for which, parts in {
+            "outer": "StratifiedShuffleSplit(5, test_size=0.2, random_state=seed)",
+            "inner": "StratifiedShuffleSplit(3, test_size=1 / 3, random_state=0)",
+        }.items()
+    },
+    "ties do not count in the search": (
+        {key: source.replace(">=", ">") for key, source in search_p().items()},
+        {"test_search_p": 2.0},
+    ),
     "the standard error for the deviation": (
         {
             "over_seeds": """
@@ -276,4 +298,7 @@ ONCE_PASSED = [
     "permutations always seeded alike",
     "the best of as many normal numbers",
     "the best of normal numbers, simulated",
+    "random parts for the outer folds",
+    "random parts for the inner folds",
+    "ties do not count in the search",
 ]
