@@ -28,8 +28,9 @@ ALONE = [
     (
         r"They show you part of what is tested; .* when your work is graded\.",
         "Behind each stands a folded cell that tries your answer on other data: run it as well. "
-        "Only where both are silent, or say that all is right, is the answer right. Each question "
-        "ends with a folded solution.",
+        "An answer is right if neither stops with an error; where the folded cell prints a score, "
+        "it should be the full one, such as `2.0 of 2 points.` Each question ends with a folded "
+        "solution.",
     ),
     (r"\n\nWhen your work is graded, each cell may use .*", ""),
     (r"Before you hand in: ", "At the end: "),
