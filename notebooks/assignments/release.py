@@ -43,7 +43,10 @@ ALONE_IN = {
             r"You see only the part that counts them\. The other part checks ",
             "The visible part only counts them. The folded cell checks ",
         ),
-        (r"; one cell may exceed the limit of time", ""),
+        (
+            r", and one cell could be stopped by the time limit\. \(Put .* before you hand in\.\)",
+            ".",
+        ),
     ],
 }
 
