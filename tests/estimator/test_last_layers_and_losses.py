@@ -607,7 +607,6 @@ def test_a_schedule_that_returns_learning_rates():
         {"schedule": lambda done: min(1.0, 0.001 + 2 * done)},
         {"schedule": lambda done: 0.2},
         {"schedule": lambda done: 1 - done, "lr": 1.0, "optimizer": "sgd"},
-        {"schedule": lambda done: 0.0},
     ],
 )
 def test_a_schedule_that_returns_factors(settings, recwarn):
