@@ -78,12 +78,12 @@ def test_chance_is_measured_for_the_score_at_hand(scoring, sign):
 
 @pytest.mark.parametrize("scoring", ["neg_brier_score", "neg_log_loss"])
 def test_a_loss_that_is_less_for_who_is_sure_of_the_larger_class_is_not_judged(scoring):
-    y = rng.permutation(np.arange(100) < 5).astype(int)
+    y, even = rng.permutation(np.arange(100) < 5).astype(int), rng.permutation(np.arange(100) % 2)
     evenly = LogisticRegression(class_weight="balanced")
     finding = null_labels(selecting(scoring, False, model=evenly), X, y, n_permutations=6)
     assert finding.leaked is None and "to be sure, say what guessing" in finding.evidence
     judged = [(LogisticRegression(), y)]
-    judged += [(evenly, rng.permutation(np.arange(100) % 2))] if "log" in scoring else []
+    judged += [(evenly, even)] if "log" in scoring else []
     for model, labels in judged:
         for leaky in (False, True):
             procedure = selecting(scoring, leaky, model=model)
