@@ -4,7 +4,7 @@ import numpy as np
 
 from helpers.leakage.columns import SAME_ORDER
 from helpers.leakage.finding import Finding
-from helpers.leakage.formulas import is_a_border, needs_three
+from helpers.leakage.formulas import needs_three
 
 MOST_SETS = 4  # of columns that each predict nearly without error
 MOST_NAMES = 10
@@ -36,11 +36,6 @@ FORMULA = (
     " But values follow exactly from three columns or more that are all needed, of which this is "
     "the weightiest part: a formula is like that, whether it is a law of nature or was used to "
     "compute them."
-)
-BORDER = (
-    " But the class is on which side of a value this column lies, and rows are close by on both "
-    "sides. A column that was made of the label would leave a gap there. So either the label was "
-    "made of this column, or the world is so."
 )
 ASK = " Ask of each: is it known at the time of prediction, or does it follow from the label?"
 
@@ -153,8 +148,6 @@ def _beside_others(table, names, sets, rest):
         return Finding("too_good_feature", None, evidence + others + NEEDED + ASK)
     if leaked and needs_three(table, found):
         return Finding("too_good_feature", None, evidence + others + FORMULA + ASK)
-    if leaked and table.classes and len(found) == 1 and is_a_border(table.X[:, found[0]], table.y):
-        return Finding("too_good_feature", None, evidence + others + BORDER + ASK)
     return Finding("too_good_feature", leaked, evidence + others + (ASK if leaked else ""))
 
 
