@@ -68,13 +68,13 @@ def alike_rows(X, y=None, *, cv=5, groups=None, task=None, random_state=0):
         class, and may be clusters within it; if the gaps grow steadily, as of rows along a curve,
         or nearly all rows have two nearest ones equally far away, as rows at even steps have; if
         rows differ in a few columns each, as signals with one peak do, and lie at all distances; if
-        all columns follow from one number that comes again, as waves of a day do; if
-        the rows of several test sets all come after those of training; if one group of rows makes
-        the gap, as far-out rows do, and one person among strangers; if the label of the row before
-        tells more than a linear model, and the split mixes the rows: a table in order of time is
-        like that, and so is one that was sorted; or if labels are known from the nearest training
-        row and hardly from a linear model: neighbours in space are like that, and so are honest
-        tables with bent boundaries, and only `groups` can tell.
+        all columns follow from one number that comes again, as waves of a day do; if the rows of
+        several test sets all come after those of training; if one group of rows makes the gap, as
+        far-out rows do, and one person among strangers; if the label of the row before tells more
+        than a linear model, and the split mixes the rows: a table in order of time is like that,
+        and so is one that was sorted; or if labels are known from the nearest training row and
+        hardly from a linear model: neighbours in space are like that, and so are honest tables with
+        bent boundaries, and only `groups` can tell.
 
     Raises
     ------

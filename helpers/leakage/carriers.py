@@ -33,9 +33,9 @@ NEEDED = (
     "easily told apart look like this; so do values that follow from all columns by a formula."
 )
 FORMULA = (
-    " But values follow exactly from three columns or more that are all needed, of which this is "
-    "the weightiest part: a formula is like that, whether it is a law of nature or was used to "
-    "compute them."
+    " But the values follow exactly from three columns or more that are all needed, and the "
+    "columns named here are the weightiest of these. Values that were computed by a formula look "
+    "like this, and so does a law of nature."
 )
 ASK = " Ask of each: is it known at the time of prediction, or does it follow from the label?"
 

@@ -65,13 +65,8 @@ def grouped_labels(column, y):
     if len(values) < 2 or 2 * len(values) > len(column):
         return None
     means = np.bincount(number, y) / counts
-    return (
-        values,
-        number,
-        counts,
-        means,
-        np.sqrt(np.bincount(number, (y - means[number]) ** 2) / counts),
-    )
+    spread = np.sqrt(np.bincount(number, (y - means[number]) ** 2) / counts)
+    return values, number, counts, means, spread
 
 
 def _is_encoded(column, y, limit):

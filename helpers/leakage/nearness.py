@@ -37,9 +37,9 @@ LATER = (
 )
 NARROW = (
     " But rows differ in a few columns each, as signals with one narrow peak and drawings of thin "
-    "lines do, and most are equally far apart, because what they show does not overlap. Rows whose "
-    "peaks happen to overlap are nearer, and so are copies: look at some of the nearest pairs, or "
-    "hand over groups, to shared_groups."
+    "lines do. Where these peaks or lines do not overlap, rows are all equally far apart; where "
+    "two happen to overlap, the rows are nearer, and so are copies. Look at some of the nearest "
+    "pairs, or hand over groups, to shared_groups."
 )
 ONE_GROUP = (
     " But one group of rows makes most of it: far-out rows of an honest table are like that, and "

@@ -12,9 +12,10 @@ FEW_DISTANCES = 0.23  # of the pairs; of games from both sides, with both signs,
 DECIMALS = 7  # of the largest distance
 
 ONE_NUMBER = (
-    " But all columns may follow from one number, as waves of a day, splines and powers do, and "
-    "rows meet by chance where it comes again, or lies as far on the other side. Hand over what "
-    "else was measured, or whose row it is, to shared_groups."
+    " But all columns may follow from one number, as waves of a day, splines and powers do. Rows "
+    "in which that number is the same are then equal by chance, and those in which it lies as "
+    "far on the other side are equal but for signs or for the order of columns. Hand over the "
+    "other columns as well, or groups, to shared_groups."
 )
 
 

@@ -289,8 +289,8 @@ def test_canaries_see_a_network_that_knows_the_labels_and_no_other():
     assert cross_val_score(model, X, labels).mean() > 0.5  # and chance is 0.2
     _, _, finding = answers("other labels")
     assert not finding.leaked
-    assert not any(look(model, X, labels).leaked for look in (purity, refit, batch_mates))
-    assert not carry_over(model, X, labels, cv=3).leaked
+    assert all(look(model, X, labels).leaked is False for look in (purity, refit, batch_mates))
+    assert carry_over(model, X, labels, cv=3).leaked is False
 
 
 # Recipes with frozen parts.

@@ -144,11 +144,11 @@ def test_no_deadlock_whoever_raises():
             options["scoring"] = constant
             estimator = GridSearchCV(estimator, {"cv": [2, 3]}, **options)
         scoring = "accuracy" if depth == 1 else constant
-        outcomes, outer = [], {"cv": 4 if depth == 1 else 2, "error_score": error_score}
+        outcomes = []
         for block in (fused, nullcontext):
             try:
                 with block():
-                    cross_val_score(estimator, X, y, scoring=scoring, **outer)
+                    cross_val_score(estimator, X, y, cv=4, error_score=error_score, scoring=scoring)
                 outcomes.append("scores")
             except ValueError:
                 outcomes.append("error")

@@ -104,10 +104,7 @@ def test_train_as_the_lesson_answers(lesson):
     assert lines and all(line.startswith("kept") for line in lines)
 
 
-BY_CANARY = """from helpers import carried_weights
-def has_seen(fitted, pictures, labels):
-    return bool(carried_weights(frozen(fitted), pictures, labels).leaked)
-"""
+ARGUMENTS = "fitted, pictures, labels"
 SCORED = "cross_val_score(frozen(fitted), pictures, labels).mean()"
 SEEN = {
     "always": ("bool(score > 0.4)", "True"),
@@ -157,9 +154,11 @@ def test_has_seen(lesson, monkeypatch):
     monkeypatch.setitem(lesson, "cross_val_score", once_scored(lesson["cross_val_score"]))
     right = lesson["answers"][1]
     assert said(lesson, "has_seen", right) == "All four are right."
-    # 19 networks initialised anew tell the four apart as well as 99, and cost a fifth.
-    monkeypatch.setattr("helpers.leakage.weights.N_INITIALISED", 19)
-    assert said(lesson, "has_seen", BY_CANARY) == "All four are right."
+    by_canary = (
+        f"from helpers import carried_weights\ndef has_seen({ARGUMENTS}):\n"
+        f"    return bool(carried_weights(frozen(fitted), pictures, labels).leaked)\n"
+    )
+    assert said(lesson, "has_seen", by_canary) == "All four are right."
     for old, new in SEEN.values():
         assert old in right
         assert "right" not in said(lesson, "has_seen", right.replace(old, new, 1)), new

@@ -165,9 +165,10 @@ def test_each_kernel_that_takes_too_much_is_named(told):
 def test_each_kernel_that_takes_too_much_is_named_by_two_processes(tmp_path):
     for name in ("first", "second"):
         stored(tmp_path / f"{name}.ipynb")
-    paths = [tmp_path / f"{name}.ipynb" for name in ("first", "second")]
+    short(tmp_path / "modest.ipynb")
+    paths = [tmp_path / f"{name}.ipynb" for name in ("first", "modest", "second")]
     done = nbval(*paths, megabytes=300, options=["-n", "2", "--dist", "loadfile"])
-    assert done.returncode == 1 and "4 passed, 2 errors" in done.stdout, done.stdout
+    assert done.returncode == 1 and "5 passed, 2 errors" in done.stdout, done.stdout
     assert named("first", done.stdout) and named("second", done.stdout)
 
 
