@@ -9,6 +9,7 @@ FEWEST_ROWS = 20  # different ones, of which a tree by chance would branch
 MOST_ROWS = 500  # whose distances are compared
 BRANCHES = 0.03  # of the rows; of rows in a plane a fifth
 FEW_DISTANCES = 0.23  # of the pairs; of games from both sides, with both signs, a quarter
+FEWER = 0.5  # of those that there are if the columns are shuffled, each by itself
 DECIMALS = 7  # of the largest distance
 
 ONE_NUMBER = (
@@ -27,6 +28,7 @@ def follow_from_one_number(rows):
     wound so often that there are too few rows to see the curve. But how far two days are apart
     there depends on the number of days between them alone, so that distances come again; and one
     column takes about as many values as there are rows, unlike the answers to a questionnaire.
+    Whole numbers and dates have few distances as well, but as few where columns are shuffled.
     """
     rows = rows[:, np.ptp(rows, axis=0) != 0]
     if rows.shape[1] < 2 or not np.isfinite(rows).all():
@@ -37,11 +39,21 @@ def follow_from_one_number(rows):
         different = np.random.RandomState(0).permutation(different)[:MOST_ROWS]
     if len(different) < 3:
         return False
-    distances = pdist(different)
     n_values = max(len(np.unique(column)) for column in rows.T)
-    n_distances = len(np.unique(np.round(distances / distances.max(), DECIMALS)))
-    if n_distances < FEW_DISTANCES * len(distances) and 2 * n_values >= n_different:
+    if 2 * n_values >= n_different and _distances_come_again(different):
         return True
     tree = minimum_spanning_tree(squareform(pdist(StandardScaler().fit_transform(different))))
     n_joined = np.bincount(np.concatenate(tree.nonzero()))
     return len(different) >= FEWEST_ROWS and bool((n_joined > 2).mean() < BRANCHES)
+
+
+def _distances_come_again(rows):
+    shuffled = np.random.default_rng(0).permuted(rows, axis=0)
+    some, others = _n_distances(rows), _n_distances(shuffled)
+    n_pairs = len(rows) * (len(rows) - 1) / 2
+    return some < FEW_DISTANCES * n_pairs and some < FEWER * others
+
+
+def _n_distances(rows):
+    distances = pdist(rows)
+    return len(np.unique(np.round(distances / distances.max(), DECIMALS)))

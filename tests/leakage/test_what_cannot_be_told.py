@@ -112,6 +112,17 @@ def test_rows_of_several_numbers_do_not_follow_from_one():
         assert shared_rows(np.vstack([home, home]), cv=SHUFFLED).leaked is True
 
 
+@pytest.mark.parametrize("unit", ["D", "W"])
+def test_dates_far_larger_than_other_columns_do_not_excuse_copies(unit):
+    rng = np.random.RandomState(0)
+    since = np.datetime64("2019-01-01") + rng.randint(1500, size=200).astype(f"timedelta64[{unit}]")
+    table = pd.DataFrame({"since": since.astype("datetime64[ns]"), "size": rng.normal(size=200)})
+    table["kind"] = rng.randint(3, size=200)
+    copied = table.iloc[np.append(np.arange(200), rng.randint(200, size=80))]
+    assert shared_rows(copied, cv=SHUFFLED).leaked is True
+    assert shared_rows(table, cv=SHUFFLED).leaked is False
+
+
 @pytest.mark.parametrize("weights", [[60, 3, 2, 1], [3, 2, 2]])
 def test_a_formula_of_several_columns_is_asked_about(weights):
     table = np.random.RandomState(0).normal(size=(200, 12))
