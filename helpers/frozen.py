@@ -4,13 +4,13 @@ import copy
 
 import torch
 from sklearn.base import BaseEstimator, ClassNamePrefixFeaturesOutMixin, TransformerMixin
-from sklearn.utils.validation import check_is_fitted, validate_data
+from sklearn.utils.validation import check_is_fitted
 from torch import nn
 
 from helpers._compat import is_lazy
 from helpers.checks.arguments import name_of
 from helpers.checks.last_calls import warn_of_changes, warn_of_other_rows
-from helpers.checks.rows import check_shape, refuse_datasets, refuse_no_numbers
+from helpers.checks.rows import check_shape, refuse_datasets, refuse_no_numbers, validated
 from helpers.copies import copy_network
 from helpers.global_state import as_torch_starts, generators_put_back, states_of_generators
 from helpers.tensors import CHUNK, as_numpy, as_tensor, like_of
@@ -127,9 +127,9 @@ class FrozenFeatures(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEsti
         refuse_datasets(X, type(self).__name__)
         X = as_numpy(X)
         if reset:
-            return validate_data(self, X, allow_nd=True)
+            return validated(self, X, "no_validation", allow_nd=True)[0]
         check_shape(X, self.row_shape_, type(self).__name__)
-        found = validate_data(self, X, reset=False, allow_nd=True)
+        found, _ = validated(self, X, "no_validation", reset=False, allow_nd=True)
         check_shape(found, self.row_shape_, type(self).__name__)  # of a list, which had none before
         return found
 

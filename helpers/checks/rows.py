@@ -40,11 +40,11 @@ def check_rows(estimator, X, y="no_validation", *, reset, **checks):
     else:
         dtypes = [estimator._dtype]
     # uint8 stays as it is until a batch is taken: images in a file may be larger than the memory.
-    found, target = _validated(estimator, given, y, dtype=[*dtypes, np.uint8], **checks)
+    found, target = validated(estimator, given, y, dtype=[*dtypes, np.uint8], **checks)
     trained_on = target is not None
     rounded = trained_on and rounds_integers(found, X)
     if rounded and reset:
-        found, target = _validated(estimator, given, y, dtype=np.float64, **checks)
+        found, target = validated(estimator, given, y, dtype=np.float64, **checks)
         rounded = rounds_integers(found, X)
     if rounded:
         cure = "Number their distinct values, for instance with OrdinalEncoder()."
@@ -65,7 +65,7 @@ def check_rows(estimator, X, y="no_validation", *, reset, **checks):
     return (found, target) if trained_on else found
 
 
-def _validated(estimator, X, y, **checks):
+def validated(estimator, X, y, **checks):
     """Return `X` and `y`, or None, as scikit-learn validates them; say what its errors do not."""
     try:
         found = validate_data(estimator, X, y, **checks)

@@ -220,6 +220,12 @@ def test_a_refused_fit_leaves_what_was_fitted():
     assert_array_equal(frozen.transform(X), features)
 
 
+def test_a_column_of_text_is_refused_with_the_cure():
+    table = np.array([["1", "red"], ["2", "blue"]], dtype=object)
+    with pytest.raises(ValueError, match="X must hold numbers: .*'red'.* Encode columns of text"):
+        FrozenFeatures(nn.Linear(2, 2)).fit(table)
+
+
 def test_transform_wants_the_rows_it_was_fitted_with():
     with pytest.raises(ValueError, match="64 features"):
         FrozenFeatures(backbone()).fit(X).transform(X[:, :7])
