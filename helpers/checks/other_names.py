@@ -6,7 +6,7 @@ CURES = {
     "Give lr.": "learning_rate learning_rate_init",
     "Give patience.": "early_stopping n_iter_no_change",
     "Give patience, and validation_fraction if need be.": "train_split validation_split "
-    "validation_data eval_set",
+    "validation_data eval_set X_val X_valid",
     "Give module.": "model net network",
     "Give module__hidden.": "hidden_layer_sizes hidden",
     "Give weight_decay.": "alpha",
