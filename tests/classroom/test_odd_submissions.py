@@ -862,14 +862,34 @@ CLUMSY = """
 %matplotlib notebook
 import mine
 get_ipython().ast_node_interactivity = "none"
+def scaled(x):
+    return 2 * x
+def factor(x):
+    return "mine"
+import statistics as stats
 def double(x):
-    return 2 * x if x != 4 else "a frame of sys._getframe"
+    assert stats.mean([1, 3]) == 2
+    return scaled(x) if x != 4 else "a frame of sys._getframe"
 """
+GIVEN = """
+%matplotlib inline
+from math import *
+from scipy import stats
+def factor(x):
+    return x
+def scaled(x, by):
+    return by * factor(x)
+class Scaled:
+    value = property(lambda self: scaled(2, 3))
+"""
+THEIRS = "assert scaled(2, 3) == Scaled().value == 6 and stats.norm.cdf(0) == 0.5 and pi > 3\n"
 
 
 def test_what_works_at_home_works_here_and_the_last_value_counts(course):
     source = classroom.small_source()
     parts = "wrong = [x for x in (1, 2, 3, 4) if double(x) != 2 * x]\nmax(0.0, 2 - len(wrong) / 2)"
+    parts = THEIRS + parts
+    source.cells.insert(1, marked(new_code_cell(GIVEN), "given", locked=True))
     source.cells.append(marked(new_code_cell(parts), "parts", grade=True, locked=True, points=2))
     write(course / "source" / "double" / "double.ipynb", source)
     assert gradebook.release(course, "double")["success"]

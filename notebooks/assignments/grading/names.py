@@ -18,37 +18,37 @@ MADE_IN_PYTHON = 1 << 9  # the flag of a class whose attributes can be set
 class Names:
     """What names mean to the assignment's own cells, and to the student's.
 
-    A test runs in a space of its own: the student's names, but for those that the assignment has
-    defined, and for names of Python such as `all`. So a test neither meets a student's `all` nor
-    takes away a helper of the student's that has the name of one of its own variables.
+    What is given runs in a space of its own, a test in another: the student's names, but for those
+    that the assignment has defined, and for names of Python such as `all`. So neither meets a
+    student's `all`, and a test takes away no helper of the student's that has the name of one of
+    its own variables. Answers see the student's names, as in Jupyter: also a function of the
+    student's that has the name of a given one.
     """
 
     def __init__(self, shell):
         self.shell, self.main, self.space = shell, shell.user_module, shell.user_ns
-        self.builtins, self.words = set(vars(builtins)), set()
+        self.builtins, self.course = set(vars(builtins)), types.ModuleType("__main__")
         self.given, self.tests, self.left = {}, {}, {}
 
     def enter(self, kind, source):
-        if kind == "given":
-            self.words |= self.builtins & set(re.findall(r"\w+", source))
-        own = {n: v for n, v in self.given.items() if callable(v) or type(v) is types.ModuleType}
+        own = {name: value for name, value in self.given.items() if is_function(value)}
+        own = {name: v for name, v in own.items() if not is_function(self.space.get(name))}
         own["__builtins__"] = builtins
-        self.functions = None
-        self.theirs = {n: self.space[n] for n in [*own, *self.words] if n in self.space}
-        for name in self.words & self.space.keys():
-            del self.space[name]
+        self.theirs = {name: self.space[name] for name in own if name in self.space}
         self.space.update(own)
+        names = {name: v for name, v in self.space.items() if name not in self.builtins}
+        # The assignment has its own of Python's functions, which no answer can change.
+        shown = {"display": display, "get_ipython": self.shell.get_ipython}
+        self.functions = vars(builtins) | shown
+        vars(self.course).update(names | self.given, __builtins__=dict(self.functions))
+        module = self.course
         if kind == "test":
             module = types.ModuleType("__main__")
-            names = {n: v for n, v in self.space.items() if n not in self.builtins}
-            # A test has its own of Python's functions, which no answer that it calls can change.
-            shown = {"display": display, "get_ipython": self.shell.get_ipython}
-            self.functions = vars(builtins) | shown
             vars(module).update(names | self.given | self.tests)
             vars(module)["__builtins__"] = dict(self.functions)
             vars(module).pop(POINTS, None)
-            self.use(module, vars(module))
-            self.before = dict(vars(module))
+        self.use(module, vars(module))
+        self.before = dict(vars(module))
 
     def points(self, kind, source):
         """Return the number that a test has given as its last value, as a text; or an empty one."""
@@ -58,31 +58,31 @@ class Names:
 
     def leave(self, kind, source):
         """Go back to the student's names; return what has been changed in a test while it ran."""
-        space, changed = self.shell.user_ns, set()
-        if self.functions:
-            changed = {f"a test's {name}" for name in self.changed_by_others(space, source)}
+        space = self.shell.user_ns
         bound = {name: space[name] for name in names_bound(source) if name in space}
+        new = self.new_in(space, bound)  # of a test by what it has called; or by a magic, or a star
         self.use(self.main, self.space)
         self.space.update(self.theirs)
         if kind == "given":
+            bound |= {name: space[name] for name in new if name in space}
             self.space.update(bound)
             self.given |= bound
-            return changed
+            return set()
+        changed = {f"a test's {name}" for name in new - set(GLOBAL(source))}
         self.tests |= bound
         for name, value in bound.items():  # as if it had run among the student's cells
             if self.space.get(name) is self.left.get(name):
                 self.space[name] = self.left[name] = value
         return changed
 
-    def changed_by_others(self, space, source):
-        """Return the names that mean something else after a test, and that the test has not set."""
-        own = set(names_bound(source)) | set(GLOBAL(source))
+    def new_in(self, space, bound):
+        """Return the names that mean something else after a cell, and that it has not bound."""
         now = {**space, **space["__builtins__"]} if "__builtins__" in space else dict(space)
         before = self.before | self.functions
         return {
             name
             for name, value in now.items()
-            if name not in own
+            if name not in bound
             and name.isidentifier()
             and before.get(name) is not value
             and not name.startswith("_")
@@ -92,6 +92,11 @@ class Names:
     def use(self, module, space):
         self.shell.user_module, self.shell.user_ns = module, space
         sys.modules["__main__"] = module
+
+
+def is_function(value):
+    """Return whether a value is a function, a class, a module, or else can be called."""
+    return callable(value) or type(value) is types.ModuleType
 
 
 def keeping(source):
