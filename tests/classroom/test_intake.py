@@ -287,6 +287,7 @@ def test_bytes_around_a_notebook_do_no_harm(release):
         ("a.html", b"<html>", "a web page, which shows a notebook"),
         ("a.py", b"print(1)", "a script made from a notebook"),
         ("a.pdf", b"%PDF", "a text made from a notebook"),
+        ("a.ipynb - Colab.pdf", b"%PDF", "a text made from a notebook"),
         ("a.rar", b"Rar!", "an archive that is not opened"),
         ("a.png", b"\x89PNG", "no notebook"),
         ("a.zip", b"PK\x03\x04 and no more", "no notebook"),

@@ -45,6 +45,7 @@ from grading import (
     walls,
 )
 from grading.digs import digs
+from grading.places import defined_in, words_in
 from grading.records import Outcome, Task
 from grading.watch import Limits
 
@@ -272,6 +273,15 @@ def tried_later(notebook):
 def test_a_right_answer_at_another_place_loses_nothing(release, change, remark):
     failed, said = ran(change(right(release), release), release)
     assert failed == [] and remark in said and bool(remark) == bool(said)
+
+
+@pytest.mark.parametrize(
+    "line", ["%time 1", "double?", "?double  # how?", "a, b = !ls", "x = %who", "if 1:\n    !ls"]
+)
+def test_a_line_for_ipython_hides_no_answer_and_is_none(line):
+    own = new_code_cell(f"{line}\n{TWICE}")
+    assert defined_in(own.source) == {"double"}
+    assert words_in(own).strip() in ("", "how?")
 
 
 def test_an_answer_that_is_wrong_stays_wrong_wherever_it_stands(release):

@@ -1,6 +1,7 @@
 """FROM names a folder one level too deep or too high: nobody is made up, and nobody is refused."""
 
 import shutil
+import zipfile
 
 import pytest
 
@@ -77,6 +78,7 @@ def test_a_folder_that_holds_that_of_the_class_is_refused(tmp_path, course, name
         (["Anna/01_split/a.ipynb", "Anna/02_estimator/b.ipynb"], "ONLY ONE STUDENT, Anna, with 2"),
         (["in/Anna.ipynb", "in/Ben.ipynb", "in/Jon.ipynb"], "ONLY ONE STUDENT, in, with 3"),
         (["Anna.ipynb", "Anna (1).ipynb"], ""),
+        (["A (1).ipynb", "A (2).ipynb", "A (3).ipynb"], "ONLY ONE STUDENT, A, with 3"),
         (["readme.txt"], ""),
         ([".hidden"], ""),
     ],
@@ -84,6 +86,24 @@ def test_a_folder_that_holds_that_of_the_class_is_refused(tmp_path, course, name
 def test_what_may_be_meant_is_not_refused(tmp_path, course, names, doubt):
     refused, doubted = said(made(tmp_path / "in", *names), course)
     assert refused == "" and doubted.startswith(doubt) and bool(doubted) == bool(doubt)
+
+
+@pytest.mark.parametrize(
+    "inner, shown",
+    [
+        (["Anna_7_assignsubmission_file_/a.ipynb", "Ben_8_assignsubmission_file_/a.ipynb"], "Anna"),
+        (["Anna/a.ipynb", "Anna/b.ipynb", "a.ipynb"], ""),
+        (["01_split/a.ipynb", "02_estimator/a.ipynb"], ""),
+    ],
+)
+def test_the_zip_file_of_a_class_is_refused(tmp_path, course, inner, shown):
+    (tmp_path / "in").mkdir()
+    with zipfile.ZipFile(tmp_path / "in" / "all.zip", "w") as archive:
+        for name in inner:
+            archive.writestr(name, "{}")
+    refused, _ = said(tmp_path / "in", course)
+    assert bool(refused) == bool(shown) and shown in refused
+    assert not shown or "all.zip" in refused and "unpack it" in refused
 
 
 def test_nothing_is_graded_where_it_is_refused(tmp_path, course):

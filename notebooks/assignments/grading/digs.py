@@ -7,9 +7,8 @@ seen.
 
 import ast
 import re
-from contextlib import suppress
 
-from grading.places import LONG, UNREADABLE, without_magics
+from grading.places import MAGIC, UNREADABLE, parsed
 
 WORDS = """
 _getframe _current_frames currentframe f_back f_builtins f_globals f_lineno f_locals f_trace
@@ -44,8 +43,8 @@ def digs(sources, given=()):
         The assignment's own cells of code: what they import, a student's cell can use.
     """
     trees = list(map(parsed, sources))
-    nodes = [node for tree in trees for node in ast.walk(tree)]
-    own = [node for source in given for node in ast.walk(parsed(source))]
+    nodes = [node for tree in filter(None, trees) for node in ast.walk(tree)]
+    own = [node for tree in filter(None, map(parsed, given)) for node in ast.walk(tree)]
     modules = {name: full for node in [*own, *nodes] for name, full in imported_as(node)}
     for node in nodes:
         if isinstance(node, ast.Name) and isinstance(node.ctx, ast.Store):
@@ -55,21 +54,11 @@ def digs(sources, given=()):
     found += [node.func.id for node in nodes if is_call(node) and node.func.id in runs]
     for source, tree in zip(sources, trees, strict=True):
         # Lines for the shell, and the whole where it is too long, or no Python.
-        lines = [line for line in source.splitlines() if line[:1] in ("%", "!")]
-        text = "\n".join(lines) if tree.body else re.sub(r"#.*", "", source)
+        lines = [line for _, line in MAGIC.findall(source)]
+        text = "\n".join(lines) if tree else re.sub(r"#.*", "", source)
         found += [word for word in re.findall(r"\w+", text) if word in WORDS]
     found += replaced(nodes, modules)
     return list(dict.fromkeys(found))
-
-
-def parsed(source):
-    """Return the tree of a cell; an empty one where it is too long, or no Python."""
-    text = without_magics(source) if len(source) <= LONG else ""
-    with suppress(*UNREADABLE):
-        return ast.parse(text)
-    with suppress(*UNREADABLE):  # a magic stands within a block, or gives a value
-        return ast.parse(re.sub(r"(?m)^([ \t]*(?:\w+ *= *)?)[%!].*", r"\g<1>0", text))
-    return ast.Module([], [])
 
 
 def is_call(node):

@@ -3,10 +3,15 @@
 import ast
 import copy
 import re
+from contextlib import suppress
 
 # What Python says of a text that is none of its own, or nested too deep.
 UNREADABLE = (SyntaxError, ValueError, RecursionError, MemoryError)
 LONG = 100_000  # characters; nobody writes a longer answer, and it would fill the memory
+# A line for IPython, or the part of one: `%time f()`, `x = !ls`, `?f`, `f?`.
+MAGIC = re.compile(
+    r"^([ \t]*(?:\w[\w, ]*= *)?)([%!?].*|[\w.*%]+\?\??[ \t]*(?:#.*)?)$", re.MULTILINE
+)
 SENTENCE = 5  # words; a shorter text in code is rather a name or a label than an answer
 ELSEWHERE = "\n\n---\n\n*Nothing was written here. The student wrote in cells of their own:*\n\n"
 
@@ -97,12 +102,19 @@ def is_own(cell, originals):
 
 def defined_in(source):
     """Return the names of the functions and classes that a cell defines."""
-    try:
-        lines = ast.parse(without_magics(source) if len(source) <= LONG else "").body
-    except UNREADABLE:
-        return set()
+    tree = parsed(source)
     kinds = (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef)
-    return {line.name for line in lines if isinstance(line, kinds)}
+    return {line.name for line in tree.body if isinstance(line, kinds)} if tree else set()
+
+
+def parsed(source):
+    """Return the tree of a cell without its lines for IPython; None if too long, or no Python."""
+    for text in (
+        (without_magics(source), MAGIC.sub(r"\g<1>0", source)) if len(source) <= LONG else ()
+    ):
+        with suppress(*UNREADABLE):
+            return ast.parse(text)
+    return None
 
 
 def without_magics(source):
@@ -158,10 +170,9 @@ def words_in(cell):
     if cell.cell_type != "code":
         return cell.source
     source = cell.source if len(cell.source) <= LONG else ""
-    try:
-        parts = list(ast.walk(ast.parse(without_magics(source))))
-    except UNREADABLE:
+    if not (tree := parsed(source)):
         return source
+    parts = list(ast.walk(tree))
     texts = [part.value for part in parts if isinstance(part, ast.Constant)]
     sentences = [text for text in texts if isinstance(text, str) and len(text.split()) >= SENTENCE]
     return "\n\n".join([*re.findall(r"#[# ]*(.*)", source), *sentences])

@@ -50,11 +50,12 @@ def unpack(file):
         data = file.read_bytes() if size <= LARGE else b""
         if data.startswith(b"PK") and zipfile.is_zipfile(file):
             return unzip(file)
-        if called_a_notebook(file.name) or data.lstrip(b"\xef\xbb\xbf \n")[:1] == b"{":
+        kinds = [kind for endings, kind in KINDS.items() if file.suffix.lower() in endings]
+        is_json = data.lstrip(b"\xef\xbb\xbf \n")[:1] == b"{"
+        if is_json or called_a_notebook(file.name) and not kinds:
             return [Found("", file.stat().st_mtime, data)]
     except OSError as error:
         raise NotGraded(f"It cannot be opened ({error.strerror}). Ask for it again.") from error
-    kinds = [kind for endings, kind in KINDS.items() if file.suffix.lower() in endings]
     raise NotGraded(f"It is {kinds[0] if kinds else 'no notebook'}. {CURE}")
 
 
