@@ -242,6 +242,13 @@ def beside(notebook, release, place, keep=True):
     return notebook
 
 
+def merged(notebook):
+    """The answer stands in the cell of the test, and the cell for answers is gone."""
+    cell(notebook, "test_double").source = TWICE + cell(notebook, "test_double").source
+    notebook.cells.remove(cell(notebook, "double"))
+    return notebook
+
+
 def wrong_later(notebook):
     notebook.cells.append(nbformat.from_dict(json.loads(json.dumps(cell(notebook, "double")))))
     notebook.cells[-1].update(source="def double(x):\n    return 7", id="later")
@@ -266,6 +273,7 @@ def tried_later(notebook):
         (lambda n, r: beside(n, r, 5, keep=False), "defines double, was taken for it"),
         (lambda n, r: tried_later(beside(n, r, 3)), "defines double, was taken for it"),
         (lambda n, r: tried_later(beside(n, r, 3, keep=False)), "defines double, was taken for it"),
+        (lambda n, r: merged(n), "run after the lines that were written into it"),
         (lambda n, r: wrong_later(n), "what was filled in runs, in its order"),
         (lambda n, r: n, ""),
     ],
@@ -273,6 +281,7 @@ def tried_later(notebook):
 def test_a_right_answer_at_another_place_loses_nothing(release, change, remark):
     failed, said = ran(change(right(release), release), release)
     assert failed == [] and remark in said and bool(remark) == bool(said)
+    assert "nothing stands in for it" not in said
 
 
 @pytest.mark.parametrize(

@@ -127,13 +127,15 @@ def put_back(originals, cells, within, remarks):
     An empty answer would undo one that the student has written into another cell; `within` are the
     marks of those that stand in the cell of another answer.
     """
-    place = 0
+    place, defined = 0, set()
+    for cell in cells:  # in the lines that were written into a test, perhaps
+        defined |= defined_in(cell.source) if cell.cell_type == "code" else set()
     for mark, original in originals.items():
         here = [i for i, cell in enumerate(cells) if mark_of(cell) == mark]
         if here:
             place = here[0] + 1
         elif is_answer(original):
-            if mark not in within:
+            if mark not in within and not defined_in(original.source) & defined:
                 remarks.append(f"Answer cell {mark} was deleted: nothing stands in for it.")
         else:
             cells.insert(place, copy.deepcopy(original))
