@@ -4,7 +4,8 @@ import numpy as np
 from sklearn.neighbors import NearestNeighbors
 from sklearn.preprocessing import StandardScaler
 
-FEWEST_COLUMNS = 3  # of many values: in a plane, rows lie on a line with others now and then
+FEWEST_COLUMNS = 3  # in a plane, rows lie on a line with others now and then
+FINE = 0.25  # of the values of a column come once
 FEWEST_OF_CLASS = 20
 MOST_CLASSES = 20
 MOST_ASKED = 300  # rows of a class
@@ -30,10 +31,11 @@ def count_between(table, y, folds):
     if not 2 <= len(names) <= MOST_CLASSES or counts.min() < FEWEST_OF_CLASS:
         return 0, False
     rows_of = [np.flatnonzero(numbers == number) for number in range(len(names))]
-    fine = [number for number, column in enumerate(table.T) if _is_fine(column, rows_of)]
-    if len(fine) < FEWEST_COLUMNS:
+    is_fine = np.any([_are_fine(table[rows]) for rows in rows_of], axis=0)
+    is_fine &= np.isfinite(table).all(axis=0)
+    if is_fine.sum() < FEWEST_COLUMNS:
         return 0, False
-    table = StandardScaler().fit_transform(table[:, fine])
+    table = StandardScaler().fit_transform(table[:, is_fine])
     found = [_between(table, rows) for rows in rows_of]
     asked = np.minimum(counts, MOST_ASKED)
     if all(map(len, found)):
@@ -51,17 +53,33 @@ def count_between(table, y, folds):
     return int(n_separated), all(are_few)
 
 
-def _is_fine(column, rows_of):
-    """Say whether hardly two values are alike, in each class, and none is missing."""
-    return np.isfinite(column).all() and all(
-        2 * len(np.unique(column[rows])) > len(rows) for rows in rows_of
-    )
+def _held_once(table):
+    """Say which values no other row has in its column, (n_rows, n_columns)."""
+    once = np.zeros(table.shape, dtype=bool)
+    for column, of_column in zip(table.T, once.T, strict=True):
+        _, first, counts = np.unique(column, return_index=True, return_counts=True)
+        of_column[first[counts == 1]] = True
+    return once
+
+
+def _are_fine(table):
+    """Say which columns hold many values that come once: no categories, no counts.
+
+    Between two whole numbers SMOTE makes others, which come once.
+    """
+    return _held_once(table).mean(axis=0) > FINE
 
 
 def _between(table, rows):
     """Return rows of a class that lie between two others, each with these two."""
+    table = table[:, _are_fine(table[rows])]
+    rng = np.random.RandomState(0)
+    some = table[rng.permutation(len(table))[:MOST_ASKED]]
+    asked = rng.permutation(len(rows))[:MOST_ASKED]
+    asked = asked[_held_once(table[rows])[asked].sum(axis=1) >= FEWEST_COLUMNS]
+    if not len(asked) or np.linalg.matrix_rank(some) < FEWEST_COLUMNS:
+        return []
     near = NearestNeighbors(n_neighbors=min(MOST_NEIGHBOURS, len(rows) - 1)).fit(table[rows])
-    asked = np.random.RandomState(0).permutation(len(rows))[:MOST_ASKED]
     neighbours = near.kneighbors(table[rows[asked]], return_distance=False)
     found = []
     for row, others in zip(asked, neighbours, strict=True):
@@ -79,8 +97,8 @@ def _between(table, rows):
 
 def _count_lines(table, found):
     """Count the lines on which the rows found lie; parallel ones are one."""
-    _, first, second = np.transpose(found)
-    ways = table[second] - table[first]
+    row, first, second = np.transpose(found)
+    ways = (table[second] - table[first])[:, _are_fine(table[row])]
     ways /= np.linalg.norm(ways, axis=1, keepdims=True)
     is_same = np.abs(ways @ ways.T) > SAME_WAY
     return int((~np.triu(is_same, 1).any(axis=0)).sum())

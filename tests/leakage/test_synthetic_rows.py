@@ -46,6 +46,28 @@ def test_synthetic_rows_are_seen_if_the_split_parts_them_from_their_parents(n_co
         assert count_between(table, rng.permutation(labels), folds_of(labels))[0] == 0
 
 
+@pytest.mark.parametrize("values", [200, 50, 20])
+def test_rows_made_between_whole_numbers_are_seen_beside_categories(values):
+    rng, X, y = drawn(0)
+    whole = np.round(X * values / 6)
+    table, labels = with_synthetic_rows(whole, y, rng)
+    kind = rng.randint(3, size=len(labels))  # SMOTENC takes one of the neighbours'
+    for made in (table, np.column_stack([table, kind])):
+        assert count_between(made, labels, folds_of(labels))[0] > 100
+    assert count_between(whole, y, folds_of(y))[0] == 0
+
+
+@pytest.mark.parametrize("values", [20, 70, 300])
+def test_whole_numbers_and_their_sums_lie_in_a_plane_and_are_left_alone(values):
+    for seed in range(3):
+        rng, _, y = drawn(seed)
+        some, others, third = rng.randint(values, size=(3, 400)) + values // 5 * y
+        doubled = [2 * some, 3 * others + 1]
+        for columns in ([some + others], [some * others], [some - others, third], doubled):
+            table = np.column_stack([some, others, *columns]).astype(float)
+            assert count_between(table, y, folds_of(y))[0] == 0
+
+
 def test_those_made_of_training_rows_alone_are_left_alone():
     rng, X, y = drawn(0)
     train, test = folds_of(y)[0]
