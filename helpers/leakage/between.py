@@ -4,14 +4,18 @@ import numpy as np
 from sklearn.neighbors import NearestNeighbors
 from sklearn.preprocessing import StandardScaler
 
-FEWEST_COLUMNS = 3  # in a plane, rows lie on a line with others now and then
 FINE = 0.25  # of the values of a column come once
 FEWEST_OF_CLASS = 20
 MOST_CLASSES = 20
 MOST_ASKED = 300  # rows of a class
-MOST_NEIGHBOURS = 60  # among which the two may be
+MOST_NEIGHBOURS = 60  # among which the two may be, in all columns
 SHARE = 0.1  # of a class
-OPPOSITE = -1 + 1e-9  # the cosine between the ways to two rows: a ten thousandth of a right angle
+# The way to one row and back from another, both of length 1: a ten thousandth of a right angle; and
+# what is rounded in float64 alone, since in a plane rows lie nearly on a line now and then.
+NEARLY, EXACTLY = 4.5e-5, 1e-10
+MOST_COLUMNS = 100  # of which two are looked at alone
+ON_GRID = 1e-3  # of a step
+ROUNDED = 1e-9  # standard deviations: no step, but what float64 has rounded
 SAME_WAY = 1 - 1e-6  # the cosine between two lines
 FEW_LINES = 20  # by a formula, as of prices, or between a few rows
 
@@ -31,20 +35,27 @@ def count_between(table, y, folds):
     if not 2 <= len(names) <= MOST_CLASSES or counts.min() < FEWEST_OF_CLASS:
         return 0, False
     rows_of = [np.flatnonzero(numbers == number) for number in range(len(names))]
-    is_fine = np.any([_are_fine(table[rows]) for rows in rows_of], axis=0)
-    is_fine &= np.isfinite(table).all(axis=0)
-    if is_fine.sum() < FEWEST_COLUMNS:
+    once = [_held_once(table[rows]) for rows in rows_of]
+    is_asked = np.any([some.mean(axis=0) > SHARE for some in once], axis=0)
+    is_asked &= np.isfinite(table).all(axis=0)
+    if not is_asked.any():
         return 0, False
-    table = StandardScaler().fit_transform(table[:, is_fine])
-    found = [_between(table, rows) for rows in rows_of]
+    table = StandardScaler().fit_transform(table[:, is_asked])
+    is_off = np.zeros(table.shape, dtype=bool)
+    if table.shape[1] <= MOST_COLUMNS:
+        is_off = np.all([_off_the_grid(table, table[rows]) for rows in rows_of], axis=0)
+    found = [
+        _between(table, rows, some[:, is_asked], is_off[rows])
+        for rows, some in zip(rows_of, once, strict=True)
+    ]
     asked = np.minimum(counts, MOST_ASKED)
-    if all(map(len, found)):
+    if all(len(some) for some, _ in found):
         return 0, False
-    made = [some for some, n in zip(found, asked, strict=True) if len(some) > SHARE * n]
+    made = [some for some, n in zip(found, asked, strict=True) if len(some[0]) > SHARE * n]
     if not made:
         return 0, False
-    are_few = [_count_lines(table, some) <= min(FEW_LINES, len(some) / 2) for some in made]
-    row, first, second = np.concatenate(made).T
+    are_few = [_are_few_lines(table[:, columns], some) for some, columns in made]
+    row, first, second = np.concatenate([some for some, _ in made]).T
     n_separated = 0
     for train, test in folds:
         is_train, is_test = np.isin(np.arange(len(y)), train), np.isin(np.arange(len(y)), test)
@@ -62,24 +73,44 @@ def _held_once(table):
     return once
 
 
-def _are_fine(table):
-    """Say which columns hold many values that come once: no categories, no counts.
+def _off_the_grid(table, others):
+    """Say which values are none of the even steps to which those of others are rounded, if so."""
+    is_off = np.zeros(table.shape, dtype=bool)
+    others = np.random.RandomState(0).permutation(others)[:MOST_ASKED]
+    for column, known, of_column in zip(table.T, others.T, is_off.T, strict=True):
+        known = np.unique(known)
+        step = np.diff(known).min(initial=np.inf, where=np.diff(known) > ROUNDED)
+        steps, known = (column - known[0]) / step, (known - known[0]) / step
+        is_grid = np.abs(known - known.round()).max() < ON_GRID
+        of_column[:] = ~is_grid | (np.abs(steps - steps.round()) > ON_GRID)
+    return is_off
 
-    Between two whole numbers SMOTE makes others, which come once.
+
+def _between(table, rows, once, is_off):
+    """Return rows of a class that lie between two others, each with these two; in which columns.
+
+    In three columns, where many values come once: SMOTE makes such of whole numbers, too. If these
+    are rounded again, in two columns that are not.
     """
-    return _held_once(table).mean(axis=0) > FINE
+    fine, exact = once.mean(axis=0) > FINE, (once & is_off).mean(axis=0) > SHARE
+    found = _on_lines(table[:, fine], rows, once[:, fine], 3, NEARLY)
+    if found or not exact.any() or fine.sum() > 2 and (fine == exact).all():
+        return found, fine
+    return _on_lines(table[:, exact], rows, (once & is_off)[:, exact], 2, EXACTLY), exact
 
 
-def _between(table, rows):
-    """Return rows of a class that lie between two others, each with these two."""
-    table = table[:, _are_fine(table[rows])]
+def _on_lines(table, rows, once, n_columns, most):
+    """Return rows between two others, of those that have so many values that come once."""
     rng = np.random.RandomState(0)
-    some = table[rng.permutation(len(table))[:MOST_ASKED]]
+    # As many mixtures of the columns lie in as few dimensions as all columns do.
+    mixed = table @ rng.normal(size=(table.shape[1], n_columns))
     asked = rng.permutation(len(rows))[:MOST_ASKED]
-    asked = asked[_held_once(table[rows])[asked].sum(axis=1) >= FEWEST_COLUMNS]
-    if not len(asked) or np.linalg.matrix_rank(some) < FEWEST_COLUMNS:
+    asked = asked[once[asked].sum(axis=1) >= n_columns]
+    if not len(asked) or np.linalg.matrix_rank(mixed) < n_columns:
         return []
-    near = NearestNeighbors(n_neighbors=min(MOST_NEIGHBOURS, len(rows) - 1)).fit(table[rows])
+    # In two of many columns, those that were near in all of them may be far.
+    n_near = min(MOST_ASKED if n_columns == 2 else MOST_NEIGHBOURS, len(rows) - 1)
+    near = NearestNeighbors(n_neighbors=n_near).fit(table[rows])
     neighbours = near.kneighbors(table[rows[asked]], return_distance=False)
     found = []
     for row, others in zip(asked, neighbours, strict=True):
@@ -90,15 +121,30 @@ def _between(table, rows):
             continue
         cosines = ways @ ways.T
         first, second = np.unravel_index(cosines.argmin(), cosines.shape)
-        if cosines[first, second] < OPPOSITE:
+        if np.linalg.norm(ways[first] + ways[second]) < most:
             found.append((rows[row], rows[others[first]], rows[others[second]]))
     return found
 
 
-def _count_lines(table, found):
-    """Count the lines on which the rows found lie; parallel ones are one."""
+def _are_few_lines(table, found):
+    """Say whether the rows found lie on few lines, of which parallel ones are one, or on a star.
+
+    A price and a sum of equal prices lie on a star: a line for each number of them.
+    """
     row, first, second = np.transpose(found)
-    ways = (table[second] - table[first])[:, _are_fine(table[row])]
+    ways = table[second] - table[first]
     ways /= np.linalg.norm(ways, axis=1, keepdims=True)
     is_same = np.abs(ways @ ways.T) > SAME_WAY
-    return int((~np.triu(is_same, 1).any(axis=0)).sum())
+    n_lines = (~np.triu(is_same, 1).any(axis=0)).sum()
+    return bool(n_lines <= min(FEW_LINES, len(found) / 2)) or _meet(table[row], ways)
+
+
+def _meet(points, ways):
+    """Say whether lines through these points meet in one; in a plane, as mixtures of columns."""
+    mixed = np.random.RandomState(0).normal(size=(points.shape[1], 2))
+    points, ways = points @ mixed, ways @ mixed
+    across = np.column_stack([ways[:, 1], -ways[:, 0]])
+    across /= np.linalg.norm(across, axis=1, keepdims=True)
+    where = (across * points).sum(axis=1)
+    centre = np.linalg.lstsq(across, where)[0]  # nearest to all lines
+    return bool(np.abs(across @ centre - where).max() < NEARLY)

@@ -68,8 +68,8 @@ def shared_rows(X, y=None, *, cv=5, groups=None, task=None, random_state=0):
     texts are rows of words, whatever their capitals and stops; of one column alone it cannot tell
     twins from chance. It does not see rows that are merely alike: copies that were moved, cropped
     or made noisy, other records of the same person. Synthetic rows it sees in three columns of many
-    values or more, which may be whole in measured rows, but not if noise was added, or if they were
-    rounded. Where columns take few values
+    values or more, which may be whole in measured rows, or in two if it holds at most 100; but not
+    if noise was added, or if more of the columns were rounded. Where columns take few values
     and depend on each other, as the answers to a short questionnaire do, honest rows meet often: it
     asks, and some copies among them are not accused. Honest categories that depend on something
     hidden, as on a kind of customer, may be: no sum of codes says which are likely. Nor does it say

@@ -57,6 +57,32 @@ def test_rows_made_between_whole_numbers_are_seen_beside_categories(values):
     assert count_between(whole, y, folds_of(y))[0] == 0
 
 
+@pytest.mark.parametrize("is_scaled", [False, True])
+def test_rows_that_were_rounded_again_are_seen_in_the_two_columns_that_were_not(is_scaled):
+    """imbalanced-learn gives back whole numbers in columns of integers."""
+    rng, X, y = drawn(0, 6)
+    whole, prices = np.round(10 * X[:, :4]), np.exp(3 + X[:, 4:]).round(2)
+    table, labels = with_synthetic_rows(np.column_stack([whole, prices]), y, rng)
+    table[:, :4] = np.trunc(table[:, :4])
+    if is_scaled:
+        table = (table - table.mean(axis=0)) / table.std(axis=0)
+    n_separated, are_few_lines = count_between(table, labels, folds_of(labels))
+    assert n_separated > 100 and not are_few_lines
+    assert count_between(table[: len(y)], y, folds_of(y))[0] == 0
+
+
+@pytest.mark.parametrize("decimals", [2, 15])
+def test_sums_of_equal_prices_are_on_lines_and_not_accused(decimals):
+    rng = np.random.RandomState(0)
+    for n_rare in (30, 100):
+        y = (np.arange(400) < n_rare).astype(int)
+        price, number = rng.uniform(20, 120, size=400).round(decimals), rng.randint(1, 72, size=400)
+        table = np.column_stack([price, price * number, number])
+        n_separated, are_few_lines = count_between(table, y, folds_of(y))
+        assert are_few_lines or n_separated == 0
+        assert decimals > 2 or n_separated == 0
+
+
 @pytest.mark.parametrize("values", [20, 100, 300])
 def test_whole_numbers_and_their_sums_lie_in_a_plane_and_are_left_alone(values):
     y = (np.arange(400) < 25).astype(int)
