@@ -61,7 +61,7 @@ class SafeClient(Client):
     of a search in one process if each fit depends on its arguments alone, as with an integer
     `random_state`. What dies with the scheduler, or with the process that asked, is lost.
 
-    Something in a search that cannot be pickled, such as a recipe that uses an open file, is a
+    Something in a search that cannot be pickled, such as a recipe that uses a lock, is a
     TypeError. With dask's own client joblib would wait for ever, and so it does where a worker
     starts a search within a search, since it has a client of dask's own.
 

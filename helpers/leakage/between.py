@@ -9,7 +9,7 @@ FEWEST_OF_CLASS = 20
 MOST_CLASSES = 20
 MOST_ASKED = 300  # rows of a class
 MOST_NEIGHBOURS = 60  # among which the two may be, in all columns
-SHARE = 0.1  # of a class
+SHARE = 0.1  # of a class; or of what another class has
 # The way to one row and back from another, both of length 1: a ten thousandth of a right angle; and
 # what is rounded in float64 alone, since in a plane rows lie nearly on a line now and then.
 NEARLY, EXACTLY = 4.5e-5, 1e-10
@@ -26,8 +26,8 @@ def count_between(table, y, folds):
     Returns
     -------
     n_separated : int
-        0 if no class is without such rows: then it is the table that is so, as where columns are
-        sums of each other, and not that rows were made for a class that has few.
+        0 if no class has hardly any such rows: then it is the table that is so, as where columns
+        are sums of each other, and not that rows were made for a class that has few.
     are_few_lines : bool
         Whether they lie on a few lines: made between a few rows, or by a formula, as of prices.
     """
@@ -48,12 +48,10 @@ def count_between(table, y, folds):
         _between(table, rows, some[:, is_asked], is_off[rows])
         for rows, some in zip(rows_of, once, strict=True)
     ]
-    asked = np.minimum(counts, MOST_ASKED)
-    if all(len(some) for some, _ in found):
+    shares = np.array([len(some) for some, _ in found]) / np.minimum(counts, MOST_ASKED)
+    if shares.max() <= SHARE or shares.min() > SHARE * shares.max():
         return 0, False
-    made = [some for some, n in zip(found, asked, strict=True) if len(some[0]) > SHARE * n]
-    if not made:
-        return 0, False
+    made = [some for some, share in zip(found, shares, strict=True) if share > SHARE]
     are_few = [_are_few_lines(table[:, columns], some) for some, columns in made]
     row, first, second = np.concatenate([some for some, _ in made]).T
     n_separated = 0

@@ -4,7 +4,7 @@ import numpy as np
 
 from helpers.leakage.between import count_between
 from helpers.leakage.finding import Finding
-from helpers.leakage.inputs import about_missing, folds_of, has_classes, targets_of
+from helpers.leakage.inputs import about_missing, folds_of, targets_of
 from helpers.leakage.meeting import by_chance, count_twins, numbers_of
 from helpers.leakage.mirrored import moved_copies
 from helpers.leakage.one_number import ONE_NUMBER, follow_from_one_number
@@ -169,7 +169,7 @@ def _hidden_by_ids(X, rows, keys, folds, seed):
 
 def _count_made(rows, y, folds, task):
     labels = _labels_of(y, len(rows))
-    is_asked = labels is not None and labels.ndim == 1 and has_classes(task, y)
+    is_asked = labels is not None and labels.ndim == 1 and task != "regression"
     return count_between(rows, labels, folds) if is_asked else (0, False)
 
 

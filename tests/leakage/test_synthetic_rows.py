@@ -128,6 +128,8 @@ def test_the_canary_says_so():
     names = np.array(["often", "rare"])[labels]
     assert shared_rows(table, names, cv=5).leaked
     assert shared_rows(table, cv=5).leaked is False  # it knows no classes
+    thirds = np.r_[np.full(200, 2), labels[200:]]  # may be values, for all that was said
+    assert shared_rows(table, thirds, cv=folds_of(thirds)).leaked
     assert shared_rows(table, labels.astype(float), cv=5, task="regression").leaked is False
 
 
