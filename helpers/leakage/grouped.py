@@ -113,7 +113,7 @@ def _statistics(numbers, y):
     smallest, largest = in_order[ends - sizes], in_order[ends - 1]
     varies = (smallest < largest) & (sizes >= FEWEST_ROWS)
     rows = np.flatnonzero(varies[numbers])
-    if varies.sum() < FEWEST_GROUPS or 2 * len(rows) < len(y):
+    if varies.sum() < FEWEST_GROUPS:
         return
     rows = rows[:: len(rows) // MOST_ROWS + 1]
     without = (sums[numbers] - y) / np.maximum(sizes[numbers] - 1, 1)
@@ -131,11 +131,11 @@ def _statistics(numbers, y):
     if not _are_alike(y):
         low, high = in_order[ends - 1 - sizes // 2], in_order[ends - (sizes + 1) // 2]
         made["the median of the labels"] = (low + high) / 2
-        # A price that several pay may be the highest, or the lowest, because it was asked.
-        for what, extreme in {"largest": largest, "smallest": smallest}.items():
-            n_equal = np.bincount(numbers, y == extreme[numbers])
-            if (n_equal[varies] == 1).mean() >= ONE_EACH:
-                made[f"the {what} label"] = extreme
+    # A price that several pay may be the highest, or the lowest, because it was asked.
+    for what, extreme in {"largest": largest, "smallest": smallest}.items():
+        n_equal = np.bincount(numbers, y == extreme[numbers])
+        if (n_equal[varies] == 1).mean() >= ONE_EACH:
+            made[f"the {what} label"] = extreme
     for what, values in made.items():
         rounded = np.round(values[varies] / max(np.abs(values).max(), 1e-300), 12)
         if len(np.unique(rounded)) < (FEWEST_SUMS if what == TOTAL else FEWEST_GROUPS):

@@ -70,6 +70,32 @@ def test_what_is_made_of_other_labels_is_left_alone(labels, how):
         assert found(column, places, y, labels) is None
 
 
+def test_groups_of_one_label_hide_nothing():
+    """Most users have no fraud."""
+    for seed in range(3):
+        rng = np.random.RandomState(seed)
+        users, risk = rng.randint(150, size=1000), rng.beta(0.2, 3, size=150)
+        y = (rng.uniform(size=1000) < risk[users]).astype(int)
+        by_user = pd.Series(y).groupby(users)
+        so_far, n_others = by_user.cumsum(), by_user.transform("size") - 1
+        others = (by_user.transform("sum") - y) / np.maximum(n_others, 1)
+        for column in (so_far, others):
+            assert found(column, users, y, "classes")[:2] == (1, 2)
+        for column in (so_far - y, n_others, by_user.cumcount(), (so_far - y > 0) * 1):
+            assert found(column, users, y, "classes") is None
+
+
+@pytest.mark.parametrize("how", ["max", "min"])
+def test_extremes_of_whole_numbers_are_seen(how):
+    for seed in range(3):
+        rng = np.random.RandomState(seed)
+        stores = rng.randint(20, size=800)
+        y = rng.normal(rng.normal(300, 60, size=20)[stores], 30).round()
+        assert found(by_pandas(stores, y, how), stores, y, "values")[:2] == (1, 2)
+        last_year = rng.permutation(y)
+        assert found(by_pandas(stores, last_year, how), stores, y, "values") is None
+
+
 def test_what_follows_from_the_number_of_rows_is_left_alone():
     runners, places, race = races()
     for y in (places, places / runners, runners - places):
@@ -83,6 +109,7 @@ def test_prices_that_were_asked_are_left_alone():
     for share in (0.2, 0.4):
         y = np.where(rng.uniform(size=600) < share, asked, asked * rng.uniform(1, 2, size=600))
         assert found(asked, lots, y, "values") is None
+        assert found(asked.round(), lots, y.round(), "values") is None
         assert found(asked, lots, -y, "values") is None
 
 
