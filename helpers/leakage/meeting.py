@@ -81,15 +81,15 @@ def _that_tell_of_each_other(codes, rng):
 
 
 def _n_pairs(values, others):
-    return len(np.unique(np.column_stack([values, others]), axis=0))
+    return len(np.unique(values * (others.max() + 1) + others))
 
 
 def _shuffled(rows, blocks, rng):
     """Return rows whose blocks of columns are shuffled, each by itself."""
-    rows = rows.copy()
+    order = np.empty(rows.shape, dtype=int)
     for block in blocks:
-        rows[:, block] = rows[rng.permutation(len(rows))][:, block]
-    return rows
+        order[:, block] = rng.permutation(len(rows))[:, None]
+    return np.take_along_axis(rows, order, axis=0)
 
 
 def _are_usual(rows, codes):
