@@ -127,6 +127,8 @@ def _statistics(numbers, y):
         TOTAL: sums,
         "the standard deviation of the labels": np.sqrt(squares / sizes),
         "the standard deviation (n - 1) of the labels": np.sqrt(squares / np.maximum(sizes - 1, 1)),
+        "the variance of the labels": squares / sizes,
+        "the variance (n - 1) of the labels": squares / np.maximum(sizes - 1, 1),
     }
     if not _are_alike(y):
         low, high = in_order[ends - 1 - sizes // 2], in_order[ends - (sizes + 1) // 2]

@@ -26,7 +26,7 @@ def test_means_of_the_other_rows_are_seen(labels):
         assert (column, by) == (1, 2) and "without that of the row itself" in what
 
 
-@pytest.mark.parametrize("how", ["std", "max", "min", "median", "sum"])
+@pytest.mark.parametrize("how", ["std", "var", "max", "min", "median", "sum"])
 @pytest.mark.parametrize("sizes", ["alike", "a few large ones"])
 def test_what_else_is_made_of_values_is_seen(how, sizes):
     rng, places, y = drawn("values")
