@@ -11,6 +11,7 @@ import argparse
 import errno
 import os
 import shutil
+import signal
 import sys
 import tempfile
 from contextlib import contextmanager, suppress
@@ -245,5 +246,16 @@ def write_grades(course):
     report.write_grades(course, {path.name: records(course, path.name) for path in folders})
 
 
+def end_as_after_ctrl_c():
+    """Have `kill` and a terminal that is closed end all that was started, as Ctrl-C does.
+
+    What ignores a closed terminal, as with nohup, goes on.
+    """
+    for name in {"SIGTERM", "SIGHUP"} & set(dir(signal)):  # Windows lacks the latter
+        if signal.getsignal(number := getattr(signal, name)) is not signal.SIG_IGN:
+            signal.signal(number, signal.default_int_handler)
+
+
 if __name__ == "__main__":
+    end_as_after_ctrl_c()
     sys.exit(main())

@@ -14,6 +14,7 @@ import time
 import zipfile
 
 import nbformat
+import psutil
 import pytest
 from jupyter_client.kernelspec import KernelSpec
 from jupyter_client.manager import KernelManager
@@ -308,7 +309,8 @@ def test_a_hidden_test_is_mended_and_another_is_not_taken_away(class_of_students
     assert rows["new"]["score"] == "3.0"
 
 
-def test_an_interrupted_run_is_resumed(tmp_path, release, ctrl_c):
+@pytest.mark.parametrize("sign", ["SIGINT", "SIGTERM"])
+def test_an_interrupted_run_is_resumed(tmp_path, release, ctrl_c, sign):
     course, folder = course_in(tmp_path), tmp_path / "in"
     for number in range(2):
         write(folder / f"s{number}.ipynb", right(release))
@@ -325,8 +327,11 @@ def test_an_interrupted_run_is_resumed(tmp_path, release, ctrl_c):
     ) as process:
         while len(list(saved.glob("s?.json"))) < 2 and process.poll() is None:
             time.sleep(0.1)
-        os.killpg(process.pid, signal.SIGINT)
+        started = psutil.Process(process.pid).children(recursive=True)
+        # Ctrl-C comes to all that the terminal runs, kill to the one that is named.
+        os.killpg(process.pid, signal.SIGINT) if sign == "SIGINT" else process.terminate()
         said, _ = process.communicate()
+        assert psutil.wait_procs(started, timeout=classroom.HANG)[1] == []
     assert process.returncode == 130 and "What was graded is kept" in said
     assert "Traceback" not in said
     before = {path.name: path.stat().st_mtime for path in saved.glob("*.json")}
