@@ -883,11 +883,10 @@ import mine
 get_ipython().ast_node_interactivity = "none"
 def scaled(x):
     return 2 * x
-def factor(x):
-    return "mine"
+factor = "mine"
 import statistics as stats
 def double(x):
-    assert stats.mean([1, 3]) == 2
+    assert stats.mean([1, 3]) == 2 and factor == "mine"
     return scaled(x) if x != 4 else "a frame of sys._getframe"
 """
 GIVEN = """

@@ -21,8 +21,8 @@ class Names:
     What is given runs in a space of its own, a test in another: the student's names, but for those
     that the assignment has defined, and for names of Python such as `all`. So neither meets a
     student's `all`, and a test takes away no helper of the student's that has the name of one of
-    its own variables. Answers see the student's names, as in Jupyter: also a function of the
-    student's that has the name of a given one.
+    its own variables. Answers see the student's names, as in Jupyter: also one that was given, and
+    that the student has given another meaning.
     """
 
     def __init__(self, shell):
@@ -31,11 +31,7 @@ class Names:
         self.given, self.tests, self.left = {}, {}, {}
 
     def enter(self, kind, source):
-        own = {name: value for name, value in self.given.items() if is_function(value)}
-        own = {name: v for name, v in own.items() if not is_function(self.space.get(name))}
-        own["__builtins__"] = builtins
-        self.theirs = {name: self.space[name] for name in own if name in self.space}
-        self.space.update(own)
+        self.space["__builtins__"] = builtins
         names = {name: v for name, v in self.space.items() if name not in self.builtins}
         # The assignment has its own of Python's functions, which no answer can change.
         shown = {"display": display, "get_ipython": self.shell.get_ipython}
@@ -62,7 +58,6 @@ class Names:
         bound = {name: space[name] for name in names_bound(source) if name in space}
         new = self.new_in(space, bound)  # of a test by what it has called; or by a magic, or a star
         self.use(self.main, self.space)
-        self.space.update(self.theirs)
         if kind == "given":
             bound |= {name: space[name] for name in new if name in space}
             self.space.update(bound)
@@ -92,11 +87,6 @@ class Names:
     def use(self, module, space):
         self.shell.user_module, self.shell.user_ns = module, space
         sys.modules["__main__"] = module
-
-
-def is_function(value):
-    """Return whether a value is a function, a class, a module, or else can be called."""
-    return callable(value) or type(value) is types.ModuleType
 
 
 def keeping(source):
