@@ -8,10 +8,10 @@ FINE = 0.25  # of the values of a column come once
 FEWEST_OF_CLASS = 20
 MOST_CLASSES = 20
 MOST_ASKED = 300  # rows of a class
-MOST_NEIGHBOURS = 60  # among which the two may be, in all columns
+MOST_NEIGHBOURS = 60  # among which the two others may be
 SHARE = 0.1  # of a class; or of what another class has
-# The way to one row and back from another, both of length 1: a ten thousandth of a right angle; and
-# what is rounded in float64 alone, since in a plane rows lie nearly on a line now and then.
+# How long the sum of two ways of length 1 may be that lead to opposite sides. In two columns it may
+# be no more than float64 rounds, because many rows of a plane lie nearly on a line.
 NEARLY, EXACTLY = 4.5e-5, 1e-10
 MOST_COLUMNS = 100  # of which two are looked at alone
 ON_GRID = 1e-3  # of a step
@@ -72,7 +72,10 @@ def _held_once(table):
 
 
 def _off_the_grid(table, others):
-    """Say which values are none of the even steps to which those of others are rounded, if so."""
+    """Say which values lie off the even steps to which other rows are rounded.
+
+    If the other rows are not rounded, all values do.
+    """
     is_off = np.zeros(table.shape, dtype=bool)
     others = np.random.RandomState(0).permutation(others)[:MOST_ASKED]
     for column, known, of_column in zip(table.T, others.T, is_off.T, strict=True):
@@ -85,10 +88,10 @@ def _off_the_grid(table, others):
 
 
 def _between(table, rows, once, is_off):
-    """Return rows of a class that lie between two others, each with these two; in which columns.
+    """Return rows of a class that lie between two others, each with these two; and the columns.
 
-    In three columns, where many values come once: SMOTE makes such of whole numbers, too. If these
-    are rounded again, in two columns that are not.
+    Three columns are enough if many of their values come once; those that SMOTE makes between whole
+    numbers do. If whole numbers were rounded again, two columns that were not are enough.
     """
     fine, exact = once.mean(axis=0) > FINE, (once & is_off).mean(axis=0) > SHARE
     found = _on_lines(table[:, fine], rows, once[:, fine], 3, NEARLY)
@@ -98,9 +101,9 @@ def _between(table, rows, once, is_off):
 
 
 def _on_lines(table, rows, once, n_columns, most):
-    """Return rows between two others, of those that have so many values that come once."""
+    """Return rows between two others. Asked are those of which `n_columns` values come once."""
     rng = np.random.RandomState(0)
-    # As many mixtures of the columns lie in as few dimensions as all columns do.
+    # Random mixtures of the columns lie in a plane only if the columns do.
     mixed = table @ rng.normal(size=(table.shape[1], n_columns))
     asked = rng.permutation(len(rows))[:MOST_ASKED]
     asked = asked[once[asked].sum(axis=1) >= n_columns]
@@ -138,7 +141,7 @@ def _are_few_lines(table, found):
 
 
 def _meet(points, ways):
-    """Say whether lines through these points meet in one; in a plane, as mixtures of columns."""
+    """Say whether lines through these points meet in one point, looked at in a random plane."""
     mixed = np.random.RandomState(0).normal(size=(points.shape[1], 2))
     points, ways = points @ mixed, ways @ mixed
     across = np.column_stack([ways[:, 1], -ways[:, 0]])

@@ -15,8 +15,9 @@ MANY = 0.9  # as many values in a column as there are different rows
 MOST_NAMES = 10  # of columns that number the rows
 DIFFERENT = 0.9  # labels, as a share of the twins
 FEW_LINES = (
-    "But all of them lie on a few lines, as they do where a class follows a formula. If rows were "
-    "made by SMOTE, resample the training rows alone, in each fold."
+    "But all of them lie on a few lines, or on lines that meet in one point, as they do where a "
+    "class follows a formula. If rows were made by SMOTE, resample the training rows alone, in each "
+    "fold."
 )
 
 
@@ -47,8 +48,9 @@ def shared_rows(X, y=None, *, cv=5, groups=None, task=None, random_state=0):
         rows meet by chance; or if test images are training images, mirrored or turned by quarters;
         or if rows hold the numbers of others in other columns, or with other signs, as a game does
         that is noted from both sides; or if rows of one class lie exactly between two of their
-        class on the other side of the split, as SMOTE makes them, and no rows of another class are
-        like that; where they lie on a few lines, it asks.
+        class on the other side of the split, as SMOTE makes them, and hardly any rows of another
+        class are like that; where they lie on a few lines, or on lines that meet in one point, it
+        asks.
         Not looked at, if far more rows have one with a column less, or as many where the few
         columns that tell all rows apart are shuffled alone, or where rows exchange values that
         their other columns make as likely, or if rows with a twin hold commoner values than others,
@@ -67,9 +69,10 @@ def shared_rows(X, y=None, *, cv=5, groups=None, task=None, random_state=0):
     an id, or a day where each row has the next one. Images and sequences are rows of numbers,
     texts are rows of words, whatever their capitals and stops; of one column alone it cannot tell
     twins from chance. It does not see rows that are merely alike: copies that were moved, cropped
-    or made noisy, other records of the same person. Synthetic rows it sees in three columns of many
-    values or more, which may be whole in measured rows, or in two if it holds at most 100; but not
-    if noise was added, or if more of the columns were rounded. Where columns take few values
+    or made noisy, other records of the same person. It sees synthetic rows if three columns or
+    more have many values, whole numbers in the measured rows included; and, among at most 100 such
+    columns, if two of them have synthetic values that were not rounded. It does not see them if
+    noise was added, or if more columns were rounded. Where columns take few values
     and depend on each other, as the answers to a short questionnaire do, honest rows meet often: it
     asks, and some copies among them are not accused. Honest categories that depend on something
     hidden, as on a kind of customer, may be: no sum of codes says which are likely. Nor does it say

@@ -251,8 +251,9 @@ def end_as_after_ctrl_c():
 
     What ignores a closed terminal, as with nohup, goes on.
     """
-    for name in {"SIGTERM", "SIGHUP"} & set(dir(signal)):  # Windows lacks the latter
-        if signal.getsignal(number := getattr(signal, name)) is not signal.SIG_IGN:
+    for name in ("SIGTERM", "SIGHUP"):
+        number = getattr(signal, name, None)  # Windows lacks the latter
+        if number and signal.getsignal(number) is not signal.SIG_IGN:
             signal.signal(number, signal.default_int_handler)
 
 

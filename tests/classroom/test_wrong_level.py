@@ -96,9 +96,10 @@ def test_what_may_be_meant_is_not_refused(tmp_path, course, names, doubt):
         (["01_split/a.ipynb", "02_estimator/a.ipynb"], ""),
     ],
 )
-def test_the_zip_file_of_a_class_is_refused(tmp_path, course, inner, shown):
-    (tmp_path / "in").mkdir()
-    with zipfile.ZipFile(tmp_path / "in" / "all.zip", "w") as archive:
+@pytest.mark.parametrize("place", ["in", "in/week 1"])
+def test_the_zip_file_of_a_class_is_refused(tmp_path, course, inner, shown, place):
+    (tmp_path / place).mkdir(parents=True)
+    with zipfile.ZipFile(tmp_path / place / "all.zip", "w") as archive:
         for name in inner:
             archive.writestr(name, "{}")
     refused, _ = said(tmp_path / "in", course)

@@ -108,10 +108,13 @@ def defined_in(source):
 
 
 def parsed(source):
-    """Return the tree of a cell without its lines for IPython; None if too long, or no Python."""
-    for text in (
-        (without_magics(source), MAGIC.sub(r"\g<1>0", source)) if len(source) <= LONG else ()
-    ):
+    """Return the tree of a cell without its lines for IPython; None if too long, or no Python.
+
+    IPython's own transformer would make texts of these lines, and texts are taken for sentences.
+    """
+    if len(source) > LONG:
+        return None
+    for text in (without_magics(source), MAGIC.sub(r"\g<1>0", source)):
         with suppress(*UNREADABLE):
             return ast.parse(text)
     return None

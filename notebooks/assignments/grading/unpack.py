@@ -50,13 +50,23 @@ def unpack(file):
         data = file.read_bytes() if size <= LARGE else b""
         if data.startswith(b"PK") and zipfile.is_zipfile(file):
             return unzip(file)
-        kinds = [kind for endings, kind in KINDS.items() if file.suffix.lower() in endings]
-        is_json = data.lstrip(b"\xef\xbb\xbf \n")[:1] == b"{"
-        if is_json or called_a_notebook(file.name) and not kinds:
+        if may_be_a_notebook(file.name, data):
             return [Found("", file.stat().st_mtime, data)]
     except OSError as error:
         raise NotGraded(f"It cannot be opened ({error.strerror}). Ask for it again.") from error
-    raise NotGraded(f"It is {kinds[0] if kinds else 'no notebook'}. {CURE}")
+    raise NotGraded(f"It is {kind_of(file.name) or 'no notebook'}. {CURE}")
+
+
+def kind_of(name):
+    """Return what a file is by its last ending, where that is none of a notebook's."""
+    kinds = [kind for endings, kind in KINDS.items() if name.lower().endswith(endings)]
+    return kinds[0] if kinds else ""
+
+
+def may_be_a_notebook(name, data):
+    """Tell by the data or by the name; `01_split.ipynb - Colab.pdf` was printed."""
+    is_json = data.lstrip(b"\xef\xbb\xbf \n")[:1] == b"{"
+    return is_json or called_a_notebook(name) and not kind_of(name)
 
 
 def called_a_notebook(name):
@@ -77,7 +87,8 @@ def unzip(file):
                     raise NotGraded(
                         f"What is in it would have {size / 1e6:.0f} MB, with {name}. {CURE}"
                     )
-                found.append(Found(name, when(info), archive.read(info)))
+                if may_be_a_notebook(name, data := archive.read(info)):
+                    found.append(Found(name, when(info), data))
     except NotGraded:
         raise
     except Exception as error:  # damaged in one of many ways, or with a password

@@ -54,11 +54,12 @@ def refusal(students, submissions, assignment, course):
     folder, notebooks = the_only_one(students, submissions, assignment)
     if len(inner := folders_of(notebooks, course)) > 1:
         return TOO_HIGH.format(submissions, folder.name, some_of(inner), folder)
-    if [each.name for each in notebooks] == [""]:  # one file, and no folder
-        inside = [PurePosixPath(name.replace("\\", "/")) for name in members(folder)]
+    if len(notebooks) == 1:
+        file = folder / notebooks[0]  # or `folder` itself, where a file lies in none
+        inside = [PurePosixPath(name.replace("\\", "/")) for name in members(file)]
         inner = folders_of([name for name in inside if called_a_notebook(name.name)], course)
         if len(inner) > 1:
-            return IN_ZIP.format(submissions, folder.name, some_of(inner))
+            return IN_ZIP.format(submissions, file.name, some_of(inner))
     return ""
 
 
