@@ -16,8 +16,8 @@ MOST_NAMES = 10  # of columns that number the rows
 DIFFERENT = 0.9  # labels, as a share of the twins
 FEW_LINES = (
     "But all of them lie on a few lines, or on lines that meet in one point, as they do where a "
-    "class follows a formula. If rows were made by SMOTE, resample the training rows alone, in each "
-    "fold."
+    "class follows a formula. If rows were made by SMOTE, resample the training rows alone, in "
+    "each fold."
 )
 
 
