@@ -22,9 +22,11 @@ from helpers.leakage.nearness import (
     told_by_the_row_before,
 )
 from helpers.leakage.one_number import ONE_NUMBER, follow_from_one_number
+from helpers.leakage.one_thing import told_by_what_stays
 from helpers.leakage.probes import seed_of
 from helpers.leakage.tables import (
     as_numbers,
+    names_of,
     number_of_its_own,
     of_one_light,
     shape_of_rows,
@@ -72,9 +74,10 @@ def alike_rows(X, y=None, *, cv=5, groups=None, task=None, random_state=0):
         several test sets all come after those of training; if one group of rows makes the gap, as
         far-out rows do, and one person among strangers; if the label of the row before tells more
         than a linear model, and the split mixes the rows: a table in order of time is like that,
-        and so is one that was sorted; or if labels are known from the nearest training row and
-        hardly from a linear model: neighbours in space are like that, and so are honest tables with
-        bent boundaries, and only `groups` can tell.
+        and so is one that was sorted; if three or more columns stay the same in all rows of some
+        thing, as age, height and sex in all visits of a patient; or if labels are known from the
+        nearest training row and hardly from a linear model: neighbours in space are like that, and
+        so are honest tables with bent boundaries, and only `groups` can tell.
 
     Raises
     ------
@@ -85,7 +88,8 @@ def alike_rows(X, y=None, *, cv=5, groups=None, task=None, random_state=0):
     -----
     Columns that number the rows are left out. It does not see groups of more than 15 rows, or of
     more than half as many as a class has, or groups that overlap widely, such as persons who
-    differ little, or a slow series whose rows were shuffled: hand over groups or time. Rows of many
+    differ little, or a slow series whose rows were shuffled: hand over groups or time. Of columns
+    that stay the same within a person it needs two of ten values or more, and a third. Rows of many
     discrete columns it can tell from chance only where they are equal: see `shared_rows`.
 
     Of rows drawn from any smooth density, the logarithm of the ratio of two such distances is
@@ -114,7 +118,9 @@ def alike_rows(X, y=None, *, cv=5, groups=None, task=None, random_state=0):
     if y is not None and (missing := about_missing(targets_of(y, len(table)))):
         return Finding(name, None, missing)
     classes = y is not None and has_classes(task, y) is not False
-    table = table[:, [not number_of_its_own(column) for column in table.T]]
+    is_measured = [not number_of_its_own(column) for column in table.T]
+    table, names = table[:, is_measured], names_of(X)
+    names = [names[column] for column in np.flatnonzero(is_measured)]
     if len(table) < 4 * N_NEIGHBOURS or not table.shape[1] or meet_by_chance(table):
         evidence = f"It needs {4 * N_NEIGHBOURS} rows, and a column that does not number them"
         return Finding(name, None, f"{evidence}; two such columns, where values repeat.")
@@ -179,6 +185,9 @@ def alike_rows(X, y=None, *, cv=5, groups=None, task=None, random_state=0):
             if max(look_for_a_gap(rows, folds, rng, most)[0] for rows in both) > (1 + peak) / 2:
                 return Finding(name, None, evidence + PATTERNS)
         return Finding(name, True, evidence + ADVICE)
+    if not are_images and (told := told_by_what_stays(measured, names, folds, rng)):
+        are_later = len(folds) > 1 and are_ordered(folds)
+        return Finding(name, None, told + (LATER if are_later else ""))
     for look in (told_by_the_row_before, told_by_neighbours):
         for target in targets:
             if told := look(table, target, folds, classes):
