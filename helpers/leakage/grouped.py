@@ -19,11 +19,14 @@ DOUBLE, SINGLE = 1e-10, 1e-8  # of a column's variance: what is left beside what
 ROUNDED = 1e-5  # or of one that was rounded, at most
 PLANNED = 0.9999  # correlation of ranks with the number of rows
 ASKED_BY_CHANCE = 0.05  # that all values are means, where rows are too few to tell for sure
-TOTAL = "the sum of the labels"
+TOTAL, MEDIAN = "the sum of the labels", "the median of the labels, many of them alike,"
 IN_EACH_FOLD = "Encode in each fold: put a TargetEncoder in the pipeline."
 OWN = ", with that of the row itself,"
 LEAVE_OUT = "Leave out the row's own label: a sum or mean of earlier rows alone is known in time."
-ASKED = "Is it known at the time of prediction, as the number of seats that are to be won?"
+ASKED = {
+    TOTAL: "Is it known at the time of prediction, as the number of seats that are to be won?",
+    MEDIAN: "Is it known at the time of prediction, as a price that most have paid?",
+}
 
 
 def told_by_means(table, y, names, classes):
@@ -59,28 +62,29 @@ def told_by_groups(table, y, names, classes):
     if not found:
         return None
     column, by, what = found
-    cure = ASKED if what == TOTAL else LEAVE_OUT if OWN in what else IN_EACH_FOLD
+    cure = ASKED.get(what, LEAVE_OUT if OWN in what else IN_EACH_FOLD)
     evidence = (
         f"Column {names[column]} is made of labels: it is {what} of the rows that share a value of "
         f"column {names[by]}. {cure}"
     )
-    return Finding("too_good_feature", None if what == TOTAL else True, evidence)
+    return Finding("too_good_feature", None if what in ASKED else True, evidence)
 
 
 def of_other_rows(table, y, classes):
     """Find a column made of the labels of the rows that share a value of some column.
 
     It may be their spread, sum, largest or smallest one, or median, or the mean label of all of
-    them but the row itself, or their sum or mean up to this row, from above or from below, in any
-    unit; the column that says which rows belong together must be in the table, too. What follows
-    from the number of rows is planned, as the last place of a race is.
+    them but the row itself, or their sum or mean up to this row, from above or from below, or the
+    row's own label, less their mean or divided by their spread, sum or mean; all in any unit. The
+    column that says which rows belong together must be in the table, too. What follows from the
+    number of rows is planned, as the last place of a race is.
 
     Returns
     -------
     (column, by, what) : tuple of int, int and str, or None
-        A sum, which may be planned as well, only if there is nothing else.
+        What may be known in time as well, of `ASKED`, only if there is nothing else.
     """
-    total = None
+    asked = None
     table = table[:, :MOST_COLUMNS]
     codes = [np.unique(column, return_inverse=True)[1] for column in table.T]
     groupings = [
@@ -93,13 +97,14 @@ def of_other_rows(table, y, classes):
             for what, made, rows in _statistics(codes[by], y_or_class):
                 found = _equal_to(made[rows], table[rows])
                 # The length of a list tells what places there are in it.
-                if _are_alike(y_or_class) and by in found:
-                    found.remove(by)
-                if found and what != TOTAL:
+                if found and _are_alike(y_or_class):
+                    lengths = _equal_to(table[rows, by], table[rows])
+                    found = [column for column in found if column not in lengths]
+                if found and what not in ASKED:
                     return found[0], by, what
                 if found:
-                    total = found[0], by, what
-    return total
+                    asked = found[0], by, what
+    return asked
 
 
 def _are_alike(y):
@@ -122,6 +127,8 @@ def _statistics(numbers, y):
         so_far, turn = _so_far(numbers, y, order), _so_far(numbers, np.ones(len(y)), order)
         yield f"the sum of the labels from {where}{OWN}", so_far, rows
         yield f"the mean of the labels from {where}{OWN}", so_far / turn, rows
+    for what, made in _own_label(numbers, y):
+        yield f"the row's own label {what} the labels{OWN}", made, rows
     squares = np.bincount(numbers, (y - (sums / sizes)[numbers]) ** 2)
     made = {
         TOTAL: sums,
@@ -130,9 +137,8 @@ def _statistics(numbers, y):
         "the variance of the labels": squares / sizes,
         "the variance (n - 1) of the labels": squares / np.maximum(sizes - 1, 1),
     }
-    if not _are_alike(y):
-        low, high = in_order[ends - 1 - sizes // 2], in_order[ends - (sizes + 1) // 2]
-        made["the median of the labels"] = (low + high) / 2
+    low, high = in_order[ends - 1 - sizes // 2], in_order[ends - (sizes + 1) // 2]
+    made[MEDIAN if _are_alike(y) else "the median of the labels"] = (low + high) / 2
     # A price that several pay may be the highest, or the lowest, because it was asked.
     for what, extreme in {"largest": largest, "smallest": smallest}.items():
         n_equal = np.bincount(numbers, y == extreme[numbers])
@@ -145,6 +151,20 @@ def _statistics(numbers, y):
         several = np.ptp(sizes[varies]) > 0
         if not (several and abs(spearmanr(rounded, sizes[varies])[0]) > PLANNED):
             yield what, values[numbers], rows
+
+
+def _own_label(numbers, y):
+    """Yield what compares a row's label with those of its group."""
+    sizes, sums = np.bincount(numbers), np.bincount(numbers, y)
+    means = sums / sizes
+    apart = y - means[numbers]
+    yield "less the mean of", apart
+    squares = np.bincount(numbers, apart**2)
+    for n in (sizes, np.maximum(sizes - 1, 1)):
+        spread = np.sqrt(squares / n)
+        yield "standardized by", apart / np.where(spread > 0, spread, np.inf)[numbers]
+    for part, whole in (("the sum of", sums), ("the mean of", means)):
+        yield f"divided by {part}", y / np.where(whole == 0, np.inf, whole)[numbers]
 
 
 def _so_far(numbers, values, order):

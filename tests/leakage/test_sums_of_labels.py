@@ -5,7 +5,7 @@ import pandas as pd
 import pytest
 
 from helpers import too_good_feature
-from helpers.leakage.grouped import TOTAL, of_other_rows
+from helpers.leakage.grouped import MEDIAN, TOTAL, of_other_rows
 from tests.leakage.test_mean_labels import LABELS, drawn, left_out, races
 
 
@@ -53,6 +53,19 @@ def test_sums_and_means_so_far_are_seen_if_the_row_itself_is_in_them(labels):
             assert found(column, places, y, labels) is None
 
 
+@pytest.mark.parametrize("labels", LABELS)
+def test_the_rows_own_label_compared_with_its_group_is_seen(labels):
+    rng, places, y = drawn(labels)
+    others = LABELS[labels](rng)
+    mean, std, total = (by_pandas(places, y, how) for how in ("mean", "std", "sum"))
+    with np.errstate(divide="ignore", invalid="ignore"):
+        for column in (y - mean, (y - mean) / std, y / total, y / mean):
+            column, by, what = found(np.nan_to_num(column), places, y, labels)
+            assert (column, by) == (1, 2) and "the row's own label" in what
+        for column in (others - mean, others / mean, y - 2 * mean, y - mean.mean()):
+            assert found(np.nan_to_num(column), places, y, labels) is None
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("labels", LABELS)
 @pytest.mark.parametrize("how", ["std", "max", "min", "median", "sum", "mean"])
@@ -94,6 +107,17 @@ def test_extremes_of_whole_numbers_are_seen(how):
         assert found(by_pandas(stores, y, how), stores, y, "values")[:2] == (1, 2)
         last_year = rng.permutation(y)
         assert found(by_pandas(stores, last_year, how), stores, y, "values") is None
+
+
+def test_medians_of_whole_numbers_are_asked_about():
+    for seed in range(3):
+        rng = np.random.RandomState(seed)
+        stores = rng.randint(40, size=800)
+        y = rng.normal(rng.normal(300, 60, size=40)[stores], 30).round()
+        number, by, what = found(by_pandas(stores, y, "median"), stores, y, "values")
+        assert (number, by, what) == (1, 2, MEDIAN)
+        last_year = rng.permutation(y)
+        assert found(by_pandas(stores, last_year, "median"), stores, y, "values") is None
 
 
 def test_what_follows_from_the_number_of_rows_is_left_alone():
