@@ -100,9 +100,9 @@ def repeated_folds():
             ax.add_patch(Rectangle((1.1 + 0.17 * place, y), 0.16, 0.3, linewidth=0.6, **style))
         _arrow(ax, (1.16 + 0.17 * n_rows, y + 0.15), (5.7, y + 0.15))
         _box(ax, 5.72, y, 1.5, 0.3, "3 fold scores", fontsize=8)
-    said = f"always the same rows ({n_rows} are drawn)"
+    said = f"always the same rows ({n_rows} of them are shown)"
     ax.text(1.1 + 0.085 * n_rows, 2.6, said, ha="center", fontsize=9)
-    ax.text(1.1, 0.13, "the rows with one fill are one fold, held out together", fontsize=8)
+    ax.text(1.1, 0.13, "rows of one shade are one fold: they are tested together", fontsize=8)
     alt = (
         "Five repeats of three folds: the same rows stand in each line, dealt into other folds. "
         "Each line gives 3 fold scores, 15 in all."
@@ -110,47 +110,42 @@ def repeated_folds():
     return fig, alt
 
 
-def permutation_table(scores, n_shown=20):
-    """Draw the scores of all candidates on the real labels and on shuffled ones.
+def permuted_scores(scores, n_shown=20):
+    """Draw the scores of all candidates on shuffled labels, beside the best one on the real labels.
 
     Parameters
     ----------
     scores : array of shape (n_labelings, n_candidates)
         The first row belongs to the real labels.
     n_shown : int, default=20
-        So many labelings are drawn, as columns.
+        So many labelings are drawn, the real one included.
 
     Examples
     --------
     >>> import numpy as np
-    >>> fig, alt = permutation_table(np.array([[0.5, 0.7], [0.6, 0.4]]), n_shown=2)
-    >>> alt[:72]
-    'Scores of 2 candidates on 2 labelings. The real best, 0.70, is candidate'
+    >>> fig, alt = permuted_scores(np.array([[0.5, 0.7], [0.9, 0.4]]), n_shown=2)
+    >>> alt.partition(". ")[0]
+    'Shuffles that reach the real best, 0.70: 0 of 1 outside, 1 of 1 inside'
     """
-    shown = scores[:n_shown]
-    chosen, labelings = shown[0].argmax(), np.arange(len(shown))
-    title = "Outside: the scores of one candidate. Inside: the best of each column"
-    xlabel = "labels: the real ones, then shuffled ones"
-    fig, ax = blank(7.4, 3.9, title=title, xlabel=xlabel, ylabel="candidate")
-    ax.spines[:].set_visible(True)
-    image = ax.imshow(shown.T, cmap="Greys", vmin=0.3, vmax=0.9, aspect="auto")
-    fig.colorbar(image, label="score on 50 validation rows")
-    frame = {"fill": False, "linewidth": 2.5, "edgecolor": ROLES["leaky"]["color"]}
-    frame |= {"clip_on": False, "zorder": 5, "label": "search outside: one candidate"}
-    ax.add_patch(Rectangle((-0.5, chosen - 0.5), len(shown), 1, **frame))
-    inside = ROLES["honest"] | {"linestyle": "", "markeredgecolor": "black"}
-    inside["label"] = "search inside: best of the column"
-    ax.plot(labelings, shown.argmax(axis=1), **inside)
-    ticks = ["real"] + [str(i) for i in labelings[1:]]
-    ax.set_xticks(labelings, ticks, fontsize=8)
-    ax.set_yticks(range(scores.shape[1]), range(1, scores.shape[1] + 1), fontsize=8)
+    real, shuffled = scores[0], scores[1:n_shown]
+    best, numbers = real.max(), np.arange(1, len(shuffled) + 1)
+    one, highest = shuffled[:, real.argmax()], shuffled.max(axis=1)
+    n_reached = [f"{(values >= best).sum()} of {len(shuffled)}" for values in (one, highest)]
+    title = f"Shuffles that reach the real best, {best:.2f}: {n_reached[0]} outside, "
+    title += f"{n_reached[1]} inside"
+    xlabel, ylabel = "number of the shuffle", "score on the validation rows"
+    fig, ax = blank(7.4, 3.9, title=title, xlabel=xlabel, ylabel=ylabel)
+    ax.plot(numbers, shuffled, ".", color="#aaaaaa", markersize=5, zorder=1)
+    ax.axhline(best, color="black", label="best score on the real labels")
+    inside = ROLES["honest"] | {"linestyle": "", "label": "inside: the best candidate"}
+    ax.plot(numbers, highest, **inside)
+    outside = ROLES["leaky"] | {"linestyle": "", "label": "outside: the candidate of the real best"}
+    ax.plot(numbers, one, **outside)
+    ax.plot([], [], ".", color="#aaaaaa", markersize=5, label="the other candidates")
+    ax.set_xticks(numbers)
     fig.legend(loc="outside lower center", ncols=2, fontsize=8)
-    alt = (
-        f"Scores of {scores.shape[1]} candidates on {len(shown)} labelings. The real best, "
-        f"{shown[0].max():.2f}, is candidate {chosen + 1}; outside, only its scores are compared; "
-        "inside, the best of each column."
-    )
-    return fig, alt
+    marks = ", ".join(f"{a:.2f} and {b:.2f}" for a, b in zip(one, highest, strict=True))
+    return fig, f"{title}. By shuffle, its candidate and the best: {marks}."
 
 
 def stack_of_weights():

@@ -175,9 +175,10 @@ def _draw_order(ax, order, tasks, color):
             continue
         start, end, scored = (i for i, (other, _) in enumerate(order, 1) if other == task)
         ax.hlines(row, start, end, color="#999999", linewidth=5, alpha=0.5, label="in fit")
-        ax.plot(start, row, "o", color=color, label="begins")
-        ax.plot(end, row, "s", color=color, label="returns")
-        ax.plot(scored, row, "^", color=color, label="scored")
+        style = {"color": color, "markeredgecolor": "black"}
+        ax.plot(start, row, "o", label="begins", **style)
+        ax.plot(end, row, "s", label="returns", **style)
+        ax.plot(scored, row, "^", label="scored", **style)
     handles = ax.get_legend_handles_labels()[0][:4]
     if _joint(order):
         first = [event for _, event in order].index("returns")

@@ -299,7 +299,7 @@ def test_each_drawing_is_white_and_described():
         drawings.estimates.tossed_labels(),
         drawings.estimates.nested(),
         drawings.estimates.repeated_folds(),
-        drawings.estimates.permutation_table(scores),
+        drawings.estimates.permuted_scores(scores),
         plots.claim_errors({"coins": {"best": [0.1, 0.2]}}, ["leaky"], "Too high"),
     ):
         assert fig.get_facecolor() == (1, 1, 1, 1)
@@ -307,11 +307,11 @@ def test_each_drawing_is_white_and_described():
         plots.plt.close(fig)
 
 
-def test_the_permutation_table_frames_the_candidate_that_the_real_labels_chose():
-    scores = np.array([[0.5, 0.7, 0.6], [0.9, 0.4, 0.6]])
-    fig, alt = drawings.estimates.permutation_table(scores, n_shown=2)
-    assert "0.70, is candidate 2" in alt
-    frame = fig.axes[0].patches[0]
-    assert frame.get_y() == 0.5 and frame.get_width() == 2
-    marks = fig.axes[0].lines[0]
-    assert marks.get_ydata().tolist() == [1, 0]
+def test_the_drawing_of_shuffles_marks_the_candidate_that_the_real_labels_chose():
+    scores = np.array([[0.5, 0.7, 0.6], [0.9, 0.4, 0.6], [0.1, 0.8, 0.2]])
+    fig, alt = drawings.estimates.permuted_scores(scores)
+    assert "0.70: 1 of 2 outside, 2 of 2 inside" in fig.get_suptitle()
+    assert alt.endswith("By shuffle, its candidate and the best: 0.40 and 0.90, 0.80 and 0.80.")
+    lines = {line.get_label(): line.get_ydata() for line in fig.axes[0].lines}
+    assert list(lines["inside: the best candidate"]) == [0.9, 0.8]
+    assert list(lines["outside: the candidate of the real best"]) == [0.4, 0.8]
