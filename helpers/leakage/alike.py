@@ -89,8 +89,9 @@ def alike_rows(X, y=None, *, cv=5, groups=None, task=None, random_state=0):
     Columns that number the rows are left out. It does not see groups of more than 15 rows, or of
     more than half as many as a class has, or groups that overlap widely, such as persons who
     differ little, or a slow series whose rows were shuffled: hand over groups or time. Of columns
-    that stay the same within a person it needs two of ten values or more, and a third. Rows of many
-    discrete columns it can tell from chance only where they are equal: see `shared_rows`.
+    that stay the same within a person it needs two of ten values or more, and a third. Copies of
+    images that were cropped and enlarged it often does not see. Rows of many discrete columns it
+    can tell from chance only where they are equal: see `shared_rows`.
 
     Of rows drawn from any smooth density, the logarithm of the ratio of two such distances is
     exponential, with a mean that depends on the dimension alone: Facco, d'Errico, Rodriguez and

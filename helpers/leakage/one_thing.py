@@ -59,7 +59,8 @@ def columns_of_one_thing(table, rng):
     one, other = ours[:2]
     order = np.lexsort((one.ties, one.codes, other.codes))
     pairs = one.is_equal(order) & other.is_equal(order)
-    if np.all([column.agrees(order) for column in ours], axis=0)[pairs].mean() < TOGETHER:
+    agree = np.all([column.agrees(order) for column in ours], axis=0)
+    if not pairs.any() or agree[pairs].mean() < TOGETHER:
         return []
     for column in columns:
         if 1 < column.n_values < FEW_VALUES:
