@@ -138,6 +138,7 @@ def permuted_scores(scores, n_shown=20):
     ax.plot(numbers, shuffled, ".", color="#aaaaaa", markersize=5, zorder=1)
     ax.axhline(best, color="black", label="best score on the real labels")
     inside = ROLES["honest"] | {"linestyle": "", "label": "inside: the best candidate"}
+    inside["markersize"] = 11  # it shows behind the cross of the same score
     ax.plot(numbers, highest, **inside)
     outside = ROLES["leaky"] | {"linestyle": "", "label": "outside: the candidate of the real best"}
     ax.plot(numbers, one, **outside)

@@ -144,11 +144,12 @@ def ways_to_split(coins, true, names):
     Examples
     --------
     >>> fig, alt = ways_to_split([[0.4, 0.1]], [[0.9, 0.7]], ["mixed", "kept"])
-    >>> alt.partition("0.10. ")[2]
+    >>> alt.partition("honest. ")[2]
     'mixed: 0.40 on random labels, 0.90 on true. kept: 0.10 on random labels, 0.70 on true.'
     """
     means = np.mean(coins, axis=0), np.mean(true, axis=0)
-    title = f"Copies on both sides: {means[0][0]:.2f} on random labels, where chance is 0.10"
+    title = f"Copies on both sides score {means[0][0]:.2f} where chance is 0.10, "
+    title += f"and {means[1][0]:.2f} where {max(means[1][1:]):.2f} is honest"
     fig, axes = blank(7.6, 3.6, title=title, xlabel="", ylabel="accuracy", columns=2)
     for ax, scores, label in zip(axes, (coins, true), ("random", "true"), strict=True):
         for way, values in enumerate(np.transpose(scores)):
