@@ -100,10 +100,11 @@ def too_good_feature(X, y, *, task=None, random_state=0):
     one, as a z-score, and no gaps that were filled in from later rows. Of mean labels of categories
     it sees those of all rows, scaled, drawn towards the mean of all, or as logarithms of odds as
     well, and medians of values, and asks where most rows hold them; those that leave out the row
-    itself, spreads, extremes and sums where the categories are in the table, too, and labels differ
-    within ten of them or more. If many labels are alike, it leaves medians alone: a price that was
-    asked may be one. Shares that were planned, as of places at a school that are all taken, are
-    mean labels as well: it cannot tell.
+    itself, spreads, extremes and sums, and the row's own label compared with those of its category,
+    where the categories are in the table, too, and labels differ within ten of them or more. If
+    many labels are alike, it asks about medians: a price that most paid may be one. Shares that
+    were planned, as of places at a school that are all taken, are mean labels as well: it cannot
+    tell.
     It does not see gaps filled by neighbours of a class, or with medians of whole numbers, or
     mostly of one column alone; nor that columns were selected by all labels. Of more than 200
     columns it looks, in each fold, at those that are correlated most with `y`.

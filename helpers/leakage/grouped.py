@@ -22,6 +22,8 @@ ASKED_BY_CHANCE = 0.05  # that all values are means, where rows are too few to t
 TOTAL, MEDIAN = "the sum of the labels", "the median of the labels, many of them alike,"
 IN_EACH_FOLD = "Encode in each fold: put a TargetEncoder in the pipeline."
 OWN = ", with that of the row itself,"
+OWN_LABEL = "the row's own label, compared with the labels:"
+DROP = "The label is not known at the time of prediction: drop the column."
 LEAVE_OUT = "Leave out the row's own label: a sum or mean of earlier rows alone is known in time."
 ASKED = {
     TOTAL: "Is it known at the time of prediction, as the number of seats that are to be won?",
@@ -63,6 +65,7 @@ def told_by_groups(table, y, names, classes):
         return None
     column, by, what = found
     cure = ASKED.get(what, LEAVE_OUT if OWN in what else IN_EACH_FOLD)
+    cure = DROP if what.startswith(OWN_LABEL) else cure
     evidence = (
         f"Column {names[column]} is made of labels: it is {what} of the rows that share a value of "
         f"column {names[by]}. {cure}"
@@ -74,10 +77,10 @@ def of_other_rows(table, y, classes):
     """Find a column made of the labels of the rows that share a value of some column.
 
     It may be their spread, sum, largest or smallest one, or median, or the mean label of all of
-    them but the row itself, or their sum or mean up to this row, from above or from below, or the
-    row's own label, less their mean or divided by their spread, sum or mean; all in any unit. The
-    column that says which rows belong together must be in the table, too. What follows from the
-    number of rows is planned, as the last place of a race is.
+    them but the row itself, or their sum or mean up to this row, from above or from below; or the
+    row's own label, less their mean or median, or divided by their spread, sum, mean or largest;
+    all in any unit. The column that says which rows belong together must be in the table, too. What
+    follows from the number of rows is planned, as the last place of a race is.
 
     Returns
     -------
@@ -95,6 +98,8 @@ def of_other_rows(table, y, classes):
     for by in groupings[:MOST_GROUPINGS]:
         for y_or_class in targets_as_numbers(y, classes):
             for what, made, rows in _statistics(codes[by], y_or_class):
+                if _equal_to(made[rows], y_or_class[rows, None]):
+                    continue  # it is the label itself, where all groups are alike
                 found = _equal_to(made[rows], table[rows])
                 # The length of a list tells what places there are in it.
                 if found and _are_alike(y_or_class):
@@ -128,7 +133,11 @@ def _statistics(numbers, y):
         yield f"the sum of the labels from {where}{OWN}", so_far, rows
         yield f"the mean of the labels from {where}{OWN}", so_far / turn, rows
     for what, made in _own_label(numbers, y):
-        yield f"the row's own label {what} the labels{OWN}", made, rows
+        # In a price list each product has the same sizes, which say by how much its price differs.
+        values = made[np.lexsort((made, numbers))]
+        of_group = np.column_stack([values[ends - 1], values[ends - (sizes + 1) // 2]])
+        if len(np.unique(np.round(of_group[varies], 9), axis=0)) >= FEWEST_SUMS:
+            yield f"{OWN_LABEL} {what}", made, rows
     squares = np.bincount(numbers, (y - (sums / sizes)[numbers]) ** 2)
     made = {
         TOTAL: sums,
@@ -156,15 +165,22 @@ def _statistics(numbers, y):
 def _own_label(numbers, y):
     """Yield what compares a row's label with those of its group."""
     sizes, sums = np.bincount(numbers), np.bincount(numbers, y)
-    means = sums / sizes
-    apart = y - means[numbers]
-    yield "less the mean of", apart
+    in_order, ends = y[np.lexsort((y, numbers))], np.cumsum(sizes)
+    low, high = in_order[ends - 1 - sizes // 2], in_order[ends - (sizes + 1) // 2]
+    lowest, highest = in_order[ends - sizes], in_order[ends - 1]
+    apart = y - (sums / sizes)[numbers]
     squares = np.bincount(numbers, apart**2)
+    yield "less their mean", apart
+    yield "less their median", y - ((low + high) / 2)[numbers]
+    for whole, name in ((sums, "sum"), (sums / sizes, "mean"), (highest, "largest")):
+        yield f"divided by their {name}", _divided(y, whole[numbers])
     for n in (sizes, np.maximum(sizes - 1, 1)):
-        spread = np.sqrt(squares / n)
-        yield "standardized by", apart / np.where(spread > 0, spread, np.inf)[numbers]
-    for part, whole in (("the sum of", sums), ("the mean of", means)):
-        yield f"divided by {part}", y / np.where(whole == 0, np.inf, whole)[numbers]
+        yield "standardized by them", _divided(apart, np.sqrt(squares / n)[numbers])
+    yield "between their extremes", _divided(y - lowest[numbers], (highest - lowest)[numbers])
+
+
+def _divided(values, by):
+    return values / np.where(by == 0, np.inf, by)
 
 
 def _so_far(numbers, values, order):

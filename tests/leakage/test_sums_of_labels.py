@@ -57,13 +57,31 @@ def test_sums_and_means_so_far_are_seen_if_the_row_itself_is_in_them(labels):
 def test_the_rows_own_label_compared_with_its_group_is_seen(labels):
     rng, places, y = drawn(labels)
     others = LABELS[labels](rng)
-    mean, std, total = (by_pandas(places, y, how) for how in ("mean", "std", "sum"))
+    names = ("mean", "std", "sum", "median", "max", "min")
+    mean, std, total, median, high, low = (by_pandas(places, y, how) for how in names)
     with np.errstate(divide="ignore", invalid="ignore"):
-        for column in (y - mean, (y - mean) / std, y / total, y / mean):
+        columns = [y - mean, (y - mean) / std, y / total, y / mean]
+        if labels == "values":
+            columns += [y - median, y / high, (y - low) / (high - low)]
+        for column in columns:
             column, by, what = found(np.nan_to_num(column), places, y, labels)
             assert (column, by) == (1, 2) and "the row's own label" in what
         for column in (others - mean, others / mean, y - 2 * mean, y - mean.mean()):
             assert found(np.nan_to_num(column), places, y, labels) is None
+
+
+def test_a_price_list_with_the_same_sizes_of_each_product_is_left_alone():
+    rng = np.random.RandomState(0)
+    for sizes in ([24, 28, 32, 36], [1, 2, 5, 10, 20, 31]):
+        product, size = np.repeat(np.arange(25), len(sizes)), np.tile(sizes, 25)
+        base = rng.randint(16, 200, 25)[product]
+        for y in (base + size / 4, base * size, size - base):
+            assert found(size, product, y, "values") is None
+
+
+def test_a_class_that_a_column_tells_at_all_sites_alike_is_not_made_of_labels():
+    site, animal = np.repeat(np.arange(20), 15), np.tile(np.arange(15) % 3, 20)
+    assert found((animal == 1) * 1, site, animal, "four classes") is None
 
 
 @pytest.mark.slow
