@@ -235,7 +235,7 @@ def stale(task, source, handed_in, outcomes):
         notes = tuple(all_notes.get(student, ()))
         digest, old = f"{source} {files.digest(theirs, *notes)}", outcomes.get(student)
         tried = old and old.final and old.digest == digest
-        if not tried or old.limited not in ([], task.bounds):
+        if not tried or old.lacking or old.limited not in ([], task.bounds):
             found.append(({"student": student, "files": theirs, "notes": notes}, digest))
     return found
 

@@ -19,6 +19,7 @@ from nbgrader.preprocessors import Execute
 from nbgrader.utils import is_grade, temp_attrs
 
 from grading import clean, feedback, files, gradebook, intake, room, sandbox
+from grading.lacking import ABSENT, errors_of, most, name_of, needs
 from grading.records import Outcome, Task
 from grading.unpack import NotGraded
 from grading.untouched import Untouched
@@ -28,10 +29,7 @@ ENDED = "Python ended before the notebook did: an exit, a crash, or no memory le
 CURE = "Mend a copy, or ask for another, and run again."
 FAILED = "The grader itself failed: run again; if it fails again, grade this one by hand. "
 STOPPED = "Stopped"  # the name of the error that a cell shows when it has met a limit of time
-# The errors of an answer that may be right where its packages, its files or a network are.
-ABSENT = {"ModuleNotFoundError", "ImportError", "FileNotFoundError", "ConnectionError"}
-ABSENT |= {"URLError", "HTTPError", "gaierror", "PackageNotFoundError"}
-NAMED = ABSENT | {STOPPED}  # in remarks of their own
+NAMED = {*ABSENT, STOPPED}  # in remarks of their own
 TYPED = "StdinNotImplementedError"  # what input() raises where nobody sits at the keyboard
 # The file that a cell becomes: its name says nothing.
 TEMPORARY = re.compile(r"\(\d+\.py, (?=line \d+\)$)")
@@ -84,10 +82,6 @@ class GuardedExecute(Untouched, Execute):
         return done
 
 
-def name_of(cell):
-    return intake.mark_of(cell) or "added by the student"
-
-
 def where_it_ended(notebook, reason):
     code = [cell for cell in notebook.cells if cell.cell_type == "code" and cell.source.strip()]
     last = [cell for cell in code if cell.execution_count or cell.outputs] or code[:1]
@@ -119,8 +113,10 @@ def grade(task: Task, digest, folder, groups=()):
         shutil.rmtree(place, ignore_errors=True)
         place.mkdir(parents=True)
         nbformat.write(mended, place / release_file.name)
-        seen, limited = look(run_nbgrader(task, guarded))
+        graded = run_nbgrader(task, guarded)
+        seen, limited = look(graded)
         outcome.by_machine = gradebook.by_machine(task.course, task.assignment)[task.student]
+        outcome.lacking = bool(needs(graded)) and outcome.by_machine < most(graded)
         outcome.remarks += dict.fromkeys([*guarded.stops, *seen, *guarded.said()])
         outcome.limited = task.bounds if limited else []
         outcome.graded = True
@@ -185,24 +181,14 @@ def use_kernel(settings, task, folder, groups):
 
 def look(notebook):
     """Return remarks on what happened in a graded notebook, and whether it met a limit."""
-    remarks, limited = [], False
+    remarks, limited = needs(notebook), False
     for cell in notebook.cells:
         errors = errors_of(cell)
         names = {error.ename for error in errors}
         met = sorted({room.met(error) for error in errors} - {""})
         remarks += [f"Cell {name_of(cell)} {limit} and was stopped." for limit in met]
-        remarks += [
-            f"Cell {name_of(cell)} needs what is not here ({error.ename}: {error.evalue[:100]}). "
-            "Install it and run again, or read the answer."
-            for error in errors
-            if error.ename in ABSENT
-        ]
         limited |= bool(names & {STOPPED} or met)
     return remarks + first_error(notebook), limited
-
-
-def errors_of(cell):
-    return [output for output in cell.get("outputs", []) if output.output_type == "error"]
 
 
 def first_error(notebook):

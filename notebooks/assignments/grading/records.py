@@ -51,6 +51,7 @@ class Outcome:
     answers: str = ""  # the same text for the same answers, empty where there are none
     handed_in_as: list = field(default_factory=list)  # as for a task
     limited: list = field(default_factory=list)  # the bounds, where they may have decided
+    lacking: bool = False  # points were lost as something was not here: the next run tries again
     held_up: bool = False  # a limit was met while others used the processors
     by_machine: float | None = None  # the points of all tests; an older record does not tell them
     final: bool = True  # False: the next run tries again
