@@ -3,42 +3,19 @@
 import hashlib
 import itertools
 import os
-import re
 import stat
 import unicodedata
 import uuid
 from contextlib import suppress
 from pathlib import Path
 
+from grading.whose import whose
+
 DEEPEST = 40  # folders within folders; nobody hands in so many by intention
 LONGEST = 120  # bytes of a student's name: nbgrader makes names of files and folders of it
 IGNORED = {"__MACOSX", "desktop.ini", "Thumbs.db"}
 LINK = "{} is a link that leads out of the submissions, or nowhere: not followed. Ask for the file."
 LARGE = 300_000_000  # bytes; a file that is larger is not read
-KINDS = r"\.(ipynb|json|txt|zip|py|html?|pdf|tar|gz|tgz|7z|rar|docx?|odt|md|csv|png|jpe?g)"
-ENDINGS = re.compile(rf"{KINDS}({KINDS}|\.(download|part|\d+))*$", re.I)
-NO_DATE = r"(?!(?:19|20)\d\d(?:(?:0[1-9]|1[0-2])[0-3]\d)?_)"
-# How the systems that collect work name what they hand on: the student's name, and a number.
-SYSTEMS = [
-    re.compile(pattern, re.I)
-    for pattern in [
-        r"(?P<name>.+?)_(?P<number>\d+)_assignsubmission_\w*.*",  # Moodle
-        # Canvas; the numbers of 2026_11_27_anna, ML_101_2026_anna and group_1_2_anna are others.
-        rf"(?P<name>.+?)_(?:LATE_)?(?P<number>{NO_DATE}\d{{3,}})_{NO_DATE}\d{{3,}}_.+",
-        # Blackboard; of a name with a _ in it, what stands before the last tells two apart.
-        r"(?P<number>(?:.*_)?)(?P<name>[^_]+)_attempt_\d{4}(?:-\d\d){5}.*",
-        r"(?P<number>\d+)-\d+ - (?P<name>.+?) - .*\d{3,4}( [AP]M)?( - .*)?",  # Brightspace
-        r"(?P<name>[^+]+)\+[^+]+\+\d{4}-\d\d-\d\d.*",  # nbgrader's exchange
-    ]
-]
-# What browsers and desktops add to the name of a copy.
-COPIED = re.compile(
-    r"(\s*\(\d{1,3}\)"
-    r"|[\s_(-]+(copy|kopie|copie|copia|副本)\)?([\s_]*of|[\s_]*\(?\d+\)?)?)$"
-    r"|^(copy( \(\d+\))? of|copy|kopie von|copie de|copia de)\s+",
-    re.I,
-)
-BRANCH = re.compile(r"-(main|master)$", re.I)  # GitHub adds it to a repository's name
 ALIKE = (
     "{} differs from this name in capitals only. If the two are one student, give both files one "
     "name and run again."
@@ -128,31 +105,6 @@ def hidden(name):
     """Return whether a file is a system's own; a notebook whose name begins with a dot is none."""
     notebook = name.lower().endswith((".ipynb", ".zip")) and not name.startswith("._")
     return name.startswith(".") and not notebook or name in IGNORED
-
-
-def whose(name, is_folder, assignment):
-    """Return the student's name in the name of a file, and a number that tells two apart."""
-    text = " ".join(unicodedata.normalize("NFC", name).split())
-    of_github = is_folder or re.search(r"\.zip\b", text, re.I)
-    if not is_folder:
-        known = ENDINGS.sub("", text) or text
-        # An ending of another kind; in anna.lang.ipynb, .lang is a part of the name.
-        text = known if known != text else re.sub(r"(?<=.)\.[A-Za-z]\w{0,4}$", "", text)
-    number = ""
-    for match in filter(None, (system.fullmatch(text) for system in SYSTEMS)):
-        text, number = match["name"], match.groupdict().get("number", "").strip(" _")
-        break
-    named, text = text, pattern_of(assignment).sub("", text)
-    before = None
-    while before != text:
-        before, text = text, COPIED.sub("", text.strip(" ._-"))
-        text = BRANCH.sub("", text) if of_github else text
-    return text or named.strip(" ._-"), number
-
-
-def pattern_of(assignment):
-    """Return the pattern of its name; GitHub writes - for all that is neither letter nor digit."""
-    return re.compile(r"(?<!\d)" + r"[\W_]".join(re.split(r"[\W_]+", assignment)), re.I)
 
 
 def usable(name, taken):

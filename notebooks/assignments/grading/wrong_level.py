@@ -5,6 +5,7 @@ from pathlib import PurePosixPath
 
 from grading import files
 from grading.unpack import called_a_notebook, members
+from grading.whose import pattern_of
 
 EXPECTED = "FROM must be a folder with one folder or file for each student, named after the student"
 TOO_DEEP = (
@@ -46,7 +47,7 @@ def refusal(students, submissions, assignment, course):
     course : pathlib.Path
         Folders named after one of its assignments are no students'.
     """
-    words = files.pattern_of(assignment)
+    words = pattern_of(assignment)
     if nameless := [name for name, theirs in students.items() if theirs and words.search(name)]:
         inner = files.is_named(submissions.name, assignment)
         above = submissions.parent.parent if inner else submissions.parent
