@@ -24,6 +24,7 @@ HERE = Path(__file__).resolve().parent
 sys.path.insert(0, str(HERE))
 
 from grading import files, gradebook, intake, report, run, sandbox, watch, wrong_level  # noqa: E402
+from grading.aside import left_aside  # noqa: E402
 from grading.records import Task, handed_in_as, records  # noqa: E402
 
 NBGRADERS = ["source", "release", "selfstudy", "submitted", "autograded", "feedback"]
@@ -106,9 +107,12 @@ def grade_all(submissions, assignment, course, jobs, seconds, memory):
     source = files.digest(files.inside(course / "source" / assignment))
     outcomes = records(course, assignment)
     earlier = {student: outcome.handed_in_as for student, outcome in outcomes.items()}
-    handed_in = files.find(submissions, assignment, earlier)
+    others, lines = left_aside(submissions, assignment, course)
+    print(*lines, sep="\n", end="\n" * bool(lines), flush=True)
+    handed_in = files.find(submissions, assignment, earlier, others)
     if not handed_in[0] and not outcomes:
-        raise Refused(f"{submissions} is empty. Name the folder that holds the submissions.")
+        what = "holds no student's work" if others else "is empty"
+        raise Refused(f"{submissions} {what}. Name the folder that holds the submissions.")
     if why := wrong_level.refusal(handed_in[0], submissions, assignment, course):
         raise Refused(why)
     if doubt := wrong_level.doubt(handed_in[0], submissions, assignment):
@@ -122,6 +126,7 @@ def grade_all(submissions, assignment, course, jobs, seconds, memory):
     for outcome in run.run_all(tasks, jobs):
         outcomes[outcome.student] = outcome
     report_path = course / f"report_{assignment}.md"
+    said = "\n\n".join([said, *map(report.as_markdown, lines)])
     report.write_report(report_path, assignment, outcomes, said)
     write_grades(course)
     if not handed_in[0]:

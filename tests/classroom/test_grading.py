@@ -178,7 +178,9 @@ def class_of_students(tmp_path_factory, release):
     write(folder / "two (1).ipynb", right(release, "two"))
     os.utime(folder / "two.ipynb", (1, 1))
     (folder / "nothing").mkdir()
-    (folder / "readme.txt").write_text("by the way")
+    (folder / "notes.txt").write_text("by the way")
+    for name in ("readme.txt", "index.html", "class list.csv"):
+        (folder / name).write_text("nobody's")
     (folder / os.fsdecode(b"p\xe8re.txt")).write_text("a name that is not UTF-8")
     text = classroom.dumps(answered(right(release, "juerg"), double=DEEP))
     (folder / os.fsdecode(b"J\xfcrg.ipynb")).write_text(text)
@@ -206,7 +208,7 @@ EXPECTED = {name: what[1:] for name, what in (FAULTS | BYTES | tricks.CHOSEN).it
     "pipe": (None, "not a file: not opened"),
     LONG: (3, f"called {LONG} here"),
     "page": (None, "a web page, which shows a notebook and is none"),
-    "readme": (None, "It is no notebook"),
+    "notes": (None, "It is no notebook"),
     "p_re": (None, "It is no notebook"),
 }
 
@@ -234,6 +236,7 @@ def test_nobody_else_is_in_the_table(class_of_students):
     assert rows.keys() == EXPECTED.keys()
     report = (root / "course" / "report_double.md").read_text()
     assert "vandal: helpers.py" in report and rows["vandal"]["other_files"] == "helpers.py"
+    assert "and run again): class list.csv, index.html, readme.txt\n" in report
     assert f" of {len(EXPECTED)} graded" in done.stdout and "Traceback" not in report
 
 

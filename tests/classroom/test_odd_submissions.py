@@ -85,6 +85,7 @@ def release():
         ("Copia de 01_split José.ipynb", "José", ""),
         ("Copie de 01_split_Zoé.ipynb", "Zoé", ""),
         ("Kopie van 01_split Jan.ipynb", "Jan", ""),
+        ("Kopie_von_01_split_Ida.ipynb", "Ida", ""),
         ("Kopi av 01_split Nils.ipynb", "Nils", ""),
         ("Nils - Kopi (2).ipynb", "Nils", ""),
         ("Kopia av Åsa.ipynb", "Åsa", ""),

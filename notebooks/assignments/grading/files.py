@@ -13,7 +13,7 @@ from grading.whose import whose
 
 DEEPEST = 40  # folders within folders; nobody hands in so many by intention
 LONGEST = 120  # bytes of a student's name: nbgrader makes names of files and folders of it
-IGNORED = {"__MACOSX", "desktop.ini", "Thumbs.db"}
+IGNORED = {"__macosx", "desktop.ini", "thumbs.db", "ehthumbs.db", "icon\r"}  # in any capitals
 LINK = "{} is a link that leads out of the submissions, or nowhere: not followed. Ask for the file."
 LARGE = 300_000_000  # bytes; a file that is larger is not read
 ALIKE = (
@@ -22,8 +22,8 @@ ALIKE = (
 )
 
 
-def find(folder, assignment, earlier=None):
-    """Return ``{student: files}`` and ``{student: notes}``: every file is some student's.
+def find(folder, assignment, earlier=None, aside=()):
+    """Return ``{student: files}`` and ``{student: notes}``: every other file is some student's.
 
     Parameters
     ----------
@@ -34,6 +34,8 @@ def find(folder, assignment, earlier=None):
     earlier : dict of str to list of str, optional
         What those graded before had handed in, by name: a student keeps the name without a number
         when a namesake comes.
+    aside : collection of str, optional
+        The paths of what stands for no student.
 
     Returns
     -------
@@ -44,6 +46,8 @@ def find(folder, assignment, earlier=None):
     """
     owners = {}
     for entry in entries_of(folder, assignment):
+        if entry.path in aside:
+            continue
         name, number = whose(entry.name, entry.is_dir(follow_symlinks=False), assignment)
         files, notes = content(entry, folder)
         known = owners.setdefault(name, {}).setdefault(number, ([], []))
@@ -104,7 +108,7 @@ def told_apart(owners, earlier):
 def hidden(name):
     """Return whether a file is a system's own; a notebook whose name begins with a dot is none."""
     notebook = name.lower().endswith((".ipynb", ".zip")) and not name.startswith("._")
-    return name.startswith(".") and not notebook or name in IGNORED
+    return name.startswith(".") and not notebook or name.lower() in IGNORED
 
 
 def usable(name, taken):

@@ -21,9 +21,9 @@ SYSTEMS = [
 ]
 # What browsers and desktops add to the name of a copy.
 COPY = (  # also as Polish and Japanese desktops and Google Drive name it; accents do not matter
-    r"copy(?: \(\d+\))?(?:[\s_]*of)?|kopie(?: v[oa]n)?|copi[ea](?: d[ei])?|kopia(?: av)?|kopi a[vf]"
+    r"copy(?: \(\d+\))?(?: ?of)?|kopie(?: v[oa]n)?|copi[ea](?: d[ei])?|kopia(?: av)?|kopi a[vf]"
     r"|(?<=[-–—] )kopi|kopio|копия|копія|の?コピー|의 ?사본|사본|복사본|[的の]?(?:副本|複本)"
-)
+).replace(" ", r"[\s_]")
 COPIED = re.compile(
     r"\s*\(\d{1,3}\)$"
     rf"|[\s_(–—-]+(?:{COPY})\)?[\s_]*(?:\(?\d+\)?)?$"
