@@ -1,10 +1,13 @@
 """Columns that stay the same in all rows of one person or thing, while others move."""
 
+from itertools import combinations
+
 import numpy as np
 from scipy.stats import binom
 from sklearn.ensemble import RandomForestRegressor
 
 MOST_COLUMNS, MOST_ROWS = 100, 1000  # asked about; for a forest
+MOST_IN_THREES, MOST_ROWS_IN_THREES = 16, 20_000  # asked about three by three
 FEW_VALUES = 10  # columns of fewer say little of whose row it is
 FEWEST = 3  # columns of one thing; of two, one may be a name for the other
 OFTEN = 0.05  # of the rows: a value that says little, as 0
@@ -47,28 +50,39 @@ def columns_of_one_thing(table, rng):
     designs: Lee and Lemieux, Journal of Economic Literature 48, 2010.) Columns that follow from
     several others, as the body mass index does, are left out.
     """
-    columns = [_Column(values, rng) for values in table.T[:MOST_COLUMNS]]
-    fine = [column for column in columns if FEW_VALUES <= column.n_values < len(table)]
+    n_values = np.array([len(np.unique(values)) for values in table.T])
+    some = np.flatnonzero((n_values > 1) & (n_values < len(table)))
+    some = np.sort(some[np.argsort(n_values[some], kind="stable")][:MOST_COLUMNS])
+    columns = [_Column(table[:, number], rng) for number in some]
+    fine = [column for column in columns if column.n_values >= FEW_VALUES]
     fine.sort(key=lambda column: -column.n_values)
-    jumps = [[_jumps_with(column, other, len(fine)) for other in fine] for column in fine]
+    jumps = [[_jumps_with(column, [other], len(fine)) for other in fine] for column in fine]
     jumps = np.array(jumps, dtype=bool).reshape(len(fine), len(fine))
     ours = [fine[number] for number in _largest_clique(jumps & jumps.T)]
+    ours = _with_few_values(ours, 2, columns, rng)
+    if not ours and len(table) <= MOST_ROWS_IN_THREES:
+        ours = _with_few_values(_jump_in_threes(fine[-MOST_IN_THREES:]), 3, columns, rng)
+    return sorted(some[columns.index(column)] for column in ours)
+
+
+def _with_few_values(ours, n_keys, columns, rng):
+    """Return those columns that do not follow from others, and what they tell; or []."""
     ours = [column for column in ours if not _follows(column, ours, columns, rng)]
-    if len(ours) < 2:
+    if len(ours) < n_keys:
         return []
-    one, other = ours[:2]
-    order = np.lexsort((one.ties, one.codes, other.codes))
-    pairs = one.is_equal(order) & other.is_equal(order)
+    keys = ours[:n_keys]
+    order = np.lexsort([keys[0].ties, *(column.codes for column in keys)])
+    pairs = np.all([column.is_equal(order) for column in keys], axis=0)
     agree = np.all([column.agrees(order) for column in ours], axis=0)
     if not pairs.any() or agree[pairs].mean() < TOGETHER:
         return []
     for column in columns:
-        if 1 < column.n_values < FEW_VALUES:
+        if column.n_values < FEW_VALUES:
             n_equal, n_pairs = column.agrees(order)[pairs].sum(), pairs.sum()
             chance = binom.sf(n_equal - 1, n_pairs, np.sum(column.shares**2))
             if n_equal > NEARLY_ALL * n_pairs and chance < BY_CHANCE:
                 ours.append(column)
-    return sorted(columns.index(column) for column in ours) if len(ours) >= FEWEST else []
+    return ours if len(ours) >= FEWEST else []
 
 
 class _Column:
@@ -93,11 +107,23 @@ class _Column:
         return self.agrees(order) & self.is_rare[order[1:]]
 
 
-def _jumps_with(column, other, n_asked):
-    """Say whether a column is equal where the other is, and not where that takes its next value."""
-    order = other.order
-    is_next = ~other.agrees(order)
-    is_equal, agrees = other.is_equal(order), column.is_equal(order)
+def _jump_in_threes(columns):
+    """Return columns each of which jumps with two others; many persons have one age, or height."""
+    for three in combinations(columns, 3):
+        pairs = [[other for other in three if other is not column] for column in three]
+        if all(_jumps_with(*each, len(columns) ** 2) for each in zip(three, pairs, strict=True)):
+            return list(three)
+    return []
+
+
+def _jumps_with(column, others, n_asked):
+    """Say whether a column is equal where others are, and not where these take their next value."""
+    order = others[0].order
+    if len(others) > 1:
+        order = np.lexsort([others[0].ties, *(other.codes for other in others)])
+    is_next = ~np.all([other.agrees(order) for other in others], axis=0)
+    is_equal = np.all([other.is_equal(order) for other in others], axis=0)
+    agrees = column.is_equal(order)
     is_both, by_chance = is_equal & agrees, ((is_next & agrees).sum() + 1) / (is_next.sum() + 1)
     if is_both.sum() <= by_chance * is_equal.sum():
         return False
@@ -105,8 +131,8 @@ def _jumps_with(column, other, n_asked):
     if np.abs(np.diff(codes))[is_next].mean() < SMOOTH * column.usual_step:
         return False  # it follows
     # A thing of many rows counts once, and so do the pairs that disagree.
-    of_both = np.column_stack([codes, other.codes[order]])[1:][is_both]
-    n_things = len(np.unique(of_both, axis=0))
+    of_all = np.column_stack([codes, *(other.codes[order] for other in others)])[1:][is_both]
+    n_things = len(np.unique(of_all, axis=0))
     n_pairs = n_things * is_equal.sum() // is_both.sum()
     return n_asked * binom.sf(n_things - 1, n_pairs, by_chance) < BY_CHANCE
 

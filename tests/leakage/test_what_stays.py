@@ -57,6 +57,20 @@ def test_what_is_asked_does_not_depend_on_the_order_of_columns_or_on_gaps():
     assert alike_rows(X, cv=SHUFFLED).leaked is None
 
 
+def test_many_patients_of_one_age_or_height_hide_nothing():
+    X, _ = visits(0, sizes=(3,), n=2000)
+    X["weight"] = X["weight"].round()
+    codes = X.assign(sex=(X["sex"] == "f") * 1.0).to_numpy()
+    assert columns_of_one_thing(codes, np.random.RandomState(0)) == [0, 1, 2, 3]
+
+
+def test_columns_are_looked_for_behind_many_others():
+    X, _ = visits(0, sizes=(3,))
+    genes = pd.DataFrame(np.random.RandomState(1).normal(size=(len(X), 110))).add_prefix("gene")
+    finding = alike_rows(pd.concat([genes, X], axis=1), cv=SHUFFLED)
+    assert finding.leaked is None and "113 ('weight')" in finding.evidence
+
+
 def test_one_visit_each_is_nothing_to_ask_about():
     for seed in range(5):
         X, _ = visits(seed, sizes=(1,), n=300)
@@ -100,6 +114,11 @@ def orders(rng, n):
     return np.column_stack([price, number, discount, total, np.round(total * (1 - discount), 2)])
 
 
+def menu(rng, n):
+    dish, size = rng.randint(0, 25, n), rng.choice([24, 28, 32, 36], n)
+    return np.column_stack([dish, size, rng.randint(60, 120, n), rng.poisson(30, n)])
+
+
 def persistent_values(rng, n):
     common = rng.normal(size=(n, 1))
     return np.round(30 + 5 * (0.95 * common + 0.3 * rng.normal(size=(n, 6))))
@@ -119,6 +138,7 @@ def amounts_with_many_zeros(rng, n):
         shares_of_words,
         lags_of_counts,
         orders,
+        menu,
         persistent_values,
         amounts_with_many_zeros,
     ],
