@@ -14,7 +14,7 @@ OFTEN = 0.05  # of the rows: a value that says little, as 0
 SMOOTH = 0.5  # of the usual step
 BY_CHANCE = 1e-6
 FOLLOWS = 0.8  # of the variance, told by other columns
-TOGETHER = 0.5  # of the pairs of rows that agree in two columns: in all columns that jump
+TOGETHER = 0.5  # of the pairs of rows that agree in two columns, or three: in all that jump
 NEARLY_ALL = 0.9  # of those pairs: in a column of few values
 
 
@@ -67,7 +67,8 @@ def columns_of_one_thing(table, rng):
 
 def _with_few_values(ours, n_keys, columns, rng):
     """Return those columns that do not follow from others, and what they tell; or []."""
-    ours = [column for column in ours if not _follows(column, ours, columns, rng)]
+    if len(ours) >= n_keys:
+        ours = [column for column in ours if not _follows(column, ours, columns, rng)]
     if len(ours) < n_keys:
         return []
     keys = ours[:n_keys]

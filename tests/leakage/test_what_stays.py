@@ -161,5 +161,12 @@ def test_later_rows_of_the_same_shops_are_asked_about_with_a_reason():
 
 def test_few_columns_or_rows_of_one_value_are_nothing_to_ask_about():
     rng = np.random.RandomState(0)
-    for table in (np.ones((30, 2)), rng.normal(size=(30, 1)), rng.randint(0, 40, (100, 2))):
+    one_age = np.column_stack([rng.randint(20, 90, 100), rng.normal(size=100)])
+    assert alike_rows(one_age, cv=SHUFFLED).leaked is False
+    for table in (
+        one_age,
+        np.ones((30, 2)),
+        rng.normal(size=(30, 1)),
+        rng.randint(0, 40, (100, 2)),
+    ):
         assert columns_of_one_thing(table, rng) == []
