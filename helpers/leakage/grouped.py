@@ -22,7 +22,7 @@ ASKED_BY_CHANCE = 0.05  # that all values are means, where rows are too few to t
 TOTAL, MEDIAN = "the sum of the labels", "the median of the labels, many of them alike,"
 IN_EACH_FOLD = "Encode in each fold: put a TargetEncoder in the pipeline."
 OWN = ", with that of the row itself,"
-OWN_LABEL = "the row's own label, compared with the labels:"
+OWN_LABEL = "the row's own label"
 DROP = "The label is not known at the time of prediction: drop the column."
 LEAVE_OUT = "Leave out the row's own label: a sum or mean of earlier rows alone is known in time."
 ASKED = {
@@ -137,7 +137,7 @@ def _statistics(numbers, y):
         values = made[np.lexsort((made, numbers))]
         of_group = np.column_stack([values[ends - 1], values[ends - (sizes + 1) // 2]])
         if len(np.unique(np.round(of_group[varies], 9), axis=0)) >= FEWEST_SUMS:
-            yield f"{OWN_LABEL} {what}", made, rows
+            yield f"{OWN_LABEL} {what} of the labels", made, rows
     squares = np.bincount(numbers, (y - (sums / sizes)[numbers]) ** 2)
     made = {
         TOTAL: sums,
@@ -170,13 +170,13 @@ def _own_label(numbers, y):
     lowest, highest = in_order[ends - sizes], in_order[ends - 1]
     apart = y - (sums / sizes)[numbers]
     squares = np.bincount(numbers, apart**2)
-    yield "less their mean", apart
-    yield "less their median", y - ((low + high) / 2)[numbers]
+    yield "less the mean", apart
+    yield "less the median", y - ((low + high) / 2)[numbers]
     for whole, name in ((sums, "sum"), (sums / sizes, "mean"), (highest, "largest")):
-        yield f"divided by their {name}", _divided(y, whole[numbers])
+        yield f"divided by the {name}", _divided(y, whole[numbers])
     for n in (sizes, np.maximum(sizes - 1, 1)):
-        yield "standardized by them", _divided(apart, np.sqrt(squares / n)[numbers])
-    yield "between their extremes", _divided(y - lowest[numbers], (highest - lowest)[numbers])
+        yield "standardized by the mean and spread", _divided(apart, np.sqrt(squares / n)[numbers])
+    yield "as a share of the range", _divided(y - lowest[numbers], (highest - lowest)[numbers])
 
 
 def _divided(values, by):

@@ -33,10 +33,10 @@ def told_by_what_stays(table, names, folds, rng):
         return None
     return (
         f"{n_split} test rows have the values of a training row in all of columns "
-        f"{', '.join(names[column] for column in columns)}. Rows that are equal in one of these "
-        "are equal in the others, and rows that are nearly equal are not. So it is where columns "
-        "stay the same in all rows of one person, place or product. Hand over whose row it is, as "
-        "groups, to shared_groups."
+        f"{', '.join(names[column] for column in columns)}. Rows that are equal in some of "
+        "these are often equal in the others, and rows that are nearly equal hardly ever. So it is "
+        "where columns stay the same in all rows of one person, place or product. Hand over whose "
+        "row it is, as groups, to shared_groups."
     )
 
 
