@@ -33,6 +33,7 @@ from helpers.leakage.tables import (
     spread_out,
     what_rows_are,
 )
+from helpers.leakage.wide import of_smaller
 
 ONE_UNIT = 10  # times the median spread: columns that spread more are in other units
 FEWEST_OF_CLASS = 4  # rows on average; of fewer, copies could not be told
@@ -91,7 +92,7 @@ def alike_rows(X, y=None, *, cv=5, groups=None, task=None, random_state=0):
     differ little, or a slow series whose rows were shuffled: hand over groups or time. Of columns
     that stay the same within a person it needs two of ten values or more, and a third. Copies of
     images that were cropped and enlarged it often does not see. Rows of many discrete columns it
-    can tell from chance only where they are equal: see `shared_rows`.
+    can tell from chance only where they are equal: see `shared_rows`, also on large tables.
 
     Of rows drawn from any smooth density, the logarithm of the ratio of two such distances is
     exponential, with a mean that depends on the dimension alone: Facco, d'Errico, Rodriguez and
@@ -110,6 +111,9 @@ def alike_rows(X, y=None, *, cv=5, groups=None, task=None, random_state=0):
     >>> alike_rows(rng.permutation(X)).leaked
     True
     """
+    settings = {"cv": cv, "groups": groups, "task": task, "random_state": random_state}
+    if (finding := of_smaller(alike_rows, X, y, **settings)) is not None:
+        return finding
     name, random_state = "alike_rows", seed_of(random_state)
     folds = folds_of(cv, X, y, groups, task)
     if what := what_rows_are(X):

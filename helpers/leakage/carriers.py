@@ -50,6 +50,21 @@ def _few(columns, names):
     return few + (f" and {len(columns) - MOST_NAMES} more" if len(columns) > MOST_NAMES else "")
 
 
+def with_those_left_out(finding, left_out, names):
+    """Say which columns hold what means nothing as a number, so that nobody looked at them."""
+    if not left_out:
+        return finding
+    few = "; ".join(
+        f"{names[column]}, {why}" for column, why in list(left_out.items())[:MOST_NAMES]
+    )
+    few += f"; and {len(left_out) - MOST_NAMES} more" if len(left_out) > MOST_NAMES else ""
+    columns = "columns" if len(left_out) > 1 else "column"
+    unseen = f"Not looked into: {columns} {few}. Hand over the numbers made of what is in there."
+    if finding.leaked is False:
+        return Finding(finding.name, None, f"{unseen} Of the others: {finding.evidence}")
+    return Finding(finding.name, finding.leaked, f"{finding.evidence} {unseen}")
+
+
 def without_copies(X, names):
     """Return a table with each column once, and the names of columns with those of their copies.
 

@@ -39,7 +39,7 @@ class Table:
     """
 
     def __init__(self, X, y, classes, random_state):
-        rows = _drawn(np.random.RandomState(random_state).permutation(len(X)), y, classes)
+        rows = sample_of(np.random.RandomState(random_state).permutation(len(X)), y, classes)
         self.X, self.y, self.classes, self.all_y = X[rows], y[rows], classes, y
         self.errors, self.begun, self.bests, self.orders = {}, {}, {}, {}
         if classes:
@@ -238,7 +238,7 @@ class Table:
         return self.orders[key]
 
 
-def _drawn(order, y, classes):
+def sample_of(order, y, classes):
     """Return the first rows of an order, and so many of each class that it can be told."""
     rows = [order[:MOST_ROWS]]
     labels = np.unique(y) if classes else []

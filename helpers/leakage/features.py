@@ -2,12 +2,13 @@
 
 import numpy as np
 
+from helpers._compat import _num_samples
 from helpers.leakage.carriers import (
-    MOST_NAMES,
     carriers,
     in_the_order_of_y,
     judged,
     listed,
+    with_those_left_out,
     without_copies,
 )
 from helpers.leakage.columns import Table
@@ -24,6 +25,7 @@ from helpers.leakage.tables import (
     what_rows_are,
     without_order,
 )
+from helpers.leakage.wide import fewer_rows, without_empty
 
 MOST_TARGETS = 10  # that are looked at, one by one
 GOOD = 0.25  # of the error of guessing, for a score that invites trust
@@ -107,7 +109,9 @@ def too_good_feature(X, y, *, task=None, random_state=0):
     tell.
     It does not see gaps filled by neighbours of a class, or with medians of whole numbers, or
     mostly of one column alone; nor that columns were selected by all labels. Of more than 200
-    columns it looks, in each fold, at those that are correlated most with `y`.
+    columns it looks, in each fold, at those that are correlated most with `y`; of an array of more
+    than ten million numbers, at 1,000 rows; of a sparse table of more than 1,000 columns, at those
+    in which a row of a hundred holds a number.
 
     Examples
     --------
@@ -122,18 +126,22 @@ def too_good_feature(X, y, *, task=None, random_state=0):
     name, names, random_state = "too_good_feature", names_of(X), seed_of(random_state)
     if what := what_rows_are(X):
         return Finding(name, None, f"Rows are {what}: hand over the numbers made of them.")
-    table, X = X, as_codes(X)
-    X[np.isinf(X)] = np.nan
-    y = targets_of(y, len(X))
+    y = targets_of(y, _num_samples(X))
     if y.ndim > 1:
-        return _of_several(table, y, task, random_state)
+        return _of_several(X, y, task, random_state)
     if missing := about_missing(y):
         return Finding(name, None, missing)
+    X, names, empty = without_empty(X, names)
+    if (rows := fewer_rows(X, y, has_classes(task, y), random_state)) is not None:
+        X, y = X[rows], y[rows]
+    table, X = X, as_codes(X)
+    X[np.isinf(X)] = np.nan
     left_out = without_order(table)
     for column in left_out:  # but for its gaps
         X[:, column] *= 0
     X, once = without_copies(X, names)
-    return _with_those_left_out(_asked(X, y, once, task, random_state), left_out, names)
+    finding = with_those_left_out(_asked(X, y, once, task, random_state), left_out, names)
+    return Finding(name, finding.leaked, finding.evidence + empty)
 
 
 def _asked(X, y, names, task, random_state):
@@ -181,21 +189,6 @@ def _too_few(table):
         f"Guessing gets {round(table.guessing * n_rows)} of {n_rows} rows wrong: too few to tell "
         "whether a column knows the label, or tells it by chance."
     )
-
-
-def _with_those_left_out(finding, left_out, names):
-    """Say which columns hold what means nothing as a number, so that nobody looked at them."""
-    if not left_out:
-        return finding
-    few = "; ".join(
-        f"{names[column]}, {why}" for column, why in list(left_out.items())[:MOST_NAMES]
-    )
-    few += f"; and {len(left_out) - MOST_NAMES} more" if len(left_out) > MOST_NAMES else ""
-    columns = "columns" if len(left_out) > 1 else "column"
-    unseen = f"Not looked into: {columns} {few}. Hand over the numbers made of what is in there."
-    if finding.leaked is False:
-        return Finding(finding.name, None, f"{unseen} Of the others: {finding.evidence}")
-    return Finding(finding.name, finding.leaked, f"{finding.evidence} {unseen}")
 
 
 def _beyond_the_score(finding, table, names, X, y):

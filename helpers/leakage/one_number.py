@@ -44,7 +44,9 @@ def follow_from_one_number(rows):
         return True
     tree = minimum_spanning_tree(squareform(pdist(StandardScaler().fit_transform(different))))
     n_joined = np.bincount(np.concatenate(tree.nonzero()))
-    return len(different) >= FEWEST_ROWS and bool((n_joined > 2).mean() < BRANCHES)
+    # Ends are counted, not forks: in many dimensions a few rows are joined with nearly all others.
+    n_branches = (n_joined == 1).sum() - 2
+    return len(different) >= FEWEST_ROWS and bool(n_branches < BRANCHES * len(different))
 
 
 def _distances_come_again(rows):

@@ -35,7 +35,8 @@ def prepared(X, folds=()):
     """
     if what_rows_are(X):
         return ""
-    table = as_codes(X)[:, :MOST_COLUMNS]
+    few = X.tocsr()[:, :MOST_COLUMNS] if hasattr(X, "tocsr") else X  # all would not fit
+    table = as_codes(few)[:, :MOST_COLUMNS]
     table[np.isinf(table)] = np.nan
     names, varied = names_of(X), np.flatnonzero(np.isfinite(table).sum(0) >= FEWEST_ROWS)
     varied = [number for number in varied if np.nanstd(table[:, number])]

@@ -16,6 +16,7 @@ from helpers.leakage.tables import (
     what_rows_are,
     without_order,
 )
+from helpers.leakage.wide import of_smaller
 
 MOST_ROWS = 1000  # that are told apart
 N_DEALS = 499  # exceeded by all of them by chance: 0.2 %
@@ -61,6 +62,7 @@ def shift(X, y=None, *, cv=5, groups=None, task=None, random_state=0):
     far the test set is from the training set; shuffled rows would leak. Folds of consecutive rows,
     as ``cv=5`` makes them, differ where the order of the table means something, as in digits.
     Columns that number the rows are left out, as an id, or a day where each row has the next one.
+    Large tables are made smaller as in `shared_rows`.
     The idea is that of a classifier two-sample test (Lopez-Paz and Oquab, ICLR 2017,
     https://arxiv.org/abs/1610.06545).
 
@@ -73,6 +75,9 @@ def shift(X, y=None, *, cv=5, groups=None, task=None, random_state=0):
     >>> shift(X).leaked, shift(X, cv=[(by_size[:150], by_size[150:])]).leaked
     (False, True)
     """
+    settings = {"cv": cv, "groups": groups, "task": task, "random_state": random_state}
+    if (finding := of_smaller(shift, X, y, **settings)) is not None:
+        return finding
     folds, random_state = folds_of(cv, X, y, groups, task), seed_of(random_state)
     if what := what_rows_are(X):
         return Finding("shift", None, f"Rows are {what}: hand over the numbers made of them.")

@@ -10,6 +10,7 @@ from helpers.leakage.mirrored import moved_copies
 from helpers.leakage.one_number import ONE_NUMBER, follow_from_one_number
 from helpers.leakage.probes import N_REFERENCES, seed_of
 from helpers.leakage.tables import as_codes, keys_of, names_of, shape_of_rows
+from helpers.leakage.wide import of_smaller
 
 MANY = 0.9  # as many values in a column as there are different rows
 MOST_NAMES = 10  # of columns that number the rows
@@ -78,6 +79,11 @@ def shared_rows(X, y=None, *, cv=5, groups=None, task=None, random_state=0):
     hidden, as on a kind of customer, may be: no sum of codes says which are likely. Nor does it say
     where three rows or so have a twin, and few columns tell rows apart.
 
+    Of images with more than ten million numbers in all, the means of 2 x 2 pixels are compared,
+    again and again. For more than 1,000 columns of a sparse table, as of a TfidfVectorizer, up to
+    1,000 sums of columns stand, with random signs (Johnson and Lindenstrauss, 1984), unless rows
+    hold few numbers and all fit into memory.
+
     Examples
     --------
     >>> import numpy as np
@@ -86,6 +92,9 @@ def shared_rows(X, y=None, *, cv=5, groups=None, task=None, random_state=0):
     >>> shared_rows(X).leaked, shared_rows(np.vstack([X, X])).leaked
     (False, True)
     """
+    settings = {"cv": cv, "groups": groups, "task": task, "random_state": random_state}
+    if (finding := of_smaller(shared_rows, X, y, **settings)) is not None:
+        return finding
     random_state = seed_of(random_state)
     folds = folds_of(cv, X, y, groups, task)
     n_tested = sum(len(test) for _, test in folds)
