@@ -23,10 +23,10 @@ class ArgumentsMixin:
         own = self._get_param_names()
         for name in arguments:
             if not name.startswith(PREFIXES):
+                said = f"has no argument {name!r}. {cure_for(name, own)}".rstrip()
                 raise TypeError(
-                    f"{type(self).__name__} has no argument {name!r}; its arguments are "
-                    f"{', '.join(own)}, module__<name> for the module's, and optimizer__<name> for "
-                    f"the optimizer's. {cure_for(name, own)}".rstrip()
+                    f"{type(self).__name__} {said} Its arguments are {', '.join(own)}, "
+                    "module__<name> for the module's, and optimizer__<name> for the optimizer's."
                 )
         # In a dict of their own: scikit-learn's checks allow `__init__` no other public attributes
         # than its own arguments. A subclass may have set some already.
@@ -83,10 +83,11 @@ class ArgumentsMixin:
         except ValueError as error:
             own = self._get_param_names()
             unknown = [name for name in params if name not in own and name not in arguments]
-            cures = filter(None, (cure_for(name, own) for name in unknown))
+            cures = "".join(f" {cure}" for name in unknown if (cure := cure_for(name, own)))
+            said = str(error).replace(" Valid parameters are", f"{cures} Valid parameters are")
             raise ValueError(
-                f"{error} Arguments of the module are written module__<name>, those of the "
-                f"optimizer optimizer__<name>. {' '.join(cures)}".rstrip()
+                f"{said} Arguments of the module are written module__<name>, those of the "
+                "optimizer optimizer__<name>."
             ) from error
         self._arguments = self._arguments | arguments
         return self

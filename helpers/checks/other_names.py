@@ -7,10 +7,12 @@ CURES = {
     "Give patience.": "early_stopping n_iter_no_change",
     "Give patience, and validation_fraction if need be.": "train_split validation_split "
     "validation_data eval_set X_val X_valid",
-    "Give module.": "model net network",
+    "Give module.": "model net network build_fn",
     "Give module__hidden.": "hidden_layer_sizes hidden",
     "Give weight_decay.": "alpha",
     "Give random_state.": "seed",
+    "Give clip.": "gradient_clip_val clipnorm max_grad_norm",
+    "Give scoring to cross_validate or GridSearchCV.": "metrics",
     "Those of scikit-learn are set by set_callbacks(...).": "callbacks",
     "The losses of all epochs are in history_. set_callbacks(ProgressBar()), imported from "
     "sklearn.callback, shows progress.": "verbose",
@@ -34,5 +36,7 @@ def cure_for(name, own_names):
     >>> cure_for("criterion__weight", ["loss"]), cure_for("loss__weight", ["loss"])
     ('Give loss.', 'Set loss as a whole.')
     """
-    own = name.partition("__")[0]  # as criterion__weight of skorch
+    own, _, part = name.partition("__")  # as criterion__weight of skorch
+    if part and OTHERS.get(own) == "Give module.":
+        return f"Give module__{part}."
     return f"Set {own} as a whole." if own in own_names else OTHERS.get(own, "")

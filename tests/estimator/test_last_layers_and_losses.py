@@ -425,13 +425,18 @@ def test_networks_that_cannot_be_asked(module, error, said):
         ("hidden_layer_sizes", "Give module__hidden"),
         ("learning_rate_init", "Give lr"),
         ("callbacks", "set_callbacks"),
+        ("gradient_clip_val", "Give clip"),
+        ("metrics", "Give scoring to cross_validate"),
+        ("model__hidden", "Give module__hidden"),
     ],
 )
 def test_parameters_of_other_libraries_are_told_by_their_names_here(name, cure):
     for Model in (TorchClassifier, TorchRegressor):
-        with pytest.raises(TypeError, match=f"has no argument '{name}'.*{cure}"):
+        with pytest.raises(
+            TypeError, match=f"has no argument '{name}'.*{cure}.* Its arguments are"
+        ):
             Model(**{name: 1})
-        with pytest.raises(ValueError, match=f"Invalid parameter '{name}'.*{cure}"):
+        with pytest.raises(ValueError, match=f"Invalid parameter .*{cure}.* Valid parameters are"):
             Model().set_params(**{name: 1})
 
 

@@ -562,7 +562,7 @@ def test_a_subclass_may_set_arguments_of_the_module_and_have_properties():
 def test_arguments_of_the_module_are_not_said_to_belong_elsewhere():
     with pytest.raises(TypeError, match=r"Set it before, TorchClassifier\(module__hidden=\.\.\.\)"):
         classifier().fit(X, y, module__hidden=4)
-    with pytest.raises(ValueError, match=r"optimizer__<name>\. Give epochs\.$"):
+    with pytest.raises(ValueError, match=r"TorchClassifier\(.*\)\. Give epochs\. Valid"):
         classifier().set_params(module__hidden=4, max_epochs=3)
 
 
