@@ -90,7 +90,7 @@ class Outside:
         """Put back what has changed."""
         for holder, name, value, kept in self.changes():
             is_network = isinstance(value, nn.Module)
-            _write(holder, name, kept() if is_network else refilled(value, copy.deepcopy(kept)))
+            write(holder, name, kept() if is_network else refilled(value, copy.deepcopy(kept)))
 
     def changes(self):
         """Yield (holder, name, value, kept) of each variable that is another than at first.
@@ -216,11 +216,11 @@ def read(holder, name):
     if isinstance(holder, types.CellType):
         return holder.cell_contents if holder != types.CellType() else MISSING
     if isinstance(holder, types.FunctionType):
-        return getattr(holder, name)
+        return getattr(holder, name, MISSING)
     return (holder if isinstance(holder, dict) else vars(holder)).get(name, MISSING)
 
 
-def _write(holder, name, value):
+def write(holder, name, value):
     if isinstance(holder, types.CellType):
         holder.cell_contents = value
     elif isinstance(holder, dict):

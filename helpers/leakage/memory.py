@@ -9,10 +9,11 @@ from types import CellType, ModuleType
 import joblib
 import numpy as np
 
+from helpers.copies import refilled
+from helpers.fusing.outside import MISSING, read, write
 from helpers.fusing.own_code import is_of_a_library
 from helpers.leakage.probes import differ
 
-MISSING, EMPTY = object(), CellType()
 WRAPPERS = staticmethod, classmethod
 LASTING = (type, ModuleType, property, *WRAPPERS)
 MOST_BYTES = 2**28  # of a file or an array that is copied to put it back
@@ -104,7 +105,7 @@ def defaults_of(function):
 def cells_of(function):
     """Return the cells of a function's closure that are filled, by name."""
     cells = zip(function.__code__.co_freevars, function.__closure__ or (), strict=True)
-    return {name: cell for name, cell in cells if cell != EMPTY}
+    return {name: cell for name, cell in cells if cell != CellType()}
 
 
 def values_around(function):
@@ -156,39 +157,14 @@ def _hash_of(value):
 
 def _put_back(owner, name, value, kept):
     """Put one value back, if it has changed; say whether it had."""
-    is_bound_anew = owner is not None and _now(owner, name) is not value
+    is_bound_anew = owner is not None and read(owner, name) is not value
     if is_bound_anew and value is MISSING:  # a global that there was not
         del owner[name]
-    elif is_bound_anew and isinstance(owner, dict):
-        owner[name] = value
-    elif is_bound_anew and isinstance(owner, CellType):
-        owner.cell_contents = value
     elif is_bound_anew:
-        setattr(owner, name, value)
+        write(owner, name, value)
     is_refilled = kept is not None and (
         _hash_of(value) != kept[1] if kept[1] else differ(kept[0], value)
     )
     if is_refilled:
-        _refill(value, kept[0])
+        refilled(value, kept[0])
     return is_bound_anew or is_refilled
-
-
-def _now(owner, name):
-    if isinstance(owner, CellType):
-        return owner.cell_contents if owner != EMPTY else MISSING
-    return (owner if isinstance(owner, dict) else vars(owner)).get(name, MISSING)
-
-
-def _refill(value, kept):
-    if isinstance(value, np.ndarray):
-        np.copyto(value, kept)
-    elif isinstance(value, list | bytearray):
-        value[:] = kept
-    elif isinstance(value, deque):
-        value.clear()
-        value.extend(kept)
-    else:
-        if not isinstance(value, dict | set):
-            value, kept = vars(value), vars(kept)
-        value.clear()
-        value.update(kept)
