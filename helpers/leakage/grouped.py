@@ -132,22 +132,32 @@ def _statistics(numbers, y):
         so_far, turn = _so_far(numbers, y, order), _so_far(numbers, np.ones(len(y)), order)
         yield f"the sum of the labels from {where}{OWN}", so_far, rows
         yield f"the mean of the labels from {where}{OWN}", so_far / turn, rows
-    for what, made in _own_label(numbers, y):
+    low, high = in_order[ends - 1 - sizes // 2], in_order[ends - (sizes + 1) // 2]
+    means, medians = sums / sizes, (low + high) / 2
+    apart, ranges = y - means[numbers], largest - smallest
+    squares = np.bincount(numbers, apart**2)
+    variances = squares / sizes, squares / np.maximum(sizes - 1, 1)
+    own = [("less the mean", apart), ("less the median", y - medians[numbers])]
+    for name, whole in (("sum", sums), ("mean", means), ("largest", largest)):
+        own.append((f"divided by the {name}", _divided(y, whole[numbers])))
+    for variance in variances:
+        standardized = _divided(apart, np.sqrt(variance)[numbers])
+        own.append(("standardized by the mean and spread", standardized))
+    own.append(("as a share of the range", _divided(y - smallest[numbers], ranges[numbers])))
+    for what, made in own:
         # In a price list each product has the same sizes, which say by how much its price differs.
         values = made[np.lexsort((made, numbers))]
         of_group = np.column_stack([values[ends - 1], values[ends - (sizes + 1) // 2]])
         if len(np.unique(np.round(of_group[varies], 9), axis=0)) >= FEWEST_SUMS:
             yield f"{OWN_LABEL} {what} of the labels", made, rows
-    squares = np.bincount(numbers, (y - (sums / sizes)[numbers]) ** 2)
     made = {
         TOTAL: sums,
-        "the standard deviation of the labels": np.sqrt(squares / sizes),
-        "the standard deviation (n - 1) of the labels": np.sqrt(squares / np.maximum(sizes - 1, 1)),
-        "the variance of the labels": squares / sizes,
-        "the variance (n - 1) of the labels": squares / np.maximum(sizes - 1, 1),
+        "the standard deviation of the labels": np.sqrt(variances[0]),
+        "the standard deviation (n - 1) of the labels": np.sqrt(variances[1]),
+        "the variance of the labels": variances[0],
+        "the variance (n - 1) of the labels": variances[1],
+        MEDIAN if _are_alike(y) else "the median of the labels": medians,
     }
-    low, high = in_order[ends - 1 - sizes // 2], in_order[ends - (sizes + 1) // 2]
-    made[MEDIAN if _are_alike(y) else "the median of the labels"] = (low + high) / 2
     # A price that several pay may be the highest, or the lowest, because it was asked.
     for what, extreme in {"largest": largest, "smallest": smallest}.items():
         n_equal = np.bincount(numbers, y == extreme[numbers])
@@ -160,23 +170,6 @@ def _statistics(numbers, y):
         several = np.ptp(sizes[varies]) > 0
         if not (several and abs(spearmanr(rounded, sizes[varies])[0]) > PLANNED):
             yield what, values[numbers], rows
-
-
-def _own_label(numbers, y):
-    """Yield what compares a row's label with those of its group."""
-    sizes, sums = np.bincount(numbers), np.bincount(numbers, y)
-    in_order, ends = y[np.lexsort((y, numbers))], np.cumsum(sizes)
-    low, high = in_order[ends - 1 - sizes // 2], in_order[ends - (sizes + 1) // 2]
-    lowest, highest = in_order[ends - sizes], in_order[ends - 1]
-    apart = y - (sums / sizes)[numbers]
-    squares = np.bincount(numbers, apart**2)
-    yield "less the mean", apart
-    yield "less the median", y - ((low + high) / 2)[numbers]
-    for whole, name in ((sums, "sum"), (sums / sizes, "mean"), (highest, "largest")):
-        yield f"divided by the {name}", _divided(y, whole[numbers])
-    for n in (sizes, np.maximum(sizes - 1, 1)):
-        yield "standardized by the mean and spread", _divided(apart, np.sqrt(squares / n)[numbers])
-    yield "as a share of the range", _divided(y - lowest[numbers], (highest - lowest)[numbers])
 
 
 def _divided(values, by):
