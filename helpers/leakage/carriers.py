@@ -4,11 +4,11 @@ import numpy as np
 
 from helpers.leakage.columns import SAME_ORDER
 from helpers.leakage.finding import Finding
-from helpers.leakage.formulas import needs_three
 
 MOST_SETS = 4  # of columns that each predict nearly without error
 MOST_NAMES = 10
 FEWEST_VALUES = 20  # of a target that has an order
+FEWEST_NEEDED = 3  # columns of a formula: a price times a quantity, or net and tax, have two
 SLOW = (
     " The others also predict well, as past values of a slow series do. Is this a column that "
     "holds today's value? Or is it the latest past value, which is honest?"
@@ -161,9 +161,27 @@ def _beside_others(table, names, sets, rest):
         return Finding("too_good_feature", None, evidence + others + UNITS)
     if leaked and min(map(len, sets)) > 1 and table.are_most_measured(found):
         return Finding("too_good_feature", None, evidence + others + NEEDED + ASK)
-    if leaked and needs_three(table, found):
+    if leaked and _needs_three(table, found):
         return Finding("too_good_feature", None, evidence + others + FORMULA + ASK)
     return Finding("too_good_feature", leaked, evidence + others + (ASK if leaked else ""))
+
+
+def _needs_three(table, found):
+    """Say whether values follow exactly from a formula, by which three columns are needed.
+
+    One or two columns that were found, and tell it exactly, need no others.
+    """
+    columns = list(range(table.n_columns))
+    if table.classes or not table.are_exact(columns):
+        return False
+    if len(found) < FEWEST_NEEDED and table.are_exact(found):
+        return False
+    n_needed = 0
+    for column in table.ranked(columns):
+        n_needed += not table.are_exact([other for other in columns if other != column])
+        if n_needed == FEWEST_NEEDED:
+            return True
+    return False
 
 
 def in_the_order_of_y(finding, table, names, y):

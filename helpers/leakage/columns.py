@@ -21,6 +21,7 @@ FEWEST_OF_CLASS = 20  # rows that are drawn of each class, if there are so many
 FEWEST_TIMES = 5  # that others must err as often as one row does
 FEWEST_ROWS = 10  # of a table in which a column of values can be told from chance
 BY_CHANCE = 0.001  # at most, that an honest column looks made of labels
+MOST_COLUMNS = 200  # of which that is asked
 SAME_ORDER = 0.9999  # as that of the target: the correlation of ranks
 PAST = 0.9  # of the rows: the first of a series have no past value
 FEWEST_UNITS, TOLD = 20, 0.25  # such as counties; and an error beside guessing's that is small
@@ -41,7 +42,7 @@ class Table:
     def __init__(self, X, y, classes, random_state):
         rows = sample_of(np.random.RandomState(random_state).permutation(len(X)), y, classes)
         self.X, self.y, self.classes, self.all_y = X[rows], y[rows], classes, y
-        self.errors, self.begun, self.bests, self.orders = {}, {}, {}, {}
+        self.errors, self.begun, self.orders = {}, {}, {}
         if classes:
             self.y, counts = np.unique(self.y, return_inverse=True, return_counts=True)[1:]
             self.guessing = 1 - counts.max() / len(self.y)
@@ -50,8 +51,7 @@ class Table:
         else:
             self.y, self.guessing = self.y.astype(float), 1.0
             self.folds = KFold(5, shuffle=True, random_state=random_state)
-        self.n_columns = X.shape[1]
-        self.one_row = 1 / len(self.y) if classes else 0.0
+        self.n_columns, self.one_row = X.shape[1], 1 / len(self.y) if classes else 0.0
         self.forest, self.linear = models_of(classes, random_state)
         self.products = None if classes or not may_be_a_product(self.y) else model_of_products()
         # The forest comes last: it takes longest, and may be stopped.
@@ -104,11 +104,15 @@ class Table:
 
     def follows(self, column, others):
         """Say whether few values of others tell a column, as those of dummies tell the last."""
-        rows = np.nan_to_num(self.X[:, others], nan=np.inf)
-        numbers = np.unique(rows, axis=0, return_inverse=True)[1].ravel()
+        numbers = self._numbers(others)
         values = np.unique(self.X[:, column], return_inverse=True)[1]
         n_pairs = len(np.unique(np.column_stack([numbers, values]), axis=0))
         return bool(values.any()) and n_pairs == numbers.max() + 1 <= MOST_COMBINATIONS
+
+    def _numbers(self, columns):
+        """Return a number for each row, the same for rows of the same values."""
+        rows = np.nan_to_num(self.X[:, columns], nan=np.inf)
+        return np.unique(rows, axis=0, return_inverse=True)[1].ravel()
 
     def are_most_measured(self, columns):
         """Say whether columns are more than half of a table's, and take many values each."""
@@ -154,30 +158,24 @@ class Table:
 
         Whatever is written of a county or a person tells which one it is, and so its label.
         """
-        rows = np.nan_to_num(self.X[:, columns], nan=np.inf)
-        numbers = np.unique(rows, axis=0, return_inverse=True)[1].ravel()
+        numbers, n_rows = self._numbers(columns), len(self.y)
         fewest = max(FEWEST_UNITS, 2 * (self.y.max() + 1) if self.classes else 0)  # two of a class
-        if not fewest <= numbers.max() + 1 <= len(rows) / 2:
+        if not fewest <= numbers.max() + 1 <= n_rows / 2:
             return False
         # A gap, or a value of many rows, names no unit: each of its rows stands for itself.
-        alone = np.isinf(rows).any(axis=1) | (np.bincount(numbers)[numbers] > len(rows) / 10)
+        is_gap = np.isnan(self.X[:, columns]).any(axis=1)
+        alone = is_gap | (np.bincount(numbers)[numbers] > n_rows / 10)
         numbers[alone] = numbers.max() + 1 + np.arange(alone.sum())
         unit = self.guessing if self.classes else self.y.var()
-        for model in (self.forest, self.linear):
-            errors = np.zeros(len(rows))
-            for test, wrong in self._wrong(model, columns, numbers):
-                errors[test] = wrong
-            if errors.mean() < TOLD * unit:
-                return False
-        return True
+        return all(
+            self._wrong_rows(model, columns, numbers).mean() >= TOLD * unit
+            for model in (self.forest, self.linear)
+        )
 
     def wrong_by_halves(self, columns):
         """Return two masks of rows: those that a linear model of every other column gets wrong."""
-        wrong = np.zeros((2, len(self.y)), dtype=bool)
-        for first, mask in enumerate(wrong):
-            for test, is_wrong in self._wrong(self.linear, sorted(columns[first::2])):
-                mask[test] = is_wrong
-        return wrong
+        halves = sorted(columns[::2]), sorted(columns[1::2])
+        return [self._wrong_rows(self.linear, half) > 0 for half in halves]
 
     def given_to(self, model):
         """Return the rows and the target of a model: for products, logarithms of what is not 0."""
@@ -188,14 +186,11 @@ class Table:
 
     def best_of(self, columns):
         """Return the share of wrong labels, or 1 - R2, of the best model, and its number."""
-        key = tuple(columns)
-        if key not in self.bests:
-            best = np.inf, 0
-            for number in range(len(self.models)):
-                error = self._error(number, columns, self._beside_guessing(best[0]))
-                best = (error, number) if error <= best[0] else best
-            self.bests[key] = best
-        return self.bests[key]
+        best = np.inf, 0
+        for number in range(len(self.models)):
+            error = self._error(number, columns, self._beside_guessing(best[0]))
+            best = (error, number) if error <= best[0] else best
+        return best
 
     def _wrong(self, model, columns, groups=None):
         """Return `wrong_in` each fold, of a model of some columns."""
@@ -203,6 +198,13 @@ class Table:
         with quiet():
             folds = list((self.folds if groups is None else GroupKFold(5)).split(X, y, groups))
         return wrong_in(model, X[:, columns], y, folds, self.classes)
+
+    def _wrong_rows(self, model, columns, groups=None):
+        """Return how wrong a model of some columns is in each row."""
+        wrong = np.zeros(len(self.y))
+        for test, of_rows in self._wrong(model, columns, groups):
+            wrong[test] = of_rows
+        return wrong
 
     def _error(self, number, columns, limit=np.inf):
         """Return the error of a model, or that of its first folds if they alone exceed a limit."""
