@@ -4,12 +4,11 @@ from math import comb
 
 import numpy as np
 
-from helpers.leakage.columns import BY_CHANCE
+from helpers.leakage.columns import BY_CHANCE, MOST_COLUMNS
 
 FEWEST_ROWS = 10
 FEWEST_FILLED, TIMES = 5, 3  # rows with the value filled in; and so many times the next commonest
 FEWEST_VALUES = 20  # beside a median
-MOST_COLUMNS = 200
 MOST_CLASSES = 20
 ROUNDING, DOUBLE = 1e-5, 1e-8  # of a standard deviation: in single precision, and in double
 

@@ -1,14 +1,23 @@
-"""Columns made of the labels of all rows that share a value of another column."""
+"""Columns made of the labels of all rows that share a value, of this or of another column."""
 
 import numpy as np
-from scipy.stats import spearmanr
+from scipy.stats import binom, spearmanr
 
 from helpers.leakage.carriers import listed
-from helpers.leakage.dropped import mostly_mean_labels
-from helpers.leakage.encoded import mean_labels, rounding_of, targets_as_numbers
+from helpers.leakage.columns import BY_CHANCE, MOST_COLUMNS
+from helpers.leakage.encoded import (
+    ROUNDING,
+    are_planned,
+    chance_of_means,
+    grouped_labels,
+    mean_labels,
+    ordered_in_groups,
+    rounding_of,
+    targets_as_numbers,
+)
 from helpers.leakage.finding import Finding
 
-MOST_COLUMNS = 200
+MOSTLY = 2 / 3  # of the rows
 MOST_GROUPINGS = 50  # columns whose values say which rows belong together
 MOST_ROWS = 1000  # that are compared
 FEWEST_GROUPS = 10  # in which labels vary, and different numbers made of them
@@ -56,6 +65,36 @@ def told_by_means(table, y, names, classes):
         f"this from chance. How was it made? If of labels: {IN_EACH_FOLD}"
     )
     return Finding("too_good_feature", None, evidence)
+
+
+def mostly_mean_labels(table, y, classes):
+    """Find columns of which most values, and not all, are mean labels, as where rows were dropped.
+
+    Two thirds of the rows must hold such a value. That so many values fit by chance is at most as
+    likely as if each had the mean of their chances (Hoeffding, Annals of Mathematical Statistics
+    27:713, 1956).
+    """
+    targets = targets_as_numbers(y, classes)
+    return [
+        number
+        for number, column in enumerate(table[:, :MOST_COLUMNS].T)
+        if any(_are_mostly_means(column, target) for target in targets)
+    ]
+
+
+def _are_mostly_means(column, y):
+    there = np.isfinite(column)
+    if not (grouped := grouped_labels(column[there], y := y[there])):
+        return False
+    values, _, counts, means, spread = grouped
+    allowed = rounding_of(values) + ROUNDING * np.abs(y).max()
+    fits = np.abs(values - means) <= allowed
+    if counts[fits].sum() < MOSTLY * len(y) or are_planned(means[fits]):
+        return False
+    chance = chance_of_means(y, counts, spread, allowed)
+    tells = (counts > 1) & (chance < 0.5)
+    k = (fits & tells).sum()
+    return k > 1 and bool(binom.sf(k - 1, tells.sum(), chance[tells].mean()) < BY_CHANCE**2)
 
 
 def told_by_groups(table, y, names, classes):
@@ -119,8 +158,7 @@ def _are_alike(y):
 def _statistics(numbers, y):
     """Yield what may be said of the labels of each row's group, and the rows to compare."""
     sizes, sums = np.bincount(numbers), np.bincount(numbers, y)
-    in_order, ends = y[np.lexsort((y, numbers))], np.cumsum(sizes)
-    smallest, largest = in_order[ends - sizes], in_order[ends - 1]
+    smallest, low, high, largest = ordered_in_groups(numbers, y)
     varies = (smallest < largest) & (sizes >= FEWEST_ROWS)
     rows = np.flatnonzero(varies[numbers])
     if varies.sum() < FEWEST_GROUPS:
@@ -132,7 +170,6 @@ def _statistics(numbers, y):
         so_far, turn = _so_far(numbers, y, order), _so_far(numbers, np.ones(len(y)), order)
         yield f"the sum of the labels from {where}{OWN}", so_far, rows
         yield f"the mean of the labels from {where}{OWN}", so_far / turn, rows
-    low, high = in_order[ends - 1 - sizes // 2], in_order[ends - (sizes + 1) // 2]
     means, medians = sums / sizes, (low + high) / 2
     apart, ranges = y - means[numbers], largest - smallest
     squares = np.bincount(numbers, apart**2)
@@ -146,8 +183,7 @@ def _statistics(numbers, y):
     own.append(("as a share of the range", _divided(y - smallest[numbers], ranges[numbers])))
     for what, made in own:
         # In a price list each product has the same sizes, which say by how much its price differs.
-        values = made[np.lexsort((made, numbers))]
-        of_group = np.column_stack([values[ends - 1], values[ends - (sizes + 1) // 2]])
+        of_group = np.column_stack(ordered_in_groups(numbers, made)[2:])
         if len(np.unique(np.round(of_group[varies], 9), axis=0)) >= FEWEST_SUMS:
             yield f"{OWN_LABEL} {what} of the labels", made, rows
     made = {

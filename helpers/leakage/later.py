@@ -7,11 +7,10 @@ from numpy.lib.stride_tricks import sliding_window_view
 from scipy.special import comb
 
 from helpers.leakage.carriers import ASK, listed
-from helpers.leakage.columns import BY_CHANCE
+from helpers.leakage.columns import BY_CHANCE, MOST_COLUMNS
 from helpers.leakage.finding import Finding
 
 MOST_STEPS = 14  # rows before and after that a column may be made of
-MOST_COLUMNS = 200
 EXACT, OTHER = 1e-6, 2e-5  # of a column's variance: what is left of a sum, and of none
 NO_NEWS = 1e-3  # of the squares of what the mean so far misses
 LEAST_FACTOR = 0.01
@@ -65,7 +64,7 @@ def made_of_labels(table, y, of_one=False):
         inner, before, near = inner[there], before[there, None], around[there]
         if 2 * near.shape[1] > len(inner) or inner.min() == inner.max():
             continue
-        if _left_of(inner, near[:, [now]]) < OTHER:
+        if _left_of(inner, near[:, [now]], before[:, :0]) < OTHER:
             if of_one and len(np.unique(y)) > FEWEST_LABELS:
                 own.append(number)
             continue
@@ -210,15 +209,13 @@ def _is_mean_so_far(column, y):
     return bool(LEAST_FACTOR < factor < 1 + EXACT and share > ALL_BUT_BREAKS)
 
 
-def _left_of(column, labels, known=None):
+def _left_of(column, labels, known):
     """Return the share of a column's variance that no sum of labels explains, beside what is known.
 
     Where it is known already, nothing is left to explain, and the share is 1.
     """
-    known = labels[:, :0] if known is None else known
-    unknown, left = (
-        np.mean(_rest(column, sums) ** 2) for sums in (known, np.hstack([labels, known]))
-    )
+    unknown = np.mean(_rest(column, known) ** 2)
+    left = np.mean(_rest(column, np.hstack([labels, known])) ** 2)
     return float(left / unknown) if unknown > 1e-12 * column.var() else 1.0
 
 

@@ -6,7 +6,7 @@ import numpy as np
 from scipy.stats import norm
 
 from helpers.leakage.carriers import listed
-from helpers.leakage.columns import BY_CHANCE
+from helpers.leakage.columns import BY_CHANCE, MOST_COLUMNS
 from helpers.leakage.encoded import rounding_of
 from helpers.leakage.filled import (
     FEWEST_FILLED,
@@ -19,7 +19,6 @@ from helpers.leakage.filled import (
 )
 from helpers.leakage.tables import as_codes, names_of, what_rows_are
 
-MOST_COLUMNS = 200
 COARSE = 0.01  # of a standard deviation: columns so rounded have a mean of 0 by chance
 MOST_COUNTED = 1000
 FEWEST_SCALED = 3  # columns whose largest value is 1

@@ -7,8 +7,8 @@ from sklearn.model_selection import KFold
 from sklearn.preprocessing import TargetEncoder
 
 from helpers import too_good_feature
-from helpers.leakage.dropped import mostly_mean_labels
 from helpers.leakage.encoded import mean_labels
+from helpers.leakage.grouped import mostly_mean_labels
 
 LABELS = {
     "two classes": lambda r: r.randint(2, size=600),
