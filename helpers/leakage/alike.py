@@ -3,17 +3,13 @@
 import numpy as np
 from sklearn.preprocessing import StandardScaler
 
-from helpers._compat import _num_samples
 from helpers.leakage.finding import Finding
 from helpers.leakage.gaps import N_NEIGHBOURS, features_are_narrow, look_for_a_gap
 from helpers.leakage.inputs import about_missing, are_ordered, folds_of, has_classes, targets_of
+from helpers.leakage.meeting import ONE_NUMBER, follow_from_one_number
 from helpers.leakage.mirrored import may_be_images
 from helpers.leakage.nearness import (
-    CLUSTERS,
-    LATER,
     MOVED_ON,
-    PATTERNS,
-    WINDOWS,
     exchanged_but_for_patterns,
     labels_owe,
     meet_by_chance,
@@ -21,7 +17,6 @@ from helpers.leakage.nearness import (
     told_by_neighbours,
     told_by_the_row_before,
 )
-from helpers.leakage.one_number import ONE_NUMBER, follow_from_one_number
 from helpers.leakage.one_thing import told_by_what_stays
 from helpers.leakage.probes import seed_of
 from helpers.leakage.tables import (
@@ -37,6 +32,24 @@ from helpers.leakage.wide import of_smaller
 
 ONE_UNIT = 10  # times the median spread: columns that spread more are in other units
 FEWEST_OF_CLASS = 4  # rows on average; of fewer, copies could not be told
+CLUSTERS = (
+    " That is a large part of a class, so these may be clusters within classes as well: hand over "
+    "groups, to shared_groups, which alone can tell."
+)
+LATER = (
+    " But all test rows come after their training rows. If the table is in order of time, later "
+    "rows may be like earlier ones, as in seasons that come again, and that is no leak. If they "
+    "are copies, or later rows of the same persons, hand over groups."
+)
+PATTERNS = (
+    " But rows whose other values are exchanged show as much: they share what columns say in many "
+    "rows, as those of one county or one person do, or values that come often, as 0. Hand over "
+    "groups, to shared_groups, which alone can tell."
+)
+WINDOWS = (
+    " Rows are windows of one series, mixed by the split, but labels tell no more of each other "
+    "than a linear model does. Hand over time, to time_order."
+)
 ADVICE = (
     " Ask whether they are copies, one person's, or neighbours in time; if so, keep them together: "
     "hand over groups, and split with GroupKFold."
@@ -119,10 +132,13 @@ def alike_rows(X, y=None, *, cv=5, groups=None, task=None, random_state=0):
     if what := what_rows_are(X):
         return Finding(name, None, f"Rows are {what}: hand over the numbers made of them.")
     table = as_numbers(X)
-    targets = [] if y is None else list(targets_of(y, len(table)).T.reshape(-1, len(table)))
-    if y is not None and (missing := about_missing(targets_of(y, len(table)))):
-        return Finding(name, None, missing)
-    classes = y is not None and has_classes(task, y) is not False
+    known = False if y is None else has_classes(task, y)  # None where nobody has said so
+    classes, targets = known is not False, []
+    if y is not None:
+        labels = targets_of(y, len(table))
+        if missing := about_missing(labels):
+            return Finding(name, None, missing)
+        targets = list(labels.T.reshape(-1, len(table)))
     is_measured = [not number_of_its_own(column) for column in table.T]
     table, names = table[:, is_measured], names_of(X)
     names = [names[column] for column in np.flatnonzero(is_measured)]
@@ -155,7 +171,7 @@ def alike_rows(X, y=None, *, cv=5, groups=None, task=None, random_state=0):
         light = of_one_light(table)
         # Pixels in order, wherever they are, as of copies that were turned or moved.
         tables += [light, np.where(is_plain[:, None], light, np.sort(light, axis=1))]
-    n_of_class = _rows_of_a_class(task, y) if classes else np.inf
+    n_of_class = _rows_of_a_class(labels, known) if classes else np.inf
     most = int(max(2, min(N_NEIGHBOURS, n_of_class // 2)))  # each class may be a cluster
     looks = [look_for_a_gap(rows, folds, rng, most, are_narrow) for rows in tables]
     best = max(looks, key=lambda look: (look[0] > look[2] and not look[-1], look[0] / look[2]))
@@ -200,10 +216,9 @@ def alike_rows(X, y=None, *, cv=5, groups=None, task=None, random_state=0):
     return Finding(name, False, evidence)
 
 
-def _rows_of_a_class(task, y):
-    """Return how many rows a class has on average, infinite where `y` may hold no classes."""
-    targets = targets_of(y, _num_samples(y))
-    n_classes = len(np.unique(targets))
-    if n_classes > N_NEIGHBOURS and has_classes(task, y) is None:
+def _rows_of_a_class(labels, known):
+    """Return how many rows a class has on average, infinite where labels may be no classes."""
+    n_classes = len(np.unique(labels))
+    if n_classes > N_NEIGHBOURS and known is None:
         return np.inf
-    return len(targets) / n_classes if n_classes <= len(targets) / FEWEST_OF_CLASS else np.inf
+    return len(labels) / n_classes if n_classes <= len(labels) / FEWEST_OF_CLASS else np.inf

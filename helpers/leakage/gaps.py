@@ -6,8 +6,6 @@ import numpy as np
 from scipy.stats import binom
 from sklearn.neighbors import NearestNeighbors
 
-from helpers.leakage.nearness import EVEN, GROWS, NARROW, ONE_GROUP
-
 MOST_ROWS = 1000  # whose neighbours are looked for
 N_NEIGHBOURS = 15
 SEEN = 25  # neighbours, to see whether gaps shrink again
@@ -17,6 +15,26 @@ NEAR = 7.0  # a gap that one neighbour in 1,000 has by chance
 FEW = 0.2  # of the columns: a row of independent normal values differs in a third
 TIMES_FARTHER, MOST_NEAR = (1.5, 2, 4, 8), 8  # neighbours, of which all are among those seen
 BY_CHANCE = 1e-4  # that so few pairs of rows lie between the near and the far ones
+
+EVEN = (
+    " But for nearly all rows the two nearest rows are equally far away. So it is where rows stand "
+    "at even steps of time, of an angle or along a curve. If the steps are of time, split with "
+    "TimeSeriesSplit."
+)
+GROWS = (
+    " But the gaps grow with each neighbour, and do not shrink again: rows that lie along a curve, "
+    "with noise around it, are like that. Hand over groups, to shared_groups, which alone can tell."
+)
+NARROW = (
+    " But rows differ in a few columns each, as signals with one narrow peak and drawings of thin "
+    "lines do. Where these peaks or lines do not overlap, rows are all equally far apart; where "
+    "two happen to overlap, the rows are nearer, and so are copies. Look at some of the nearest "
+    "pairs, or hand over groups, to shared_groups."
+)
+ONE_GROUP = (
+    " But one group of rows makes most of it: far-out rows of an honest table are like that, and "
+    "so are one person's. Hand over groups, to shared_groups, which alone can tell."
+)
 
 
 def look_for_a_gap(table, folds, rng, most, are_narrow=False):
@@ -42,8 +60,11 @@ def look_for_a_gap(table, folds, rng, most, are_narrow=False):
     limit = 1.5 + 4 / np.sqrt(len(asked))
     k = int(peaks.argmax()) + 1
     # The gaps of the rows of one group are one event: far-out rows of an honest table make it.
-    others = _but_the_largest(gaps[:, k - 1], asked, neighbours[:, :k]) / np.median(means)
-    apart = [_gap_across(gaps[:, k - 1], asked, neighbours[:, :k], *fold) for fold in folds]
+    largest, nearest = gaps[:, k - 1], neighbours[:, :k]
+    others = _but_the_largest(largest, asked, nearest) / np.median(means)
+    apart = [
+        largest[np.isin(nearest, train).any(axis=1) & np.isin(asked, test)] for train, test in folds
+    ]
     apart = np.concatenate(apart) / np.median(means)
     is_separated = len(apart) and apart.mean() > 1.2 + 3 / np.sqrt(len(apart))
     is_even = k > 1 and _are_even(table, distances, neighbours)
@@ -127,12 +148,6 @@ def _without_itself(distances, neighbours, asked):
     is_other[is_other.all(axis=1), -1] = False
     shape = (len(asked), -1)
     return distances[is_other].reshape(shape), neighbours[is_other].reshape(shape)
-
-
-def _gap_across(gaps, asked, neighbours, train, test):
-    """Return the gap of each test row that has a training row among its nearest."""
-    is_across = np.isin(neighbours, train).any(axis=1) & np.isin(asked, test)
-    return gaps[is_across]
 
 
 def _separated(asked, neighbours, train, test, rng):

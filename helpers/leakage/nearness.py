@@ -17,44 +17,6 @@ OFTEN = 0.05  # of the rows: one value of many
 TOLD = 1.5  # pairs of values for each value of one of two columns
 MIXED = 0.2  # of the test rows; a border between blocks has fewer
 
-CLUSTERS = (
-    " That is a large part of a class, so these may be clusters within classes as well: hand over "
-    "groups, to shared_groups, which alone can tell."
-)
-EVEN = (
-    " But for nearly all rows the two nearest rows are equally far away. So it is where rows stand "
-    "at even steps of time, of an angle or along a curve. If the steps are of time, split with "
-    "TimeSeriesSplit."
-)
-GROWS = (
-    " But the gaps grow with each neighbour, and do not shrink again: rows that lie along a curve, "
-    "with noise around it, are like that. Hand over groups, to shared_groups, which alone can tell."
-)
-LATER = (
-    " But all test rows come after their training rows. If the table is in order of time, later "
-    "rows may be like earlier ones, as in seasons that come again, and that is no leak. If they "
-    "are copies, or later rows of the same persons, hand over groups."
-)
-NARROW = (
-    " But rows differ in a few columns each, as signals with one narrow peak and drawings of thin "
-    "lines do. Where these peaks or lines do not overlap, rows are all equally far apart; where "
-    "two happen to overlap, the rows are nearer, and so are copies. Look at some of the nearest "
-    "pairs, or hand over groups, to shared_groups."
-)
-ONE_GROUP = (
-    " But one group of rows makes most of it: far-out rows of an honest table are like that, and "
-    "so are one person's. Hand over groups, to shared_groups, which alone can tell."
-)
-WINDOWS = (
-    " Rows are windows of one series, mixed by the split, but labels tell no more of each other "
-    "than a linear model does. Hand over time, to time_order."
-)
-PATTERNS = (
-    " But rows whose other values are exchanged show as much: they share what columns say in many "
-    "rows, as those of one county or one person do, or values that come often, as 0. Hand over "
-    "groups, to shared_groups, which alone can tell."
-)
-
 
 def overlapping(table, folds):
     """Look for rows that are the row before, moved on by some columns: windows of a series.

@@ -5,9 +5,14 @@ import numpy as np
 from helpers.leakage.between import count_between
 from helpers.leakage.finding import Finding
 from helpers.leakage.inputs import about_missing, folds_of, targets_of
-from helpers.leakage.meeting import by_chance, count_twins, numbers_of
+from helpers.leakage.meeting import (
+    ONE_NUMBER,
+    by_chance,
+    count_twins,
+    follow_from_one_number,
+    numbers_of,
+)
 from helpers.leakage.mirrored import moved_copies
-from helpers.leakage.one_number import ONE_NUMBER, follow_from_one_number
 from helpers.leakage.probes import N_REFERENCES, seed_of
 from helpers.leakage.tables import as_codes, keys_of, names_of, shape_of_rows
 from helpers.leakage.wide import of_smaller
@@ -133,8 +138,9 @@ def shared_rows(X, y=None, *, cv=5, groups=None, task=None, random_state=0):
         n_fine = MANY * (numbers_of(rows).max() + 1)
         names = ", ".join(names_of(X)[column] for column in keys[:MOST_NAMES])
         evidence += f" Left out, because they number the rows: column {names}."
+    labels = None if y is None else _labels_of(y, len(rows))
     if found > most:
-        if y is not None and _labels_differ(rows, _labels_of(y, len(rows))):
+        if labels is not None and _labels_differ(rows, labels):
             evidence += (
                 " But their labels differ, so that they are no copies: one thing was measured "
                 "several times. Hand over what was measured as groups, to shared_groups."
@@ -149,7 +155,9 @@ def shared_rows(X, y=None, *, cv=5, groups=None, task=None, random_state=0):
             return Finding("shared_rows", None, evidence + moved + ONE_NUMBER)
         evidence += f"{moved} Change training rows alone, in each fold, or keep copies together."
         return Finding("shared_rows", True, evidence)
-    between, are_few_lines = (0, False) if y is None else _count_made(whole, y, folds, task)
+    between = 0
+    if labels is not None and labels.ndim == 1 and task != "regression":
+        between, are_few_lines = count_between(whole, labels, folds)
     if between:
         evidence += (
             f" {between} rows lie exactly between two others of their class, from which the split "
@@ -179,12 +187,6 @@ def _hidden_by_ids(X, rows, keys, folds, seed):
     )
 
 
-def _count_made(rows, y, folds, task):
-    labels = _labels_of(y, len(rows))
-    is_asked = labels is not None and labels.ndim == 1 and task != "regression"
-    return count_between(rows, labels, folds) if is_asked else (0, False)
-
-
 def _labels_of(y, n):
     """Return labels that can be sorted, or None if some are missing."""
     labels = targets_of(y, n)
@@ -195,8 +197,6 @@ def _labels_of(y, n):
 
 def _labels_differ(rows, y):
     """Say whether hardly two twins have one label."""
-    if y is None:
-        return False
     numbers = numbers_of(rows)
     are_twins = np.bincount(numbers)[numbers] > 1
     labels = np.unique(y, return_inverse=True, axis=0 if y.ndim > 1 else None)[1].ravel()

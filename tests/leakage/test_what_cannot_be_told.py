@@ -8,7 +8,7 @@ from sklearn.preprocessing import SplineTransformer
 
 from helpers import alike_rows, shared_rows, too_good_feature
 from helpers.leakage.grouped import told_by_means
-from helpers.leakage.one_number import follow_from_one_number
+from helpers.leakage.meeting import follow_from_one_number
 
 SHUFFLED = KFold(5, shuffle=True, random_state=0)
 
