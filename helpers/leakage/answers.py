@@ -86,7 +86,7 @@ def _compared(subject, X, by_prediction, methods):
     """Compare what is predicted in other company; return the answer, the differences, and how."""
     together = predictions_of(subject, X, methods)
     rounding = _rounding_in(together, methods)
-    halves = [np.resize(half, len(together)) for half in np.array_split(by_prediction, 2)]
+    low, high = (np.resize(half, len(together)) for half in np.array_split(by_prediction, 2))
 
     def after(rows):
         """Predict all rows with a copy that has predicted others before."""
@@ -103,7 +103,6 @@ def _compared(subject, X, by_prediction, methods):
             predictions[batch] = predictions_of(subject, some_rows(X, batch), methods)
         return max(distance(together, predictions) - rounding, 0.0)
 
-    low, high = halves
     leaked, (found, by_chance) = compare(lambda: adapted(low, high), lambda: adapted(low, low))
     what = "After other rows were predicted"
     if not leaked:

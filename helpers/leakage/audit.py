@@ -106,7 +106,10 @@ def audit(
     # What a search inside the estimator may split by; two names a row are for shared_groups alone.
     inner = {"groups": one_group_a_row(groups, _num_samples(X))} | seed
     in_time = {"time": time, "groups": groups, "horizon": horizon, "window": window}
-    of_groups = {"groups": groups, "time": time if _is_readable(time, X) else None}
+    of_groups = {"groups": groups, "time": None}
+    with suppress(TypeError, ValueError):  # time_order says why times cannot be compared
+        as_times(column_of("time", time, _num_samples(X)))
+        of_groups["time"] = time
     needs = {}
     if groups is None:
         needs["shared_groups"] = (
@@ -150,15 +153,6 @@ def audit(
         Finding(name, None, needs[name]) if name in needs else _looked(name, look)
         for name, look in looks.items()
     )
-
-
-def _is_readable(time, X):
-    """Say whether times can be compared; if not, `time_order` says why."""
-    try:
-        as_times(column_of("time", time, _num_samples(X), required=True))
-    except (TypeError, ValueError):
-        return False
-    return True
 
 
 def _shift_in_time(finding, folds):

@@ -44,11 +44,12 @@ def _without_label(array, width):
 def _as_rows(value, width):
     """Return a value as rows of so many values, or of one more, the label; or None."""
     widths = width, width + 1
-    if isinstance(value, list | tuple) and value:
+    if isinstance(value, list | tuple):
         value = [list(row.values()) if isinstance(row, dict) else row for row in value]
-        if any(all(_is_row(row, n) for row in value) for n in widths):
-            value = np.array([np.ravel(_as_array(row)) for row in value])
-    value = _as_array(value)
+        if not any(all(_is_row(row, n) for row in value) for n in widths):
+            return None
+        value = np.array([np.ravel(as_numpy(row)) for row in value])
+    value = as_numpy(value)
     if hasattr(value, "iloc") or hasattr(value, "toarray"):
         try:
             value = as_table(value)
@@ -64,10 +65,6 @@ def as_table(X):
     if len(getattr(X, "columns", ())) > 1 or (isinstance(X, np.ndarray) and X.ndim == 2):
         return np.asarray(X)
     return as_codes(X)
-
-
-def _as_array(value):
-    return as_numpy(value) if hasattr(value, "detach") else value  # a tensor
 
 
 def _is_row(row, width):

@@ -94,10 +94,8 @@ def check_length(name, values, X):
         )
 
 
-def column_of(name, values, n, required=False):
-    """Return one value for each of n rows as an array, or None for None."""
-    if values is None and not required:
-        return None
+def column_of(name, values, n):
+    """Return one value for each of n rows as an array."""
     check_is_no_text(name, values)
     values = np.asarray(without_mask(values))
     if values.shape != (n,):

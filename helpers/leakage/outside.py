@@ -1,6 +1,7 @@
 """What clones share outside themselves: files that parameters name, what functions hold."""
 
 import copy
+import functools
 import inspect
 import os
 import sys
@@ -19,7 +20,6 @@ from helpers.leakage.memory import MOST_BYTES, Memory, own_functions, values_use
 MOST_FILES = 1000  # that are read to put them back
 TICK = 0.01  # seconds by which a file's time may lag behind the clock
 _recording = threading.local()
-_is_listening = threading.Event()
 
 
 class SideEffects:
@@ -203,11 +203,10 @@ def _put_back(content, now):
             Path(path).write_bytes(content[path])
 
 
+@functools.cache
 def _listen():
     """Have Python tell which files are opened; a hook cannot be taken off again."""
-    if not _is_listening.is_set():
-        _is_listening.set()
-        sys.addaudithook(_hear)
+    sys.addaudithook(_hear)
 
 
 def _hear(event, arguments):

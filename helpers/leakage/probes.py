@@ -149,10 +149,8 @@ def differ(a, b, seen=None):
         return a.keys() != b.keys() or any(differ(a[key], b[key], seen) for key in a)
     if isinstance(a, np.ndarray) and a.dtype.kind != "O":
         return not np.array_equal(a, b, equal_nan=a.dtype.kind in "fcmM")
-    if isinstance(a, np.ndarray):
-        if a.shape != b.shape:
-            return True
-        a, b = a.ravel().tolist(), b.ravel().tolist()
+    if isinstance(a, np.ndarray):  # of objects
+        return a.shape != b.shape or differ(a.ravel().tolist(), b.ravel().tolist(), seen)
     if isinstance(a, list | tuple):
         return len(a) != len(b) or any(differ(*pair, seen) for pair in zip(a, b, strict=True))
     if isinstance(a, MethodType | MethodWrapperType):  # a copy of it belongs to another object
@@ -183,9 +181,7 @@ def predictions_of(estimator, X, methods=METHODS):
             predicted = predicted.toarray() if hasattr(predicted, "toarray") else predicted
             if isinstance(predicted, list) and np.ndim(predicted[0]) == 2:  # one table a target
                 predicted = np.hstack(predicted)
-            if hasattr(predicted, "detach"):
-                predicted = as_numpy(predicted)
-            return _comparable(np.asarray(predicted), method, _num_samples(X))
+            return _comparable(np.asarray(as_numpy(predicted)), method, _num_samples(X))
     raise TypeError(
         f"It takes an estimator that has one of the methods {', '.join(METHODS)}; got "
         f"{estimator!r:.80}."

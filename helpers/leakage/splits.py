@@ -64,8 +64,8 @@ def shared_groups(X, y=None, *, groups, time=None, cv=5, task=None):
     """
     folds = folds_of(cv, X, y, groups, task)
     numbers = group_numbers(groups, _num_samples(X))
-    column = column_of("time", time, len(numbers))
-    are_later = column is not None and _are_later(as_times(column), numbers, folds)
+    times = None if time is None else as_times(column_of("time", time, len(numbers)))
+    are_later = times is not None and _are_later(times, numbers, folds)
     shared, n_without = set(), int((numbers < 0).any(axis=1).sum())
     for train, test in folds:
         shared.update(np.intersect1d(numbers[train], numbers[test]).tolist())
@@ -162,7 +162,7 @@ def time_order(X, y=None, *, time, groups=None, cv=5, horizon=None, window=None,
     True
     """
     folds = folds_of(cv, X, y, groups, task)
-    column = column_of("time", time, _num_samples(X), required=True)
+    column = column_of("time", time, _num_samples(X))
     times = as_times(column)
     stated = {"horizon": horizon, "window": window}
     spans = {name: as_span(name, value, column) for name, value in stated.items()}

@@ -11,7 +11,7 @@ from helpers.leakage.codes import (
     why_without_order,
     words_of,
 )
-from helpers.tensors import as_numpy
+from helpers.leakage.inputs import as_array
 
 SEQUENCES = list | tuple | np.ndarray
 
@@ -163,13 +163,7 @@ def _columns_of(X):
 
 
 def _as_array(X):
-    if hasattr(X, "detach"):  # a tensor
-        X = as_numpy(X)
-    try:
-        X = np.asarray(X)
-    except ValueError:  # rows of unequal length
-        pass
-    if isinstance(X, np.ndarray):
+    if isinstance(X := as_array(X), np.ndarray):
         return X
     rows = np.empty(_num_samples(X), dtype=object)
     for number, row in enumerate(X):

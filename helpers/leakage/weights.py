@@ -84,7 +84,10 @@ def carried_weights(estimator, X, y, *, groups=None, random_state=0):
     fitted = fitted_in(seeded_clone(estimator, random_state))
     if not fitted or networks_in(estimator):
         with left_alone(estimator):
-            finding = _find_also_within(estimator, X, y, groups, random_state)
+            finding = _find(estimator, X, y, groups, random_state)
+            if finding.evidence in (NO_EPOCHS, NOT_ASKED):  # as of one that calibrates on labels
+                known = {"groups": groups, "random_state": random_state}
+                finding = asked_within(carried_weights, estimator, X, y, **known) or finding
         if finding.leaked or not fitted:
             return finding
     names = ", ".join(sorted({type(part).__name__ for part in fitted}))
@@ -93,15 +96,6 @@ def carried_weights(estimator, X, y, *, groups=None, random_state=0):
         "hand it over not fitted, in a Pipeline, so that each fold fits its own."
     )
     return Finding("carried_weights", None, evidence)
-
-
-def _find_also_within(estimator, X, y, groups, random_state):
-    """Ask the whole; if it cannot be asked, as one that calibrates on labels, those within it."""
-    finding = _find(estimator, X, y, groups, random_state)
-    if finding.evidence not in (NO_EPOCHS, NOT_ASKED):
-        return finding
-    known = {"groups": groups, "random_state": random_state}
-    return asked_within(carried_weights, estimator, X, y, **known) or finding
 
 
 def _find(estimator, X, y, groups, random_state):
