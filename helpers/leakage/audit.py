@@ -12,18 +12,11 @@ from helpers.leakage.finding import Finding, Report
 from helpers.leakage.fitting import FORMS
 from helpers.leakage.groups import one_group_a_row
 from helpers.leakage.held import held_rows
-from helpers.leakage.inputs import (
-    are_ordered,
-    check_length,
-    column_of,
-    folds_of,
-    has_classes,
-    task_of,
-)
+from helpers.leakage.inputs import are_ordered, folds_of, has_classes, task_of
 from helpers.leakage.prepared import prepared
 from helpers.leakage.probes import seed_of
 from helpers.leakage.splits import shared_groups, time_order
-from helpers.leakage.times import as_times
+from helpers.leakage.times import as_times, check_length, time_column
 from helpers.leakage.told_apart import shift
 from helpers.leakage.twins import shared_rows
 from helpers.leakage.weights import carried_weights
@@ -101,14 +94,14 @@ def audit(
     random_state = seed_of(random_state)
     task = task_of(estimator)
     folds = folds_of(cv, X, y, groups, task or "regression")  # as cross_val_score would
-    check_length("time", time, X)
+    check_length(time, X)
     seed = {"random_state": random_state}
     # What a search inside the estimator may split by; two names a row are for shared_groups alone.
     inner = {"groups": one_group_a_row(groups, _num_samples(X))} | seed
     in_time = {"time": time, "groups": groups, "horizon": horizon, "window": window}
     of_groups = {"groups": groups, "time": None}
     with suppress(TypeError, ValueError):  # time_order says why times cannot be compared
-        as_times(column_of("time", time, _num_samples(X)))
+        as_times(time_column(time, _num_samples(X)))
         of_groups["time"] = time
     needs = {}
     if groups is None:

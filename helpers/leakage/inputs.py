@@ -1,4 +1,4 @@
-"""What callers hand over: the task, one value for each row, and the folds."""
+"""What callers hand over: the task, the labels, and the folds."""
 
 import copy
 import warnings
@@ -82,28 +82,6 @@ def strata_of(y, classes):
     if not classes or y.ndim > 1:
         return None
     return y if np.unique(y, return_counts=True)[1].min() > 1 else None
-
-
-def check_length(name, values, X):
-    """Raise a ValueError unless there are as many values as rows."""
-    check_is_no_text(name, values)
-    if values is not None and _num_samples(values) != _num_samples(X):
-        raise ValueError(
-            f"{name} must hold one value for each of the {_num_samples(X)} rows; it holds "
-            f"{_num_samples(values)}."
-        )
-
-
-def column_of(name, values, n):
-    """Return one value for each of n rows as an array."""
-    check_is_no_text(name, values)
-    values = np.asarray(without_mask(values))
-    if values.shape != (n,):
-        raise ValueError(
-            f"{name} must hold one value for each of the {n} rows, shape ({n},); got shape "
-            f"{values.shape}."
-        )
-    return values
 
 
 def folds_of(cv, X, y=None, groups=None, task=None):

@@ -8,10 +8,10 @@ from scipy import sparse
 from helpers._compat import _num_samples
 from helpers.leakage.finding import Finding
 from helpers.leakage.groups import group_numbers
-from helpers.leakage.inputs import about_missing, column_of, folds_of, has_classes, targets_of
+from helpers.leakage.inputs import about_missing, folds_of, has_classes, targets_of
 from helpers.leakage.later import made_of_labels
 from helpers.leakage.tables import as_codes, names_of, what_rows_are
-from helpers.leakage.times import as_span, as_times
+from helpers.leakage.times import as_span, as_times, time_column
 
 KNOWN_GROUPS = (
     " Each of these groups is tested on later rows than it was trained on, which is right for a "
@@ -64,7 +64,7 @@ def shared_groups(X, y=None, *, groups, time=None, cv=5, task=None):
     """
     folds = folds_of(cv, X, y, groups, task)
     numbers = group_numbers(groups, _num_samples(X))
-    times = None if time is None else as_times(column_of("time", time, len(numbers)))
+    times = None if time is None else as_times(time_column(time, len(numbers)))
     are_later = times is not None and _are_later(times, numbers, folds)
     shared, n_without = set(), int((numbers < 0).any(axis=1).sum())
     for train, test in folds:
@@ -162,7 +162,7 @@ def time_order(X, y=None, *, time, groups=None, cv=5, horizon=None, window=None,
     True
     """
     folds = folds_of(cv, X, y, groups, task)
-    column = column_of("time", time, _num_samples(X))
+    column = time_column(time, _num_samples(X))
     times = as_times(column)
     stated = {"horizon": horizon, "window": window}
     spans = {name: as_span(name, value, column) for name, value in stated.items()}

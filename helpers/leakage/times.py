@@ -4,8 +4,32 @@ from datetime import date, timedelta
 
 import numpy as np
 
+from helpers._compat import _num_samples
 from helpers.leakage.codes import GAPS, is_gap
 from helpers.leakage.dates import ADVICE, as_datetime, readings_of, readings_of_digits, seconds
+from helpers.leakage.groups import check_is_no_text, without_mask
+
+
+def check_length(time, X):
+    """Raise a ValueError unless there are as many times as rows."""
+    check_is_no_text("time", time)
+    if time is not None and _num_samples(time) != _num_samples(X):
+        raise ValueError(
+            f"time must hold one value for each of the {_num_samples(X)} rows; it holds "
+            f"{_num_samples(time)}."
+        )
+
+
+def time_column(time, n):
+    """Return one value for each of n rows as an array."""
+    check_is_no_text("time", time)
+    values = np.asarray(without_mask(time))
+    if values.shape != (n,):
+        raise ValueError(
+            f"time must hold one value for each of the {n} rows, shape ({n},); got shape "
+            f"{values.shape}."
+        )
+    return values
 
 
 def as_times(values):
