@@ -54,6 +54,7 @@ def batch_mates(estimator, X, y, *, groups=None, random_state=0):
     >>> batch_mates(KNeighborsClassifier(), *load_iris(return_X_y=True)).leaked
     False
     """
+    random_state = seed_of(random_state)
     with left_alone(estimator):
         subject = fit_seeded(seeded_clone(estimator, random_state), X, y, random_state, groups)
         together = predictions_of(subject, X)

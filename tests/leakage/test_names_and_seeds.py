@@ -424,6 +424,25 @@ def test_a_prediction_that_draws_leaves_the_generators_as_they_were(canary):
     assert torch.equal(torch.get_rng_state(), of_torch)
 
 
+class Noting(LogisticRegression):
+    seeds = []
+
+    def fit(self, X, y):
+        self.seeds.append((self.random_state, np.random.get_state()[1][0]))
+        return super().fit(X, y)
+
+
+@pytest.mark.parametrize("canary", [batch_mates, same_answer])
+@pytest.mark.parametrize("random_state", [None, np.random.RandomState(0)])
+def test_each_call_draws_one_seed_of_its_own(canary, random_state, monkeypatch):
+    monkeypatch.setattr(Noting, "seeds", [])
+    X, y = coin_flips(40, 3)
+    for _ in range(2):
+        canary(Noting(), X, y, random_state=random_state)
+    assert all(of_clone == of_fit for of_clone, of_fit in Noting.seeds)
+    assert len(set(Noting.seeds)) == 2
+
+
 @pytest.mark.parametrize("chance", [None, 0.5])
 def test_a_procedure_that_draws_is_repeated_and_leaves_the_generators_as_they_were(chance):
     def procedure(X, y):
