@@ -2,7 +2,6 @@
 
 import copy
 import gc
-import random
 from collections import Counter, deque
 from contextlib import contextmanager, suppress
 from types import FunctionType, ModuleType
@@ -11,6 +10,8 @@ import numpy as np
 import torch
 from torch import nn
 from torch.nn.utils.parametrize import is_parametrized
+
+from helpers.kept import refilled
 
 # What every module has; the rest of its attributes are its own.
 OF_ALL_MODULES = set(vars(nn.Module()))
@@ -138,31 +139,6 @@ def put_back(network, weights):
         tensor.copy_(value)
     for set_state, state in states:
         set_state(state)
-
-
-@torch.no_grad()
-def refilled(value, copied):
-    """Return a value with the content of its copy: the same object, where it can be changed."""
-    if isinstance(value, list | bytearray | deque):
-        value.clear()
-        value.extend(copied)
-    elif isinstance(value, dict | set):
-        value.clear()
-        value.update(copied)
-    elif isinstance(value, np.ndarray):
-        value[...] = copied
-    elif isinstance(value, torch.Tensor):
-        value.copy_(copied)
-    elif isinstance(value, random.Random):
-        value.setstate(copied.getstate())
-    elif isinstance(value, torch.Generator):
-        value.set_state(copied.get_state())
-    elif hasattr(value, "__dict__"):
-        vars(value).clear()
-        vars(value).update(vars(copied))
-    else:
-        return copied  # a number: it is another object, not a changed one
-    return value
 
 
 def way_back(network):

@@ -10,6 +10,8 @@ import numpy as np
 import torch
 from torch import nn
 
+from helpers.kept import LOGGERS
+
 
 def digest(value, names=(), memory=()):
     """Return a digest of what a value holds; raise what pickling it raises.
@@ -66,6 +68,8 @@ class ContentPickler(pickle.Pickler):
                 return NotImplemented
             is_class = isinstance(obj, type)  # its own type may be another, as that of an ABC
             return self._written_once(obj, _class_content if is_class else _code_content)
+        if isinstance(obj, LOGGERS):  # what it holds is the whole process's
+            return _written(kind, str(getattr(obj, "name", None)))
         if kind is types.ModuleType:
             return _written("module", obj.__name__)
         if isinstance(obj, nn.Module):  # none of the network's own, which have names

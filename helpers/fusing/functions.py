@@ -6,11 +6,12 @@ from functools import partial
 from types import FunctionType, SimpleNamespace
 
 from helpers.augmentation import Augmentation
-from helpers.copies import refilled
 from helpers.fusing.content import Incomparable
 from helpers.fusing.digests import attributes_of, digest
-from helpers.fusing.outside import DATA, outside_of, size_of
+from helpers.fusing.outside import outside_of
 from helpers.fusing.own_code import given_functions, outputs_for, quietly
+from helpers.fusing.reached import DATA, size_of
+from helpers.kept import attributes_kept, is_full, put_attributes, refilled
 from helpers.losses import OwnLoss
 
 LOSS_KEEPS = "its loss keeps something between batches"
@@ -75,26 +76,27 @@ class Watch:
     def __init__(self, function, logs=False):
         self.function, self.logs, self._parts = function, logs, holders_of(function)
         self._before = self._digest()
-        self._copied = copy.deepcopy([namespace_of(part) for part in self._parts])
+        self._copied = copies_of(self._parts)
         self._outside = outside_of(function)
 
     def changed(self):
-        outside = any(not self._is_log(value, was) for *_, value, was in self._outside.changes())
+        outside = not all(map(self._is_log, self._outside.changes()))
         return outside or self._digest() != self._before
 
     def _digest(self):
         return digest((self.function, [namespace_of(part) for part in self._parts]))
 
-    def _is_log(self, value, was):
-        return self.logs and isinstance(value, list) and len(value) > len(was)
+    def _is_log(self, change):
+        is_list = isinstance(change.value, list)
+        return self.logs and is_list and len(change.value) > len(change.kept)
 
     def restore(self):
         self._outside.restore()
         for part, copied in zip(self._parts, copy.deepcopy(self._copied), strict=True):
-            refilled(part, copied)
+            if not isinstance(copied, SimpleNamespace):
+                refilled(part, copied)
             if hasattr(part, "__dict__"):  # a list, a dict or a tensor may have attributes as well
-                vars(part).clear()
-                vars(part).update(vars(copied))
+                put_attributes(part, copied)
             for name in attributes_of(copied).keys() - getattr(copied, "__dict__", {}).keys():
                 setattr(part, name, getattr(copied, name))  # one of __slots__
 
@@ -111,6 +113,15 @@ def holders_of(function):
 def namespace_of(part):
     """Return what is copied of a part: of a function, whose copy is itself, its attributes."""
     return SimpleNamespace(**vars(part)) if isinstance(part, FunctionType) else part
+
+
+def copies_of(parts):
+    """Return deep copies of parts; of one that is its own copy, or no whole one, its attributes."""
+    copies = copy.deepcopy([namespace_of(part) for part in parts])
+    for i, part in enumerate(parts):
+        if hasattr(part, "__dict__") and not isinstance(part, FunctionType):
+            copies[i] = copies[i] if is_full(part, copies[i]) else attributes_kept(part)
+    return copies
 
 
 class FunctionKeeps(Exception):

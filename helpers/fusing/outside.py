@@ -4,32 +4,63 @@ import copy
 import types
 from collections import deque
 from collections.abc import Iterator
-from functools import partial
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
-import numpy as np
-import torch
 from torch import nn
 
-from helpers.copies import refilled, way_back
-from helpers.fusing.content import PLAIN
+from helpers.copies import way_back
 from helpers.fusing.digests import digest
-from helpers.fusing.own_code import is_of_a_library, names_in, stands_in_a_library
+from helpers.fusing.own_code import is_of_a_library
+from helpers.fusing.reached import CODE, LARGE, MISSING, reached_from, read, size_of
+from helpers.kept import LOGGERS, full_copy, refilled
 
-# Numbers above which a variable is taken for data, which training does not change: a copy takes
-# 0.5 GB. And elements of a collection that are looked at for code.
-LARGE, MANY = 2**26, 1000
-# Numbers above which a variable is not read for each job, nor a function in each epoch.
-DATA = 2**20
-MISSING = object()
-CODE = (types.ModuleType, types.FunctionType, types.BuiltinFunctionType, type)
-NO_CODE = (*PLAIN, torch.Tensor, np.ndarray)
+
+class Variable(NamedTuple):
+    """A variable as it was: where it stands, a digest, its value, and a copy or a `way_back`."""
+
+    holder: Any
+    name: Any
+    label: str
+    before: bytes
+    value: Any
+    kept: Any
+
+    def has_changed(self):
+        return digest(read(self.holder, self.name)) != self.before
+
+    def put_back(self):
+        is_network = isinstance(self.value, nn.Module)
+        value = self.kept() if is_network else refilled(self.value, copy.deepcopy(self.kept))
+        write(self.holder, self.name, value)
+
+
+class Pieces(NamedTuple):
+    """Which elements, or attributes, there were in what cannot be copied as a whole."""
+
+    label: str
+    value: dict | list
+    kept: dict | list
+
+    def has_changed(self):
+        if isinstance(self.value, list):
+            return len(self.value) != len(self.kept)
+        return self.value.keys() != self.kept.keys()
+
+    def put_back(self):
+        if isinstance(self.value, list):
+            self.value[:] = self.kept
+            return
+        for name in self.value.keys() - self.kept.keys():
+            del self.value[name]
+        for name in self.kept.keys() - self.value.keys():
+            self.value[name] = self.kept[name]
 
 
 class Outside:
     """The variables that the code of a network names: enclosed, global, or of classes.
 
-    At the end of a `with` block they are put back.
+    At the end of a `with` block they are put back. What cannot be copied as a whole, as a counter
+    with a lock or a singleton, is kept attribute by attribute; a logger is not looked at.
 
     Parameters
     ----------
@@ -51,27 +82,32 @@ class Outside:
     """
 
     def __init__(self, network, but=()):
-        self._before, self.iterator = [], None
-        waiting, met = deque(reached_from(network.modules()).variables), []
+        self._variables, self._pieces, self.iterator = [], [], None
+        variables, met = reached_from(network.modules()).variables, {}
+        waiting = deque((holder, name, _label_of(holder, name)) for holder, name in variables)
         while waiting:
-            holder, name = waiting.popleft()
-            value = read(holder, name)
-            is_code = value is MISSING or isinstance(value, CODE)
+            holder, name, label = waiting.popleft()
+            value, before = read(holder, name), None
+            is_code = value is MISSING or isinstance(value, (*CODE, *LOGGERS))
             if is_code or id(holder) in but or size_of(value) > LARGE:
                 continue
             try:
                 before = digest(value)
-                kept = way_back(value) if isinstance(value, nn.Module) else copy.deepcopy(value)
-                self._before.append((holder, name, before, value, kept))
-            except Exception:  # a logger, or a counter with a lock: what else it holds may count
-                held = value if isinstance(value, dict) else getattr(value, "__dict__", {})
-                is_own = held is value or not is_of_a_library(type(value).__module__)
-                if is_own and not any(value is one for one in met):
-                    met.append(value)
-                    waiting += [(held, key) for key in held]
-                elements = value if isinstance(value, list | tuple) else [value]
-                if any(isinstance(element, Iterator) for element in elements):
-                    self.iterator = name
+                self._variables.append(Variable(holder, name, label, before, value, _kept(value)))
+                continue
+            except Exception:  # a counter with a lock, or a singleton: what it holds may count
+                pieces = _pieces_of(value)
+            if pieces is None and before is not None:  # it is compared, and never put back
+                self._variables.append(Variable(holder, name, label, before, value, value))
+            if pieces is not None and id(value) not in met:
+                met[id(value)] = value
+                is_list = isinstance(pieces, list)
+                self._pieces.append(Pieces(label, pieces, pieces[:] if is_list else dict(pieces)))
+                names = range(len(pieces)) if is_list else [*pieces]
+                waiting += [(pieces, one, label if is_list else str(one)) for one in names]
+            elements = value if isinstance(value, list | tuple) else [value]
+            if any(isinstance(element, Iterator) for element in elements):
+                self.iterator = label
 
     def __enter__(self):
         return self
@@ -81,25 +117,18 @@ class Outside:
 
     def changed(self):
         """Return the name of a variable that is another than at first, or None."""
-        for holder, name, *_ in self.changes():
-            is_default = isinstance(holder, types.FunctionType)
-            return f"{holder.__name__}.{name}" if is_default else str(name)
-        return None
+        return next((one.label for one in self.changes()), None)
 
     def restore(self):
         """Put back what has changed."""
-        for holder, name, value, kept in self.changes():
-            is_network = isinstance(value, nn.Module)
-            write(holder, name, kept() if is_network else refilled(value, copy.deepcopy(kept)))
+        for one in self.changes():
+            one.put_back()
 
     def changes(self):
-        """Yield (holder, name, value, kept) of each variable that is another than at first.
-
-        `kept` is a copy of the value, or of a network its `way_back`.
-        """
-        for holder, name, before, value, kept in self._before:
-            if digest(read(holder, name)) != before:
-                yield holder, name, value, kept
+        """Yield what is another than at first, as `Pieces` or `Variable`."""
+        for one in (*self._pieces, *self._variables):
+            if one.has_changed():
+                yield one
 
 
 def outside_of(function):
@@ -109,129 +138,29 @@ def outside_of(function):
     return Outside(holder)
 
 
-class Reached(NamedTuple):
-    """What code comes to.
-
-    Attributes
-    ----------
-    functions : list of (str, function)
-        The user's, with the names by which they are called.
-    variables : list of (holder, str)
-        With their names. The holder is a dict, a class, a function or a cell.
-    caches : list of (str, callable)
-        Functions that keep their results, as by `functools.lru_cache`.
-    """
-
-    functions: list
-    variables: list
-    caches: list
+def _kept(value):
+    """Return a copy of a value, or of a network its `way_back`."""
+    return way_back(value) if isinstance(value, nn.Module) else full_copy(value, is_of_a_library)
 
 
-def reached_from(things):
-    """Return what code comes to from some objects: functions of the user's, and variables.
-
-    Parameters
-    ----------
-    things : iterable
-        The modules of a network, or functions.
-
-    Returns
-    -------
-    Reached
-    """
-    functions, variables, caches = [], [], []
-    waiting = [("", thing) for thing in things]
-    own, seen = {id(thing) for _, thing in waiting}, {}
-    while waiting:
-        name, thing = waiting.pop()
-        if isinstance(thing, NO_CODE) or id(thing) in seen:
-            continue
-        seen[id(thing)] = thing  # which keeps it alive, and its id its own
-        if isinstance(thing, types.FunctionType):
-            if not is_of_a_library(thing.__module__):
-                functions.append((name, thing))
-        if hasattr(type(thing), "cache_info") and not stands_in_a_library(thing):
-            caches.append((name, thing))
-        for holder, name in _named_in(thing):
-            value = read(holder, name)
-            waiting.append((name, value))
-            if id(value) not in own and not _is_code(value):
-                variables.append((holder, name))
-        waiting += _held_by(thing)
-    return Reached(functions, variables, caches)
+def _pieces_of(value):
+    """Return what a value consists of, to be read and written; None if nothing can be told."""
+    if isinstance(value, dict | list):
+        return value
+    if isinstance(value, tuple | set | frozenset | deque):
+        return [*value]
+    return None if is_of_a_library(type(value).__module__) else getattr(value, "__dict__", None)
 
 
-def _named_in(thing):
-    """Yield (holder, name) of each variable that a function or a class of the user's names."""
-    if isinstance(thing, type) and not is_of_a_library(thing.__module__):
-        for name in vars(thing):
-            if not name.startswith("__") or isinstance(vars(thing)[name], types.FunctionType):
-                yield thing, name
-    if not isinstance(thing, types.FunctionType) or is_of_a_library(thing.__module__):
-        return
-    names = names_in(thing.__code__)
-    cells = zip(thing.__code__.co_freevars, thing.__closure__ or (), strict=True)
-    places = [(cell, name) for name, cell in cells]
-    if not is_of_a_library(thing.__globals__.get("__name__")):  # as of what torch.compile returns
-        places += [(thing.__globals__, name) for name in names]
-    places += [(vars(thing), name) for name in vars(thing)]
-    places += [(thing, name) for name in ("__defaults__", "__kwdefaults__")]
-    for holder, name in places:
-        yield holder, name
-        value = read(holder, name)
-        if isinstance(value, types.ModuleType) and not is_of_a_library(value.__name__):
-            yield from ((vars(value), each) for each in names & vars(value).keys())
-
-
-def _held_by(thing):
-    """Return (name, object) of all in an object that may be called, or hold what is."""
-    if isinstance(thing, list | tuple | set | frozenset | deque):
-        return [("", each) for each, _ in zip(thing, range(MANY), strict=False)]
-    if isinstance(thing, dict):
-        return [(str(name), thing[name]) for name, _ in zip([*thing], range(MANY), strict=False)]
-    if isinstance(thing, partial):
-        return [("", each) for each in (thing.func, *thing.args, *thing.keywords.values())]
-    if isinstance(thing, types.MethodType):
-        return [("", thing.__func__), ("", thing.__self__)]
-    if isinstance(thing, type):
-        return [("", cls) for cls in (type(thing), *thing.__mro__[1:])]
-    wrapped = ("fget", "fset", "func", "__func__", "__wrapped__")
-    of_python = type(thing).__module__ in ("builtins", "functools")
-    parts = [getattr(thing, name, None) for name in wrapped if of_python]
-    held = [("", part) for part in parts if part is not None]
-    if isinstance(thing, types.FunctionType | types.ModuleType):
-        return held
-    if isinstance(thing, nn.Module) or not is_of_a_library(type(thing).__module__):
-        held += [("", type(thing)), *(vars(thing) if hasattr(thing, "__dict__") else {}).items()]
-    return held
-
-
-def _is_code(value):
-    """Tell whether a value is nothing but code, as functions are in all their wrappers."""
-    wrappers = (property, staticmethod, classmethod, types.MethodType)
-    return isinstance(value, (*CODE, *wrappers)) or hasattr(type(value), "cache_info")
-
-
-def read(holder, name):
-    if isinstance(holder, types.CellType):
-        return holder.cell_contents if holder != types.CellType() else MISSING
-    if isinstance(holder, types.FunctionType):
-        return getattr(holder, name, MISSING)
-    return (holder if isinstance(holder, dict) else vars(holder)).get(name, MISSING)
+def _label_of(holder, name):
+    is_default = isinstance(holder, types.FunctionType)
+    return f"{holder.__name__}.{name}" if is_default else str(name)
 
 
 def write(holder, name, value):
     if isinstance(holder, types.CellType):
         holder.cell_contents = value
-    elif isinstance(holder, dict):
+    elif isinstance(holder, dict | list):
         holder[name] = value
     else:
         setattr(holder, name, value)
-
-
-def size_of(value):
-    if isinstance(value, np.ndarray):
-        return value.size
-    if isinstance(value, nn.Module):
-        return sum(p.numel() for p in (*value.parameters(), *value.buffers()))
-    return value.numel() if isinstance(value, torch.Tensor) else 0

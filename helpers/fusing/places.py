@@ -1,7 +1,6 @@
 """The variables that a network, and functions given with it, may read outside themselves."""
 
 import dis
-import logging
 import os
 import weakref
 from collections import deque
@@ -13,7 +12,6 @@ from torch import nn
 from helpers.copies import all_within
 from helpers.fusing.content import own_attributes
 from helpers.fusing.digests import attributes_of, digest
-from helpers.fusing.outside import CODE, DATA, MISSING, NO_CODE, reached_from, read, size_of
 from helpers.fusing.own_code import (
     codes_within,
     functions_of,
@@ -22,6 +20,8 @@ from helpers.fusing.own_code import (
     is_the_users,
     names_in,
 )
+from helpers.fusing.reached import CODE, DATA, MISSING, NO_CODE, reached_from, read, size_of
+from helpers.kept import LOGGERS
 
 # What is called when networks are made or copied, and not by a forward pass.
 _NOT_IN_FORWARD = {"__init__", "__new__", "__init_subclass__", "__deepcopy__", "__repr__"}
@@ -59,7 +59,7 @@ def parts_of(value, own, met=()):
     for name, element in [("", value)] if elements is None else elements:
         try:
             parts.add(digest((name, element)))
-        except Exception:  # a logger or a lock; what stands beside it may have an effect
+        except Exception:  # a lock, say; what stands beside it may have an effect
             if any(element is one for one in met):
                 continue
             held = elements_of([*element] if isinstance(element, tuple) else element, own)
@@ -194,7 +194,7 @@ def set_by_callbacks(job, places):
     outside = [(name, read(holder, name)) for holder, name in places]
     assigned = assigned_by(codes, outside + held)
     for name, value in outside + held:
-        if isinstance(value, logging.Logger):  # no result depends on it
+        if isinstance(value, LOGGERS):  # no result depends on it
             continue
         if name in assigned:
             return name
@@ -225,7 +225,9 @@ def is_fixed(value):
     """Tell whether no code can change a value; under vmap none writes to a tensor outside."""
     if isinstance(value, tuple | frozenset):
         return all(map(is_fixed, value))
-    return value is MISSING or isinstance(value, (*NO_CODE, *CODE, torch.dtype, torch.device))
+    return value is MISSING or isinstance(
+        value, (*NO_CODE, *CODE, *LOGGERS, torch.dtype, torch.device)
+    )
 
 
 def assigned_by(codes, named):

@@ -15,9 +15,9 @@ from functools import cached_property
 import torch
 
 from helpers.fusing.content import Incomparable, contents, first_line
-from helpers.fusing.outside import read
 from helpers.fusing.own_code import functions_of, has_own_code, quietly
 from helpers.fusing.places import places_read, set_by_callbacks, values_of, why_within_reach
+from helpers.fusing.reached import read
 from helpers.fusing.trial import OUTSIDE, answers, depends_on_more
 from helpers.jobs import Job
 

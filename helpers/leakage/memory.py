@@ -9,9 +9,10 @@ from types import CellType, ModuleType
 import joblib
 import numpy as np
 
-from helpers.copies import refilled
-from helpers.fusing.outside import MISSING, read, write
+from helpers.fusing.outside import write
 from helpers.fusing.own_code import is_of_a_library
+from helpers.fusing.reached import MISSING, read
+from helpers.kept import content_kept, is_full, refilled
 from helpers.leakage.probes import differ
 
 WRAPPERS = staticmethod, classmethod
@@ -143,7 +144,10 @@ def _copied(value):
     if getattr(value, "nbytes", 0) > MOST_BYTES:  # as a table that everybody reads
         return None
     try:
-        return copy.deepcopy(value), _hash_of(value)
+        kept = copy.deepcopy(value)
+        if not is_full(value, kept):  # a singleton, say, which is its own copy
+            kept = content_kept(value)
+        return kept, _hash_of(value)
     except Exception:  # as of a lock, or of a file
         return None
 

@@ -1,0 +1,118 @@
+"""What objects hold, kept to be put back into the same objects."""
+
+import copy
+import enum
+import logging
+import random
+from collections import deque
+from types import BuiltinFunctionType, FunctionType, ModuleType, SimpleNamespace
+
+import numpy as np
+import torch
+
+# What writes a log. No result depends on it, and what it holds is the whole process's.
+LOGGERS = (logging.Logger, logging.LoggerAdapter, logging.Handler)
+_FILLED = (list, dict, set, deque)
+_IN_ORDER = (list, tuple, set, frozenset, deque)
+_WITHOUT_PARTS = (str, bytes, int, float, complex, type(None), torch.Tensor, np.ndarray, enum.Enum)
+_CODE = (ModuleType, FunctionType, BuiltinFunctionType, type)
+
+
+class NotWhole(Exception):
+    """A deep copy shares something with its original, or lacks something that it holds."""
+
+
+@torch.no_grad()
+def refilled(value, copied):
+    """Return a value with the content of its copy: the same object, where it can be changed.
+
+    Some objects, as a singleton, are their own copies, or share their attributes with them. They
+    stay as they are.
+    """
+    if copied is value:
+        return value
+    if isinstance(value, list | bytearray | deque):
+        content = list(copied)
+        value.clear()
+        value.extend(content)
+    elif isinstance(value, dict | set):
+        content = copied.copy()
+        value.clear()
+        value.update(content)
+    elif isinstance(value, np.ndarray):
+        value[...] = copied
+    elif isinstance(value, torch.Tensor):
+        value.copy_(copied)
+    elif isinstance(value, random.Random):
+        value.setstate(copied.getstate())
+    elif isinstance(value, torch.Generator):
+        value.set_state(copied.get_state())
+    elif hasattr(value, "__dict__"):
+        put_attributes(value, copied)
+    else:
+        return copied  # a number: it is another object, not a changed one
+    return value
+
+
+def put_attributes(value, copied):
+    """Give an object the attributes of its copy, and no others."""
+    attributes = dict(vars(copied))  # before the originals are gone, which it may share
+    vars(value).clear()
+    vars(value).update(attributes)
+
+
+def is_full(value, copied):
+    """Tell whether a copy is another object, with attributes of the same names, of its own."""
+    own, of_copy = (getattr(one, "__dict__", None) for one in (value, copied))
+    if copied is value:
+        return False
+    return own is None or own is not of_copy and own.keys() == of_copy.keys()
+
+
+def full_copy(value, is_of_a_library):
+    """Return a deep copy of a value that can be put back; raise `NotWhole` if there is none.
+
+    Parameters
+    ----------
+    value : object
+    is_of_a_library : callable
+        Tells of which modules, by name, the objects are not looked into.
+    """
+    memo = {}
+    copied = copy.deepcopy(value, memo)
+    for part in parts_of(value, is_of_a_library):
+        if not is_full(part, memo.get(id(part), part)):
+            raise NotWhole(f"{type(part).__name__} has no copy of its own")
+    return copied
+
+
+def parts_of(value, is_of_a_library):
+    """Yield the collections and objects in a value, and itself, that can be changed in place."""
+    waiting, seen = [value], {}
+    while waiting:
+        thing = waiting.pop()
+        if id(thing) in seen or isinstance(thing, (*_WITHOUT_PARTS, *_CODE, *LOGGERS)):
+            continue
+        seen[id(thing)] = thing  # which keeps it alive, and its id its own
+        is_own = hasattr(thing, "__dict__") and not is_of_a_library(type(thing).__module__)
+        if is_own or isinstance(thing, _FILLED):
+            yield thing
+        if isinstance(thing, dict):
+            waiting += thing.values()
+        elif isinstance(thing, _IN_ORDER):
+            waiting += thing
+        if is_own:
+            waiting += vars(thing).values()
+
+
+def attributes_kept(value):
+    """Return an object with deep copies of the attributes of another."""
+    return SimpleNamespace(**copy.deepcopy(vars(value)))
+
+
+def content_kept(value):
+    """Return a deep copy of what a collection or an object holds, whatever is its own copy."""
+    for kind in _FILLED:
+        if isinstance(value, kind):
+            return copy.deepcopy(kind(value))
+    return attributes_kept(value)
