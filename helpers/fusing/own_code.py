@@ -1,18 +1,26 @@
 """Code of the user's: which it is, what it names, and how it is called for a look."""
 
 import copy
+import os
+import site
 import sys
 import sysconfig
 import types
 import warnings
 from contextlib import contextmanager
 from functools import cache, partial
+from pathlib import Path
 
 import torch
 
 from helpers.fusing.digests import digest
 from helpers.global_state import flushed_denormals, private_rng
 from helpers.losses import OwnLoss
+
+# This package, and those that it computes with, wherever they stand.
+LIBRARIES = {"helpers", "torch", "functorch", "numpy", "scipy", "sklearn", "joblib"}
+# Parts of the paths of what is installed: for all, for a user, by a system, beside an environment.
+_INSTALLED = {"site-packages", "dist-packages"}
 
 
 def has_own_code(network):
@@ -51,10 +59,19 @@ def is_the_users(function):
 def is_of_a_library(module):
     """Tell whether a module, by its name, is Python's, ours or an installed one."""
     root = (module or "").partition(".")[0]
-    if root == "helpers" or root in sys.stdlib_module_names - {"__main__"}:
+    if root in LIBRARIES or root in sys.stdlib_module_names - {"__main__"}:
         return True
-    file = getattr(sys.modules.get(root), "__file__", None) or ""
-    return file.startswith((sysconfig.get_path("purelib"), sysconfig.get_path("platlib")))
+    package = sys.modules.get(root)
+    file = getattr(package, "__file__", None) or next(iter(getattr(package, "__path__", ())), "")
+    return bool(_INSTALLED & {*Path(file).parts}) or file.startswith(_folders_of_libraries())
+
+
+@cache
+def _folders_of_libraries():
+    """Return where Python, and what is installed for it, may stand."""
+    folders = [sysconfig.get_path(name) for name in ("stdlib", "platstdlib", "purelib", "platlib")]
+    folders += [site.getusersitepackages(), *site.getsitepackages()]
+    return tuple(os.path.join(folder, "") for folder in folders if folder)
 
 
 def stands_in_a_library(function):
