@@ -9,7 +9,6 @@ import types
 import warnings
 from contextlib import contextmanager
 from functools import cache, partial
-from pathlib import Path
 
 import torch
 
@@ -63,7 +62,7 @@ def is_of_a_library(module):
         return True
     package = sys.modules.get(root)
     file = getattr(package, "__file__", None) or next(iter(getattr(package, "__path__", ())), "")
-    return bool(_INSTALLED & {*Path(file).parts}) or file.startswith(_folders_of_libraries())
+    return bool(_INSTALLED.intersection(file.split(os.sep))) or file.startswith(_folders_of_libraries())
 
 
 @cache
