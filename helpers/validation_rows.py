@@ -2,6 +2,7 @@
 
 import copy
 import math
+import re
 import reprlib
 from numbers import Real
 
@@ -91,14 +92,19 @@ def splits_of(splitter, data, job, owner):
     try:
         yield from splitter.split(*data)
     except Exception as error:
-        error.add_note(
+        told = error
+        if data[2] is None and re.search("'groups' parameter|number of groups", str(error)):
+            told = ValueError(f"{owner} needs groups: call fit(X, y, groups=...).")
+        told.add_note(
             f"{owner} was to split the {len(job.y)} rows given to fit. What it needs of groups "
             f"is given to fit as well: fit(X, y, groups=groups). A search does not hand on its "
             f"own groups; give them to a step of a Pipeline too, search.fit(X, y, groups=groups, "
             f"step__groups=groups). cross_validate takes them as params={{'groups': groups}}, and "
             f"around such a search as params={{'groups': groups, 'step__groups': groups}}."
         )
-        raise
+        if told is error:
+            raise
+        raise told from error
 
 
 def checked(split, n_rows, owner):

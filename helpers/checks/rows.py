@@ -82,7 +82,8 @@ def validated(estimator, X, y, **checks):
             raise ValueError(f"X and y must have the same number of rows: {error}.") from error
         if "unique column names" in str(error):
             _refuse_doubled(X, y, error)
-        if "could not convert string" in str(error):
+        # The latter is what pandas says of a column of categories, beside one of True and False.
+        if re.search("could not convert string|Cannot cast (str|string|object)", str(error)):
             what, cure = ("y", "") if _holds_numbers(X) else ("X", f" {ENCODE}")
             raise ValueError(f"{what} must hold numbers: {error}.{cure}") from error
         raise

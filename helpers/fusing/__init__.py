@@ -26,8 +26,8 @@ How one fit goes from `GridSearchCV` to its trained weights:
    reads elsewhere (`places` finds it) and what a network answers, and sees whether another fit has
    changed it; what changes such things itself, or has a callback that may, was trained at once, in
    its turn. Then `grouping` trains copies of three of them for two epochs, in a stack and alone
-   (`trial`, `trial_jobs`, `comparison`; `outside` looks at variables that the code of a
-   network uses, `own_code` tells whether there is such code, `writes` looks at what padding may
+   (`trial`, `trial_jobs`, `comparison`; `reached` finds the variables that the code of a
+   network uses, `outside` puts them back, `own_code` tells whether there is such code, `writes` looks at what padding may
    change). Where the two differ, every job is trained alone, with a warning that says why.
 6. Jobs that differ in `epochs` alone share one place, a slot (`slots`). A group of slots becomes a
    `Stack` (`stack`): each parameter and buffer of all its networks is one tensor with the network

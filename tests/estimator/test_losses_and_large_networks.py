@@ -115,7 +115,7 @@ def test_groups_for_patience_in_a_search():
     network.set_params(validation_fraction=GroupShuffleSplit(1, random_state=0))
     folds = StratifiedGroupKFold(3)
     search = GridSearchCV(network, {"lr": [0.01]}, cv=folds, error_score="raise")
-    with pytest.raises(ValueError, match="'groups' parameter should not be None") as error:
+    with pytest.raises(ValueError, match=r"needs groups: call fit\(X, y, groups=") as error:
         search.fit(X, y, groups=GROUPS)
     note = "".join(error.value.__notes__)
     assert "A search does not hand on its own groups" in note

@@ -126,6 +126,15 @@ def test_text_in_X():
         classifier().fit([["red", 1.0]] * 20, y)
 
 
+@pytest.mark.parametrize("beside", [[], ["yes"], ["number"], ["yes", "number"]], ids=str)
+@pytest.mark.parametrize("kind", ["category", "string", object])
+def test_columns_of_words_in_a_table(kind, beside):
+    words = pd.Series(["red", "blue"] * 10, dtype=kind)
+    table = pd.DataFrame({"word": words, "yes": [True, False] * 10, "number": np.arange(20.0)})
+    with pytest.raises(ValueError, match="^X must hold numbers: .*Encode columns of text"):
+        classifier().fit(table[["word", *beside]], y)
+
+
 def masked():
     return np.ma.masked_greater(X, 0.5)
 

@@ -12,6 +12,7 @@ from sklearn.model_selection import (
     LeaveOneGroupOut,
     PredefinedSplit,
     ShuffleSplit,
+    StratifiedGroupKFold,
     StratifiedKFold,
     TimeSeriesSplit,
     cross_val_score,
@@ -60,7 +61,7 @@ def test_groups_are_given_to_the_splitter(parts):
         rows, valid_rows = parts(splitter, groups=GROUPS)
         assert not set(GROUPS[rows]) & set(GROUPS[valid_rows])
         assert sorted([*rows, *valid_rows]) == list(range(150))
-    with pytest.raises(ValueError, match="'groups' parameter should not be None") as error:
+    with pytest.raises(ValueError, match="needs groups: call fit") as error:
         parts(GroupKFold(5))
     assert "fit(X, y, groups=groups)" in error.value.__notes__[0]
     with pytest.raises(ValueError, match=r"inconsistent numbers of samples: \[150, 149\]"):
@@ -182,3 +183,13 @@ def test_patience_says_how_many_groups_each_part_needs():
     X, y = np.ones((40, 2)), np.arange(40) % 2
     with pytest.raises(ValueError, match="here 1 of 1; it needs one .*, 1 at least in each"):
         TorchClassifier(patience=2).fit(X, y, groups=np.zeros(40))
+
+
+@pytest.mark.parametrize("splitter", [GroupKFold(3), StratifiedGroupKFold(3), LeaveOneGroupOut()])
+def test_a_splitter_that_needs_groups_asks_for_them(splitter):
+    clf = TorchClassifier(epochs=1, patience=2, validation_fraction=splitter, random_state=0)
+    said = rf"^validation_fraction={type(splitter).__name__}\(...\) needs groups: call fit\(X, y, "
+    with pytest.raises(ValueError, match=said + "groups=...") as error:
+        clf.fit(X, y)
+    assert "A search does not hand on its own groups" in error.value.__notes__[0]
+    clf.fit(X, y, groups=np.arange(len(X)) % 5)
