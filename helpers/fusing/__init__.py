@@ -27,8 +27,9 @@ How one fit goes from `GridSearchCV` to its trained weights:
    changed it; what changes such things itself, or has a callback that may, was trained at once, in
    its turn. Then `grouping` trains copies of three of them for two epochs, in a stack and alone
    (`trial`, `trial_jobs`, `comparison`; `reached` finds the variables that the code of a
-   network uses, `outside` puts them back, `own_code` tells whether there is such code, `writes` looks at what padding may
-   change). Where the two differ, every job is trained alone, with a warning that says why.
+   network uses, `outside` puts them back, `own_code` tells whether there is such code, `writes`
+   looks at what padding may change). Where the two differ, every job is trained alone, with a
+   warning that says why.
 6. Jobs that differ in `epochs` alone share one place, a slot (`slots`). A group of slots becomes a
    `Stack` (`stack`): each parameter and buffer of all its networks is one tensor with the network
    as its first axis. `parts` cuts it in two where that is faster on two cores, unless `places`
