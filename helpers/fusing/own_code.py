@@ -62,7 +62,9 @@ def is_of_a_library(module):
         return True
     package = sys.modules.get(root)
     file = getattr(package, "__file__", None) or next(iter(getattr(package, "__path__", ())), "")
-    return bool(_INSTALLED.intersection(file.split(os.sep))) or file.startswith(_folders_of_libraries())
+    return bool(_INSTALLED.intersection(file.split(os.sep))) or file.startswith(
+        _folders_of_libraries()
+    )
 
 
 @cache
