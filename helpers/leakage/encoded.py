@@ -1,20 +1,16 @@
 """Columns in which each value is the mean label of the rows that hold it: target encoding."""
 
-import math
-from itertools import combinations
-
 import numpy as np
 from scipy.special import expit, logit
 
 from helpers.leakage.columns import BY_CHANCE, MOST_COLUMNS
+from helpers.leakage.pulled import ROUNDING, is_bent, is_no_chance, is_pulled
 
 MOST_CLASSES = 20
-MOST_DECIMALS = 6
-ROUNDING = 1e-6  # of the largest label
+MOST_DECIMALS, MOST_ZEROS = 6, 4  # of numbers that were rounded, behind the point or before it
+PERCENT = 100
 MOST_STEPS = 1000  # of a column in even steps
 WINNERS = (1, 2, 3)  # of a race
-FEWEST_TOLD, MOST_TOLD, MOST_ALIKE = 5, 12, 6  # categories that tell a curve, or share a value
-BENT = 1e-5  # away from all and from nothing: the share of a mean that tells a curve
 
 
 def mean_labels(table, y, classes, limit=BY_CHANCE):
@@ -26,8 +22,8 @@ def mean_labels(table, y, classes, limit=BY_CHANCE):
     (weight of evidence). Of values it may be that of their logarithms, or a median. Means of other
     rows alone, such as those of the training rows, of other folds or of last year, do not fit, and
     are left alone; so are those that follow from how many rows there are, as in races. Of classes,
-    each has a mean: the share of its rows. The limit is how likely it may be, at most, that all
-    values are means by chance.
+    each has a mean: the share of its rows, which may be in percent. Whole numbers may be rounded to
+    tens or more. The limit is how likely it may be, at most, that all values are means by chance.
     """
     targets = targets_as_numbers(y, classes)
     return [
@@ -40,18 +36,20 @@ def mean_labels(table, y, classes, limit=BY_CHANCE):
 def targets_as_numbers(y, classes):
     """Return what labels may be averaged as: for each class whether it is that; of values, logs.
 
-    Classes that are numbers have a mean as well; of 0 and 1 it is the share of ones.
+    Classes that are numbers have a mean as well; of 0 and 1 it is the share of ones. Those that
+    are names have one by their numbers in the order of the alphabet.
     """
     if not classes:
         y = y.astype(float)
         targets = [y]
         targets += [np.log(y)] if y.min() > 0 else []
         return targets + ([np.log1p(y)] if y.min() >= 0 else [])
-    names = np.unique(y)
+    names, numbers = np.unique(y, return_inverse=True)
     if len(names) > MOST_CLASSES:
         return []
     targets = [(y == name).astype(float) for name in names]
-    return targets + ([y.astype(float)] if y.dtype.kind in "fiu" and len(names) > 2 else [])
+    codes = y if y.dtype.kind in "fiu" else numbers
+    return targets + ([codes.astype(float)] if len(names) > 2 else [])
 
 
 def grouped_labels(column, y):
@@ -85,15 +83,18 @@ def _is_encoded(column, y, limit):
     values, number, counts, means, spread = grouped
     if are_planned(means):
         return False
-    rounding = rounding_of(values)
+    rounding, coarse = rounding_of(values), rounding_of(values, MOST_ZEROS)
     least = ROUNDING * np.abs(y).max()
     groups = y, means, counts, spread, limit
-    if _are_means(values, groups, whole, rounding + least):
-        return True
+    may_be = [(values, half) for half in {rounding, coarse}]
     if set(whole) <= {0, 1}:
         odds = expit(values), expit(values + logit(whole.mean()))
-        if any(_are_means(shares, groups, whole, rounding / 4 + least) for shares in odds):
-            return True
+        may_be += [(values / PERCENT, coarse / PERCENT), *((o, rounding / 4) for o in odds)]
+    if any(_are_means(made, groups, whole, half + least) for made, half in may_be):
+        return True
+    exact = [(made, half + least) for made, half in may_be if half <= rounding]
+    if any(is_bent(made, means, whole.mean(), counts, allowed) for made, allowed in exact):
+        return True
     return _are_on_a_line(values, groups, rounding, least) or _are_medians(
         values, number, groups, rounding + least
     )
@@ -120,38 +121,39 @@ def _are_means(values, groups, whole, allowed):
     chance = chance_of_means(y, counts, spread, allowed)
     away = counts * (values - means)
     if (np.abs(away) <= allowed * counts).all():
-        return _is_no_chance(chance, 1, limit)
+        return is_no_chance(chance, 1, limit)
     # Pulled by some rows more that have the mean of all: so many everywhere, or, as TargetEncoder
     # decides by itself, the more the less the labels of a category are alike.
     pull = whole.mean() - values
     pulls = [pull, pull * spread**2 / max(whole.var(), 1e-300)]
     pulls += [0.5 - values] if set(whole) <= {0, 1} else []  # one row more of each class
-    if any(_is_pulled(away, pull, counts, allowed, chance, limit) for pull in pulls):
-        return True
-    return _is_bent(values, means, whole.mean(), counts, allowed)
+    return any(is_pulled(away, pull, counts, allowed, chance, limit) for pull in pulls)
 
 
 def _are_on_a_line(values, groups, rounding, least):
     """Say whether values are means that were scaled: by a factor, and moved.
 
-    Levels of an experiment and counts, which are in even steps, may lie on a line by plan: the mean
-    place in a race is half the number of runners and one. So do totals that are dealt out, as seats
-    and budgets are, to so many each.
+    Levels of an experiment and counts, which are in even steps, may lie on a line by plan, and
+    exactly: the mean place in a race is half the number of runners and one. So do totals that are
+    dealt out, as seats and budgets are, to so many each.
     """
     y, means, counts, spread, limit = groups
     n_each = np.round(values @ means / (means @ means)) if means.any() else 0.0
     if n_each > 1 and (counts % n_each == 0).all() and np.allclose(values, n_each * means):
         return False
-    steps = (values - values[0]) / np.diff(values).min()
-    if len(values) < 4 or (steps[-1] < MOST_STEPS and np.allclose(steps, np.round(steps))):
+    if len(values) < 4:
         return False
+    steps = (values - values[0]) / np.diff(values).min()
+    are_even = steps[-1] < MOST_STEPS and np.allclose(steps, np.round(steps))
     centred = values - np.average(values, weights=counts)
     slope = (counts * centred) @ means / ((counts * centred) @ centred)
     line = y.mean() + slope * centred
+    if are_even and np.abs(means - line).max() <= 1e-6 * np.ptp(line):
+        return False  # a mean that was rounded is a bit off the line, as by plan it is not
     allowed = 2 * (abs(slope) * rounding + least)
     if np.ptp(line) < 100 * allowed or (np.abs(means - line) > allowed).any():
         return False
-    return _is_no_chance(chance_of_means(y, counts, spread, allowed), 2, limit)
+    return is_no_chance(chance_of_means(y, counts, spread, allowed), 2, limit)
 
 
 def _are_medians(values, number, groups, allowed):
@@ -163,64 +165,15 @@ def _are_medians(values, number, groups, allowed):
     low, high = ordered_in_groups(number, y)[1:3]
     if (np.abs((low + high) / 2 - values) > allowed).any():
         return False
-    return _is_no_chance(chance_of_means(y, counts, spread, allowed), 1, limit)
+    return is_no_chance(chance_of_means(y, counts, spread, allowed), 1, limit)
 
 
-def _is_pulled(away, pull, counts, allowed, chance, limit):
-    """Say whether means are away from values by a multiple of a pull, the same for all values."""
-    clear = np.abs(pull) > 100 * allowed
-    smooth = (away[clear] / pull[clear]).min(initial=np.inf)
-    if not 0 < smooth < np.inf:
-        return False
-    # Categories of one size and one mean share a value: each of them was pulled.
-    times = np.ones(len(pull))
-    times[clear] = np.round(away[clear] / (smooth * pull[clear]))
-    smooth = (away @ (times * pull)) / ((times * pull) @ (times * pull))
-    tolerance = allowed * (counts + times * smooth)
-    by_multiples = 2 * tolerance / np.maximum(smooth * np.abs(pull), 1e-300)
-    chance = np.clip(np.maximum(times * chance, by_multiples), 0, 1)
-    left = np.abs(away - times * smooth * pull)
-    return bool((left <= tolerance).all()) and _is_no_chance(chance, 2, limit)
+def rounding_of(values, most_zeros=0):
+    """Return half a unit of the last decimal of values that are rounded to one, or 0.
 
-
-def _is_bent(values, means, prior, counts, allowed):
-    """Say whether means are pulled by a sigmoid of the number of rows, as category_encoders does.
-
-    The share of a category's own mean is expit((n - k) / f), or 0 if it has one row. Two categories
-    tell k and f; three more must agree, and none may differ. Some of one size and one mean share a
-    value.
+    Whole numbers may be rounded as well, up to so many zeros.
     """
-    off = np.abs(values - prior) > allowed
-    with np.errstate(divide="ignore", invalid="ignore"):
-        pulled = np.where(off, (values - prior) / (means - prior), np.nan)
-    told = np.flatnonzero((pulled > BENT) & (pulled < 1 - BENT))
-    if len(told) < FEWEST_TOLD or np.ptp(values) < 1000 * allowed:
-        return False
-    told = told[np.argsort(counts[told], kind="stable")][:MOST_TOLD]
-    sizes = counts[:, None] / np.arange(1, MOST_ALIKE + 1)
-    for first, second in combinations(told, 2):
-        (start, end), rows = logit(pulled[[first, second]]), counts[second] - counts[first]
-        if not rows or (end - start) / rows <= 0:
-            continue
-        own = expit(start + (end - start) / rows * (sizes - counts[first]))
-        away = np.abs(prior + own * (means - prior)[:, None] - values[:, None]).min(axis=1)
-        if (away[off] <= 20 * allowed).all():
-            return True
-    return False
-
-
-def _is_no_chance(chance, n_chosen, limit):
-    """Say whether values would hardly all fit by chance, but for those that were made to fit.
-
-    One is made to fit by choosing the column among others. A second one is where a factor was
-    chosen, too.
-    """
-    return bool(np.log(np.sort(chance)[n_chosen:]).sum() < math.log(limit))
-
-
-def rounding_of(values):
-    """Return half a unit of the last decimal of values that are rounded to one, or 0."""
-    for decimals in range(MOST_DECIMALS + 1):
+    for decimals in range(-most_zeros, MOST_DECIMALS + 1):
         if (np.abs(values - np.round(values, decimals)) <= 1e-9).all():
             return 0.5001 * 10.0**-decimals
     return 0.0

@@ -100,7 +100,7 @@ def too_good_feature(X, y, *, task=None, random_state=0):
     away or of all so far; of columns and rows that take many values, also changes, the largest,
     the smallest, median or spread of a window; but only what is exact, and no two of these in
     one, as a z-score, and no gaps that were filled in from later rows. Of mean labels of categories
-    it sees those of all rows, scaled, drawn towards the mean of all, or as logarithms of odds as
+    it sees those of all rows, scaled, rounded, drawn to the mean of all, or logarithms of odds as
     well, and medians of values, and asks where most rows hold them; those that leave out the row
     itself, spreads, extremes and sums, and the row's own label compared with those of its category,
     where the categories are in the table, too, and labels differ within ten of them or more. If
