@@ -6,7 +6,6 @@ from scipy.stats import spearmanr
 from sklearn.model_selection import GroupKFold, KFold, StratifiedKFold
 
 from helpers.leakage.predicting import (
-    may_be_a_product,
     model_of_products,
     models_of,
     quiet,
@@ -53,7 +52,7 @@ class Table:
             self.folds = KFold(5, shuffle=True, random_state=random_state)
         self.n_columns, self.one_row = X.shape[1], 1 / len(self.y) if classes else 0.0
         self.forest, self.linear = models_of(classes, random_state)
-        self.products = None if classes or not may_be_a_product(self.y) else model_of_products()
+        self.products = None if classes else model_of_products(self.X, self.y)
         # The forest comes last: it takes longest, and may be stopped.
         self.models = [m for m in (self.products, self.linear, self.forest) if m is not None]
 

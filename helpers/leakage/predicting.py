@@ -14,6 +14,7 @@ from sklearn.preprocessing import FunctionTransformer, StandardScaler, scale
 
 MOST_COLUMNS = 200
 N_TREES = 10
+FEWEST_SIZES = 10  # fewer that are not 0 are too few to learn a product from
 
 
 @contextmanager
@@ -90,15 +91,30 @@ def _linear(*steps):
     return make_pipeline(*before, gaps, StandardScaler(), last)
 
 
-def may_be_a_product(y):
-    """Tell whether values have one sign, but for some that are 0, as price times quantity has."""
+def _may_be_a_product(X, y):
+    """Tell whether values have one sign, but for some that are 0, as price times quantity has.
+
+    Where most are 0, as claims are, a factor must tell them: it is 0, or a gap, in these rows only.
+    An offer that few have taken tells what they pay, and not whether they do.
+    """
     sizes = np.abs(y[y != 0])
-    of_one_sign = abs(np.sign(y).sum()) == len(sizes)
-    return of_one_sign and len(sizes) > max(10, len(y) / 2) and sizes.min() < sizes.max()
+    if len(sizes) <= FEWEST_SIZES or abs(np.sign(y).sum()) < len(sizes):
+        return False
+    if 2 * len(sizes) <= len(y):
+        is_none = (X == 0) | np.isnan(X)
+        factors = ~is_none[y != 0].any(axis=0)
+        if not is_none[y == 0][:, factors].any(axis=1).all():
+            return False
+    return bool(sizes.min() < sizes.max())
 
 
-def model_of_products():
-    """Return a model of products and ratios of columns: it is linear in their logarithms."""
+def model_of_products(X, y):
+    """Return a model of products and ratios of columns, or None if values cannot be one.
+
+    It is linear in the logarithms of columns.
+    """
+    if not _may_be_a_product(X, y):
+        return None
     logarithms = FunctionTransformer(_logarithms)
     return _linear(MostCorrelated(False), logarithms, LinearRegression())
 
