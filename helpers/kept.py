@@ -14,6 +14,7 @@ import torch
 LOGGERS = (logging.Logger, logging.LoggerAdapter, logging.Handler)
 _FILLED = (list, dict, set, deque)
 _IN_ORDER = (list, tuple, set, frozenset, deque)
+_PLAIN = {str, bytes, int, float, bool, complex, type(None)}
 _WITHOUT_PARTS = (str, bytes, int, float, complex, type(None), torch.Tensor, np.ndarray, enum.Enum)
 _CODE = (ModuleType, FunctionType, BuiltinFunctionType, type)
 
@@ -80,7 +81,8 @@ def full_copy(value, is_of_a_library):
     """
     memo = {}
     copied = copy.deepcopy(value, memo)
-    for part in parts_of(value, is_of_a_library):
+    changeable = [value] if hasattr(value, "__dict__") else []
+    for part in (*changeable, *parts_of(value, is_of_a_library)):
         if not is_full(part, memo.get(id(part), part)):
             raise NotWhole(f"{type(part).__name__} has no copy of its own")
     return copied
@@ -98,9 +100,9 @@ def parts_of(value, is_of_a_library):
         if is_own or isinstance(thing, _FILLED):
             yield thing
         if isinstance(thing, dict):
-            waiting += thing.values()
+            waiting += (one for one in thing.values() if type(one) not in _PLAIN)
         elif isinstance(thing, _IN_ORDER):
-            waiting += thing
+            waiting += (one for one in thing if type(one) not in _PLAIN)
         if is_own:
             waiting += vars(thing).values()
 

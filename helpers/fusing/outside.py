@@ -29,8 +29,11 @@ class Variable(NamedTuple):
         return digest(read(self.holder, self.name)) != self.before
 
     def put_back(self):
-        is_network = isinstance(self.value, nn.Module)
-        value = self.kept() if is_network else refilled(self.value, copy.deepcopy(self.kept))
+        value = self.value
+        if isinstance(value, nn.Module):
+            value = self.kept()
+        elif self.kept is not value:
+            value = refilled(value, copy.deepcopy(self.kept))
         write(self.holder, self.name, value)
 
 

@@ -119,6 +119,17 @@ class Logs(Plain):
         return super().forward(X)
 
 
+class HoldsItsLogger(Plain):
+    def __init__(self, n_features, n_outputs):
+        super().__init__(n_features, n_outputs)
+        self.log, self.adapter = LOGGER, logging.LoggerAdapter(LOGGER, {})
+
+    def forward(self, X):
+        self.log.debug("shape %s", X.shape)
+        self.adapter.debug("again")
+        return super().forward(X)
+
+
 class Asks(Plain):
     def forward(self, X):
         SETTINGS.calls += 1
@@ -165,12 +176,13 @@ def scores(module=Plain, **params):
 
 WITH_AND_WITHOUT = [
     ({"module": Logs}, {}),
+    ({"module": HoldsItsLogger}, {}),
     ({"loss": loss_that_logs}, {"loss": plain_loss}),
     ({"augment": augment_that_logs}, {"augment": plain_augment}),
 ]
 
 
-@pytest.mark.parametrize("logs, quiet", WITH_AND_WITHOUT, ids=["module", "loss", "augment"])
+@pytest.mark.parametrize("logs, quiet", WITH_AND_WITHOUT, ids=["module", "held", "loss", "augment"])
 def test_a_logger_changes_nothing(logger, logs, quiet):
     expected, before = scores(**quiet), {**vars(logger)}
     plain = scores(**logs)
@@ -272,6 +284,18 @@ def test_nothing_is_lost_where_a_value_is_its_own_copy(value):
     before = digest(value)
     assert refilled(value, value) is value
     assert digest(value) == before
+
+
+def test_what_a_library_leaves_out_of_its_copies_is_not_lost(monkeypatch):
+    monkeypatch.setattr(WithALock, "__module__", "torch.of_a_test")
+    settings = WithALock()
+    monkeypatch.setitem(globals(), "SETTINGS", settings)
+    outside, lock = Outside(Asks(6, 3)), settings.lock
+    Asks(6, 3)(torch.zeros(2, 6))
+    settings.other = SETTINGS.calls
+    assert outside.changed() == "SETTINGS"
+    outside.restore()
+    assert settings.lock is lock
 
 
 def test_nothing_is_lost_where_a_copy_shares_its_attributes():
