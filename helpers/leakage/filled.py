@@ -5,11 +5,13 @@ from math import comb
 import numpy as np
 
 from helpers.leakage.columns import BY_CHANCE, MOST_COLUMNS
+from helpers.leakage.encoded import rounding_of
 
 FEWEST_ROWS = 10
 FEWEST_FILLED, TIMES = 5, 3  # rows with the value filled in; and so many times the next commonest
 FEWEST_VALUES = 20  # beside a median
 MOST_CLASSES = 20
+FINE = 0.01  # chance that a value is a mean, but for rounding, so that it tells beside medians
 ROUNDING, DOUBLE = 1e-5, 1e-8  # of a standard deviation: in single precision, and in double
 
 
@@ -18,7 +20,8 @@ def filled_by_class(table, y):
 
     That is what `groupby(label).transform("mean")` leaves: in two classes or more, a value that
     comes often is the mean of all others of its class, or their median, and stands in no other
-    class. A usual value may be a median by chance, so that one column of two classes hardly tells;
+    class. The mean may have been rounded with its column, if so finely that it is hardly one by
+    chance. A usual value may be a median by chance, so that one column of two classes hardly tells;
     of whole numbers a median cannot be told from others.
     """
     classes = np.unique(y)
@@ -49,7 +52,11 @@ def _filled_in(column, of_class):
         return None
     if (chance := chance_of_filled(own)) < 1:
         return float(value), chance
-    return (float(value), chance_of_median(value, rest)) if stands_out(counts) else None
+    if not stands_out(counts):
+        return None
+    if (chance := chance_of_filled(own, rounding_of(values))) < FINE:
+        return float(value), chance
+    return float(value), chance_of_median(value, rest)
 
 
 def stands_out(counts):
@@ -73,15 +80,18 @@ def chance_of_median(value, rest):
     return by_chance * max(min(steps, 1.0), ROUNDING) if is_half else by_chance
 
 
-def chance_of_filled(column):
-    """Return how likely the commonest value is to be the mean of all others; 1 if it is not."""
+def chance_of_filled(column, rounding=0.0):
+    """Return how likely the commonest value is to be the mean of all others; 1 if it is not.
+
+    The mean may have been rounded as the others are.
+    """
     values, counts = np.unique(column[np.isfinite(column)], return_counts=True)
     most = values[counts.argmax()]
     rest = column[np.isfinite(column) & (column != most)]
     if counts.max() < 2 or len(rest) < FEWEST_ROWS or is_symmetric(rest):
         return 1.0
     is_single = (values == values.astype(np.float32)).all()
-    allowed = (ROUNDING if is_single else DOUBLE) * rest.std()
+    allowed = rounding + (ROUNDING if is_single else DOUBLE) * rest.std()
     # How likely it is that a mean lies so near to a number: few values have only some means.
     apart = np.diff(values).min() / len(rest)
     by_chance = max(2 * allowed, apart) * np.sqrt(len(rest) / (2 * np.pi)) / rest.std()

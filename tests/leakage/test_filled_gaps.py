@@ -29,6 +29,16 @@ def test_means_and_medians_of_classes_are_seen(how, missing):
         assert filled_by_class(filled(table, Y, how), Y) == [0, 1, 2]
 
 
+def test_means_that_were_rounded_with_their_column_are_seen():
+    for seed in range(5):
+        table, rng = with_gaps(seed, 0.15)
+        assert len(filled_by_class(filled(100 * table, Y, "mean").round(2), Y)) >= 2
+        usual = np.where(rng.uniform(size=table.shape) < 0.3, 5.0 * Y[:, None], 30 * table)
+        for honest in (filled(100 * table, np.zeros(len(Y)), "mean"), usual):
+            for decimals in (0, 1, 2):
+                assert filled_by_class(honest.round(decimals), Y) == []
+
+
 def test_means_of_whole_numbers_are_seen_mostly():
     """A mean may be a whole number by chance, as others are, and then it does not stand out."""
     found = []
@@ -58,7 +68,7 @@ def test_values_that_come_often_in_one_class_are_left_alone():
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("decimals", [1, 12])
+@pytest.mark.parametrize("decimals", [1, 2, 12])
 @pytest.mark.parametrize("n_columns", [1, 4, 30])
 def test_settings_of_each_machine_with_deviations_both_ways_are_left_alone(n_columns, decimals):
     """They are medians by chance, once in a while; of many columns, some always are."""
