@@ -52,6 +52,8 @@ def refilled(value, copied):
         put_attributes(value, copied)
     else:
         return copied  # a number: it is another object, not a changed one
+    if isinstance(value, _FILLED) and hasattr(value, "__dict__") and hasattr(copied, "__dict__"):
+        put_attributes(value, copied)  # of a dict, say, whose items are attributes as well
     return value
 
 

@@ -14,6 +14,8 @@ from helpers.fusing.own_code import is_of_a_library
 from helpers.fusing.reached import CODE, LARGE, MISSING, reached_from, read, size_of
 from helpers.kept import LOGGERS, full_copy, refilled
 
+MOST_PIECES = 100  # elements of a collection that are kept one by one
+
 
 class Variable(NamedTuple):
     """A variable as it was: where it stands, a digest, its value, and a copy or a `way_back`."""
@@ -37,21 +39,38 @@ class Variable(NamedTuple):
         write(self.holder, self.name, value)
 
 
+class Place(NamedTuple):
+    """The name of what cannot be copied as a whole: it may get another value."""
+
+    holder: Any
+    name: Any
+    label: str
+    value: Any
+
+    def has_changed(self):
+        return read(self.holder, self.name) is not self.value
+
+    def put_back(self):
+        write(self.holder, self.name, self.value)
+
+
 class Pieces(NamedTuple):
     """Which elements, or attributes, there were in what cannot be copied as a whole."""
 
     label: str
-    value: dict | list
-    kept: dict | list
+    value: dict | list | set | deque
+    kept: dict | list | set
 
     def has_changed(self):
-        if isinstance(self.value, list):
-            return len(self.value) != len(self.kept)
-        return self.value.keys() != self.kept.keys()
+        if isinstance(self.value, dict):
+            return self.value.keys() != self.kept.keys()
+        if isinstance(self.value, set):
+            return self.value != self.kept
+        return len(self.value) != len(self.kept) or any(map(_differ, self.value, self.kept))
 
     def put_back(self):
-        if isinstance(self.value, list):
-            self.value[:] = self.kept
+        if not isinstance(self.value, dict):
+            refilled(self.value, self.kept)
             return
         for name in self.value.keys() - self.kept.keys():
             del self.value[name]
@@ -102,15 +121,25 @@ class Outside:
                 pieces = _pieces_of(value)
             if pieces is None and before is not None:  # it is compared, and never put back
                 self._variables.append(Variable(holder, name, label, before, value, value))
+            else:
+                self._pieces.append(Place(holder, name, label, value))
             if pieces is not None and id(value) not in met:
                 met[id(value)] = value
-                is_list = isinstance(pieces, list)
-                self._pieces.append(Pieces(label, pieces, pieces[:] if is_list else dict(pieces)))
-                names = range(len(pieces)) if is_list else [*pieces]
-                waiting += [(pieces, one, label if is_list else str(one)) for one in names]
+                waiting += self._take_to_pieces(label, value, pieces)
             elements = value if isinstance(value, list | tuple) else [value]
             if any(isinstance(element, Iterator) for element in elements):
                 self.iterator = label
+
+    def _take_to_pieces(self, label, value, pieces):
+        """Keep which pieces there are; return where each stands, to be kept as well."""
+        if isinstance(pieces, dict):
+            self._pieces.append(Pieces(label, pieces, dict(pieces)))
+            return [(pieces, name, str(name)) for name in pieces]
+        if isinstance(value, list | set | deque):
+            kept = set(value) if isinstance(value, set) else list(value)
+            self._pieces.append(Pieces(label, value, kept))
+        # Of many, each may lead to all others, and take as long as all of them.
+        return [(pieces, one, label) for one in range(len(pieces)) if len(pieces) <= MOST_PIECES]
 
     def __enter__(self):
         return self
@@ -128,7 +157,7 @@ class Outside:
             one.put_back()
 
     def changes(self):
-        """Yield what is another than at first, as `Pieces` or `Variable`."""
+        """Yield what is another than at first, as `Place`, `Pieces` or `Variable`."""
         for one in (*self._pieces, *self._variables):
             if one.has_changed():
                 yield one
@@ -153,6 +182,12 @@ def _pieces_of(value):
     if isinstance(value, tuple | set | frozenset | deque):
         return [*value]
     return None if is_of_a_library(type(value).__module__) else getattr(value, "__dict__", None)
+
+
+def _differ(one, other):
+    """Say whether two elements are two objects, and no equal numbers or texts."""
+    is_plain = isinstance(one, int | float | str | bytes) and type(one) is type(other)
+    return one is not other and not (is_plain and one == other)
 
 
 def _label_of(holder, name):

@@ -108,10 +108,10 @@ def too_good_feature(X, y, *, task=None, random_state=0):
     were planned, as of places at a school that are all taken, are mean labels as well: it cannot
     tell.
     It does not see gaps filled by neighbours of a class, or with medians of whole numbers, or with
-    means that were rounded to few decimals, or mostly of one column alone; nor that columns were selected by all labels. Of more than 200
-    columns it looks, in each fold, at those that are correlated most with `y`; of an array of more
-    than ten million numbers, at 1,000 rows; of a sparse table of more than 1,000 columns, at those
-    in which a row of a hundred holds a number.
+    means that were rounded to few decimals, or mostly of one column alone; nor that columns were
+    selected by all labels. Of more than 200 columns it looks, in each fold, at those that are
+    correlated most with `y`; of an array of more than ten million numbers, at 1,000 rows; of a
+    sparse table of more than 1,000 columns, at those in which a row of a hundred holds a number.
 
     Examples
     --------

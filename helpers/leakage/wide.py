@@ -1,7 +1,7 @@
 """Tables of very many numbers, made smaller, so that a canary fits into a laptop."""
 
 import numpy as np
-from sklearn.random_projection import SparseRandomProjection
+from scipy import sparse
 
 from helpers.leakage.columns import MOST_ROWS, sample_of
 from helpers.leakage.finding import Finding
@@ -9,6 +9,7 @@ from helpers.tensors import as_numpy
 
 MOST_NUMBERS = 10_000_000  # in a table: 80 MB, of which a canary takes some eight times as many
 MOST_SUMS, FEWEST_SUMS = 1000, 200  # in place of the columns of a sparse table
+N_WEIGHTS = 32  # of a column, in as many of the sums
 FEWEST_FILLED = 0.01  # of the rows, in a column that is looked at
 MOST_IN_EMPTY = 30  # numbers in a row, other than 0
 MOST_CHANNELS = 4  # of images whose colours come last
@@ -39,20 +40,26 @@ def made_smaller(X):
     """Return rows of fewer numbers, equal and near where those of `X` are, and a sentence on them.
 
     A sparse table is small and would be large as an array: sums of its columns, with random signs,
-    stand for them, which hardly changes distances (Johnson and Lindenstrauss; scikit-learn's
-    random_projection). Images are halved, to the means of 2 x 2 pixels, while the sides are even.
+    stand for them, which hardly changes distances (Johnson and Lindenstrauss, 1984). Images are
+    halved, to the means of 2 x 2 pixels, while the sides are even.
     """
     if hasattr(X, "tocsr") and len(X.shape) == 2:
-        n_rows, n_columns = X.shape
+        given, (n_rows, n_columns) = X, X.shape
         n_sums = int(np.clip(MOST_NUMBERS // max(n_rows, 1), FEWEST_SUMS, MOST_SUMS))
         # Rows of few numbers meet by chance, and how often, only the columns themselves say.
         are_needed = is_nearly_empty(X) and n_rows * n_columns <= MOST_NUMBERS
         if n_columns <= n_sums or are_needed:
             return X, ""
         X = X.tocsr(copy=True).astype(float)
+        if not np.isfinite(X.data).all():
+            return given, ""  # a gap would be one of all sums
         X.sum_duplicates()  # and sorts: equal rows are then added up in one order
-        sums = SparseRandomProjection(n_sums, random_state=0).fit_transform(X)
-        return sums, f" Its {n_columns} columns were compared as {n_sums} sums of columns."
+        X = X[:, np.unique(X.indices)] if X.nnz else X[:, :1]
+        if X.shape[1] <= n_sums:
+            return X, f" Of its {n_columns} columns the others hold nothing but 0."
+        return X @ _signs(
+            X.shape[1], n_sums
+        ), f" Its {n_columns} columns were compared as {n_sums} sums of columns."
     images = as_numpy(X) if hasattr(X, "detach") else X
     if not isinstance(images, np.ndarray) or images.ndim < 3 or images.dtype.kind not in "fiub":
         return X, ""
@@ -65,6 +72,18 @@ def made_smaller(X):
         return X, ""
     size = " x ".join(str(images.shape[side]) for side in sides)
     return images, f" Images were compared in {size} pixels, since there are many."
+
+
+def _signs(n_columns, n_sums):
+    """Return which columns are added up, and with which sign, of shape (n_columns, n_sums).
+
+    As Kane and Nelson (Journal of the ACM 61:4, 2014) draw it: each column is in some sums.
+    SparseRandomProjection leaves out many of a million columns, so that different rows are equal.
+    """
+    rng, shape = np.random.default_rng(0), (n_columns, N_WEIGHTS)
+    signs, sums = rng.choice([-1.0, 1.0], size=shape), rng.integers(n_sums, size=shape)
+    starts = np.arange(0, signs.size + 1, N_WEIGHTS)
+    return sparse.csr_array((signs.ravel(), sums.ravel(), starts), shape=(n_columns, n_sums))
 
 
 def without_empty(X, names):

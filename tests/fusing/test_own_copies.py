@@ -3,6 +3,8 @@
 import itertools
 import logging
 import threading
+from collections import deque
+from contextlib import nullcontext
 
 import numpy as np
 import pytest
@@ -322,3 +324,66 @@ def test_the_check_for_what_clones_share_loses_nothing_either(monkeypatch, kind)
         Counts(epochs=1).fit(X, y)
     assert {*(counted if kind is ADict else vars(counted))} == before
     assert counted.scale == 2.0
+
+
+class InTurn(Plain):
+    def forward(self, X):
+        if isinstance(SETTINGS, set):
+            SETTINGS.add(len(SETTINGS))
+            return self.layer(X) * (2.0 if len(SETTINGS) < 20 else 3.0)
+        SETTINGS.append(SETTINGS.pop() if isinstance(SETTINGS, list) else SETTINGS.popleft())
+        return self.layer(X) * SETTINGS[-1].scale
+
+
+@pytest.mark.parametrize("collection", [set, list, deque])
+def test_a_collection_of_what_is_its_own_copy_is_put_back(monkeypatch, collection):
+    first, second = ItsOwnCopy(), ItsOwnCopy()
+    second.scale = 3.0
+    found = []
+    for engine in (nullcontext, fused):
+        monkeypatch.setitem(globals(), "SETTINGS", collection([first, second, second]))
+        with engine():
+            found.append(scores(InTurn))
+    np.testing.assert_allclose(*found, rtol=0, atol=1e-6)
+    before = collection([*SETTINGS])
+    outside = Outside(InTurn(6, 3))
+    SETTINGS.pop()
+    assert outside.changed() == "SETTINGS"
+    outside.restore()
+    assert SETTINGS == before
+    monkeypatch.setitem(globals(), "SETTINGS", collection([first]))
+    outside.restore()
+    assert SETTINGS == before and outside.changed() is None
+
+
+class Refers:
+    def __init__(self, others):
+        self.others = others
+
+    def __reduce__(self):
+        raise TypeError("it has a lock")
+
+
+def test_what_refers_to_all_others_is_not_followed_for_each(monkeypatch):
+    everything = []
+    everything += [Refers(everything) for _ in range(1000)]
+    monkeypatch.setitem(globals(), "SETTINGS", everything)
+    outside = Outside(AsksWithin(6, 3))
+    assert outside.changed() is None
+    assert len(outside._pieces) < 10
+
+
+class AttributesAsWell(dict):
+    def __setattr__(self, name, value):
+        super().__setattr__(name, value)
+        self[name] = value
+
+
+def test_a_dict_with_attributes_gets_both_back(monkeypatch):
+    settings = AttributesAsWell()
+    settings.calls, settings.scale = 0, 2.0
+    monkeypatch.setitem(globals(), "SETTINGS", settings)
+    outside = Outside(Slower(6, 3))
+    Slower(6, 3)(torch.zeros(2, 6))
+    outside.restore()
+    assert settings.scale == settings["scale"] == 2.0
