@@ -132,8 +132,7 @@ def too_good_feature(X, y, *, task=None, random_state=0):
     if missing := about_missing(y):
         return Finding(name, None, missing)
     X, names, empty = without_empty(X, names)
-    if (rows := fewer_rows(X, y, has_classes(task, y), random_state)) is not None:
-        X, y = X[rows], y[rows]
+    X, y, drawn = fewer_rows(X, y, has_classes(task, y), random_state)
     table, X = X, as_codes(X)
     X[np.isinf(X)] = np.nan
     left_out = without_order(table)
@@ -141,7 +140,7 @@ def too_good_feature(X, y, *, task=None, random_state=0):
         X[:, column] *= 0
     X, once = without_copies(X, names)
     finding = with_those_left_out(_asked(X, y, once, task, random_state), left_out, names)
-    return Finding(name, finding.leaked, finding.evidence + empty)
+    return Finding(name, finding.leaked, finding.evidence + empty + drawn)
 
 
 def _asked(X, y, names, task, random_state):

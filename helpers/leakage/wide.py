@@ -44,22 +44,7 @@ def made_smaller(X):
     halved, to the means of 2 x 2 pixels, while the sides are even.
     """
     if hasattr(X, "tocsr") and len(X.shape) == 2:
-        given, (n_rows, n_columns) = X, X.shape
-        n_sums = int(np.clip(MOST_NUMBERS // max(n_rows, 1), FEWEST_SUMS, MOST_SUMS))
-        # Rows of few numbers meet by chance, and how often, only the columns themselves say.
-        are_needed = is_nearly_empty(X) and n_rows * n_columns <= MOST_NUMBERS
-        if n_columns <= n_sums or are_needed:
-            return X, ""
-        X = X.tocsr(copy=True).astype(float)
-        if not np.isfinite(X.data).all():
-            return given, ""  # a gap would be one of all sums
-        X.sum_duplicates()  # and sorts: equal rows are then added up in one order
-        X = X[:, np.unique(X.indices)] if X.nnz else X[:, :1]
-        if X.shape[1] <= n_sums:
-            return X, f" Of its {n_columns} columns the others hold nothing but 0."
-        return X @ _signs(
-            X.shape[1], n_sums
-        ), f" Its {n_columns} columns were compared as {n_sums} sums of columns."
+        return _as_sums(X)
     images = as_numpy(X) if hasattr(X, "detach") else X
     if not isinstance(images, np.ndarray) or images.ndim < 3 or images.dtype.kind not in "fiub":
         return X, ""
@@ -72,6 +57,25 @@ def made_smaller(X):
         return X, ""
     size = " x ".join(str(images.shape[side]) for side in sides)
     return images, f" Images were compared in {size} pixels, since there are many."
+
+
+def _as_sums(given):
+    """Return sums of the columns of a sparse table, if it has many, and a sentence on them."""
+    n_rows, n_columns = given.shape
+    n_sums = int(np.clip(MOST_NUMBERS // max(n_rows, 1), FEWEST_SUMS, MOST_SUMS))
+    # Rows of few numbers meet by chance, and how often, only the columns themselves say.
+    are_needed = is_nearly_empty(given) and n_rows * n_columns <= MOST_NUMBERS
+    if n_columns <= n_sums or are_needed:
+        return given, ""
+    X = given.tocsr(copy=True).astype(float)
+    if not np.isfinite(X.data).all():
+        return given, ""  # a gap would be one of all sums
+    X.sum_duplicates()  # and sorts: equal rows are then added up in one order
+    X = X[:, np.unique(X.indices)] if X.nnz else X[:, :1]
+    if X.shape[1] <= n_sums:
+        return X, f" Of its {n_columns} columns the others hold nothing but 0."
+    said = f" Its {n_columns} columns were compared as {n_sums} sums of columns."
+    return X @ _signs(X.shape[1], n_sums), said
 
 
 def _signs(n_columns, n_sums):
@@ -97,18 +101,24 @@ def without_empty(X, names):
     filled = np.bincount(X.indices, minlength=X.shape[1])
     n_kept = max(MOST_SUMS, np.count_nonzero(filled >= FEWEST_FILLED * X.shape[0]))
     columns = np.sort(np.argsort(-filled, kind="stable")[:n_kept])
-    said = f" Left out: {X.shape[1] - len(columns)} columns in which hardly a row holds a number."
+    n_left_out = X.shape[1] - len(columns)
+    said = f" Left out: {n_left_out} columns in which hardly a row holds a number."
+    said = said if n_left_out else ""
     return X[:, columns], [names[column] for column in columns], said
 
 
 def fewer_rows(X, y, classes, random_state):
-    """Return some 1,000 rows of an array of very many numbers, each class among them; or None."""
+    """Return some 1,000 rows of an array of very many numbers, their labels, and a sentence.
+
+    Each class is among them. Other rows are returned as they are, and "".
+    """
     if not hasattr(X, "shape") or hasattr(X, "columns") or len(X.shape) < 2:
-        return None
+        return X, y, ""
     if len(y) <= MOST_ROWS or np.prod(X.shape, dtype=float) <= MOST_NUMBERS:
-        return None
-    order = np.random.RandomState(random_state).permutation(len(y))
-    return sample_of(order, y, classes)
+        return X, y, ""
+    rows = sample_of(np.random.RandomState(random_state).permutation(len(y)), y, classes)
+    X = X.tocsr() if hasattr(X, "tocsr") else X  # not each sparse form has rows
+    return X[rows], y[rows], f" Of {len(y)} rows {len(rows)} were looked at."
 
 
 def _halved(images, side):

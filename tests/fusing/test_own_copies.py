@@ -387,3 +387,20 @@ def test_a_dict_with_attributes_gets_both_back(monkeypatch):
     Slower(6, 3)(torch.zeros(2, 6))
     outside.restore()
     assert settings.scale == settings["scale"] == 2.0
+
+
+def loss_that_binds_its_list_anew(outputs, y):
+    global SETTINGS
+    SETTINGS = [*SETTINGS, 1]
+    return plain_loss(outputs, y)
+
+
+def test_a_list_that_is_bound_anew_is_no_log(monkeypatch):
+    kept = [ItsOwnCopy()]
+    monkeypatch.setitem(globals(), "SETTINGS", kept)
+    watch = Watch(loss_that_binds_its_list_anew, logs=True)
+    assert not watch.changed()
+    loss_that_binds_its_list_anew(torch.zeros(2, 3), torch.tensor([0, 1]))
+    assert watch.changed()
+    watch.restore()
+    assert SETTINGS is kept

@@ -119,8 +119,14 @@ def test_an_array_of_very_many_numbers_is_asked_about_some_rows(monkeypatch):
     rng = np.random.default_rng(0)
     X, y = rng.normal(size=(2000, 6)), rng.permutation(np.arange(2000) < 12)
     assert too_good_feature(X, y).leaked is False
-    rows = wide.fewer_rows(X, y, True, 0)
-    assert 1000 <= len(rows) < 1030 and y[rows].all() < y[rows].sum() == 12
+    for form in (X, sparse.coo_array(X)):
+        some, labels, said = wide.fewer_rows(form, y, True, 0)
+        assert 1000 <= len(labels) < 1030 and labels.sum() == 12
+        assert (
+            some.shape == (len(labels), 6)
+            and said == f" Of 2000 rows {len(labels)} were looked at."
+        )
+    assert too_good_feature(sparse.coo_array(X), y).evidence.endswith(said)
     X[:, 4] = y
     assert "4" in too_good_feature(X, y).evidence and too_good_feature(X, y).leaked
 
