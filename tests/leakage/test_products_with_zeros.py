@@ -6,6 +6,8 @@ import pytest
 
 from helpers import too_good_feature
 
+pytestmark = pytest.mark.slow
+
 
 def policies(seed, share):
     """Return a generator, a table of drivers, which of them had a claim, and how many."""

@@ -41,6 +41,7 @@ NARROW = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", NARROW)
 def test_narrow_features_that_do_not_overlap_are_no_copies(name):
     asked = 0
@@ -86,6 +87,7 @@ OF_ONE_NUMBER = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", OF_ONE_NUMBER)
 def test_rows_of_one_number_that_comes_again_are_asked_about(name):
     rows = OF_ONE_NUMBER[name](np.random.RandomState(0))
@@ -102,6 +104,7 @@ def test_a_month_beside_another_number_meets_by_chance():
         assert shared_rows(rows, cv=SHUFFLED).leaked is None
 
 
+@pytest.mark.slow
 def test_rows_of_several_numbers_do_not_follow_from_one():
     for seed in range(5):
         rng = np.random.RandomState(seed)
@@ -123,6 +126,7 @@ def test_dates_far_larger_than_other_columns_do_not_excuse_copies(unit):
     assert shared_rows(table, cv=SHUFFLED).leaked is False
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("weights", [[60, 3, 2, 1], [3, 2, 2]])
 def test_a_formula_of_several_columns_is_asked_about(weights):
     table = np.random.RandomState(0).normal(size=(200, 12))
@@ -131,6 +135,7 @@ def test_a_formula_of_several_columns_is_asked_about(weights):
     assert finding.leaked is None and "computed by a formula look like this" in finding.evidence
 
 
+@pytest.mark.slow
 def test_what_one_or_two_columns_tell_is_seen_beside_columns_that_tell_nothing():
     rng = np.random.RandomState(0)
     table, y = rng.normal(size=(200, 4)), rng.normal(size=200)
@@ -139,6 +144,7 @@ def test_what_one_or_two_columns_tell_is_seen_beside_columns_that_tell_nothing()
         assert finding.leaked is True and "Column 4 alone" in finding.evidence
 
 
+@pytest.mark.slow
 def test_stand_ins_for_classes_are_seen_and_so_is_a_class_that_is_one_side_of_a_column():
     rng = np.random.RandomState(0)
     table, label = rng.normal(size=(200, 4)), rng.randint(2, size=200)
@@ -162,6 +168,7 @@ def test_mean_labels_of_few_rows_are_asked_about(n_places):
     assert n_asked >= 7
 
 
+@pytest.mark.slow
 def test_the_canary_says_that_rows_are_too_few_to_tell_mean_labels():
     rng = np.random.RandomState(0)
     places, y = rng.randint(4, size=60), rng.randint(2, size=60)

@@ -9,6 +9,8 @@ from sklearn.preprocessing import PolynomialFeatures
 from helpers import alike_rows
 from helpers.leakage.one_thing import columns_of_one_thing
 
+pytestmark = pytest.mark.slow
+
 SHUFFLED = KFold(5, shuffle=True, random_state=0)
 
 

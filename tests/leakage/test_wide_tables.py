@@ -20,6 +20,8 @@ from helpers.leakage import (
 )
 from helpers.leakage.prepared import prepared
 
+pytestmark = pytest.mark.slow
+
 
 def of_texts(n=300, copied=0, changed=0.0):
     """Return labels and texts as TF-IDF; so many of the last are the first ones, shuffled."""
