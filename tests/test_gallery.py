@@ -62,8 +62,8 @@ EXPECTED = {
     "a series smoothed before the split": (0.4, 0.7, {"too_good_feature"}),
     "one checkpoint file for all folds": (0.15, 0.4, {"refit", "carry_over", "null_labels"}),
     "a backbone in a function": (0.25, 0.5, BY_LOOKING | {"carried_weights"}),
-    "threshold chosen on test rows": (0.02, 0.15, {"blind_test"}),
-    "test rows in the estimator": (0.02, 0.15, {"held_rows"}),
+    "threshold chosen on test rows": (0.02, 0.15, {"null_labels", "blind_test"}),
+    "test rows in the estimator": (0.02, 0.15, {"held_rows", "null_labels"}),
     "augmentation as a Pipeline step": (-0.25, -0.1, {"same_answer"}),
 }
 # No canary can tell; one says so, and what to hand over.

@@ -30,7 +30,7 @@ def by_gain(looks):
 
 def _names(looks):
     """Return the names of the kinds; those that are scored by R², where chance is 0, say so."""
-    return [look.kind.name + ("" if look.kind.chance else " (R²)") for look in looks]
+    return [look.kind.name + (" (R²)" if look.kind.chance == 0 else "") for look in looks]
 
 
 def draw_gains(looks, title):

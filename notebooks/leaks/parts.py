@@ -42,8 +42,8 @@ class Kind:
         ``estimator(X, y, seed, leaky)``, where the leak is in the estimator.
     columns : callable
         ``columns(X, leaky)``, where the leak is in the table.
-    chance : float
-        What the honest procedure scores if the labels are permuted.
+    chance : float or None
+        What the honest procedure scores if the labels are permuted; None where it is measured.
     """
 
     name: str
@@ -55,7 +55,7 @@ class Kind:
     split: Callable | None = None
     estimator: Callable | None = None
     columns: Callable = lambda X, leaky: X
-    chance: float = 0.5
+    chance: float | None = 0.5
 
     def draw(self, seed, leaky):
         """Return (X, y, extra), where `extra` may be empty."""
