@@ -3,6 +3,8 @@
 from numbers import Integral, Real
 
 import torch
+from sklearn.base import RegressorMixin
+from torch import nn
 from torch.optim import Optimizer
 from torch.optim.lr_scheduler import LRScheduler
 
@@ -46,6 +48,13 @@ CONSTRAINTS = {
     "random_state": ["random_state"],
 }
 NUMBERS = "epochs lr batch_size weight_decay clip patience validation_fraction random_state".split()
+
+# torch's own optimizers and losses, by their names in small letters. (No L-BFGS: it is refused.)
+OF_TORCH = {
+    name.lower(): name
+    for name in [*torch.optim.__all__, *nn.modules.loss.__all__]
+    if name[0].isupper() and name not in ("LBFGS", "Optimizer")
+}
 
 # How functions of the user's are called, and what to do where they cannot be.
 CALLS = {
@@ -103,6 +112,14 @@ def check_functions(estimator):
             f"weights of one network, and each fit builds a new one. Give "
             f"optimizer=torch.optim.{name}, and its arguments as lr=... and optimizer__<name>=...."
         )
+    by_name = isinstance(optimizer, str) and optimizer in OPTIMIZERS
+    if not by_name and not callable(optimizer):
+        name = in_torch(optimizer)
+        raise ValueError(
+            f"optimizer must be one of {', '.join(map(repr, OPTIMIZERS))}, or a class such as "
+            f"torch.optim.SGD; got {optimizer!r:.60}."
+            f"{f' Give optimizer=torch.optim.{name}.' if name else ''}"
+        )
     if optimizer is Optimizer or makes_another_kind(optimizer, Optimizer):
         raise ValueError(
             f"optimizer must be a name, or a class such as torch.optim.SGD; got the class "
@@ -110,10 +127,15 @@ def check_functions(estimator):
         )
     for name, (given, cure) in CALLS.items():
         function = getattr(estimator, name)
-        if isinstance(function, str):  # as the names of Keras
+        if function is not None and not callable(function):  # as the names of Keras
+            default, known = "", in_torch(function)
+            if name == "loss":
+                of_values = isinstance(estimator, RegressorMixin)
+                default = f" (the {'squared error' if of_values else 'cross-entropy'})"
+                cure += f' Of torch, give loss=nn.{known}(reduction="none").' if known else ""
             raise ValueError(
-                f"The {name!r} parameter of {type(estimator).__name__} must be a callable or None. "
-                f"Got {function!r} instead. It is called as {name}({', '.join(given)}). {cure}"
+                f"{name} must be None{default} or a function, called as "
+                f"{name}({', '.join(given)}); got {function!r:.60}. {cure}"
             )
         if isinstance(function, type) and not (name == "schedule" and issubclass(function, float)):
             made = f"Give an object of that class: {name}={function.__name__}(...)."
@@ -127,6 +149,19 @@ def check_functions(estimator):
             check_call(name, function, given, cure)
     if callable(estimator.loss):
         _refuse_reversed(estimator.loss)
+
+
+def in_torch(written):
+    """Return the name of torch's own optimizer or loss that a user named by a str, or None.
+
+    Examples
+    --------
+    >>> from helpers.checks.parameters import in_torch
+    >>> in_torch("adam"), in_torch("torch.nn.MSELoss"), in_torch("mse"), in_torch("best")
+    ('Adam', 'MSELoss', 'MSELoss', None)
+    """
+    plain = str(written).rpartition(".")[2].replace("_", "").lower()
+    return OF_TORCH.get(plain, OF_TORCH.get(f"{plain}loss"))
 
 
 # Words in the names of arguments of a loss: for the truth, and for what a network says.

@@ -326,13 +326,31 @@ def _filled(columns, X):
     "argument, name, words",
     [
         ("schedule", "cosine", r"called as schedule\(done\).*schedule=lambda done: 1 - done"),
-        ("loss", "mse", r"called as loss\(outputs, y\).*one number for each row"),
+        ("loss", "mse", r'called as loss\(outputs, y\).*nn.MSELoss\(reduction="none"\)'),
+        ("loss", "best", r"called as loss\(outputs, y\).*one number for each row\.$"),
         ("augment", "flip", r"called as augment\(X\).*return them, changed"),
     ],
 )
 def test_a_name_in_the_place_of_a_function_is_told_how_it_is_called(
     Estimator, argument, name, words
 ):
-    said = f"'{argument}'.*must be a callable or None. Got '{name}'.*{words}"
+    called, words = words.split(".*", 1)
+    said = f"{argument} must be None.* or a function, {called}; got '{name}'. .*{words}"
     with pytest.raises(ValueError, match=said):
         Estimator(**{argument: name}).fit(X, y)
+
+
+@pytest.mark.parametrize(
+    "optimizer, words",
+    [
+        ("Adam", r"got 'Adam'. Give optimizer=torch.optim.Adam.$"),
+        ("torch.optim.nadam", r"got 'torch.optim.nadam'. Give optimizer=torch.optim.NAdam.$"),
+        ("lbfgs", "got 'lbfgs'.$"),
+        (None, "got None.$"),
+        (["adam"], r"got \['adam'\].$"),
+    ],
+)
+def test_a_name_that_is_no_optimizers_is_told_what_to_give(optimizer, words):
+    said = f"optimizer must be one of 'adam', 'adamw', 'rmsprop', 'sgd', or a class .*; {words}"
+    with pytest.raises(ValueError, match=said):
+        TorchClassifier(optimizer=optimizer).fit(X, y)
