@@ -78,6 +78,8 @@ def mixes_rows(job):
     a training. Rows of nan do, as they make nan of all that is computed from them. BatchNorm does
     not count.
     """
+    if any(getattr(module, "scale_grad_by_freq", False) for module in job.network.modules()):
+        return True  # gradients are divided by how often a code, or another one, comes in a step
     network, X, y = copy.deepcopy(job.network), *job.take(job.rows[:8])[:2]
     training_mode(network)
     without_dropout(network)

@@ -185,6 +185,29 @@ def folds(module, **settings):
     return cross_validate(clf, CODES, y, **options, error_score="raise")["estimator"]
 
 
+def divided_by_frequency(n_features, n_outputs):
+    vectors = nn.EmbeddingBag(5, 3, mode="sum", scale_grad_by_freq=True)
+    return nn.Sequential(Codes(), vectors, nn.Linear(3, n_outputs))
+
+
+class Codes(nn.Module):
+    def forward(self, X):
+        return X.long()
+
+
+def test_padding_counts_for_no_frequency():
+    codes = np.random.default_rng(0).integers(0, 5, (61, 6)).astype(float)
+    clf = TorchClassifier(divided_by_frequency, epochs=2, optimizer="sgd", random_state=0)
+    settings = {"X": codes, "y": np.arange(61) % 3, "cv": KFold(3), "return_estimator": True}
+    plain = cross_validate(clf, **settings)["estimator"]
+    with pytest.warns(UserWarning, match="its rows depend on each other"), fused() as run:
+        found = cross_validate(clf, **settings)["estimator"]
+    assert run.batches == [2, 1]
+    for one, other in zip(plain, found, strict=True):
+        expected = one.module_[1].weight
+        torch.testing.assert_close(other.module_[1].weight, expected, rtol=0, atol=1e-12)
+
+
 @pytest.mark.parametrize("patience", [None, 2])
 @pytest.mark.parametrize(
     "module, alone",
