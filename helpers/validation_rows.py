@@ -4,6 +4,7 @@ import copy
 import math
 import re
 import reprlib
+import warnings
 from numbers import Real
 
 import numpy as np
@@ -22,10 +23,32 @@ def split_rows(job, how, data, *, stratify):
     given to `fit`. A share that is to `stratify` keeps the shares of the classes, and leaves the
     row of a class that has only one to training; groups, which stay together, go before.
     """
+    rows = job.rows
     if isinstance(how, Real):
         split_by_chance(job, data[2], how, stratify)
     else:
         split_as_told(job, how, data)
+    if stratify:
+        warn_of_classes(job, rows, how, np.asarray(data[1]).ravel())
+
+
+def warn_of_classes(job, rows, how, labels):
+    """Warn if a split of some rows trains on none of a class, or watches one class alone."""
+    lost = rows[~torch.isin(job.y[rows], job.y[job.rows]).cpu()]
+    alone = len(job.y[job.valid_rows].unique()) == 1 < len(job.y[rows].unique())
+    if not len(lost) and not alone:
+        return
+    row = lost[0] if len(lost) else job.valid_rows[0]
+    label = labels[row : row + 1].tolist()[0]
+    what = f"leaves no row of class {label!r} to train on"
+    if not len(lost):
+        what = f"has patience watch rows of class {label!r} alone"
+    warnings.warn(
+        f"validation_fraction={_told(how)} {what}. Where rows have no order in time, give a "
+        f"splitter that keeps the shares of the classes, as StratifiedKFold(10, shuffle=True) or, "
+        f"for groups, StratifiedGroupKFold(10).",
+        stacklevel=2,
+    )
 
 
 def check_groups(groups, y):

@@ -193,3 +193,26 @@ def test_a_splitter_that_needs_groups_asks_for_them(splitter):
         clf.fit(X, y)
     assert "A search does not hand on its own groups" in error.value.__notes__[0]
     clf.fit(X, y, groups=np.arange(len(X)) % 5)
+
+
+@pytest.mark.parametrize(
+    "how, said",
+    [
+        (KFold(3), r"KFold\(...\) leaves no row of class 'setosa' to train on"),
+        (KFold(5), r"KFold\(...\) has patience watch rows of class 'setosa' alone"),
+        ([(range(100), range(100, 150))], r"\[.*\] leaves no row of class 'virginica' to train"),
+        (0.1, "0.1 has patience watch rows of class '.*' alone"),
+    ],
+)
+def test_sorted_rows_of_which_a_class_is_not_trained_or_watched_alone(how, said):
+    names = np.array(["setosa", "versicolor", "virginica"], dtype=object)[y]
+    with pytest.warns(UserWarning, match=f"validation_fraction={said}.*Stratified"):
+        clone(CLF).set_params(validation_fraction=how).fit(X, names, groups=np.arange(150) // 25)
+
+
+def test_splits_that_mix_classes_are_not_accused(recwarn):
+    for how in (0.1, StratifiedKFold(10), KFold(10, shuffle=True), GroupKFold(5)):
+        groups = np.arange(150) % 10 if isinstance(how, GroupKFold) else None
+        clone(CLF).set_params(validation_fraction=how).fit(X, y, groups=groups)
+    TorchRegressor(epochs=1, patience=1, validation_fraction=KFold(3)).fit(X, y)
+    assert not recwarn
