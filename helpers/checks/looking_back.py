@@ -147,8 +147,9 @@ def warn_of_scale(job, owner):
 def warn_of_wrong_answers(job):
     """Warn if a loss is as low for outputs that `predict` takes for wrong answers.
 
-    The loss is asked about outputs that are made up, and left as it was. Rows on which it does not
-    tell the right answer from its opposite are left out, as those of a class of weight 0.
+    The loss is asked about outputs that are made up, and left as it was. Rows on which it tells
+    the right answer neither from its opposite nor from its double are left out, as those of a class
+    of weight 0.
     """
     X, y, _ = job.take(job.rows[:64])
     try:
@@ -200,10 +201,10 @@ def _of_classes(loss, y, job):
 
 def _as_low(loss, wrong, right, y, rows):
     """Whether a loss is as low for wrong outputs of some rows as for right ones."""
-    losses, of_right, of_opposite = (
-        loss(outputs, y, reduction="none") for outputs in (wrong, right, -right)
+    losses, of_right, of_opposite, of_double = (
+        loss(outputs, y, reduction="none") for outputs in (wrong, right, -right, 2 * right)
     )
-    rows = rows & (of_right != of_opposite)
+    rows = rows & ((of_right != of_opposite) | (of_right != of_double))
     return bool(rows.any() and losses[rows].sum() <= of_right[rows].sum() * (1 + 1e-6))
 
 

@@ -33,6 +33,10 @@ def of_last(outputs, y):
     return F.binary_cross_entropy_with_logits(outputs[:, 2], is_last, reduction="none")
 
 
+def of_number(outputs, y):
+    return (outputs[:, 0] - y) ** 2
+
+
 def softmax_of_labels(outputs, y):
     return F.cross_entropy(outputs, y, reduction="none")
 
@@ -40,6 +44,7 @@ def softmax_of_labels(outputs, y):
 WRONG = [
     (ordinal, y, "the class of its largest output.*output 0 is the largest for rows of other"),
     (of_last, y, "no larger where output 0"),
+    (of_number, y % 2, "no larger where output 1"),
     (nn.CrossEntropyLoss(reduction="none"), labels, "no larger where all outputs are above 0"),
     (softmax_of_labels, labels, "no larger where all outputs are above 0"),
     (nn.SoftMarginLoss(reduction="none"), labels, "no larger where all outputs are above 0"),
