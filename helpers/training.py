@@ -9,7 +9,7 @@ import torch
 from helpers.checks.arguments import name_of
 from helpers.checks.divergence import check_end, divergence
 from helpers.checks.losses import FirstLoss
-from helpers.checks.outputs import check_gradients
+from helpers.checks.outputs import check_gradients, refuse_new_parameters
 from helpers.copies import put_back, weights_of
 from helpers.global_state import flushed_denormals, private_rng, seed_generators, seed_others
 from helpers.losses import AS_OUTPUTS, OwnLoss
@@ -159,6 +159,7 @@ def _train_batch(job, optimizer, batch, factor, is_first):
     be trained.
     """
     optimizer.zero_grad()
+    known = [*job.network.parameters()] if is_first else None
     loss = _batch_loss(job, *batch)
     if is_first and not loss.isfinite():
         raise divergence(job, {"epoch": 1, "train_loss": loss.item()}, begun=False)
@@ -175,6 +176,7 @@ def _train_batch(job, optimizer, batch, factor, is_first):
             )
         raise
     if is_first:
+        refuse_new_parameters(job.network, known)
         check_gradients(job.network, dense=isinstance(job.optimizer, str) or job.clip)
     if job.clip is not None:
         trained = [p for p in job.network.parameters() if p.requires_grad]

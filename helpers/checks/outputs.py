@@ -129,6 +129,22 @@ def check_gradients(network, dense=False):
         )
 
 
+def refuse_new_parameters(network, known):
+    """Raise a ValueError if a training step has given a network parameters that it had not before.
+
+    `known` are those that it had, which the optimizer trains.
+    """
+    known = {*map(id, known)}
+    for name, parameter in network.named_parameters():
+        if parameter.requires_grad and id(parameter) not in known:
+            raise ValueError(
+                f"{type(network).__name__} makes the parameter `{name}` while it is trained, and "
+                f"the optimizer has those that were there before: this one would stay as it is. "
+                f"Make parameters and layers in __init__, and change no more than their numbers: "
+                f"self.weight.copy_(new) under torch.no_grad()."
+            )
+
+
 def normalised_as(outputs):
     """Return "softmax", "log_softmax" or "sigmoid" if outputs look as if they came from it."""
     tolerance = 1e-4

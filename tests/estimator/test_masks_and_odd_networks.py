@@ -576,3 +576,52 @@ def test_large_tables_that_cannot_be_written_to_reach_a_recipe_as_they_are():
 
     classifier(recipe, module__table=table).fit(X, y)
     assert all(one is table for one in given)
+
+
+# Parameters that are made while a network is trained, of which the optimizer knows nothing.
+
+
+class Decaying(nn.Module):
+    """Puts a new parameter in the place of a weight; what it tells of it may be trained or not."""
+
+    trained = True
+
+    def __init__(self, n_features, n_outputs):
+        super().__init__()
+        self.last = nn.Linear(n_features, n_outputs)
+        self.factor = nn.Parameter(torch.ones(n_features), requires_grad=self.trained)
+
+    def forward(self, X):
+        if self.training:
+            self.factor = nn.Parameter(self.factor.detach() * 0.9, self.trained)
+        return self.last(X * self.factor)
+
+
+class Masking(Decaying):
+    trained = False
+
+
+class AddingALayer(Decaying):
+    def forward(self, X):
+        if self.training and not hasattr(self, "first"):
+            self.first = nn.Linear(X.shape[1], X.shape[1]).to(X)
+        return self.last(self.first(X) if hasattr(self, "first") else X)
+
+
+@pytest.mark.parametrize(
+    "module, name", [(Decaying, "factor"), (AddingALayer, r"first\.weight"), (Masking, None)]
+)
+def test_parameters_that_are_made_in_training(module, name):
+    clf = classifier(module, epochs=1)
+    said = f"{module.__name__} makes the parameter `{name}` while it is"
+
+    def fit():
+        if name:
+            with pytest.raises(ValueError, match=f"{said} trained.*in __init__"):
+                cross_validate(clf, X, y, error_score="raise")
+            return []
+        return cross_validate(clf, X, y, error_score="raise")["test_score"]
+
+    plain = fit()
+    with fused(), pytest.warns(UserWarning, match="it makes parameters while it is trained"):
+        np.testing.assert_array_equal(fit(), plain)
