@@ -1,7 +1,9 @@
 """Names of parameters in other libraries, and what stands for them here."""
 
+from difflib import get_close_matches
+
 CURES = {
-    "Give epochs.": "max_epochs max_iter n_epochs num_epochs",
+    "Give epochs.": "max_epochs max_iter n_epochs num_epochs nb_epoch",
     "Give loss.": "criterion loss_fn",
     "Give lr.": "learning_rate learning_rate_init",
     "Give patience.": "early_stopping n_iter_no_change",
@@ -9,9 +11,9 @@ CURES = {
     "validation_data eval_set X_val X_valid",
     "Give module.": "model net network build_fn",
     "Give module__hidden.": "hidden_layer_sizes hidden",
-    "Give weight_decay.": "alpha",
+    "Give weight_decay.": "alpha l2",
     "Give random_state.": "seed",
-    "Give clip.": "gradient_clip_val clipnorm max_grad_norm",
+    "Give clip.": "gradient_clip gradient_clip_val clipnorm max_grad_norm",
     "Give scoring to cross_validate or GridSearchCV.": "metrics",
     "Those of scikit-learn are set by set_callbacks(...).": "callbacks",
     "The losses of all epochs are in history_. set_callbacks(ProgressBar()), imported from "
@@ -28,15 +30,23 @@ OTHERS = {name: cure for cure, names in CURES.items() for name in names.split()}
 
 
 def cure_for(name, own_names):
-    """Return what to do about a parameter that is none, "" if nobody knows.
+    """Return what to do about a parameter that is none, as one misspelt; "" if nobody knows.
 
     Examples
     --------
     >>> from helpers.checks.other_names import cure_for
     >>> cure_for("criterion__weight", ["loss"]), cure_for("loss__weight", ["loss"])
     ('Give loss.', 'Set loss as a whole.')
+    >>> cure_for("module_hidden", ["module"]), cure_for("batchsize", ["batch_size"])
+    ('Give module__hidden.', 'Give batch_size.')
     """
     own, _, part = name.partition("__")  # as criterion__weight of skorch
     if part and OTHERS.get(own) == "Give module.":
         return f"Give module__{part}."
-    return f"Set {own} as a whole." if own in own_names else OTHERS.get(own, "")
+    if own in own_names:
+        return f"Set {own} as a whole."
+    prefix, _, part = own.partition("_")
+    if prefix in ("module", "optimizer") and part:
+        return f"Give {prefix}__{part}."
+    alike = get_close_matches(own.lower(), own_names, 1, cutoff=0.75)
+    return OTHERS.get(own, f"Give {alike[0]}." if alike else "")
