@@ -35,14 +35,12 @@ def split_rows(job, how, data, *, stratify):
 def warn_of_classes(job, rows, how, labels):
     """Warn if a split of some rows trains on none of a class, or watches one class alone."""
     lost = rows[~torch.isin(job.y[rows], job.y[job.rows]).cpu()]
-    alone = len(job.y[job.valid_rows].unique()) == 1 < len(job.y[rows].unique())
-    if not len(lost) and not alone:
+    if not len(lost) and len(job.y[job.valid_rows].unique()) > 1:
         return
-    row = lost[0] if len(lost) else job.valid_rows[0]
-    label = labels[row : row + 1].tolist()[0]
-    what = f"leaves no row of class {label!r} to train on"
-    if not len(lost):
-        what = f"has patience watch rows of class {label!r} alone"
+    label = labels[(lost if len(lost) else job.valid_rows)[:1].numpy()].tolist()[0]
+    what = f"has patience watch rows of class {label!r} alone"
+    if len(lost):
+        what = f"leaves no row of class {label!r} to train on"
     warnings.warn(
         f"validation_fraction={_told(how)} {what}. Where rows have no order in time, give a "
         f"splitter that keeps the shares of the classes, as StratifiedKFold(10, shuffle=True) or, "

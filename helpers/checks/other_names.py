@@ -43,10 +43,8 @@ def cure_for(name, own_names):
     own, _, part = name.partition("__")  # as criterion__weight of skorch
     if part and OTHERS.get(own) == "Give module.":
         return f"Give module__{part}."
-    if own in own_names:
-        return f"Set {own} as a whole."
-    prefix, _, part = own.partition("_")
-    if prefix in ("module", "optimizer") and part:
-        return f"Give {prefix}__{part}."
+    if own.startswith(("module_", "optimizer_")):
+        return f"Give {own.replace('_', '__', 1)}."
     alike = get_close_matches(own.lower(), own_names, 1, cutoff=0.75)
-    return OTHERS.get(own, f"Give {alike[0]}." if alike else "")
+    cure = OTHERS.get(own, f"Give {alike[0]}." if alike else "")
+    return f"Set {own} as a whole." if own in own_names else cure

@@ -130,18 +130,14 @@ def check_gradients(network, dense=False):
 
 
 def refuse_new_parameters(network, known):
-    """Raise a ValueError if a training step has given a network parameters that it had not before.
-
-    `known` are those that it had, which the optimizer trains.
-    """
+    """Raise a ValueError if a network has others to train than the `known` that it began with."""
     known = {*map(id, known)}
     for name, parameter in network.named_parameters():
         if parameter.requires_grad and id(parameter) not in known:
             raise ValueError(
-                f"{type(network).__name__} makes the parameter `{name}` while it is trained, and "
-                f"the optimizer has those that were there before: this one would stay as it is. "
-                f"Make parameters and layers in __init__, and change no more than their numbers: "
-                f"self.weight.copy_(new) under torch.no_grad()."
+                f"{type(network).__name__} makes the parameter `{name}` while it is trained, which "
+                f"no optimizer would train. Make parameters and layers in __init__, and change no "
+                f"more than their numbers: self.weight.copy_(new) under torch.no_grad()."
             )
 
 

@@ -3,7 +3,6 @@
 from numbers import Integral, Real
 
 import torch
-from sklearn.base import RegressorMixin
 from torch import nn
 from torch.optim import Optimizer
 from torch.optim.lr_scheduler import LRScheduler
@@ -63,7 +62,11 @@ CALLS = {
         "done is the share of training that is done, from 0 to below 1. Write, for instance, "
         "schedule=lambda done: 1 - done.",
     ),
-    "loss": (("outputs", "y"), "Take both by position, and return one number for each row."),
+    "loss": (
+        ("outputs", "y"),
+        "Take both by position, and return one number for each row. None is the cross-entropy of "
+        "classes, and the squared error of values.",
+    ),
     "augment": (("X",), "X holds all rows of a training step; return them, changed."),
 }
 
@@ -114,11 +117,10 @@ def check_functions(estimator):
         )
     by_name = isinstance(optimizer, str) and optimizer in OPTIMIZERS
     if not by_name and not callable(optimizer):
-        name = in_torch(optimizer)
+        cure = f" Give optimizer=torch.optim.{name}." if (name := in_torch(optimizer)) else ""
         raise ValueError(
             f"optimizer must be one of {', '.join(map(repr, OPTIMIZERS))}, or a class such as "
-            f"torch.optim.SGD; got {optimizer!r:.60}."
-            f"{f' Give optimizer=torch.optim.{name}.' if name else ''}"
+            f"torch.optim.SGD; got {optimizer!r:.60}.{cure}"
         )
     if optimizer is Optimizer or makes_another_kind(optimizer, Optimizer):
         raise ValueError(
@@ -128,14 +130,11 @@ def check_functions(estimator):
     for name, (given, cure) in CALLS.items():
         function = getattr(estimator, name)
         if function is not None and not callable(function):  # as the names of Keras
-            default, known = "", in_torch(function)
-            if name == "loss":
-                of_values = isinstance(estimator, RegressorMixin)
-                default = f" (the {'squared error' if of_values else 'cross-entropy'})"
-                cure += f' Of torch, give loss=nn.{known}(reduction="none").' if known else ""
+            if name == "loss" and (known := in_torch(function)):
+                cure += f' Of torch, give loss=nn.{known}(reduction="none").'
             raise ValueError(
-                f"{name} must be None{default} or a function, called as "
-                f"{name}({', '.join(given)}); got {function!r:.60}. {cure}"
+                f"{name} must be None or a function, called as {name}({', '.join(given)}); got "
+                f"{function!r:.60}. {cure}"
             )
         if isinstance(function, type) and not (name == "schedule" and issubclass(function, float)):
             made = f"Give an object of that class: {name}={function.__name__}(...)."
@@ -152,14 +151,7 @@ def check_functions(estimator):
 
 
 def in_torch(written):
-    """Return the name of torch's own optimizer or loss that a user named by a str, or None.
-
-    Examples
-    --------
-    >>> from helpers.checks.parameters import in_torch
-    >>> in_torch("adam"), in_torch("torch.nn.MSELoss"), in_torch("mse"), in_torch("best")
-    ('Adam', 'MSELoss', 'MSELoss', None)
-    """
+    """Return the name of torch's own optimizer or loss that a user wrote in quotes, or None."""
     plain = str(written).rpartition(".")[2].replace("_", "").lower()
     return OF_TORCH.get(plain, OF_TORCH.get(f"{plain}loss"))
 

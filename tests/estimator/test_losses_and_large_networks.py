@@ -327,7 +327,7 @@ def _filled(columns, X):
     [
         ("schedule", "cosine", r"called as schedule\(done\).*schedule=lambda done: 1 - done"),
         ("loss", "mse", r'called as loss\(outputs, y\).*nn.MSELoss\(reduction="none"\)'),
-        ("loss", "best", r"called as loss\(outputs, y\).*one number for each row\.$"),
+        ("loss", "best", r"called as loss\(outputs, y\).*and the squared error of values\.$"),
         ("augment", "flip", r"called as augment\(X\).*return them, changed"),
     ],
 )
@@ -335,7 +335,7 @@ def test_a_name_in_the_place_of_a_function_is_told_how_it_is_called(
     Estimator, argument, name, words
 ):
     called, words = words.split(".*", 1)
-    said = f"{argument} must be None.* or a function, {called}; got '{name}'. .*{words}"
+    said = f"{argument} must be None or a function, {called}; got '{name}'. .*{words}"
     with pytest.raises(ValueError, match=said):
         Estimator(**{argument: name}).fit(X, y)
 
