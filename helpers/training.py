@@ -159,7 +159,7 @@ def _train_batch(job, optimizer, batch, factor, is_first):
     be trained.
     """
     optimizer.zero_grad()
-    known = [*job.network.parameters()] if is_first else None
+    known = dict(job.network.named_parameters()) if is_first else {}
     loss = _batch_loss(job, *batch)
     if is_first and not loss.isfinite():
         raise divergence(job, {"epoch": 1, "train_loss": loss.item()}, begun=False)
@@ -176,7 +176,7 @@ def _train_batch(job, optimizer, batch, factor, is_first):
             )
         raise
     if is_first:
-        refuse_new_parameters(job.network, known)
+        refuse_new_parameters(job.network, known.values())
         check_gradients(job.network, dense=isinstance(job.optimizer, str) or job.clip)
     if job.clip is not None:
         trained = [p for p in job.network.parameters() if p.requires_grad]
