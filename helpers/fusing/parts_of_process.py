@@ -21,19 +21,14 @@ WORDS, FILLS, MOST_TIMES = 624, 200, 50
 class OfProcess:
     """What belongs to the whole process, and yet to a fit.
 
-    Its `read` returns what tells one state from another, or None where nobody can; its `write`
-    takes what `full` returns.
+    `read` returns its state, or None where nobody can tell; `write` takes what `read` returned.
     """
 
     in_training = None  # what it is called, if a network may be trained otherwise by it
 
-    def full(self, seen):
-        """Return what `write` takes, of the state that was read."""
-        return seen
-
     def left(self, outer, flow):
-        """Return the state, read and full, in which a fit with a flow of its own leaves it."""
-        return flow.seen, flow.state
+        """Return the state in which a fit with a flow of its own leaves it to the outer flow."""
+        return flow.state
 
 
 class OfNumpy(OfProcess):
@@ -55,16 +50,15 @@ class OfNumpy(OfProcess):
             self.words, self.of_pair = words, np.random.get_state()[3:]
         return words, self.of_pair
 
-    def full(self, seen):
-        return np.random.get_state()
-
     def write(self, state):
-        np.random.set_state(state)
+        words, (n_drawn, _) = self.twister(state)
+        np.random.set_state(("MT19937", words, n_drawn, *state[1]))
         self.words = None
 
-    def twister(self, seen):
-        *_, n_drawn = np.frombuffer(seen[0], np.int32)
-        return np.frombuffer(seen[0], np.uint32, WORDS), (int(n_drawn), not seen[1][0])
+    def twister(self, state):
+        words, of_pair = state
+        *_, n_drawn = np.frombuffer(words, np.int32)
+        return np.frombuffer(words, np.uint32, WORDS), (int(n_drawn), not of_pair[0])
 
 
 class OfPython(OfProcess):
@@ -78,8 +72,9 @@ class OfPython(OfProcess):
     def write(self, state):
         random.setstate(state)
 
-    def twister(self, seen):
-        return np.array(seen[1][:-1], np.uint32), (seen[1][-1], seen[2] is None)
+    def twister(self, state):
+        *words, n_drawn = state[1]
+        return np.array(words, np.uint32), (n_drawn, state[2] is None)
 
 
 class OfTorch(OfProcess):
@@ -94,10 +89,10 @@ class OfTorch(OfProcess):
         state = torch.frombuffer(bytearray(state), dtype=torch.uint8)
         self._alone(lambda: torch.set_rng_state(state))
 
-    def twister(self, seen):
-        left = int(np.frombuffer(seen, np.int32, 1, 8)[0])
-        drawn = WORDS + 1 - left, not (seen[5040] or seen[5052])  # of doubles, and of floats
-        return np.frombuffer(seen, np.uint64, WORDS, 24).astype(np.uint32), drawn
+    def twister(self, state):
+        left = int(np.frombuffer(state, np.int32, 1, 8)[0])
+        drawn = WORDS + 1 - left, not (state[5040] or state[5052])  # of doubles, and of floats
+        return np.frombuffer(state, np.uint64, WORDS, 24).astype(np.uint32), drawn
 
     @staticmethod
     def _alone(function):
@@ -146,13 +141,11 @@ class OfWarnings(OfProcess):
 
     def read(self):
         shown_by = warnings.showwarning, warnings._showwarnmsg_impl
-        return id(warnings.filters), tuple(warnings.filters), shown_by
-
-    def full(self, seen):
-        return warnings.filters, *seen[1:]
+        # The `id` tells one list from another; the list itself is what is put back.
+        return id(warnings.filters), tuple(warnings.filters), shown_by, warnings.filters
 
     def write(self, state):
-        warnings.filters, filters, shown_by = state
+        _, filters, shown_by, warnings.filters = state
         warnings.filters[:] = filters
         warnings.showwarning, warnings._showwarnmsg_impl = shown_by
         with warnings.catch_warnings():  # which tells Python that the filters are others
@@ -174,10 +167,9 @@ class OfEnvironment(OfProcess):
 
     def left(self, outer, flow):
         """As `OfProcess.left`: other fits may have set other variables."""
-        gone = flow.found.keys() - flow.seen.keys()
-        kept = {name: value for name, value in outer.seen.items() if name not in gone}
-        variables = kept | dict(flow.seen.items() - flow.found.items())
-        return variables, variables
+        gone = flow.found.keys() - flow.state.keys()
+        kept = {name: value for name, value in outer.state.items() if name not in gone}
+        return kept | dict(flow.state.items() - flow.found.items())
 
 
 def current_folder():

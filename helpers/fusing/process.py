@@ -32,23 +32,18 @@ class Flow:
 
     Attributes
     ----------
-    seen, state : object
-        What `read` and `full` returned; None where nobody could read it.
+    state : object
+        What `read` returned; None where nobody could read it.
     latest : tuple of int
         The place, in the order without `fused`, of the last task that has drawn from it.
     found : object
-        What was seen at the begin of the turn in which a task set the part. If it is the same in
-        the end, nothing is left to those after it.
+        The state at the begin of the turn in which a task set the part. If it is the same in the
+        end, nothing is left to those after it.
     """
 
-    seen: object = None
     state: object = None
     latest: tuple = ()
     found: object = None
-
-    def keep(self, part, seen):
-        if seen is not None and seen != self.seen:
-            self.seen, self.state = seen, part.full(seen)
 
 
 class Process:
@@ -72,27 +67,28 @@ class Process:
         if task.flows is None:
             task.flows = list(self._around(task))
         for part, root, flow in zip(PARTS, self.root, task.flows, strict=True):
-            root.keep(part, part.read())
-            if flow is not root and flow.seen != root.seen:
+            if (state := part.read()) is not None:
+                root.state = state
+            if flow is not root and flow.state != root.state:
                 part.write(flow.state)
 
     def end(self, task):
         """Keep how a task leaves the process at the end of its turn; have it as for all."""
         for i, (part, outer) in enumerate(zip(PARTS, self._around(task), strict=True)):
-            flow, seen = task.flows[i], part.read()
-            if seen is None or flow.seen is None:  # another thread has it
+            flow, state = task.flows[i], part.read()
+            if state is None or flow.state is None:  # another thread has it
                 continue
-            if seen != flow.seen:
-                if is_draw(part, flow.seen, seen):
+            if state != flow.state:
+                if is_draw(part, flow.state, state):
                     self._note_order(part, flow.latest, task)
                     flow.latest = max(flow.latest, task.place)
                 elif flow is outer:
-                    flow = task.flows[i] = Flow(found=flow.seen)
-                flow.keep(part, seen)
-            if task.ended and flow is not outer and flow.seen != flow.found:  # for those after it
+                    flow = task.flows[i] = Flow(found=flow.state)
+                flow.state = state
+            if task.ended and flow is not outer and flow.state != flow.found:  # for those after it
                 self._note_order(part, outer.latest, task)
-                outer.seen, outer.state = part.left(outer, flow)
-            if self.root[i].seen != seen:
+                outer.state = part.left(outer, flow)
+            if self.root[i].state != state:
                 part.write(self.root[i].state)
         told, self._to_tell = self._to_tell, []
         for message in told:
@@ -104,26 +100,21 @@ class Process:
 
     def put_back(self):
         """Have the process as for all, where a task was given up in its turn."""
-        for part, root in zip(PARTS, self.root, strict=True):
-            if root.seen not in (None, part.read()):
-                part.write(root.state)
+        write_all(root.state for root in self.root)
 
     @contextmanager
     def kept(self):
         """Have the process as it is now when tasks have been given up, which take back theirs."""
-        seen = [part.read() for part in PARTS]
-        states = [part.full(one) for part, one in zip(PARTS, seen, strict=True)]
+        states = [part.read() for part in PARTS]
         try:
             yield
         finally:
-            for part, before, state in zip(PARTS, seen, states, strict=True):
-                if before not in (None, part.read()):
-                    part.write(state)
+            write_all(states)
 
     def set_for_training(self):
         """Return why the running task's network must be trained in its turn, or None."""
         for part, root in zip(PARTS, self.root, strict=True):
-            if part.in_training and root.seen not in (None, part.read()):
+            if part.in_training and root.state not in (None, part.read()):
                 return f"its fit has set {part.in_training}"
         return None
 
@@ -137,3 +128,10 @@ class Process:
             return
         self.told.add(part)
         self.tell(OUT_OF_ORDER.format(part.name))
+
+
+def write_all(states):
+    """Write the state of each part that has changed since; None is one that nobody could read."""
+    for part, state in zip(PARTS, states, strict=True):
+        if state not in (None, part.read()):
+            part.write(state)
