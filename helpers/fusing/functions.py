@@ -8,7 +8,7 @@ from types import FunctionType, SimpleNamespace
 from helpers.augmentation import Augmentation
 from helpers.fusing.content import Incomparable
 from helpers.fusing.digests import attributes_of, digest
-from helpers.fusing.outside import Place, outside_of
+from helpers.fusing.outside import outside_of
 from helpers.fusing.own_code import given_functions, outputs_for, quietly
 from helpers.fusing.reached import DATA, size_of
 from helpers.kept import attributes_kept, is_full, put_attributes, refilled
@@ -87,7 +87,7 @@ class Watch:
         return digest((self.function, [namespace_of(part) for part in self._parts]))
 
     def _is_log(self, change):
-        is_list = isinstance(change.value, list) and not isinstance(change, Place)
+        is_list = isinstance(change.value, list)
         return self.logs and is_list and len(change.value) > len(change.kept)
 
     def restore(self):

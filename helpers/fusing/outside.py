@@ -18,40 +18,29 @@ MOST_PIECES = 100  # elements of a collection that are kept one by one
 
 
 class Variable(NamedTuple):
-    """A variable as it was: where it stands, a digest, its value, and a copy or a `way_back`."""
+    """A variable as it was: where it stands, its name in messages, and its value.
+
+    `before` is a digest of the value; without one, only another value is a change. `kept` is a copy
+    to put back, the `way_back` of a network, or the value itself where there is no copy.
+    """
 
     holder: Any
     name: Any
     label: str
-    before: bytes
     value: Any
+    before: bytes | None
     kept: Any
 
     def has_changed(self):
-        return digest(read(self.holder, self.name)) != self.before
+        now = read(self.holder, self.name)
+        return now is not self.value if self.before is None else digest(now) != self.before
 
     def put_back(self):
         value = self.value
-        if isinstance(value, nn.Module):
-            value = self.kept()
-        elif self.kept is not value:
-            value = refilled(value, copy.deepcopy(self.kept))
+        if self.kept is not value:
+            is_network = isinstance(value, nn.Module)
+            value = self.kept() if is_network else refilled(value, copy.deepcopy(self.kept))
         write(self.holder, self.name, value)
-
-
-class Place(NamedTuple):
-    """The name of what cannot be copied as a whole: it may get another value."""
-
-    holder: Any
-    name: Any
-    label: str
-    value: Any
-
-    def has_changed(self):
-        return read(self.holder, self.name) is not self.value
-
-    def put_back(self):
-        write(self.holder, self.name, self.value)
 
 
 class Pieces(NamedTuple):
@@ -115,14 +104,13 @@ class Outside:
                 continue
             try:
                 before = digest(value)
-                self._variables.append(Variable(holder, name, label, before, value, _kept(value)))
+                self._variables.append(Variable(holder, name, label, value, before, _kept(value)))
                 continue
             except Exception:  # a counter with a lock, or a singleton: what it holds may count
                 pieces = _pieces_of(value)
-            if pieces is None and before is not None:  # it is compared, and never put back
-                self._variables.append(Variable(holder, name, label, before, value, value))
-            else:
-                self._pieces.append(Place(holder, name, label, value))
+            # Without a copy it is compared, and never put back; with pieces, these are.
+            before = before if pieces is None else None
+            self._variables.append(Variable(holder, name, label, value, before, value))
             if pieces is not None and id(value) not in met:
                 met[id(value)] = value
                 waiting += self._take_to_pieces(label, value, pieces)
@@ -157,10 +145,9 @@ class Outside:
             one.put_back()
 
     def changes(self):
-        """Yield what is another than at first, as `Place`, `Pieces` or `Variable`."""
-        for one in (*self._pieces, *self._variables):
-            if one.has_changed():
-                yield one
+        """Yield what is another than at first, as `Pieces` or `Variable`."""
+        # Pieces first: a variable may stand in one of them.
+        return (one for one in (*self._pieces, *self._variables) if one.has_changed())
 
 
 def outside_of(function):
