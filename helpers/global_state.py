@@ -4,6 +4,7 @@ import os
 import pickle
 import random
 import threading
+import warnings
 from contextlib import ExitStack, contextmanager
 
 import numpy as np
@@ -124,6 +125,14 @@ def flushed_denormals():
         yield
     finally:
         torch.set_flush_denormal(was_on)
+
+
+@contextmanager
+def quietly(device):
+    """Compute as in training, but warn of nothing, and leave the global generators as they are."""
+    with private_rng(device), flushed_denormals(), warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        yield
 
 
 def seed_generators(seed, device):

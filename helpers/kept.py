@@ -12,11 +12,11 @@ import torch
 
 # What writes a log. No result depends on it, and what it holds is the whole process's.
 LOGGERS = (logging.Logger, logging.LoggerAdapter, logging.Handler)
+CODE = (ModuleType, FunctionType, BuiltinFunctionType, type)
+PLAIN = (bool, int, float, complex, str, bytes, type(None))
+NO_CODE = (*PLAIN, torch.Tensor, np.ndarray)
 _FILLED = (list, dict, set, deque)
 _IN_ORDER = (list, tuple, set, frozenset, deque)
-_PLAIN = {str, bytes, int, float, bool, complex, type(None)}
-_WITHOUT_PARTS = (str, bytes, int, float, complex, type(None), torch.Tensor, np.ndarray, enum.Enum)
-_CODE = (ModuleType, FunctionType, BuiltinFunctionType, type)
 
 
 class NotWhole(Exception):
@@ -95,16 +95,15 @@ def parts_of(value, is_of_a_library):
     waiting, seen = [value], {}
     while waiting:
         thing = waiting.pop()
-        if id(thing) in seen or isinstance(thing, (*_WITHOUT_PARTS, *_CODE, *LOGGERS)):
+        if id(thing) in seen or isinstance(thing, (*NO_CODE, enum.Enum, *CODE, *LOGGERS)):
             continue
         seen[id(thing)] = thing  # which keeps it alive, and its id its own
         is_own = hasattr(thing, "__dict__") and not is_of_a_library(type(thing).__module__)
         if is_own or isinstance(thing, _FILLED):
             yield thing
-        if isinstance(thing, dict):
-            waiting += (one for one in thing.values() if type(one) not in _PLAIN)
-        elif isinstance(thing, _IN_ORDER):
-            waiting += (one for one in thing if type(one) not in _PLAIN)
+        elements = thing.values() if isinstance(thing, dict) else thing
+        if isinstance(thing, (dict, *_IN_ORDER)):
+            waiting += (one for one in elements if type(one) not in PLAIN)
         if is_own:
             waiting += vars(thing).values()
 

@@ -10,11 +10,12 @@ import torch
 from torch.nn.utils.rnn import pad_sequence
 
 from helpers.fusing.chance import without_dropout
-from helpers.fusing.content import contents, first_difference, first_line
+from helpers.fusing.content import contents, first_change, first_line
+from helpers.fusing.digests import digest
 from helpers.fusing.functions import LOSS_KEEPS
 from helpers.fusing.modes import CoarseNumbers
 from helpers.fusing.outside import outside_of
-from helpers.fusing.own_code import digests_of, given_functions
+from helpers.fusing.own_code import given_functions
 from helpers.fusing.slots import TensorIndex, assign_slots
 from helpers.fusing.stack import Stack
 from helpers.fusing.trial_jobs import N_EPOCHS, as_dtype, copied, largest, n_of
@@ -96,18 +97,18 @@ def _compare(jobs, lr, unequal, unequal_valid, outside, dtype, n_units):
         return [as_dtype(job, dtype) for job in some]
 
     some = copies()
-    before, losses = [state_of(job) for job in some], digests_of(job.loss for job in some)
+    before, losses = [state_of(job) for job in some], [digest(job.loss) for job in some]
     try:
         held = [contents(job.network) for job in some]
         alone = [train_copy(job) for job in some]
         with CoarseNumbers() as coarse:
             again = train_copy(copies()[0])
-        names = map(first_difference, held, (job.network for job in some))
+        names = map(first_change, held, (job.network for job in some))
         if name := next(filter(None, names), None):
             return f"it keeps `{name}` between batches"
     except Exception as error:
         return failure_of(error)
-    if outside.changed() or digests_of(job.loss for job in some) != losses:
+    if outside.changed() or [digest(job.loss) for job in some] != losses:
         return LOSS_KEEPS
     tolerance, last = TOLERANCE[dtype], alone[0][1][-1]
     for name, one in before[0].items():
@@ -148,13 +149,9 @@ def failure_of(error, what="a training step of it fails"):
 
 def state_of(job):
     """Return copies of the weights and buffers of a job's network by name."""
-    network = job.network
-    kinds = (("parameter", network.named_parameters()), ("buffer", network.named_buffers()))
-    return {
-        f"{kind} `{name}`": tensor.detach().clone()
-        for kind, named in kinds
-        for name, tensor in named
-    }
+    parameters, buffers = job.network.named_parameters(), job.network.named_buffers()
+    state = {f"parameter `{name}`": tensor.detach().clone() for name, tensor in parameters}
+    return state | {f"buffer `{name}`": tensor.detach().clone() for name, tensor in buffers}
 
 
 @torch.no_grad()

@@ -8,11 +8,10 @@ from torch.nn.utils.parametrize import type_before_parametrizations
 
 from helpers.copies import OF_ALL_MODULES
 from helpers.fusing.digests import attributes_of, digest, is_found_by_name, memory_of
+from helpers.kept import PLAIN
 
 # Where a recurrent layer finds its parameters again: torch renews them in each forward pass.
 _OF_RECURRENT_LAYERS = {"_flat_weights", "_flat_weight_refs"}
-# Values that are told apart by type and text.
-PLAIN = (bool, int, float, complex, str, bytes, type(None))
 
 
 class Incomparable(Exception):
@@ -54,7 +53,7 @@ def contents(network):
     for owner, attributes in held:
         for attribute, value in attributes.items():
             name = f"{owner}.{attribute}".lstrip(".")
-            if type(value) in PLAIN:
+            if type(value) in PLAIN:  # told apart by type and text, which takes less time
                 found[name] = type(value), repr(value)
                 continue
             names = names or names_within(network)
@@ -68,14 +67,18 @@ def contents(network):
     return found
 
 
-def first_difference(attributes, network):
-    """Return the name of the first attribute that is not as in `attributes`, or None."""
+def first_change(attributes, network):
+    """Return the name of the first attribute of a network that is not as before, or None."""
     try:
-        now = contents(network)
+        return first_unlike(attributes, contents(network))
     except Incomparable as error:
         return error.name
-    names = [*attributes, *(name for name in now if name not in attributes)]
-    return next((name for name in names if now.get(name) != attributes.get(name)), None)
+
+
+def first_unlike(attributes, others):
+    """Return the first name under which two dicts do not have the same, or None."""
+    names = (*attributes, *others)
+    return next((name for name in names if attributes.get(name) != others.get(name)), None)
 
 
 def own_attributes(module):

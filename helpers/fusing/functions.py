@@ -5,12 +5,15 @@ from contextlib import suppress
 from functools import partial
 from types import FunctionType, SimpleNamespace
 
+import torch
+
 from helpers.augmentation import Augmentation
 from helpers.fusing.content import Incomparable
 from helpers.fusing.digests import attributes_of, digest
 from helpers.fusing.outside import outside_of
-from helpers.fusing.own_code import given_functions, outputs_for, quietly
+from helpers.fusing.own_code import given_functions
 from helpers.fusing.reached import DATA, size_of
+from helpers.global_state import quietly
 from helpers.kept import attributes_kept, is_full, put_attributes, refilled
 from helpers.losses import OwnLoss
 
@@ -122,6 +125,20 @@ def copies_of(parts):
         if hasattr(part, "__dict__") and not isinstance(part, FunctionType):
             copies[i] = copies[i] if is_full(part, copies[i]) else attributes_kept(part)
     return copies
+
+
+def outputs_for(job, y):
+    """Return outputs as for some rows, none of them 0: a mean of them may be what a loss keeps."""
+    numbers = torch.linspace(0.1, 0.9, len(y) * job.n_outputs, dtype=job.dtype, device=y.device)
+    return numbers.view(len(y), -1)
+
+
+def copy_of(loss):
+    """Return a copy of a loss, which may count its calls, or itself if it cannot be copied."""
+    try:
+        return copy.deepcopy(loss)
+    except Exception:
+        return loss
 
 
 class FunctionKeeps(Exception):

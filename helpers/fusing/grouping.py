@@ -11,7 +11,7 @@ from torch.optim import optimizer as torch_optimizer
 
 from helpers.datasets import Rows
 from helpers.fusing.comparison import ROWS_DEPEND
-from helpers.fusing.content import Incomparable, contents, named_tensors, structure
+from helpers.fusing.content import Incomparable, contents, first_unlike, named_tensors, structure
 from helpers.fusing.functions import contents_of_functions, why_functions_change
 from helpers.fusing.norms import BATCH_NORMS
 from helpers.fusing.recovery import train_slots
@@ -96,15 +96,11 @@ def find_groups(jobs, leave_out):
             if len(group) > 1:
                 yield group
             elif len(single) > 1:
-                leave_out(group[0], why_unlike(group[0], *single[:2]))
+                name = first_unlike(*single[:2])
+                reason = depends_on_more(group[0])
+                leave_out(group[0], reason or f"its attribute `{name}` differs from fit to fit")
             else:
                 leave_out(group[0], None)
-
-
-def why_unlike(job, one, other):
-    """Return why a job is like no other, where two networks differ in nothing but attributes."""
-    name = next(name for name in (*one, *other) if one.get(name) != other.get(name))
-    return depends_on_more(job) or f"its attribute `{name}` differs from fit to fit"
 
 
 def why_alone(job):

@@ -11,8 +11,8 @@ from torch import nn
 from helpers.copies import way_back
 from helpers.fusing.digests import digest
 from helpers.fusing.own_code import is_of_a_library
-from helpers.fusing.reached import CODE, LARGE, MISSING, reached_from, read, size_of
-from helpers.kept import LOGGERS, full_copy, refilled
+from helpers.fusing.reached import LARGE, MISSING, reached_from, read, size_of
+from helpers.kept import CODE, LOGGERS, full_copy, refilled
 
 MOST_PIECES = 100  # elements of a collection that are kept one by one
 

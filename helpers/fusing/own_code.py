@@ -1,20 +1,11 @@
-"""Code of the user's: which it is, what it names, and how it is called for a look."""
+"""Code of the user's: which it is, and what it names."""
 
-import copy
 import os
 import site
 import sys
 import sysconfig
 import types
-import warnings
-from contextlib import contextmanager
 from functools import cache, partial
-
-import torch
-
-from helpers.fusing.digests import digest
-from helpers.global_state import flushed_denormals, private_rng
-from helpers.losses import OwnLoss
 
 # This package, and those that it computes with, wherever they stand.
 LIBRARIES = {"helpers", "torch", "functorch", "numpy", "scipy", "sklearn", "joblib"}
@@ -107,30 +98,3 @@ def given_functions(job):
 def functions_of(job):
     """Return the functions of the user's that training calls: held by layers, loss, augment."""
     return held_functions(job.network) + list(filter(is_the_users, given_functions(job).values()))
-
-
-def outputs_for(job, y):
-    """Return outputs as for some rows, none of them 0: a mean of them may be what a loss keeps."""
-    numbers = torch.linspace(0.1, 0.9, len(y) * job.n_outputs, dtype=job.dtype, device=y.device)
-    return numbers.view(len(y), -1)
-
-
-@contextmanager
-def quietly(device):
-    """Compute as in training, but warn of nothing, and leave the global generators as they are."""
-    with private_rng(device), flushed_denormals(), warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        yield
-
-
-def copy_of(loss):
-    """Return a copy of a loss, which may count its calls, or itself if it cannot be copied."""
-    try:
-        return copy.deepcopy(loss)
-    except Exception:
-        return loss
-
-
-def digests_of(losses):
-    """Return a digest of each loss that is the user's."""
-    return [digest(loss) for loss in losses if isinstance(loss, OwnLoss)]

@@ -9,9 +9,9 @@ import torch
 from joblib import cpu_count
 
 from helpers.fusing.chance import Chance
+from helpers.fusing.functions import copy_of
 from helpers.fusing.layers import Vmapped, batched, mixes_rows_outside_training
 from helpers.fusing.optimizer import BatchedOptimizer
-from helpers.fusing.own_code import copy_of
 from helpers.fusing.places import may_meet_outside
 from helpers.fusing.vmapped import LookUps
 from helpers.global_state import flushed_denormals

@@ -20,8 +20,8 @@ from helpers.fusing.own_code import (
     is_the_users,
     names_in,
 )
-from helpers.fusing.reached import CODE, DATA, MISSING, NO_CODE, reached_from, read, size_of
-from helpers.kept import LOGGERS
+from helpers.fusing.reached import DATA, MISSING, reached_from, read, size_of
+from helpers.kept import CODE, LOGGERS, NO_CODE
 
 # What is called when networks are made or copied, and not by a forward pass.
 _NOT_IN_FORWARD = {"__init__", "__new__", "__init_subclass__", "__deepcopy__", "__repr__"}

@@ -9,8 +9,8 @@ import numpy as np
 import torch
 from torch import nn
 
-from helpers.fusing.content import PLAIN
 from helpers.fusing.own_code import is_of_a_library, names_in, stands_in_a_library
+from helpers.kept import CODE, NO_CODE
 
 # Numbers above which a variable is taken for data, which training does not change: a copy takes
 # 0.5 GB. And elements of a collection that are looked at for code.
@@ -18,8 +18,6 @@ LARGE, MANY = 2**26, 1000
 # Numbers above which a variable is not read for each job, nor a function in each epoch.
 DATA = 2**20
 MISSING = object()
-CODE = (types.ModuleType, types.FunctionType, types.BuiltinFunctionType, type)
-NO_CODE = (*PLAIN, torch.Tensor, np.ndarray)
 
 
 class Reached(NamedTuple):

@@ -15,10 +15,11 @@ from functools import cached_property
 import torch
 
 from helpers.fusing.content import Incomparable, contents, first_line
-from helpers.fusing.own_code import functions_of, has_own_code, quietly
+from helpers.fusing.own_code import functions_of, has_own_code
 from helpers.fusing.places import places_read, set_by_callbacks, values_of, why_within_reach
 from helpers.fusing.reached import read
-from helpers.fusing.trial import OUTSIDE, answers, depends_on_more
+from helpers.fusing.trial import OUTSIDE, answers, are_others, depends_on_more
+from helpers.global_state import quietly
 from helpers.jobs import Job
 
 UNSEEN = "it calls `{}`, which keeps results where nobody can look at them"
@@ -34,8 +35,7 @@ class Settings:
     """What networks read outside themselves, noted as each job comes and compared in the end."""
 
     def __init__(self):
-        self._places = {}  # a network's key, and functions -> these, and what `places_read` returns
-        self._kinds = {}  # the classes of a network's modules, and what it holds -> `Kind`
+        self._by_key = {}  # a network's `Kind`; and what `places_read` returns, with the functions
         self._noted = {}  # the `id` of a job -> `Noted`
 
     def note(self, job):
@@ -52,7 +52,11 @@ class Settings:
         if not functions and not has_own_code(job.network):
             return None
         key = self._key_of(job)
-        places, cache = self._places_of(job.network, functions, key)
+        # Two functions of one code may enclose other variables. They are kept alive, and their ids.
+        key_of_places = key and ("places", *key, *map(id, functions))
+        _, (places, cache) = self._made(
+            key_of_places, lambda: (functions, places_read(job.network, functions))
+        )
         if cache:
             return UNSEEN.format(cache)
         if name := set_by_callbacks(job, places):
@@ -60,7 +64,7 @@ class Settings:
         for holder, name in places:
             if isinstance(read(holder, name), OF_A_THREAD):
                 return IN_EACH_THREAD.format(name)
-        kind = self._kind_of(job, key)
+        kind = self._made(key, lambda: Kind(job, depends_on_more(job)))
         if kind.reason and any(told in kind.reason for told in OUTSIDE):  # the order of fits counts
             return kind.reason
         answered = answers_of(kind.first) if key and not kind.reason else None
@@ -74,21 +78,13 @@ class Settings:
         except Incomparable:  # it will be trained alone
             return None
 
-    def _kind_of(self, job, key):
-        """Return the kind of a job's network; one that cannot be compared is not kept alive."""
-        kind = self._kinds.get(key) or Kind(job, depends_on_more(job))
-        if key:
-            self._kinds[key] = kind
-        return kind
-
-    def _places_of(self, network, functions, key):
+    def _made(self, key, make):
+        """Return what was made for a key, now or before; without a key it is not kept alive."""
         if key is None:
-            return places_read(network, functions)
-        # Two functions of one code may enclose other variables. They are kept alive, and their ids.
-        key = *key, *map(id, functions)
-        if key not in self._places:
-            self._places[key] = functions, places_read(network, functions)
-        return self._places[key][1]
+            return make()
+        if key not in self._by_key:
+            self._by_key[key] = make()
+        return self._by_key[key]
 
     def error_of(self, job):
         """Return an error if something is another than when the job was noted, or None."""
@@ -96,7 +92,7 @@ class Settings:
         if noted is None:
             return None
         name = noted.changed(job.network)
-        if not name and not (noted.answered and are_others(noted.answered, noted.kind.at_last)):
+        if not name and not noted.answers_otherwise():
             return None
         cls = type(job.network).__name__
         if functions_of(job):
@@ -110,8 +106,8 @@ class Settings:
 
     def forget(self):
         """Forget all, so that nothing is kept alive."""
-        for kept in (self._places, self._kinds, self._noted):
-            kept.clear()
+        self._by_key.clear()
+        self._noted.clear()
 
 
 @dataclass(eq=False)
@@ -149,6 +145,11 @@ class Noted:
         pairs = zip(self.places, self.values, now, strict=True)
         return next((name for (_, name), before, after in pairs if before - after), None)
 
+    def answers_otherwise(self):
+        """Whether the first network of its kind answers otherwise now, but for rounding."""
+        now = self.answered and self.kind.at_last
+        return bool(now) and are_others(self.answered, now, 100 * torch.finfo(now[0].dtype).eps)
+
 
 def answers_of(job):
     """Return what the network of a job answers now, or None if it does not."""
@@ -157,13 +158,3 @@ def answers_of(job):
             return answers(job.network, job)
     except Exception:  # which its training tells
         return None
-
-
-def are_others(answered, now):
-    """Whether a network answers otherwise than before, but for rounding."""
-    if now is None:
-        return False
-    allowed = 100 * torch.finfo(now[0].dtype).eps
-    alike = {"rtol": allowed, "atol": allowed, "equal_nan": True}
-    pairs = zip(answered, now, strict=True)
-    return not all(torch.allclose(one, other, **alike) for one, other in pairs)

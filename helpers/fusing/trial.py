@@ -16,14 +16,16 @@ from dataclasses import replace
 import torch
 from torch import nn
 
+from helpers.copies import way_back
 from helpers.fusing.chance import NOTHING, without_dropout
 from helpers.fusing.comparison import NOT_FINITE, ROWS_DEPEND, failure_of, why_different
-from helpers.fusing.content import contents, exact_copy, first_difference, memory_within
+from helpers.fusing.content import contents, exact_copy, first_change, memory_within
+from helpers.fusing.functions import copy_of
 from helpers.fusing.outside import Outside, outside_of
-from helpers.fusing.own_code import copy_of, given_functions, quietly
+from helpers.fusing.own_code import given_functions
 from helpers.fusing.trial_jobs import moderate_rate, n_of
 from helpers.fusing.writes import WRITES, mixes_rows, writes_by_row, written_by
-from helpers.global_state import seed_generators, states_of_generators
+from helpers.global_state import quietly, seed_generators, states_of_generators
 from helpers.modules import training_mode
 
 # What is outside of a network has been changed by it, or may be by others.
@@ -99,7 +101,7 @@ def why_impure(job, network, outside):
         return "its `parameters()` are not those that it has by name"
     if memory_within(job.network) & memory_within(network):
         return "a copy of it has the same weights in memory, and would learn with it"
-    if name := first_difference(contents(job.network), network):
+    if name := first_change(contents(job.network), network):
         return (
             f"its attribute `{name}` is another in a copy, as a function that uses the network is"
         )
@@ -131,7 +133,7 @@ def why_impure(job, network, outside):
         return "it makes parameters while it is trained"
     if not torch.equal(X, given):
         return "it changes its input in place"
-    if name := first_difference(attributes, network):
+    if name := first_change(attributes, network):
         return f"it keeps `{name}` between batches"
     if name := next((name for name in dropouts if dropouts[name].p is not NOTHING), None):
         return f"it keeps `{name}.p` between batches"
@@ -162,30 +164,27 @@ def why_kept(outside):
 
 def copy_differs(job):
     """Whether a copy of a network answers otherwise, as one whose settings are kept by its `id`."""
-    pairs = zip(answers(copy.deepcopy(job.network), job), answers(job.network, job), strict=True)
-    return not all(torch.allclose(*pair, rtol=0, atol=0, equal_nan=True) for pair in pairs)
+    return are_others(answers(copy.deepcopy(job.network), job), answers(job.network, job), 0)
+
+
+def are_others(answered, now, tolerance):
+    """Whether a network answers otherwise than before."""
+    alike = {"rtol": tolerance, "atol": tolerance, "equal_nan": True}
+    pairs = zip(answered, now, strict=True)
+    return not all(torch.allclose(one, other, **alike) for one, other in pairs)
 
 
 @torch.no_grad()
 def answers(network, job):
     """Return what a network answers to a few rows in each mode; it stays as it is."""
-    X, tensors = job.take(job.rows[:4])[0], (*network.parameters(), *network.buffers())
-    before = [tensor.clone() for tensor in tensors]
-    buffers = [(module, dict(module._buffers)) for module in network.modules()]
-    flags = [(module, module.training) for module in network.modules()]
-    outputs = []
+    X, outputs, go_back = job.take(job.rows[:4])[0], [], way_back(network)
     try:
         for set_mode in (training_mode, nn.Module.eval):
             set_mode(network)
             seed_generators(job.seed, job.y.device)
             outputs.append(network(X.clone()))
     finally:  # it may refuse, as code does that asks for a gradient
-        for module, own in buffers:
-            module._buffers.update(own)
-        for module, flag in flags:
-            module.training = flag
-        for tensor, value in zip(tensors, before, strict=True):
-            tensor.data.copy_(value)  # without another `_version`, which a network may read
+        go_back()  # without another `_version` of a weight, which a network may read
     return outputs
 
 

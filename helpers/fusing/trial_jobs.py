@@ -5,7 +5,8 @@ from dataclasses import replace
 
 import torch
 
-from helpers.fusing.own_code import copy_of, has_own_code
+from helpers.fusing.functions import copy_of
+from helpers.fusing.own_code import has_own_code
 from helpers.jobs import Job
 from helpers.losses import OwnLoss
 

@@ -15,8 +15,9 @@ from helpers._compat import TorchDispatchMode, seen_without_compiler
 from helpers.fusing.chance import without_dropout
 from helpers.fusing.content import named_tensors
 from helpers.fusing.digests import numbers_of
+from helpers.fusing.functions import copy_of, outputs_for
 from helpers.fusing.norms import BATCH_NORMS
-from helpers.fusing.own_code import copy_of, has_own_code, outputs_for
+from helpers.fusing.own_code import has_own_code
 from helpers.global_state import seed_generators
 from helpers.losses import OwnLoss
 from helpers.modules import training_mode
