@@ -46,11 +46,11 @@ class BatchedOptimizer:
     def _set_rates(self, factors):
         """Give each network a multiple of its learning rate."""
         rates = [job.lr * factor for job, factor in zip(self.jobs, factors, strict=True)]
-        self.lr = self._columns(rates)
-        self.decay = self._columns(
+        decays = [
             job.weight_decay * (rate if self.decoupled else 1)
             for job, rate in zip(self.jobs, rates, strict=True)
-        )
+        ]
+        self.lr, self.decay = (self._columns(self._numbers(of)) for of in (rates, decays))
 
     def _numbers(self, numbers):
         """Return a number for each network as a tensor."""
@@ -59,9 +59,6 @@ class BatchedOptimizer:
 
     def _columns(self, numbers):
         """Return a number for each network, shaped to multiply each of the parameters."""
-        return self._as_columns(self._numbers(numbers))
-
-    def _as_columns(self, numbers):
         return [numbers.view(-1, *[1] * (p.ndim - 1)) for p in self.parameters]
 
     def _load(self, states):
@@ -82,7 +79,7 @@ class BatchedOptimizer:
         given = [gradient for gradient in gradients if gradient is not None]
         norms = [gradient.reshape(len(gradient), -1).norm(dim=1) for gradient in given]
         factors = (self.clip / (torch.stack(norms).norm(dim=0) + 1e-6)).clamp(max=1)
-        factors = self._as_columns(torch.where(self.clip.isinf(), 1, factors))
+        factors = self._columns(torch.where(self.clip.isinf(), 1, factors))
         return [
             None if gradient is None else gradient * factor
             for gradient, factor in zip(gradients, factors, strict=True)

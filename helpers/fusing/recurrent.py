@@ -1,5 +1,7 @@
 """LSTM, GRU and RNN side by side, the rows before the time: (n_networks, n, n_steps, n_in)."""
 
+from functools import partial
+
 import torch
 from torch import nn
 
@@ -19,9 +21,11 @@ class BatchedRecurrent(nn.Module):
         super().__init__()
         self.tensors, self.batch_first = tensors, layer.batch_first
         self.n_layers, self.n_directions = layer.num_layers, 1 + layer.bidirectional
-        self.step = {nn.LSTM: lstm_step, nn.GRU: gru_step}.get(type(layer), rnn_step)
         self.n_states = 2 if type(layer) is nn.LSTM else 1
-        self.nonlinearity = getattr(torch, getattr(layer, "nonlinearity", "tanh"))
+        if isinstance(layer, nn.RNN):
+            self.step = partial(rnn_step, getattr(torch, layer.nonlinearity))
+        else:
+            self.step = lstm_step if type(layer) is nn.LSTM else gru_step
         self.n_hidden = layer.hidden_size
 
     @staticmethod
@@ -59,7 +63,7 @@ class BatchedRecurrent(nn.Module):
         from_X = _linear(X.flatten(1, 2), of_X, biases[0]).unflatten(1, X.shape[1:3])
         outputs = []
         for now in from_X.unbind(1):
-            state = self.step(now, _linear(state[0], of_state, biases[1]), state, self.nonlinearity)
+            state = self.step(now, _linear(state[0], of_state, biases[1]), state)
             outputs.append(state[0])
         return torch.stack(outputs, 1), state
 
@@ -68,13 +72,13 @@ def _linear(X, weight, bias):
     return torch.bmm(X, weight) if bias is None else torch.baddbmm(bias.unsqueeze(1), X, weight)
 
 
-def lstm_step(from_X, from_state, state, _):
+def lstm_step(from_X, from_state, state):
     into, forget, new, out = (from_X + from_state).chunk(4, -1)
     cell = forget.sigmoid() * state[1] + into.sigmoid() * new.tanh()
     return out.sigmoid() * cell.tanh(), cell
 
 
-def gru_step(from_X, from_state, state, _):
+def gru_step(from_X, from_state, state):
     (reset, keep, new), (reset_too, keep_too, new_too) = (
         part.chunk(3, -1) for part in (from_X, from_state)
     )
@@ -83,5 +87,5 @@ def gru_step(from_X, from_state, state, _):
     return ((1 - keep) * new + keep * state[0],)
 
 
-def rnn_step(from_X, from_state, state, nonlinearity):
+def rnn_step(nonlinearity, from_X, from_state, state):
     return (nonlinearity(from_X + from_state),)

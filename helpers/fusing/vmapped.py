@@ -114,7 +114,7 @@ def lstm_cell(input, states, of_input, of_state, *biases):
     """Compute what vmap has no batched form of, a step of nn.LSTMCell."""
     biases = biases or (None, None)
     from_state = F.linear(states[0], of_state, biases[1])
-    return lstm_step(F.linear(input, of_input, biases[0]), from_state, states, None)
+    return lstm_step(F.linear(input, of_input, biases[0]), from_state, states)
 
 
 def within(codes, n, low=0):
