@@ -15,7 +15,7 @@ LOGGERS = (logging.Logger, logging.LoggerAdapter, logging.Handler)
 CODE = (ModuleType, FunctionType, BuiltinFunctionType, type)
 PLAIN = (bool, int, float, complex, str, bytes, type(None))
 NO_CODE = (*PLAIN, torch.Tensor, np.ndarray)
-_FILLED = (list, dict, set, deque)
+FILLED = (list, dict, set, deque)
 _IN_ORDER = (list, tuple, set, frozenset, deque)
 
 
@@ -52,7 +52,7 @@ def refilled(value, copied):
         put_attributes(value, copied)
     else:
         return copied  # a number: it is another object, not a changed one
-    if isinstance(value, _FILLED) and hasattr(value, "__dict__") and hasattr(copied, "__dict__"):
+    if isinstance(value, FILLED) and hasattr(value, "__dict__") and hasattr(copied, "__dict__"):
         put_attributes(value, copied)  # of a dict, say, whose items are attributes as well
     return value
 
@@ -99,7 +99,7 @@ def parts_of(value, is_of_a_library):
             continue
         seen[id(thing)] = thing  # which keeps it alive, and its id its own
         is_own = hasattr(thing, "__dict__") and not is_of_a_library(type(thing).__module__)
-        if is_own or isinstance(thing, _FILLED):
+        if is_own or isinstance(thing, FILLED):
             yield thing
         elements = thing.values() if isinstance(thing, dict) else thing
         if isinstance(thing, (dict, *_IN_ORDER)):
@@ -115,7 +115,7 @@ def attributes_kept(value):
 
 def content_kept(value):
     """Return a deep copy of what a collection or an object holds, whatever is its own copy."""
-    for kind in _FILLED:
+    for kind in FILLED:
         if isinstance(value, kind):
             return copy.deepcopy(kind(value))
     return attributes_kept(value)

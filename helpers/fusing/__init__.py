@@ -22,14 +22,14 @@ How one fit goes from `GridSearchCV` to its trained weights:
 5. When no task can go on, or `max_models` or `max_bytes` is reached, the scheduler hands all
    waiting jobs to `grouping`. It puts together the jobs whose networks have one structure and
    equal attributes (`content` and `digests` compare what they hold; `functions` does this for a
-   `loss` and an `augment` of the user's). `settings` has noted, as each job came, what its code
-   reads elsewhere (`places` finds it) and what a network answers, and sees whether another fit has
-   changed it; what changes such things itself, or has a callback that may, was trained at once, in
-   its turn. Then `grouping` trains copies of three of them for two epochs, in a stack and alone
-   (`trial`, `trial_jobs`, `comparison`; `reached` finds the variables that the code of a
-   network uses, `outside` puts them back, `own_code` tells whether there is such code, `writes`
-   looks at what padding may change). Where the two differ, every job is trained alone, with a
-   warning that says why.
+   `loss` and an `augment` of the user's). As each job came, `settings` has noted what its code
+   reads elsewhere (`places` finds it) and what a network answers, and `waiting` its rows: now they
+   see whether another fit has changed these. A job that changes such things itself, or has a
+   callback that may (`callbacks`), was trained at once, in its turn. Then `grouping` trains copies
+   of three of them for two epochs, in a stack and alone (`trial`, `trial_jobs`, `comparison`;
+   `reached` finds the variables that the code of a network uses, `outside` puts them back,
+   `own_code` tells whether there is such code, `writes` looks at what padding may change). Where
+   the two differ, every job is trained alone, with a warning that says why.
 6. Jobs that differ in `epochs` alone share one place, a slot (`slots`). A group of slots becomes a
    `Stack` (`stack`): each parameter and buffer of all its networks is one tensor with the network
    as its first axis. `parts` cuts it in two where that is faster on two cores, unless `places`

@@ -5,6 +5,7 @@ import hashlib
 import pickle
 import sys
 import types
+import zlib
 
 import numpy as np
 import torch
@@ -117,6 +118,11 @@ def numbers_of(tensor):
     """Return the numbers of a tensor as bytes."""
     tensor = tensor.detach().cpu().resolve_conj().resolve_neg()
     return tensor.reshape(-1).contiguous().view(torch.uint8).numpy().tobytes()
+
+
+def checksum(tensor):
+    """Return a number that is nearly always another where a tensor holds other numbers."""
+    return zlib.crc32(tensor.detach().cpu().contiguous().numpy())
 
 
 def is_found_by_name(obj):

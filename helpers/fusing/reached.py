@@ -39,17 +39,7 @@ class Reached(NamedTuple):
 
 
 def reached_from(things):
-    """Return what code comes to from some objects: functions of the user's, and variables.
-
-    Parameters
-    ----------
-    things : iterable
-        The modules of a network, or functions.
-
-    Returns
-    -------
-    Reached
-    """
+    """Return what code comes to from some objects, as functions or the modules of a network."""
     functions, variables, caches = [], [], []
     waiting = [("", thing) for thing in things]
     own, seen = {id(thing) for _, thing in waiting}, {}

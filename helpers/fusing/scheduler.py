@@ -17,8 +17,8 @@ from helpers.fusing.grouping import sentence, train_together
 from helpers.fusing.modes import active_mode
 from helpers.fusing.process import Process
 from helpers.fusing.settings import Settings
-from helpers.fusing.slots import bytes_of, changed_rows, checksums, refuse_a_network_twice
 from helpers.fusing.tasks import LOCKED, WAITS, Task
+from helpers.fusing.waiting import bytes_of, changed_rows, checksums, refuse_a_network_twice
 from helpers.global_state import holds_private_rng
 from helpers.training import train_alone
 

@@ -14,9 +14,10 @@ from functools import cached_property
 
 import torch
 
+from helpers.fusing.callbacks import set_by_callbacks, why_within_reach
 from helpers.fusing.content import Incomparable, contents, first_line
 from helpers.fusing.own_code import functions_of, has_own_code
-from helpers.fusing.places import places_read, set_by_callbacks, values_of, why_within_reach
+from helpers.fusing.places import places_read, values_of
 from helpers.fusing.reached import read
 from helpers.fusing.trial import OUTSIDE, answers, are_others, depends_on_more
 from helpers.global_state import quietly

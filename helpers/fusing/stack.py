@@ -70,7 +70,7 @@ class Stack:
         self.pace = Pace(places, max(job.epochs for job in self.jobs))
         self.whole = None
         if not self.in_batches and not self.augmented:
-            self.whole = self._take(self._draw_orders(0))
+            self.whole = self._take(self._draw_orders(0), self.order, step=0)
 
     def _share_weights(self):
         """Store parameters and buffers of all networks side by side, and have networks use them."""
@@ -86,7 +86,7 @@ class Stack:
 
     def _share_rows(self, sets):
         """Hold each distinct `X` once, and note which of its rows each network takes."""
-        used = sorted({slot.set for slot in self.slots})
+        used = sorted({slot.X for slot in self.slots})
         stops = torch.tensor([len(sets[number]) for number in used]).cumsum(0).tolist()
         starts = dict(zip(used, [0, *stops], strict=False))
         self.X = joined([sets[number] for number in used])
@@ -95,7 +95,7 @@ class Stack:
         for weight, job in zip(self.weight, self.jobs, strict=True):
             if job.weight is not None:
                 weight[: len(job.weight)] = job.weight
-        self.start = self._column(starts[slot.set] for slot in self.slots)
+        self.start = self._column(starts[slot.X] for slot in self.slots)
         self.n_rows = self._column(len(job.rows) for job in self.jobs)
         # Those who take the same rows in the same order share that order: `order` numbers it.
         self.owners = {slot.order: job for slot, job in zip(self.slots, self.jobs, strict=True)}
@@ -123,11 +123,10 @@ class Stack:
         columns = torch.arange(whole.shape[1], device=self.device)
         return whole.gather(1, torch.minimum(columns, last))
 
-    def _take(self, orders, order=None, step=None):
-        """Return `X` of some rows of each order, (n_networks, n, ...), augmented in a step."""
-        order = self.order if order is None else order
+    def _take(self, orders, order, step):
+        """Return `X` of a step for the networks that take the rows of `order`, (n, width, ...)."""
         X = self.rows(orders + self.order_start)
-        if self.augmented and step is not None:
+        if self.augmented:
             self._augment(X, step)
         return X if len(X) == len(self.jobs) == len(order) else X.index_select(0, order)
 
