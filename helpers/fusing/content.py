@@ -49,7 +49,8 @@ def contents(network):
     """
     found, names, memory = {}, None, None
     held = [(name, own_attributes(module)) for name, module in network.named_modules()]
-    held += [(name, vars(tensor)) for name, tensor in named_tensors(network)]
+    for name, tensor in named_tensors(network):
+        held.append((name, vars(tensor) | {"requires_grad": tensor.requires_grad}))
     for owner, attributes in held:
         for attribute, value in attributes.items():
             name = f"{owner}.{attribute}".lstrip(".")
@@ -62,8 +63,6 @@ def contents(network):
                 found[name] = digest(value, names, memory)
             except Exception as error:
                 raise Incomparable(name, error) from error
-    for name, tensor in named_tensors(network):
-        found[f"{name}.requires_grad"] = tensor.requires_grad
     return found
 
 

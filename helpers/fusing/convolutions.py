@@ -83,22 +83,16 @@ class Patches(torch.autograd.Function):
         return of_X, None, None
 
 
-# Pooling layers for rows of one axis and the channels; the others have height and width.
-LINES = nn.MaxPool1d, nn.AvgPool1d, nn.AdaptiveAvgPool1d, nn.AdaptiveMaxPool1d
-
-
 class BatchedPool(nn.Module):
     """A pooling layer side by side: the channels of all networks are as many images."""
 
     def __init__(self, layer, tensors, chance):
         super().__init__()
-        self.layer = layer
-        self.n_axes = 1 if isinstance(layer, LINES) else 2
+        self.layer, self.kind = layer, type(layer).__name__  # such as MaxPool2d
 
     def forward(self, X):
-        if X.ndim != self.n_axes + 3:  # torch takes rows for channels
-            kind = type(self.layer).__name__
-            raise RuntimeError(f"it has {kind} for inputs of {X.ndim - 1} axes")
+        if X.ndim != (4 if self.kind.endswith("1d") else 5):  # torch takes rows for channels
+            raise RuntimeError(f"it has {self.kind} for inputs of {X.ndim - 1} axes")
         # Rows in the place of channels: torch knows this layout as channels_last.
         outputs = self.layer(X.flatten(0, 1).movedim(-1, 1)).movedim(1, -1)
         return outputs.reshape(*X.shape[:2], *outputs.shape[1:])

@@ -49,12 +49,8 @@ class Flow:
 class Process:
     """Gives the process to one task after another, each as it has left it.
 
-    While none has its turn, the process is as it is for tasks without a parent.
-
-    Parameters
-    ----------
-    told : set
-        The warnings given so far.
+    While none has its turn, the process is as it is for tasks without a parent. `told` is a set
+    of what was told so far.
     """
 
     def __init__(self, told):
@@ -94,9 +90,11 @@ class Process:
         for message in told:
             warnings.warn(message, stacklevel=2)
 
-    def tell(self, message):
-        """Warn at the end of the turn: within it, the warnings are the task's."""
-        self._to_tell.append(message)
+    def tell(self, key, message):
+        """Warn once of each key, at the end of the turn: within it, the warnings are the task's."""
+        if key not in self.told:
+            self.told.add(key)
+            self._to_tell.append(message)
 
     def put_back(self):
         """Have the process as for all, where a task was given up in its turn."""
@@ -124,10 +122,8 @@ class Process:
 
     def _note_order(self, part, latest, task):
         """Say so if a task that comes later without `fused` has drawn before this one."""
-        if latest[: len(task.place)] <= task.place or part in self.told:
-            return
-        self.told.add(part)
-        self.tell(OUT_OF_ORDER.format(part.name))
+        if latest[: len(task.place)] > task.place:
+            self.tell(part, OUT_OF_ORDER.format(part.name))
 
 
 def write_all(states):

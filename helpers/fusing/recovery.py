@@ -12,28 +12,21 @@ from helpers.fusing.stack import Stack
 def train_slots(slots, sets, batches, leave):
     """Train slots as one stack; if that fails, train each half of them.
 
-    Parameters
-    ----------
-    slots : list of Slot
-    sets : list of Tensor
-        The distinct `X` by number.
-    batches : list of int
-        The number of jobs in each stack is appended.
-    leave : callable
-        ``leave(members, reason)`` takes those who cannot be trained in a stack even alone.
+    `sets` are the distinct `X` by number. The number of jobs in each stack is appended to
+    `batches`. ``leave(members, reason)`` takes those who cannot be trained in a stack even alone.
     """
     batches.append(sum(len(slot.members) for slot in slots))
     while slots:
-        start = failure = None
+        go_back = failure = None
         try:
-            start = Start(slots)
+            go_back = way_to_start(slots)
             slots = train_until_a_quarter_has_ended(Stack(slots, sets))
         except Exception as error:
             # Not the error itself, which would keep the stack in memory.
             failure, lack = f"a stack of it fails: {first_line(error)}", is_too_large(error)
             failure = str(error) if isinstance(error, FunctionKeeps) else failure
         if failure:
-            slots = start.restore() if start else slots
+            slots = go_back() if go_back else slots
             batches[-1] -= sum(len(slot.members) for slot in slots)
             if not batches[-1]:
                 batches.pop()
@@ -68,41 +61,34 @@ def train_until_a_quarter_has_ended(stack):
     return stack.active()
 
 
-class Start:
-    """Slots as they are before a stack trains them.
+def way_to_start(slots):
+    """Return a function that puts back those who have not ended, and returns their slots.
 
-    Parameters
-    ----------
-    slots : list of Slot
+    It puts them back as they are now, before a stack trains them.
     """
+    kept = []
+    for slot in slots:
+        job = slot.jobs[0]
+        tensors = (*job.network.parameters(), *job.network.buffers())
+        kept.append((slot, [tensor.detach().clone() for tensor in tensors], job.optimizer_state))
+    members = [member for slot in slots for member in slot.members]
+    begun = {member: (dict(vars(member)), len(member.job.history)) for member in members}
 
-    def __init__(self, slots):
-        self._slots = []
-        for slot in slots:
-            job = slot.jobs[0]
-            tensors = (*job.network.parameters(), *job.network.buffers())
-            copies = [tensor.detach().clone() for tensor in tensors]
-            self._slots.append((slot, copies, job.optimizer_state))
-        self._members = {
-            member: (dict(vars(member)), len(member.job.history))
-            for slot in slots
-            for member in slot.members
-        }
-
-    def restore(self):
-        """Put back those who have not ended; return their slots."""
-        for slot, tensors, optimizer_state in self._slots:
+    def go_back():
+        for slot, tensors, optimizer_state in kept:
             slot.members = [member for member in slot.members if member.job.error is None]
             for i, member in enumerate(slot.members):
                 own = [tensor.clone() for tensor in tensors] if i else tensors
-                job, (attributes, n_epochs) = member.job, self._members[member]
+                job, (attributes, n_epochs) = member.job, begun[member]
                 theirs = (*job.network.parameters(), *job.network.buffers())
                 for tensor, before in zip(theirs, own, strict=True):
                     tensor.data = before
                 job.optimizer_state = optimizer_state
                 vars(member).update(attributes)
                 del job.history[n_epochs:]
-        return [slot for slot, *_ in self._slots if slot.members]
+        return [slot for slot, *_ in kept if slot.members]
+
+    return go_back
 
 
 def is_too_large(error):

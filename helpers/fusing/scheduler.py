@@ -105,9 +105,8 @@ class Scheduler:
 
     def _train_at_once(self, job, reason):
         """Train a job in the thread of its task."""
-        if (kind := type(job.network).__name__, reason) not in self.told:
-            self.told.add((kind, reason))
-            self.process.tell(sentence(kind, reason))
+        key = type(job.network).__name__, reason
+        self.process.tell(key, sentence(*key))
         self.batches.append(1)
         train_alone(job)
 
@@ -184,9 +183,7 @@ class Scheduler:
 
     def _leave_locked(self):
         """Let others go on before a task that waits for a lock: one of them may hold it."""
-        if LOCKED not in self.told:
-            self.told.add(LOCKED)
-            self.process.tell(LOCKED)
+        self.process.tell(LOCKED, LOCKED)
         task, self.running = self.running, None
         self.process.end(task)
         self.locked.append(task)

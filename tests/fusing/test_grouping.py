@@ -19,7 +19,6 @@ from torch import nn
 from helpers import MLP, TorchClassifier, fused
 from helpers.fusing.content import Incomparable, contents, structure
 from helpers.fusing.parts import Part
-from helpers.fusing.recovery import Start
 from helpers.fusing.stack import Stack
 from tests.fusing import zoo
 
@@ -340,10 +339,10 @@ def test_it_is_told_that_memory_was_short(monkeypatch):
 
 
 def test_memory_that_is_never_enough_is_the_error_of_each_fit(monkeypatch):
-    def fails(self, *args):
+    def fails(*args):
         raise MemoryError("too little")
 
-    monkeypatch.setattr(Start, "__init__", fails)
+    monkeypatch.setattr("helpers.fusing.recovery.way_to_start", fails)
     monkeypatch.setattr("helpers.fusing.grouping.train_alone", fails)
     with fused(), pytest.warns(UserWarning, match="do not fit into the memory"):
         together = fit_grid()
