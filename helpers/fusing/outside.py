@@ -93,9 +93,11 @@ class Outside:
     """
 
     def __init__(self, network, but=()):
-        self._variables, self._pieces, self.iterator = [], [], None
-        variables, met = reached_from(network.modules()).variables, {}
-        waiting = deque((holder, name, _label_of(holder, name)) for holder, name in variables)
+        self._variables, self._pieces, self.iterator, met = [], [], None, {}
+        waiting = deque()
+        for holder, name in reached_from(network.modules()).variables:
+            is_default = isinstance(holder, types.FunctionType)
+            waiting.append((holder, name, f"{holder.__name__}.{name}" if is_default else str(name)))
         while waiting:
             holder, name, label = waiting.popleft()
             value, before = read(holder, name), None
@@ -104,19 +106,18 @@ class Outside:
                 continue
             try:
                 before = digest(value)
-                self._variables.append(Variable(holder, name, label, value, before, _kept(value)))
-                continue
+                is_network = isinstance(value, nn.Module)
+                kept = way_back(value) if is_network else full_copy(value, is_of_a_library)
             except Exception:  # a counter with a lock, or a singleton: what it holds may count
-                pieces = _pieces_of(value)
-            # Without a copy it is compared, and never put back; with pieces, these are.
-            before = before if pieces is None else None
-            self._variables.append(Variable(holder, name, label, value, before, value))
-            if pieces is not None and id(value) not in met:
-                met[id(value)] = value
-                waiting += self._take_to_pieces(label, value, pieces)
-            elements = value if isinstance(value, list | tuple) else [value]
-            if any(isinstance(element, Iterator) for element in elements):
-                self.iterator = label
+                kept, pieces = value, _pieces_of(value)
+                before = before if pieces is None else None
+                if pieces is not None and id(value) not in met:
+                    met[id(value)] = value
+                    waiting += self._take_to_pieces(label, value, pieces)
+                elements = value if isinstance(value, list | tuple) else [value]
+                if any(isinstance(element, Iterator) for element in elements):
+                    self.iterator = label
+            self._variables.append(Variable(holder, name, label, value, before, kept))
 
     def _take_to_pieces(self, label, value, pieces):
         """Keep which pieces there are; return where each stands, to be kept as well."""
@@ -157,11 +158,6 @@ def outside_of(function):
     return Outside(holder)
 
 
-def _kept(value):
-    """Return a copy of a value, or of a network its `way_back`."""
-    return way_back(value) if isinstance(value, nn.Module) else full_copy(value, is_of_a_library)
-
-
 def _pieces_of(value):
     """Return what a value consists of, to be read and written; None if nothing can be told."""
     if isinstance(value, dict | list):
@@ -175,11 +171,6 @@ def _differ(one, other):
     """Say whether two elements are two objects, and no equal numbers or texts."""
     is_plain = isinstance(one, int | float | str | bytes) and type(one) is type(other)
     return one is not other and not (is_plain and one == other)
-
-
-def _label_of(holder, name):
-    is_default = isinstance(holder, types.FunctionType)
-    return f"{holder.__name__}.{name}" if is_default else str(name)
 
 
 def write(holder, name, value):

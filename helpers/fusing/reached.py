@@ -3,6 +3,7 @@
 import types
 from collections import deque
 from functools import partial
+from itertools import islice
 from typing import NamedTuple
 
 import numpy as np
@@ -87,9 +88,9 @@ def _named_in(thing):
 def _held_by(thing):
     """Return (name, object) of all in an object that may be called, or hold what is."""
     if isinstance(thing, list | tuple | set | frozenset | deque):
-        return [("", each) for each, _ in zip(thing, range(MANY), strict=False)]
+        return [("", each) for each in islice(thing, MANY)]
     if isinstance(thing, dict):
-        return [(str(name), thing[name]) for name, _ in zip([*thing], range(MANY), strict=False)]
+        return [(str(name), each) for name, each in islice([*thing.items()], MANY)]
     if isinstance(thing, partial):
         return [("", each) for each in (thing.func, *thing.args, *thing.keywords.values())]
     if isinstance(thing, types.MethodType):
