@@ -23,14 +23,7 @@ class FusingBackend(ParallelBackendBase):
 
     It gives each call of joblib a backend of its own: a `TaskBackend` where the call may train
     networks, else the one that it would have without `fused`, so that it costs what it costs
-    there.
-
-    Parameters
-    ----------
-    scheduler : Scheduler
-    nesting_level : int, default=0
-    outside : dict, default=None
-        Those of `backends_outside`, if they were asked before.
+    there. `outside` are the `backends_outside`, if somebody has asked for them before.
     """
 
     uses_threads = supports_sharedmem = True

@@ -55,17 +55,8 @@ class Chance:
     def masks(self, shape, keep, dtype):
         """Draw ones with probability `keep`, zeros otherwise.
 
-        Parameters
-        ----------
-        shape : tuple of int
-            That of one network's mask, the rows first.
-        keep : float
-        dtype : torch.dtype
-
-        Returns
-        -------
-        Tensor of shape (n_networks, *shape[1:], shape[0])
-            Or (1, ...), where all networks have the same mask.
+        `shape` is that of one network's mask, the rows first. What is returned has them last,
+        (n_networks, *shape[1:], shape[0]), or (1, ...) where all networks have the same mask.
         """
         if self.padded and shape[0] != self.width:
             raise RuntimeError("it has dropout where rows are not the first axis")

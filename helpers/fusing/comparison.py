@@ -46,13 +46,8 @@ LARGE_ROUNDING = 1e5  # in float32, a hundredth; more is a reason against a stac
 def why_different(jobs, lr, unequal):
     """Return how a stack of networks differs from the networks alone, or None.
 
-    Parameters
-    ----------
-    jobs : list of Job
-        Some of those to be trained; copies of them are.
-    lr : float
-    unequal : bool
-        Whether the numbers of rows of all that are to be trained are unequal.
+    It trains copies of `jobs`, some of those to be trained. `unequal` says whether the numbers of
+    rows of all that are to be trained are unequal.
     """
     reason = compare(jobs, lr, unequal, unequal_valid=True)
     if reason is None:

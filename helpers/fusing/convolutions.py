@@ -8,19 +8,12 @@ from torch.nn import functional as F
 
 
 class BatchedConv(nn.Module):
-    """Conv1d, Conv2d or Conv3d side by side, as one batched product over patches.
-
-    Parameters
-    ----------
-    layer : nn.Conv1d, nn.Conv2d or nn.Conv3d
-        One of them, without groups, padded with zeros.
-    tensors : dict of str to Tensor
-        "weight", (n_networks, n_out, n_in, *kernel_size), and "bias", (n_networks, n_out).
-    """
+    """Conv1d, Conv2d or Conv3d side by side, as one batched product over patches."""
 
     def __init__(self, layer, tensors, chance):
         super().__init__()
-        self.weight, self.bias = tensors["weight"], tensors.get("bias")
+        self.weight = tensors["weight"]  # (n_networks, n_out, n_in, *kernel_size)
+        self.bias = tensors.get("bias")
         self.stride, self.dilation = layer.stride, layer.dilation
         self.padding = []  # before and after, the last axis first, as F.pad has it
         for axis in reversed(range(len(layer.kernel_size))):

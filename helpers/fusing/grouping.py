@@ -36,17 +36,11 @@ HOOKS = (
 OPTIMIZER_HOOKS = "_global_optimizer_pre_hooks", "_global_optimizer_post_hooks"
 
 
-def train_together(jobs, batches, told=None):
-    """Train jobs in as few stacks as possible.
+def train_together(jobs, batches, told):
+    """Train jobs in place, in as few stacks as possible; where one fails, its `error` says why.
 
-    Parameters
-    ----------
-    jobs : list of Job
-        Trained in place. Where one fails, its `error` says why.
-    batches : list of int
-        The number of jobs in each stack is appended.
-    told : set, default=None
-        The warnings given so far, which are not repeated; new ones are added.
+    The number of jobs in each stack is appended to the list `batches`. What is in the set `told`
+    was warned of before, and is not again; what is warned of now is added.
     """
     alone = {}  # (class of the network, reason) -> [(job, how far it has come)]
 
@@ -63,7 +57,6 @@ def train_together(jobs, batches, told=None):
                 leave_out(job, reason)
         else:
             train_group(group, batches, leave_out)
-    told = set() if told is None else told
     for key, left_out in alone.items():
         if key[1] and len(jobs) > 1 and key not in told:
             told.add(key)

@@ -1,4 +1,9 @@
-"""Networks side by side: one product for each layer."""
+"""Networks side by side: one product for each layer.
+
+A batched form of a layer, here and in `convolutions`, `norms`, `recurrent` and `chance`, is made of
+``(layer, tensors, chance)``: the layer of one network, the parameters and buffers of all by the
+names that the layer gives them, each of shape (n_networks, ...), and the `Chance` of all.
+"""
 
 import copy
 import functools
@@ -21,16 +26,8 @@ def batched(network, stored, chance):
     """Return a network that maps (n_networks, n_features, n) to (n_networks, n_outputs, n).
 
     The rows come last because a CPU takes some 4 times as long for products of few columns: a
-    last layer has few units, but seldom has a batch few rows.
-
-    Parameters
-    ----------
-    network : nn.Module
-        One of them; it is copied.
-    stored : dict of str to Tensor of shape (n_networks, ...)
-        The parameters and buffers of all by name.
-    chance : Chance
-        Draws the dropout masks of all.
+    last layer has few units, but seldom has a batch few rows. `network` is one of them, which is
+    copied, and `stored` has the parameters and buffers of all, as `Stack.stored`.
     """
     network = copy.deepcopy(network)
     training_mode(network)  # so that each layer sees whether it is of a frozen part

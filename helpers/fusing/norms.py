@@ -8,14 +8,8 @@ from torch.nn import functional as F
 class BatchedBatchNorm(nn.Module):
     """BatchNorm side by side, each network with its own statistics.
 
-    Parameters
-    ----------
-    layer : nn.BatchNorm1d, nn.BatchNorm2d or nn.BatchNorm3d
-        One of them.
-    tensors : dict of str to Tensor of shape (n_networks, ...)
-        Parameters and buffers of all; a training step changes the buffers in place.
-    chance : Chance
-        Knows which rows are padding: they must not count.
+    A training step changes the buffers in place. `chance` knows which rows are padding: they must
+    not count.
     """
 
     def __init__(self, layer, tensors, chance):

@@ -48,15 +48,9 @@ def cuts_of(jobs):
 class Pace:
     """Finds out whether a stack is trained faster in parts.
 
-    Its first epoch only warms up, the second is timed. Then the stack is cut. It stays so while
-    each epoch (but the first, which warms up again) is faster by a tenth or more.
-
-    Parameters
-    ----------
-    places : list of int
-        Where the stack can be cut.
-    n_epochs : int
-        How many are to come at most.
+    Its first epoch only warms up, the second is timed. Then the stack is cut at `places`. It stays
+    so while each epoch (but the first, which warms up again) is faster by a tenth or more. At most
+    `n_epochs` are to come.
     """
 
     def __init__(self, places, n_epochs):
@@ -66,10 +60,7 @@ class Pace:
     def note(self, wall, cpu):
         """Return where to cut the stack for the next epoch.
 
-        Parameters
-        ----------
-        wall, cpu : float
-            Seconds that this epoch took, and those in which this thread had a core.
+        This one took `wall` seconds; in `cpu` of them this thread had a core.
         """
         self.n_seen += 1
         if self.n_seen == 2:
@@ -85,14 +76,7 @@ class Pace:
 class Part:
     """Some networks of a stack, which one thread trains.
 
-    Parameters
-    ----------
-    stack : Stack
-        Holds the weights of all.
-    networks : slice
-        Which of them are in this part.
-    states : list of dict
-        What the optimizer remembers of each.
+    The slice `networks` says which, and `states` what the optimizer remembers of each of them.
     """
 
     def __init__(self, stack, networks, states):

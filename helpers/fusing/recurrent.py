@@ -7,15 +7,7 @@ from torch import nn
 
 
 class BatchedRecurrent(nn.Module):
-    """An LSTM, GRU or RNN side by side; each step is one product for all networks.
-
-    Parameters
-    ----------
-    layer : nn.LSTM, nn.GRU or nn.RNN
-        One of them, without dropout and projections.
-    tensors : dict of str to Tensor of shape (n_networks, ...)
-        The parameters of all by the names that torch gives them.
-    """
+    """An LSTM, GRU or RNN side by side; each step is one product for all networks."""
 
     def __init__(self, layer, tensors, chance):
         super().__init__()

@@ -29,14 +29,8 @@ FEW = 32
 class Scheduler:
     """Where tasks wait for each other, so that their networks can be trained together.
 
-    Parameters
-    ----------
-    max_models : int
-        Tasks that may wait for their training.
-    max_bytes : int
-        Bytes of training rows with those that wait; from there on no new task begins.
-    batches : list of int
-        The number of jobs in each stack is appended.
+    No new task begins once `max_models` tasks wait for their training, or `max_bytes` of training
+    rows with them. The number of jobs in each stack is appended to the list `batches`.
     """
 
     def __init__(self, max_models, max_bytes, batches):

@@ -37,15 +37,10 @@ OUTSIDE = (
 
 
 def trial_step(jobs):
-    """Return why jobs cannot be trained as one stack, or None where they can.
+    """Return why jobs that are alike cannot be trained as one stack, or None where they can.
 
     Nothing is changed by it: not the networks, nor what their code uses outside them, nor the
     global generators of torch, numpy and Python.
-
-    Parameters
-    ----------
-    jobs : list of Job
-        Alike in all that `helpers.fusing.grouping.stack_key` names, with equal attributes.
     """
     first = jobs[0]
     unequal = len({len(job.rows) for job in jobs}) > 1

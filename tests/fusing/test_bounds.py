@@ -56,7 +56,7 @@ def test_run_can_be_read():
 
 
 def test_train_together_takes_an_empty_list():
-    train_together([], [])
+    train_together([], [], set())
 
 
 MEMORY = """
