@@ -22,8 +22,7 @@ from helpers.checks.last_calls import (
 from helpers.checks.outputs import check_outputs, normalised_as, warn_of_probabilities
 from helpers.checks.shapes import warn_of_channels_last
 from helpers.copies import way_back
-from helpers.fusing.content import Incomparable, contents, named_tensors
-from helpers.fusing.digests import numbers_of
+from helpers.fusing.content import Incomparable, contents, named_tensors, numbers_within
 from helpers.fusing.own_code import has_own_code
 from helpers.global_state import private_rng, seed_generators, states_of_generators
 from helpers.losses import takes_logarithms
@@ -154,10 +153,9 @@ def _ask(network, job, rows):
 
 def _held_by(network):
     """Return the numbers of a network by name, and what else it holds; None if nobody can tell."""
-    tensors = dict(named_tensors(network))
-    if not has_own_code(network) or any(map(is_lazy, tensors.values())):
+    if not has_own_code(network) or any(is_lazy(tensor) for _, tensor in named_tensors(network)):
         return None
     try:
-        return {name: numbers_of(tensor) for name, tensor in tensors.items()}, contents(network)
+        return numbers_within(network), contents(network)
     except (Incomparable, RuntimeError):  # a lock, or a tensor without numbers
         return None

@@ -23,10 +23,7 @@ from helpers.losses import OwnLoss
 from helpers.training import train_alone
 
 ROWS_DEPEND = "its rows depend on each other in training, and its fits have unequal numbers of rows"
-DRAWS_OTHERWISE = "its dropout draws in another order than a stack does"
 STACKED = "when it is stacked"
-ROUNDED = "rounding in float32 would give it other weights in a stack; in float64 it would not"
-COARSE = "whose rounding would give it other weights in a stack"
 CALL = OwnLoss._call.__code__  # through which what a user's loss raises comes
 INSTEAD = {  # what can be stacked in place of what vmap refuses in these words
     "control flow": "torch.where in place of `if`",
@@ -61,7 +58,7 @@ def why_different(jobs, lr, unequal):
         quiet = [replace(job, network=copy.deepcopy(job.network)) for job in jobs]
         have_dropout = all(without_dropout(job.network) for job in quiet)
         if have_dropout and not compare(quiet, lr, unequal, unequal_valid=True):
-            return DRAWS_OTHERWISE
+            return "its dropout draws in another order than a stack does"
     return reason
 
 
@@ -80,7 +77,8 @@ def compare(jobs, lr, unequal, unequal_valid):
     reason = look(dtype, N_UNITS[dtype])
     if dtype == torch.float32 and reason and reason.endswith(STACKED):
         if not look(torch.float64, N_UNITS[torch.float64]):
-            return look(dtype, LARGE_ROUNDING) and ROUNDED
+            rounded = "rounding in float32 would give it other weights in a stack"
+            return look(dtype, LARGE_ROUNDING) and f"{rounded}; in float64 it would not"
     return reason
 
 
@@ -113,7 +111,8 @@ def _compare(jobs, lr, unequal, unequal_valid, outside, dtype, n_units):
         what = "outputs" if "outputs" in reason else "weights"
         return f"two equal training steps of it give different {what}"
     if coarse.dtype:
-        return f"it computes in {coarse.dtype}, {COARSE}"
+        rounded = "whose rounding would give it other weights in a stack"
+        return f"it computes in {coarse.dtype}, {rounded}"
     try:
         stacked = train_stack(copies())
     except Exception as error:

@@ -7,7 +7,7 @@ from torch import nn
 from torch.nn.utils.parametrize import type_before_parametrizations
 
 from helpers.copies import OF_ALL_MODULES
-from helpers.fusing.digests import attributes_of, digest, is_found_by_name, memory_of
+from helpers.fusing.digests import attributes_of, digest, is_found_by_name, memory_of, numbers_of
 from helpers.kept import PLAIN
 
 # Where a recurrent layer finds its parameters again: torch renews them in each forward pass.
@@ -139,6 +139,11 @@ def names_within(network):
 def named_tensors(network):
     """Return (name, tensor) of all parameters and buffers of a network."""
     return *network.named_parameters(), *network.named_buffers()
+
+
+def numbers_within(network):
+    """Return the numbers of a network's parameters and buffers by name, as bytes."""
+    return {name: numbers_of(tensor) for name, tensor in named_tensors(network)}
 
 
 def memory_within(network):

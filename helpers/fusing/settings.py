@@ -23,12 +23,6 @@ from helpers.fusing.trial import OUTSIDE, answers, are_others, depends_on_more
 from helpers.global_state import quietly
 from helpers.jobs import Job
 
-UNSEEN = "it calls `{}`, which keeps results where nobody can look at them"
-SET_BETWEEN = (
-    "it, or a function given with it, reads `{}`, which a callback may change between epochs"
-)
-NOT_SEEN = "what it holds or names cannot be looked at ({}: {})"
-IN_EACH_THREAD = "it reads `{}`, which is another in each thread or fit"
 OF_A_THREAD = contextvars.ContextVar, threading.local, type(os.environ)
 
 
@@ -44,7 +38,8 @@ class Settings:
         try:
             return self._note(job)
         except Exception as error:  # a proxy, say, raises whatever it is asked until it is bound
-            return NOT_SEEN.format(type(error).__name__, first_line(error))
+            said = f"{type(error).__name__}: {first_line(error)}"
+            return f"what it holds or names cannot be looked at ({said})"
 
     def _note(self, job):
         if reason := why_within_reach(job):
@@ -59,12 +54,13 @@ class Settings:
             key_of_places, lambda: (functions, places_read(job.network, functions))
         )
         if cache:
-            return UNSEEN.format(cache)
+            return f"it calls `{cache}`, which keeps results where nobody can look at them"
         if name := set_by_callbacks(job, places):
-            return SET_BETWEEN.format(name)
+            reads = f"it, or a function given with it, reads `{name}`"
+            return f"{reads}, which a callback may change between epochs"
         for holder, name in places:
             if isinstance(read(holder, name), OF_A_THREAD):
-                return IN_EACH_THREAD.format(name)
+                return f"it reads `{name}`, which is another in each thread or fit"
         kind = self._made(key, lambda: Kind(job, depends_on_more(job)))
         if kind.reason and any(told in kind.reason for told in OUTSIDE):  # the order of fits counts
             return kind.reason

@@ -13,7 +13,7 @@ from torch.overrides import TorchFunctionMode
 
 from helpers._compat import TorchDispatchMode, seen_without_compiler
 from helpers.fusing.chance import without_dropout
-from helpers.fusing.content import named_tensors
+from helpers.fusing.content import first_unlike, numbers_within
 from helpers.fusing.digests import numbers_of
 from helpers.fusing.functions import copy_of, outputs_for
 from helpers.fusing.norms import BATCH_NORMS
@@ -28,10 +28,9 @@ WRITES = "its rows change its weights or buffers, and its fits have unequal numb
 @torch.no_grad()
 def written_by(network, X):
     """Return the name of a weight or buffer that a pass over some rows changes, or None."""
-    before = {name: numbers_of(tensor) for name, tensor in named_tensors(network)}
+    before = numbers_within(network)
     network(X)
-    after = named_tensors(network)
-    return next((name for name, t in after if numbers_of(t) != before.get(name)), None)
+    return first_unlike(before, numbers_within(network))
 
 
 def writes_by_row(job):
