@@ -17,12 +17,7 @@ class Chance:
 
     Alone, a network's dropout draws from torch's global generator. Here a generator in the same
     state stands in for it. Networks of one seed and one number of rows draw the same masks, so
-    they share a generator, and each of their masks is drawn once.
-
-    Parameters
-    ----------
-    jobs : list of Job
-        One for each network.
+    they share a generator, and each of their masks is drawn once. `jobs` has one for each network.
 
     Attributes
     ----------
@@ -147,10 +142,7 @@ NOTHING = 0.0
 def without_dropout(network):
     """Have torch's dropout layers drop nothing: what they draw is each network's own in a stack.
 
-    Returns
-    -------
-    dict of str to nn.Module
-        The layers by name. Their `p` is `NOTHING` itself until something sets it.
+    Return the layers by name. Their `p` is `NOTHING` itself until something sets it.
     """
     named = network.named_modules()
     layers = {name: module for name, module in named if type(module) in DROPOUTS}

@@ -26,20 +26,12 @@ class Incomparable(Exception):
 
 
 def contents(network):
-    """Return what a network holds beside its weights and buffers: a digest for each attribute.
+    """Return what a network holds beside its weights and buffers, as a dict with digests.
 
-    Tensors and arrays count by their numbers, functions and classes made on the spot by their code
-    and what it encloses. A layer or a weight of the network itself counts by its name.
-
-    Returns
-    -------
-    dict of str to hashable
-        By the name of the attribute, such as ``layers.1.p``.
-
-    Raises
-    ------
-    Incomparable
-        If an attribute cannot be pickled, as a lock or a generator.
+    They stand under the names of the attributes, such as ``layers.1.p``. Tensors and arrays count
+    by their numbers, functions and classes made on the spot by their code and what it encloses. A
+    layer or a weight of the network itself counts by its name. Raise an `Incomparable` if an
+    attribute cannot be pickled, as a lock or a generator.
 
     Examples
     --------

@@ -24,10 +24,7 @@ AUGMENT_KEEPS = "its augment keeps something between batches"
 def contents_of_functions(job):
     """Return what the loss and the augmentation of a job hold, equal for those that do the same.
 
-    Raises
-    ------
-    Incomparable
-        If one of them cannot be pickled.
+    Raise an `Incomparable` if one of them cannot be pickled.
     """
     held = [getattr(job.loss, "of_values", job.loss)]
     for name, function in given_functions(job).items():

@@ -13,16 +13,10 @@ class BatchedOptimizer:
     What an optimizer adds to a weight is proportional to lr. So torch finds it once for all
     networks, starting from 0 at lr=1, and each network then adds its own multiple.
 
-    Parameters
-    ----------
-    parameters : list of Tensor of shape (n_networks, ...)
-        Those to train.
-    jobs : list of Job
-        One for each network, all with the same optimizer and the same arguments of it but for
-        learning rate, its schedule, weight decay and clipping.
-    states : list of dict
-        What the optimizer remembers of each network, by the number of the parameter in
-        `parameters`.
+    `parameters` are those to train, each of shape (n_networks, ...). The `jobs`, one for each
+    network, have the same optimizer and the same arguments of it but for learning rate, its
+    schedule, weight decay and clipping. `states` has a dict for each network: what the optimizer
+    remembers, by the number of the parameter in `parameters`.
     """
 
     def __init__(self, parameters, jobs, states):

@@ -65,12 +65,8 @@ def vars_of(value):
 def places_read(network, functions=()):
     """Return what a forward pass of a network, and functions beside it, may read outside.
 
-    Returns
-    -------
-    places : list of (holder, str)
-        The variables, with their names.
-    cache : str or None
-        The name of a function that keeps its results, if one may be called.
+    That is a list of variables, (holder, name), and the name of a function that keeps its results,
+    if one may be called, or None.
     """
     reached = reached_from([*network.modules(), *functions])
     names = names_in_forward(reached.functions)

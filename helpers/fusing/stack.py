@@ -41,14 +41,8 @@ from helpers.training import row_order
 class Stack:
     """Slots trained together, one epoch at a time.
 
-    While a job is in it, the parameters of its network are views of the stack's.
-
-    Parameters
-    ----------
-    slots : list of Slot
-        Alike in all that `helpers.fusing.grouping.stack_key` names.
-    sets : list of Tensor, or of Rows, of shape (n_rows, *shape of a row)
-        The distinct `X`.
+    While a job is in it, the parameters of its network are views of the stack's. The slots are
+    alike in all that `grouping.stack_key` names; `sets` has the distinct `X`, tensors or `Rows`.
     """
 
     def __init__(self, slots, sets):

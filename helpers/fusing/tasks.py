@@ -31,17 +31,8 @@ class Task(threading.Thread):
     while it runs cannot be stopped. It goes on beside the others until it ends, pauses, or calls
     joblib, and nobody sees its result.
 
-    Parameters
-    ----------
-    function : callable
-        Called without arguments.
-    callback : callable
-        Called with the task by the scheduler, when the task has ended.
-    scheduler : Scheduler
-    parent : Task or None
-        Who made the call.
-    context : contextvars.Context
-        What the call is to run in.
+    `function` is called without arguments, within `context`. When it has ended, the scheduler
+    calls `callback` with the task. `parent` is the task that made the call, or None.
     """
 
     def __init__(self, function, callback, scheduler, parent, context):
@@ -75,12 +66,8 @@ class Task(threading.Thread):
     def wait(self, deadline):
         """Wait until it has paused or ended; return False if it waits for a lock meanwhile.
 
-        The main thread can be interrupted here, whatever the task does.
-
-        Raises
-        ------
-        TimeoutError
-            At `deadline`, if there is one.
+        The main thread can be interrupted here, whatever the task does. Raise a `TimeoutError` at
+        `deadline`, if there is one.
         """
         seen = None
         while True:

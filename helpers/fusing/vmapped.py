@@ -24,12 +24,8 @@ class LookUps(TorchFunctionMode):
     numbers are equally large, `X.max()` gives its gradient there to one of them; alone, to all in
     equal shares.
 
-    Code that catches an error would catch those of vmap, too, and go on as it never does alone.
-
-    Parameters
-    ----------
-    whose : str, default="it"
-        Whose code it is, for the message.
+    Code that catches an error would catch those of vmap, too, and go on as it never does alone. The
+    message says whose code it is.
     """
 
     def __init__(self, whose="it"):
