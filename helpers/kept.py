@@ -10,6 +10,8 @@ from types import BuiltinFunctionType, FunctionType, ModuleType, SimpleNamespace
 import numpy as np
 import torch
 
+from helpers.libraries import is_of_own_class
+
 # What writes a log. No result depends on it, and what it holds is the whole process's.
 LOGGERS = (logging.Logger, logging.LoggerAdapter, logging.Handler)
 CODE = (ModuleType, FunctionType, BuiltinFunctionType, type)
@@ -72,33 +74,29 @@ def is_full(value, copied):
     return own is None or own is not of_copy and own.keys() == of_copy.keys()
 
 
-def full_copy(value, is_of_a_library):
-    """Return a deep copy of a value that can be put back; raise `NotWhole` if there is none.
-
-    Parameters
-    ----------
-    value : object
-    is_of_a_library : callable
-        Tells of which modules, by name, the objects are not looked into.
-    """
+def full_copy(value):
+    """Return a deep copy of a value that can be put back; raise `NotWhole` if there is none."""
     memo = {}
     copied = copy.deepcopy(value, memo)
     changeable = [value] if hasattr(value, "__dict__") else []
-    for part in (*changeable, *parts_of(value, is_of_a_library)):
+    for part in (*changeable, *parts_of(value)):
         if not is_full(part, memo.get(id(part), part)):
             raise NotWhole(f"{type(part).__name__} has no copy of its own")
     return copied
 
 
-def parts_of(value, is_of_a_library):
-    """Yield the collections and objects in a value, and itself, that can be changed in place."""
+def parts_of(value):
+    """Yield the collections and objects in a value, and itself, that can be changed in place.
+
+    Objects of libraries are not looked into.
+    """
     waiting, seen = [value], {}
     while waiting:
         thing = waiting.pop()
         if id(thing) in seen or isinstance(thing, (*NO_CODE, enum.Enum, *CODE, *LOGGERS)):
             continue
         seen[id(thing)] = thing  # which keeps it alive, and its id its own
-        is_own = hasattr(thing, "__dict__") and not is_of_a_library(type(thing).__module__)
+        is_own = hasattr(thing, "__dict__") and is_of_own_class(thing)
         if is_own or isinstance(thing, FILLED):
             yield thing
         elements = thing.values() if isinstance(thing, dict) else thing

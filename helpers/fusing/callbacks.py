@@ -9,16 +9,11 @@ from torch import nn
 from helpers.copies import all_within
 from helpers.fusing.content import own_attributes
 from helpers.fusing.digests import attributes_of, checksum
-from helpers.fusing.own_code import (
-    codes_within,
-    given_functions,
-    is_of_a_library,
-    is_the_users,
-    names_in,
-)
+from helpers.fusing.own_code import codes_within, given_functions, is_the_users, names_in
 from helpers.fusing.places import NOT_IN_FORWARD, assigned_by, vars_of
 from helpers.fusing.reached import reached_from, read
 from helpers.kept import FILLED, LOGGERS
+from helpers.libraries import is_of_own_class
 
 # How numpy, Python and torch call what draws from their global generators.
 _DRAWS = set(
@@ -101,7 +96,7 @@ def set_by_callbacks(job, places):
 
 def can_change(value):
     kinds = (*FILLED, bytearray, torch.Tensor, np.ndarray, nn.Module)
-    return isinstance(value, kinds) or not is_of_a_library(type(value).__module__)
+    return isinstance(value, kinds) or is_of_own_class(value)
 
 
 def once_an_epoch(callback, history):

@@ -10,9 +10,9 @@ from torch import nn
 
 from helpers.copies import way_back
 from helpers.fusing.digests import digest
-from helpers.fusing.own_code import is_of_a_library
-from helpers.fusing.reached import LARGE, MISSING, reached_from, read, size_of
+from helpers.fusing.reached import LARGE, MISSING, reached_from, read, size_of, write
 from helpers.kept import CODE, LOGGERS, full_copy, refilled
+from helpers.libraries import is_of_own_class
 
 MOST_PIECES = 100  # elements of a collection that are kept one by one
 
@@ -107,7 +107,7 @@ class Outside:
             try:
                 before = digest(value)
                 is_network = isinstance(value, nn.Module)
-                kept = way_back(value) if is_network else full_copy(value, is_of_a_library)
+                kept = way_back(value) if is_network else full_copy(value)
             except Exception:  # a counter with a lock, or a singleton: what it holds may count
                 kept, pieces = value, _pieces_of(value)
                 before = before if pieces is None else None
@@ -164,19 +164,10 @@ def _pieces_of(value):
         return value
     if isinstance(value, tuple | set | frozenset | deque):
         return [*value]
-    return None if is_of_a_library(type(value).__module__) else getattr(value, "__dict__", None)
+    return getattr(value, "__dict__", None) if is_of_own_class(value) else None
 
 
 def _differ(one, other):
     """Say whether two elements are two objects, and no equal numbers or texts."""
     is_plain = isinstance(one, int | float | str | bytes) and type(one) is type(other)
     return one is not other and not (is_plain and one == other)
-
-
-def write(holder, name, value):
-    if isinstance(holder, types.CellType):
-        holder.cell_contents = value
-    elif isinstance(holder, dict | list):
-        holder[name] = value
-    else:
-        setattr(holder, name, value)

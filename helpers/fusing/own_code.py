@@ -1,16 +1,9 @@
 """Code of the user's: which it is, and what it names."""
 
-import os
-import site
-import sys
-import sysconfig
 import types
-from functools import cache, partial
+from functools import partial
 
-# This package, and those that it computes with, wherever they stand.
-LIBRARIES = {"helpers", "torch", "functorch", "numpy", "scipy", "sklearn", "joblib"}
-# Parts of the paths of what is installed: for all, for a user, by a system, beside an environment.
-_INSTALLED = {"site-packages", "dist-packages"}
+from helpers.libraries import is_of_a_library
 
 
 def has_own_code(network):
@@ -43,34 +36,6 @@ def is_the_users(function):
         return any(callable(part) and is_the_users(part) for part in parts)
     home = getattr(function, "__module__", None) or type(function).__module__
     return not isinstance(function, type) and not is_of_a_library(home)
-
-
-@cache
-def is_of_a_library(module):
-    """Tell whether a module, by its name, is Python's, ours or an installed one."""
-    root = (module or "").partition(".")[0]
-    if root in LIBRARIES or root in sys.stdlib_module_names - {"__main__"}:
-        return True
-    package = sys.modules.get(root)
-    file = getattr(package, "__file__", None) or next(iter(getattr(package, "__path__", ())), "")
-    return bool(_INSTALLED.intersection(file.split(os.sep))) or file.startswith(
-        _folders_of_libraries()
-    )
-
-
-@cache
-def _folders_of_libraries():
-    """Return where Python, and what is installed for it, may stand."""
-    folders = [sysconfig.get_path(name) for name in ("stdlib", "platstdlib", "purelib", "platlib")]
-    folders += [site.getusersitepackages(), *site.getsitepackages()]
-    return tuple(os.path.join(folder, "") for folder in folders if folder)
-
-
-def stands_in_a_library(function):
-    """Tell whether a function is what its library calls so, not a user's wrapper around it."""
-    home = sys.modules.get(function.__module__)
-    name = getattr(function, "__name__", "")  # a `partial` has none
-    return is_of_a_library(function.__module__) and getattr(home, name, None) is function
 
 
 def codes_within(codes):

@@ -6,9 +6,10 @@ import os
 import torch
 
 from helpers.fusing.digests import attributes_of, digest
-from helpers.fusing.own_code import codes_within, functions_of, is_of_a_library, names_in
+from helpers.fusing.own_code import codes_within, functions_of, names_in
 from helpers.fusing.reached import DATA, MISSING, reached_from, read, size_of
 from helpers.kept import CODE, LOGGERS, NO_CODE
+from helpers.libraries import is_of_own_class
 
 # What is called when networks are made or copied, and not by a forward pass.
 NOT_IN_FORWARD = {"__init__", "__new__", "__init_subclass__", "__deepcopy__", "__repr__"}
@@ -59,7 +60,7 @@ def elements_of(value, own):
 
 def vars_of(value):
     """Return (name, attribute) of each attribute of an object of the user's."""
-    return [] if is_of_a_library(type(value).__module__) else attributes_of(value).items()
+    return attributes_of(value).items() if is_of_own_class(value) else []
 
 
 def places_read(network, functions=()):

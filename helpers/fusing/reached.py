@@ -10,8 +10,9 @@ import numpy as np
 import torch
 from torch import nn
 
-from helpers.fusing.own_code import is_of_a_library, names_in, stands_in_a_library
+from helpers.fusing.own_code import names_in
 from helpers.kept import CODE, NO_CODE
+from helpers.libraries import is_of_a_library, is_of_own_class, stands_in_a_library
 
 # Numbers above which a variable is taken for data, which training does not change: a copy takes
 # 0.5 GB. And elements of a collection that are looked at for code.
@@ -103,7 +104,7 @@ def _held_by(thing):
     held = [("", part) for part in parts if part is not None]
     if isinstance(thing, types.FunctionType | types.ModuleType):
         return held
-    if isinstance(thing, nn.Module) or not is_of_a_library(type(thing).__module__):
+    if isinstance(thing, nn.Module) or is_of_own_class(thing):
         held += [("", type(thing)), *(vars(thing) if hasattr(thing, "__dict__") else {}).items()]
     return held
 
@@ -122,6 +123,15 @@ def read(holder, name):
     if isinstance(holder, list):
         return holder[name] if name < len(holder) else MISSING
     return (holder if isinstance(holder, dict) else vars(holder)).get(name, MISSING)
+
+
+def write(holder, name, value):
+    if isinstance(holder, types.CellType):
+        holder.cell_contents = value
+    elif isinstance(holder, dict | list):
+        holder[name] = value
+    else:
+        setattr(holder, name, value)
 
 
 def size_of(value):

@@ -9,11 +9,10 @@ from types import CellType, ModuleType
 import joblib
 import numpy as np
 
-from helpers.fusing.outside import write
-from helpers.fusing.own_code import is_of_a_library
-from helpers.fusing.reached import MISSING, read
+from helpers.fusing.reached import MISSING, read, write
 from helpers.kept import content_kept, is_full, refilled
 from helpers.leakage.probes import differ
+from helpers.libraries import is_of_a_library
 
 WRAPPERS = staticmethod, classmethod
 LASTING = (type, ModuleType, property, *WRAPPERS)

@@ -11,16 +11,16 @@ from pathlib import Path
 import pytest
 import torch
 
-from helpers.fusing.own_code import is_of_a_library
+from helpers.libraries import is_of_a_library
 
-ROOT = Path(__file__).parents[2]
+ROOT = Path(__file__).parents[1]
 SEARCH = """
 import sysconfig, torch
 from sklearn.datasets import load_iris
 from sklearn.model_selection import GridSearchCV
 from torch import nn
 from helpers import TorchClassifier, fused
-from helpers.fusing.own_code import is_of_a_library
+from helpers.libraries import is_of_a_library
 
 class Net(nn.Module):
     def __init__(self, n_features, n_outputs):
