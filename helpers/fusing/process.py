@@ -97,12 +97,12 @@ class Process:
             self._to_tell.append(message)
 
     def put_back(self):
-        """Have the process as for all, where a task was given up in its turn."""
+        """Put the process back as it is for all, because a task was given up in its turn."""
         write_all(root.state for root in self.root)
 
     @contextmanager
     def kept(self):
-        """Have the process as it is now when tasks have been given up, which take back theirs."""
+        """Put the process back after a block in which tasks that are given up take back theirs."""
         states = [part.read() for part in PARTS]
         try:
             yield

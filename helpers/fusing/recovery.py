@@ -50,9 +50,9 @@ def train_halves(slots, sets, batches, leave, lack, failure):
 
 
 def train_until_a_quarter_has_ended(stack):
-    """Train a stack until the others had better move together; return their slots.
+    """Train a stack until a quarter of its slots has ended; return the others.
 
-    Their networks then have their own weights.
+    Their networks then have their own weights, and a smaller stack can take them.
     """
     stack.release(lambda member: member.ended)  # those of no epochs
     while 4 * len(stack.active()) > 3 * len(stack.slots):

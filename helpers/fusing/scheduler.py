@@ -185,7 +185,8 @@ class Scheduler:
     def _next(self, beside, takes=True):
         """Return, and take, the task whose turn it is, or None if none can go on.
 
-        Beside some that wait for a lock no new one begins that may need the same: none of theirs.
+        `beside` are tasks that wait for a lock. No new task of the same calls begins meanwhile,
+        since it may need the same lock.
         """
         if self.awake:
             return self.awake.popleft() if takes else self.awake[0]
