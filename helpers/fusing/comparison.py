@@ -196,8 +196,12 @@ def difference(before, expected, found, tolerance, n_units):
     (losses, states, answers), (other_losses, other_states, other_answers) = expected, found
     for epoch in range(N_EPOCHS):
         state, other = states[epoch], other_states[epoch]
-        bounds = tolerance, n_units
-        different = [name for name in state if not alike(name, before, state, other, *bounds)]
+        floats = [name for name in state if state[name].is_floating_point()]
+        change = max((largest(state[name] - before[name]) for name in floats), default=0)
+        different = []
+        for name, one in state.items():
+            if not alike(before[name], one, other[name], change, tolerance, n_units):
+                different.append(name)
         for name in different:
             if name.startswith("parameter") and torch.equal(other[name], before[name]):
                 return f"the {name} gets no gradient"
@@ -220,15 +224,16 @@ def near(loss, other, tolerance):
     return abs(loss - other) <= tolerance * max(1.0, abs(loss))
 
 
-def alike(name, before, state, other, tolerance, n_units):
-    """Whether a tensor has changed to the same numbers, but for rounding."""
-    one, another = state[name], other[name]
+def alike(before, one, another, change, tolerance, n_units):
+    """Whether a tensor has changed to the same numbers, but for rounding.
+
+    `change` is the largest of all tensors.
+    """
     if not one.is_floating_point():
         return torch.equal(one, another)
     # Rounding is in proportion to the numbers, and to all that is added up in a gradient.
-    change = max(largest(state[n] - before[n]) for n in state if state[n].is_floating_point())
     unit = torch.finfo(one.dtype).eps * (largest(one) + change)
-    allowed = tolerance * largest(one - before[name]) + n_units * unit
+    allowed = tolerance * largest(one - before) + n_units * unit
     # What is not finite, as in the mask of an attention, has to be equal.
     return one.shape == another.shape and torch.allclose(
         one, another, rtol=0, atol=allowed, equal_nan=True

@@ -52,12 +52,7 @@ def settings_of_thread():
 
 
 class CoarseNumbers(TorchFunctionMode):
-    """Notes the first dtype that is met with a larger rounding than float32, as under autocast.
-
-    Attributes
-    ----------
-    dtype : torch.dtype or None
-    """
+    """Notes the first dtype that is met with a larger rounding than float32, as under autocast."""
 
     dtype = None
 

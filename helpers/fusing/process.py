@@ -28,21 +28,13 @@ OUT_OF_ORDER = (
 
 @dataclass(eq=False)
 class Flow:
-    """The state of one part of the process, for all tasks that share it.
+    """The state of one part of the process, for all tasks that share it."""
 
-    Attributes
-    ----------
-    state : object
-        What `read` returned; None where nobody could read it.
-    latest : tuple of int
-        The place, in the order without `fused`, of the last task that has drawn from it.
-    found : object
-        The state at the begin of the turn in which a task set the part. If it is the same in the
-        end, nothing is left to those after it.
-    """
-
-    state: object = None
+    state: object = None  # what `read` returned; None where nobody could read it
+    # The place, in the order without `fused`, of the last task that has drawn from it.
     latest: tuple = ()
+    # The state at the begin of the turn in which a task set the part. If it is the same in the end,
+    # nothing is left to those after it.
     found: object = None
 
 

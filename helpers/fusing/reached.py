@@ -23,21 +23,11 @@ MISSING = object()
 
 
 class Reached(NamedTuple):
-    """What code comes to.
+    """What code comes to."""
 
-    Attributes
-    ----------
-    functions : list of (str, function)
-        The user's, with the names by which they are called.
-    variables : list of (holder, str)
-        With their names. The holder is a dict, a class, a function or a cell.
-    caches : list of (str, callable)
-        Functions that keep their results, as by `functools.lru_cache`.
-    """
-
-    functions: list
-    variables: list
-    caches: list
+    functions: list  # (name by which it is called, function) of each function of the user's
+    variables: list  # (holder, name) of each; the holder is a dict, a class, a function or a cell
+    caches: list  # (name, function) of each that keeps its results, as by `functools.lru_cache`
 
 
 def reached_from(things):

@@ -109,17 +109,10 @@ class Settings:
 
 @dataclass(eq=False)
 class Kind:
-    """Networks with equal attributes. The first is asked again as each other comes.
-
-    Attributes
-    ----------
-    first : Job
-    reason : str or None
-        What they depend on beside their weights.
-    """
+    """Networks with equal attributes. The first is asked again as each other comes."""
 
     first: Job
-    reason: str | None
+    reason: str | None  # what they depend on beside their weights
 
     @cached_property
     def at_last(self):

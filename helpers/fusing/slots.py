@@ -11,21 +11,11 @@ from helpers.training import Progress
 
 @dataclass
 class Slot:
-    """Jobs that are equal but for `epochs`, so that one network answers them all.
+    """Jobs that are equal but for `epochs`, so that one network answers them all."""
 
-    Attributes
-    ----------
-    members : list of Progress
-        One for each job that has not ended.
-    X : int
-        Number of its `X` among the distinct ones.
-    order : hashable
-        Equal for slots that take the same rows in the same order.
-    """
-
-    members: list
-    X: int
-    order: tuple
+    members: list  # the `Progress` of each job that has not ended
+    X: int  # number of its `X` among the distinct ones
+    order: tuple  # equal for slots that take the same rows in the same order
 
     @property
     def jobs(self):
