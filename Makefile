@@ -85,6 +85,8 @@ grade: .venv/stamp
 
 feedback: .venv/stamp
 	@test "$(ASSIGNMENT)" || { echo "Say which: make feedback ASSIGNMENT=01_split" >&2; exit 2; }
+	@cd $(ASSIGNMENTS) && test -d ".graded/$(ASSIGNMENT)" || { \
+	    echo "Nobody was graded for '$(ASSIGNMENT)', but for: `cd .graded 2>/dev/null && ls -d */ | tr -d / | paste -sd ' ' -`" >&2; exit 2; }
 	@cd $(ASSIGNMENTS) && $(CLEAN_ENV) ../../$(PY) -W ignore -m nbgrader generate_feedback "$(ASSIGNMENT)" \
 	    --force --log-level=ERROR \
 	    && $(CLEAN_ENV) ../../$(PY) -W ignore -m grading.feedback "$(ASSIGNMENT)"

@@ -25,7 +25,7 @@ sys.path.insert(0, str(HERE))
 
 from grading import files, gradebook, intake, report, run, sandbox, watch, wrong_level  # noqa: E402
 from grading.aside import left_aside  # noqa: E402
-from grading.records import Task, handed_in_as, records  # noqa: E402
+from grading.records import Task, handed_in_as, records, stale, write_grades  # noqa: E402
 
 NBGRADERS = ["source", "release", "selfstudy", "submitted", "autograded", "feedback"]
 REHEARSAL = 900  # seconds of processor time for a cell of the model solution
@@ -230,25 +230,6 @@ def release(course, assignment):
     if not done["success"]:
         why = done["refused"] or f"{done.get('log')}{done.get('error')}"
         raise Refused(f"{assignment} cannot be given out as it now stands: {why}")
-
-
-def stale(task, source, handed_in, outcomes):
-    """Return what is told of who is new, has changed or needs a new try, and a digest."""
-    students, all_notes = handed_in
-    found = []
-    for student, theirs in students.items():
-        notes = tuple(all_notes.get(student, ()))
-        digest, old = f"{source} {files.digest(theirs, *notes)}", outcomes.get(student)
-        tried = old and old.final and old.digest == digest
-        if not tried or old.lacking or old.limited not in ([], task.bounds):
-            found.append(({"student": student, "files": theirs, "notes": notes}, digest))
-    return found
-
-
-def write_grades(course):
-    """Write grades.csv for all assignments graded so far."""
-    folders = sorted(path for path in (course / ".graded").glob("*") if path.is_dir())
-    report.write_grades(course, {path.name: records(course, path.name) for path in folders})
 
 
 def end_as_after_ctrl_c():

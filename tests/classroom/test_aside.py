@@ -65,6 +65,22 @@ def test_a_file_that_can_be_no_hand_in_is_named_and_is_nobody(tmp_path, course, 
     assert said.endswith(f"and run again): {name}")
 
 
+@pytest.mark.parametrize(
+    "text, listed",
+    [
+        ("Lang, Ida\nMÜLLER Jo\n", True),
+        ("Ida Lang\n", False),
+        ("I asked Ida. Lang is a name.", False),
+        ('{"cells": ["Ida Lang", "Jo Müller"]}', False),  # a notebook of both
+    ],
+)
+def test_a_text_that_lists_students_is_nobodys(tmp_path, course, text, listed):
+    found(tmp_path / "in", course, "Ida Lang.ipynb", "Jo Mu\u0308ller/a.ipynb")
+    (tmp_path / "in" / "names.txt").write_text(text, encoding="utf-8")
+    aside, lines = left_aside(tmp_path / "in", NAME, course)
+    assert [path.endswith("names.txt") for path in aside] == [True] * listed == [True] * len(lines)
+
+
 @pytest.mark.parametrize("name", ["Icon\r", ".DS_Store", "Thumbs.db", "Desktop.ini", "__MACOSX/a"])
 def test_what_systems_leave_behind_is_passed_over(tmp_path, course, name):
     assert found(tmp_path / "in", course, "Ida.ipynb", name) == (["Ida"], "")

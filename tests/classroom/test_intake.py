@@ -339,6 +339,7 @@ def test_another_assignment_is_not_graded_and_the_best_match_is(tmp_path, releas
     assert name == "new.ipynb"
     assert "4 submissions: graded was new.ipynb (one with answers comes first" in " ".join(remarks)
     assert "Passed over: other.ipynb: Only 1 of the 5" in " ".join(remarks)
+    assert "Ask for" not in " ".join(remarks)
 
 
 def test_an_older_version_that_nobody_has_filled_in_has_no_answers(release, tmp_path):
@@ -382,6 +383,32 @@ def test_lines_written_into_a_test_run_before_it(release, edited, own):
     assert found.cells[place].source == test
     assert found.cells[place - 1].source.strip() == own.format(test)
     assert "test_double was edited: restored, and run after the lines" in said
+
+
+@pytest.mark.parametrize(
+    "edited, own",
+    [
+        ("{}\nTWO = math.floor(2.5)", "TWO = math.floor(2.5)"),
+        ("import math as m", "import math as m"),
+        ("if True:\n    import math\n    x = 1", "if True:\n    import math\n    x = 1"),
+    ],
+)
+def test_lines_written_into_what_is_given_run_after_it(release, edited, own):
+    setup = cell(release, "setup").source
+    found, said = mended(release, answered(right(release), setup=edited.format(setup)))
+    (place,) = (i for i, c in enumerate(found.cells) if intake.mark_of(c) == "setup")
+    assert [c.source for c in found.cells[place : place + 2]] == [setup, own]
+    assert "setup was edited: restored, and run before the lines" in said
+
+
+def test_the_courses_own_solution_is_not_taken_for_a_students(release, tmp_path):
+    write(tmp_path / "mine.ipynb", release)  # not answered
+    write(tmp_path / "source.ipynb", classroom.small_source())
+    os.utime(tmp_path / "mine.ipynb", (1, 1))
+    name, _, remarks = chosen(release, *sorted(tmp_path.glob("*.ipynb")))
+    assert name == "mine.ipynb" and "not source.ipynb" in " ".join(remarks)
+    name, _, remarks = chosen(release, tmp_path / "source.ipynb")
+    assert name == "source.ipynb" and remarks[0].startswith("It holds hidden tests")
 
 
 def without(notebook, name):
@@ -506,7 +533,7 @@ ODD = {"nbgrader": {"grade_id": ["a", "list"]}}
         (lambda n: other_kernel(n, {"name": "uni-py"}), "Made for the kernel 'uni-py'"),
         (lambda n: other_kernel(n, "python3"), ""),
         (lambda n: other_kernel(n, ["a"]), "Made for the kernel \"['a']\""),
-        (lambda n: metadata(n, None, {}), "Made for the kernel 'None'"),
+        (lambda n: metadata(n, None, {}), ""),
         (lambda n: metadata(n, "setup", ODD), "setup was deleted: put back"),
         (lambda n: metadata(n, "setup", {"nbgrader": "text"}), "setup was deleted: put back"),
         (as_code, "why had become a code cell: changed back"),

@@ -196,6 +196,12 @@ def test_make_passes_the_limit_on():
         assert ('01_split" --seconds "60"' in done.stdout) == expected
 
 
+def test_feedback_of_what_nobody_handed_in_is_refused_in_a_sentence():
+    command = ["make", "-s", "-o", ".venv/stamp", "feedback", "ASSIGNMENT=01_spilt"]
+    done = subprocess.run(command, cwd=classroom.ROOT, capture_output=True, text=True)
+    assert done.returncode and done.stderr.startswith("Nobody was graded for '01_spilt'")
+
+
 HOLD = "import time; x = bytearray(300 * 2**20); time.sleep(10**6)"
 START = (
     "import subprocess, sys\nline = [sys.executable, '-c', {!r}]\n"

@@ -20,6 +20,7 @@ import nbconvert.exporters.html
 import nbformat
 import numpy
 import pytest
+import torch
 from nbformat.v4 import new_code_cell
 from nbgrader.apps import NbGraderAPI
 from sqlalchemy.exc import DatabaseError
@@ -237,6 +238,11 @@ def test_no_odd_value_at_any_place_of_a_notebook_leaves_its_guard(release):
 # Places of cells
 
 
+NAMED = "TWO = 2\n_twice = lambda x: TWO * x\ndouble = _twice"
+LATER = "import math\nTWO = math.floor(2.5)"  # a line that needs what the given cell imports
+LEANS = "def double(x):\n    return TWO * x"
+
+
 def ran(notebook, release):
     """Return which tests of a mended notebook fail when its cells run one after the other."""
     mended, remarks = intake.mend(notebook, release)
@@ -257,12 +263,12 @@ def moved(notebook, name, place):
     return notebook
 
 
-def beside(notebook, release, place, keep=True):
-    """The answer is in a new cell, and the one for it is as it was given out, or gone."""
-    cell(notebook, "double").source = cell(release, "double").source
-    if not keep:
+def beside(notebook, release, place, keep="{}", answer=TWICE):
+    """The answer is in a new cell, and the one for it holds what was given out, or less or more."""
+    cell(notebook, "double").source = keep.format(cell(release, "double").source)
+    if keep == "gone":
         notebook.cells.remove(cell(notebook, "double"))
-    notebook.cells.insert(place, new_code_cell(TWICE))
+    notebook.cells.insert(place, new_code_cell(answer))
     return notebook
 
 
@@ -291,12 +297,18 @@ def tried_later(notebook):
         (lambda n, r: moved(n, "setup", 5), "moved were setup"),
         (lambda n, r: moved(n, "test_double", 0), "moved were test_double"),
         (lambda n, r: moved(n, "why", 0), ""),
-        (lambda n, r: beside(n, r, 0), "defines double, was taken for it"),
-        (lambda n, r: beside(n, r, 3), "defines double, was taken for it"),
-        (lambda n, r: beside(n, r, 6), "defines double, was taken for it"),
-        (lambda n, r: beside(n, r, 5, keep=False), "defines double, was taken for it"),
-        (lambda n, r: tried_later(beside(n, r, 3)), "defines double, was taken for it"),
-        (lambda n, r: tried_later(beside(n, r, 3, keep=False)), "defines double, was taken for it"),
+        (lambda n, r: beside(n, r, 0), "which does, was taken for it"),
+        (lambda n, r: beside(n, r, 3), "which does, was taken for it"),
+        (lambda n, r: beside(n, r, 6), "which does, was taken for it"),
+        (lambda n, r: beside(n, r, 5, "gone"), "which does, was taken for it"),
+        (lambda n, r: beside(n, r, 6, ""), "does not define double: another cell, which does"),
+        (lambda n, r: beside(n, r, 6, "# see below\n"), "was taken for it"),
+        (lambda n, r: beside(n, r, 6, "{}  # see below"), "was taken for it"),
+        (lambda n, r: beside(n, r, 6, "import math\nTWO = 2", NAMED), "was taken for it"),
+        (lambda n, r: beside(n, r, 6, answer=NAMED), "was taken for it"),
+        (lambda n, r: answered(n, setup=LATER, double=LEANS), "restored, and run before the"),
+        (lambda n, r: tried_later(beside(n, r, 3)), "which does, was taken for it"),
+        (lambda n, r: tried_later(beside(n, r, 3, "gone")), "which does, was taken for it"),
         (lambda n, r: merged(n), "run after the lines that were written into it"),
         (lambda n, r: wrong_later(n), "what was filled in runs, in its order"),
         (lambda n, r: n, ""),
@@ -342,7 +354,7 @@ def test_one_cell_can_hold_several_answers(release, keep, within):
         notebook.cells.remove(cell(notebook, "half"))
     failed, said = ran(notebook, asked)
     assert failed == [] and "nothing stands in" not in said
-    assert "Answer cell half is empty or gone: another cell, which defines half, was" in said
+    assert "Answer cell half is empty or gone, or does not define half: another cell, which" in said
 
 
 # What decides the points
@@ -391,6 +403,17 @@ def snapshot():
     shell = Part()
     vars(shell).update({name: Part() for name in PARTS})
     return run_in_a_kernel("pristine.py")["Snapshot"](shell, ["numpy"], [])
+
+
+def test_a_default_dtype_is_no_trick():
+    shell = Part()
+    vars(shell).update({name: Part() for name in PARTS})
+    kept = run_in_a_kernel("pristine.py")["Snapshot"](shell, ["torch"], [])
+    torch.set_default_dtype(torch.float64)  # which also gives `torch.Storage` another meaning
+    try:
+        assert kept.put_back() == set() and torch.get_default_dtype() == torch.float64
+    finally:
+        torch.set_default_dtype(torch.float32)
 
 
 def test_what_hides_a_function_without_replacing_it_is_put_back(snapshot):

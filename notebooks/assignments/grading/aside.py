@@ -2,6 +2,8 @@
 
 import os
 import re
+import unicodedata
+from contextlib import suppress
 
 from grading import files, report
 from grading.intake import first
@@ -12,6 +14,8 @@ NOBODY = (
     "Left aside, as no student's work for {} (put what is into a folder with the student's name, "
     "and run again): {}"
 )
+LIST, LONGEST = ".txt", 100_000  # bytes that are read of it
+WORD = re.compile(r"\w+")
 LETTER = r"[^\W_]"
 # Brightspace's page and the teacher's notes. Ida.txt, Ida.html and Ida.pdf are somebody's.
 KNOWN = re.compile(r"index\.html?|read[ _-]?me(\.(txt|md|html?|pdf|docx?))?", re.I)
@@ -55,13 +59,25 @@ def is_for_another(entry, assignment, known):
 
 
 def is_nobodys(entry, entries, assignment):
-    """Return whether a file can be no hand-in: of a known name, or a table with no student's."""
+    """Return whether a file can be no hand-in: of a known name, or a table or list of names."""
     if not entry.is_file(follow_symlinks=False):
         return False
     stem, ending = os.path.splitext(entry.name)
-    if KNOWN.fullmatch(entry.name) or ending.lower() not in TABLES:
+    if KNOWN.fullmatch(entry.name) or ending.lower() not in (*TABLES, LIST):
         return bool(KNOWN.fullmatch(entry.name))
     if any(pattern.search(stem) for pattern in (*SYSTEMS, pattern_of(assignment))):
         return False
     others = (each for each in entries if each.path != entry.path)
-    return all(whose(each.name, each.is_dir(), assignment)[0] != stem for each in others)
+    names = {whose(each.name, each.is_dir(), assignment)[0] for each in others}
+    return stem not in names and (ending.lower() != LIST or lists(entry, names))
+
+
+def lists(entry, names):
+    """Return whether a text has the names of two students or more, whatever the order of words."""
+    with suppress(OSError), open(entry.path, "rb") as file:
+        text = unicodedata.normalize("NFC", file.read(LONGEST).decode("utf-8-sig", "replace"))
+        if text.lstrip()[:1] == "{":
+            return False  # a notebook, under a text's name
+        words = set(WORD.findall(text.casefold()))
+        return sum(words.issuperset(WORD.findall(name.casefold())) for name in names) > 1
+    return False

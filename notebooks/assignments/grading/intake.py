@@ -12,9 +12,11 @@ import nbformat
 from grading import given_out
 from grading.places import (
     UNREADABLE,
+    WITHIN,
     clean,
     in_their_places,
     is_answer,
+    kind_of,
     mark_of,
     marks,
     put_back,
@@ -24,15 +26,20 @@ from grading.places import (
 )
 from grading.unpack import NotGraded, members, read, unpack
 
+HIDDEN_TEST = "### BEGIN HIDDEN TESTS"  # stands in `source/` only
+SOLVED = (
+    "It holds hidden tests, as only the course's own file in `source/` does, and that file holds "
+    "the solutions too. Ask for the student's own notebook."
+)
 NAMED = 10  # files of one student that are named in a remark
 
 
 def choose(files, release):
     """Return the name of the file to grade, the others' names, its notebook, and remarks on all.
 
-    Raise `NotGraded` where there is none. Of several, one that has been answered goes before one
-    that has not, then what shares most marks, then what was saved last. Files that are no notebooks
-    are named where nothing else is found.
+    Raise `NotGraded` where there is none. Of several, the course's own file comes last; one that
+    has been answered goes before one that has not, then what shares most marks, then what was saved
+    last. Files that are no notebooks are named where nothing else is found.
     """
     names = within_their_folder(files)
     good, reasons, unread = candidates(names, release)
@@ -41,13 +48,15 @@ def choose(files, release):
         raise NotGraded(" ".join(first([*reasons, *unread]) or none))
     good.sort(key=lambda each: each[0])
     *passed, (_, name, notebook, remarks, chosen) = good
-    remarks = remarks + first([f"Passed over: {reason}" for reason in reasons])
+    remarks = remarks + first(
+        [f"Passed over: {reason.partition(' Ask for ')[0]}" for reason in reasons]
+    )
     if passed:
         passed_over = ", ".join(first([each[1] for each in passed]))
         remarks.append(
             f"{len(good)} submissions: graded was {name} (one with answers comes first, "
-            f"then the best match, then the newest), and not {passed_over}. Remove the one that "
-            "should not count and run again."
+            "then the best match, then the newest; the course's own file is last), and not "
+            f"{passed_over}. Remove the one that should not count and run again."
         )
     inner = members(chosen) if name != names[chosen] else []
     others = [names[file] for file in files if file != chosen]
@@ -72,8 +81,9 @@ def candidates(names, release):
             try:
                 notebook, said = read(each.data)
                 shared = is_this(notebook, release)
-                rank = bool(answers(notebook, release)), shared, each.when, name
-                good.append((rank, name, notebook, said, file))
+                solved = any(HIDDEN_TEST in cell.source for cell in notebook.cells)
+                rank = not solved, bool(answers(notebook, release)), shared, each.when, name
+                good.append((rank, name, notebook, said + [SOLVED] * solved, file))
             except NotGraded as error:
                 reasons.append(f"{name}: {error}")
     return good, reasons, unread
@@ -145,7 +155,7 @@ def mend(notebook, release):
     remarks, cells = [], []
     spec = notebook.metadata.get("kernelspec") or {}
     kernel = spec.get("name") if isinstance(spec, dict) else spec
-    if kernel != release.metadata.kernelspec.name:
+    if kernel and kernel != release.metadata.kernelspec.name:
         remarks.append(f"Made for the kernel {str(kernel)[:40]!r}: run with the course's.")
     notebook, within = standing_in(notebook, originals, remarks)
     found, counts = marks(notebook), {}
@@ -181,7 +191,10 @@ def the_one(copies, original):
 
 
 def marked(cell, original, remarks):
-    """Return the assignment's cell, before it the lines that the student has written into it."""
+    """Return the assignment's cell, and the lines that the student has written into it.
+
+    They run before a test, which may be about them, and after what is given, which they may need.
+    """
     mended, mark = copy.deepcopy(original), mark_of(original)
     if cell.cell_type != original.cell_type:
         remarks.append(f"Cell {mark} had become a {cell.cell_type} cell: changed back.")
@@ -190,11 +203,15 @@ def marked(cell, original, remarks):
         with_pictures(mended, cell)
     elif not same(cell.source, original.source):
         own = written_into(cell.source, original.source) if original.cell_type == "code" else ""
+        given = kind_of(original) == "given"
+        order = "before" if given else "after"
         remarks.append(
             f"Read-only cell {mark} was edited: restored"
-            + (", and run after the lines that were written into it." if own else ".")
+            + (f", and run {order} the lines that were written into it." if own else ".")
         )
-        return [*([nbformat.v4.new_code_cell(own)] if own else []), mended]
+        into = {} if given else {WITHIN: mark}
+        lines = [nbformat.v4.new_code_cell(own, metadata=into)] if own else []
+        return [mended, *lines] if given else [*lines, mended]
     return [mended]
 
 

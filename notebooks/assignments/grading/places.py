@@ -12,6 +12,7 @@ LONG = 100_000  # characters; nobody writes a longer answer, and it would fill t
 MAGIC = re.compile(
     r"^([ \t]*(?:\w[\w, ]*= *)?)([%!?].*|[\w.*%]+\?\??[ \t]*(?:#.*)?)$", re.MULTILINE
 )
+WITHIN = "written_into"  # what a cell of lines that a student wrote into another says of it
 SENTENCE = 5  # words; a shorter text in code is rather a name or a label than an answer
 ELSEWHERE = "\n\n---\n\n*Nothing was written here. The student wrote in cells of their own:*\n\n"
 
@@ -57,7 +58,7 @@ def standing_in(notebook, originals, remarks):
         wanted = defined_in(original.source)
         own = [i for i, cell in enumerate(cells) if holds(cell, wanted, originals, earlier)]
         earlier.add(mark)
-        if own and not any(differs(cell, original) for cell in empty):
+        if own and not any(is_filled(cell, original) for cell in empty):
             first = first_of_a_later_part(cells, originals, mark)
             chosen = max([i for i in own if i < first], default=own[-1])
             if is_own(cells[chosen], originals):
@@ -65,14 +66,37 @@ def standing_in(notebook, originals, remarks):
                 cells[chosen].metadata["nbgrader"] = {"grade_id": mark}
             else:
                 within.add(mark)
-            cells = [cell for cell in cells if not any(cell is each for each in empty)]
+            cells = without(cells, empty, original)
             remarks.append(
-                f"Answer cell {mark} is empty or gone: another cell, which defines "
-                f"{', '.join(sorted(wanted))}, was taken for it."
+                f"Answer cell {mark} is empty or gone, or does not define "
+                f"{', '.join(sorted(wanted))}: another cell, which does, was taken for it."
             )
     changed = copy.copy(notebook)
     changed.cells = cells
     return changed, within
+
+
+def is_filled(cell, original):
+    """Return whether a cell for an answer has it: not comments or imports alone."""
+    tree, stub = parsed(cell.source), parsed(original.source)
+    if not tree or not stub:
+        return differs(cell, original)
+    names = {
+        getattr(part, kind, "") for part in ast.walk(tree) for kind in ("id", "name", "asname")
+    }
+    return ast.dump(tree) != ast.dump(stub) and bool(defined_in(original.source) & names)
+
+
+def without(cells, waiting, original):
+    """Return the cells without those that wait for an answer; imports in them stay, unmarked."""
+    kept = []
+    for cell in cells:
+        if not any(cell is each for each in waiting):
+            kept.append(cell)
+        elif not defined_in(cell.source) & defined_in(original.source):
+            kept.append(copy.deepcopy(cell))
+            kept[-1].metadata.pop("nbgrader")
+    return kept
 
 
 def holds(cell, wanted, originals, earlier):
@@ -101,10 +125,14 @@ def is_own(cell, originals):
 
 
 def defined_in(source):
-    """Return the names of the functions and classes that a cell defines."""
-    tree = parsed(source)
-    kinds = (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef)
-    return {line.name for line in tree.body if isinstance(line, kinds)} if tree else set()
+    """Return the names of the functions and classes that a cell defines, or gives another name."""
+    found, tree = set(), parsed(source)
+    for line in tree.body if tree else ():
+        if isinstance(line, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef):
+            found.add(line.name)
+        elif isinstance(line, ast.Assign) and isinstance(line.value, ast.Name | ast.Lambda):
+            found |= {target.id for target in line.targets if isinstance(target, ast.Name)}
+    return found
 
 
 def parsed(source):

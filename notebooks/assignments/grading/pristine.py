@@ -149,7 +149,7 @@ class Snapshot:
             for name, value in kept.items():
                 now = space.get(name)
                 if now is not value and not wraps(now, value):
-                    changed.add(f"{label}.{name}")
+                    changed |= {f"{label}.{name}"} - {"torch.Storage"}  # which a dtype sets
                     space[name] = value
         for owner, own, length in self.classes:
             now = vars(owner)

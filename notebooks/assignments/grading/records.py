@@ -101,3 +101,22 @@ def records(course, assignment):
         if outcome.graded and not outcome.digest.startswith(source):
             outcomes[student] = replace(outcome, remarks=[*outcome.remarks, OLDER])
     return outcomes
+
+
+def stale(task, source, handed_in, outcomes):
+    """Return what is told of who is new, has changed or needs a new try, and a digest."""
+    students, all_notes = handed_in
+    found = []
+    for student, theirs in students.items():
+        notes = tuple(all_notes.get(student, ()))
+        digest, old = f"{source} {files.digest(theirs, *notes)}", outcomes.get(student)
+        tried = old and old.final and old.digest == digest
+        if not tried or old.lacking or old.limited not in ([], task.bounds):
+            found.append(({"student": student, "files": theirs, "notes": notes}, digest))
+    return found
+
+
+def write_grades(course):
+    """Write grades.csv for all assignments graded so far."""
+    folders = sorted(path for path in (course / ".graded").glob("*") if path.is_dir())
+    report.write_grades(course, {path.name: records(course, path.name) for path in folders})
