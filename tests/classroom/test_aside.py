@@ -1,5 +1,7 @@
 """What lies in a class's folder and is no student's work for this assignment makes up nobody."""
 
+import zipfile
+
 import pytest
 
 from tests import classroom
@@ -79,6 +81,23 @@ def test_a_text_that_lists_students_is_nobodys(tmp_path, course, text, listed):
     (tmp_path / "in" / "names.txt").write_text(text, encoding="utf-8")
     aside, lines = left_aside(tmp_path / "in", NAME, course)
     assert [path.endswith("names.txt") for path in aside] == [True] * listed == [True] * len(lines)
+
+
+@pytest.mark.parametrize(
+    "inside, whole",
+    [
+        (["Ida_7_assignsubmission_file_/a.ipynb", "Jo_8_assignsubmission_file_/a.ipynb"], True),
+        (["ida_123_456_a.ipynb", "Ida_123_456_a.ipynb", "Jo_78_9876_a.ipynb"], False),
+        (["Ida.ipynb", "Jo.ipynb"], True),
+        (["Ida/a.ipynb", "notebooks/a.ipynb"], False),
+    ],
+)
+def test_a_zip_file_of_the_class_beside_its_folders_is_nobodys(tmp_path, course, inside, whole):
+    found(tmp_path / "in", course, "Ida/a.ipynb", "Jo.ipynb")
+    with zipfile.ZipFile(tmp_path / "in" / f"class_{NAME}.zip", "w") as archive:
+        for name in inside:
+            archive.writestr(name, "{}")
+    assert len(left_aside(tmp_path / "in", NAME, course)[0]) == whole
 
 
 @pytest.mark.parametrize("name", ["Icon\r", ".DS_Store", "Thumbs.db", "Desktop.ini", "__MACOSX/a"])

@@ -45,6 +45,7 @@ def test_who_lost_points_as_something_was_not_here_is_tried_again(tmp_path, monk
     "name, text, cure",
     [
         ("ModuleNotFoundError", "No module named 'treble'", lacking.INSTALL),
+        ("ImportError", "cannot import name 'KFolds' from 'sklearn'", lacking.NO_NAME),
         ("FileNotFoundError", "[Errno 2] No such file or directory: 'a.csv'", lacking.NO_FILE),
         ("FileNotFoundError", "[Errno 2] No such file or directory: 'dot'", lacking.NO_PROGRAM),
         ("URLError", "<urlopen error [Errno -3]>", lacking.NO_NETWORK),
@@ -58,6 +59,6 @@ def test_what_no_installing_cures_has_a_cure_of_its_own(name, text, cure):
     cell.outputs = [new_output("error", ename=name, evalue=text, traceback=[])]
     (said,) = lacking.needs(notebook)
     assert said.startswith(f"Cell double needs what is not here ({name}: ") and said.endswith(cure)
-    can_be_installed = cure in (lacking.INSTALL, lacking.NO_PROGRAM)
+    can_be_installed = cure in (lacking.INSTALL, lacking.NO_NAME, lacking.NO_PROGRAM)
     assert ("nstall it" in cure) == lacking.may_come(notebook, True) == can_be_installed
     assert lacking.may_come(notebook, False) == (can_be_installed or cure == lacking.NO_NETWORK)

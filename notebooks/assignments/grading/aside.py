@@ -7,6 +7,7 @@ from contextlib import suppress
 
 from grading import files, report
 from grading.intake import first
+from grading.unpack import members
 from grading.whose import SYSTEMS, pattern_of, whose
 
 OTHER = "Left aside, as named after another assignment (rename what is for {}, and run again): {}"
@@ -59,16 +60,20 @@ def is_for_another(entry, assignment, known):
 
 
 def is_nobodys(entry, entries, assignment):
-    """Return whether a file can be no hand-in: of a known name, or a table or list of names."""
+    """Return whether a file can be no hand-in: by its name, or a table, list or whole class."""
     if not entry.is_file(follow_symlinks=False):
         return False
     stem, ending = os.path.splitext(entry.name)
+    others = (each for each in entries if each.path != entry.path)
+    names = {whose(each.name, each.is_dir(), assignment)[0] for each in others}
+    if ending.lower() == ".zip":
+        inside = (name.partition("/") for name in members(entry.path))
+        found = {whose(first, bool(inner), assignment)[0] for first, inner, _ in inside}
+        return len(found & names) > 1
     if KNOWN.fullmatch(entry.name) or ending.lower() not in (*TABLES, LIST):
         return bool(KNOWN.fullmatch(entry.name))
     if any(pattern.search(stem) for pattern in (*SYSTEMS, pattern_of(assignment))):
         return False
-    others = (each for each in entries if each.path != entry.path)
-    names = {whose(each.name, each.is_dir(), assignment)[0] for each in others}
     return stem not in names and (ending.lower() != LIST or lists(entry, names))
 
 

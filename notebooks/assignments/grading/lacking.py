@@ -7,13 +7,16 @@ from nbgrader.utils import is_grade
 from grading.places import WITHIN, mark_of
 
 INSTALL = "Install it and run again, or read the answer."
+NO_NAME = (
+    "If a package or its version is missing, install it and run again; else the import is wrong."
+)
 NO_FILE = "A student's own files are not there when an answer runs: read the answer."
 NO_PROGRAM = "If this is a program, install it and run again; if it is a file, read the answer."
 NO_NETWORK = "Read the answer: bubblewrap allows no network. Without bubblewrap, run again."
 NO_WINDOW = "No window opens here: read the answer, or take the line out of a copy and run again."
 # The errors of an answer that may be right where its packages, its files or a network are.
-ABSENT = dict.fromkeys(["ModuleNotFoundError", "ImportError", "PackageNotFoundError"], INSTALL)
-ABSENT |= {"FileNotFoundError": NO_FILE}
+ABSENT = dict.fromkeys(["ModuleNotFoundError", "PackageNotFoundError"], INSTALL)
+ABSENT |= {"ImportError": NO_NAME, "FileNotFoundError": NO_FILE}
 ABSENT |= dict.fromkeys(["ConnectionError", "URLError", "HTTPError", "gaierror"], NO_NETWORK)
 PROGRAM = re.compile(r"'[\w+-]+'$")  # what is not found has neither a folder nor an ending
 WINDOW = re.compile("Cannot load backend|Qt binding")  # matplotlib asks for one
@@ -45,7 +48,7 @@ def cure_of(error):
 
 def may_come(notebook, protected):
     """Return whether another run may find what was not here; a student's own files it will not."""
-    come = (INSTALL, NO_PROGRAM) if protected else (INSTALL, NO_PROGRAM, NO_NETWORK)
+    come = (INSTALL, NO_NAME, NO_PROGRAM, *([] if protected else [NO_NETWORK]))
     return any(said.endswith(come) for said in needs(notebook))
 
 

@@ -223,5 +223,5 @@ def told(cell, error):
     where = f"cell `{mark}`" if mark else f"a cell {name_of(cell)}"
     what = f"{error.ename}: {TEMPORARY.sub('(', error.evalue)[:200]}"
     if error.ename == TYPED:
-        what = "input() was called, and nobody can type an answer here."
+        what = "input() was called, or a debugger, and nobody can type an answer here."
     return f"The first error is in {where}: {what}"
