@@ -68,8 +68,7 @@ def is_nobodys(entry, entries, assignment):
     names = {whose(each.name, each.is_dir(), assignment)[0] for each in others}
     if ending.lower() == ".zip":
         inside = (name.partition("/") for name in members(entry.path))
-        found = {whose(first, bool(inner), assignment)[0] for first, inner, _ in inside}
-        return len(found & names) > 1
+        return len(names & {whose(name, bool(sep), assignment)[0] for name, sep, _ in inside}) > 1
     if KNOWN.fullmatch(entry.name) or ending.lower() not in (*TABLES, LIST):
         return bool(KNOWN.fullmatch(entry.name))
     if any(pattern.search(stem) for pattern in (*SYSTEMS, pattern_of(assignment))):

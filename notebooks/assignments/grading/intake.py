@@ -12,7 +12,6 @@ import nbformat
 from grading import given_out
 from grading.places import (
     UNREADABLE,
-    WITHIN,
     clean,
     in_their_places,
     is_answer,
@@ -209,7 +208,7 @@ def marked(cell, original, remarks):
             f"Read-only cell {mark} was edited: restored"
             + (f", and run {order} the lines that were written into it." if own else ".")
         )
-        into = {} if given else {WITHIN: mark}
+        into = {"written_into": "given" if given else "test"}
         lines = [nbformat.v4.new_code_cell(own, metadata=into)] if own else []
         return [mended, *lines] if given else [*lines, mended]
     return [mended]

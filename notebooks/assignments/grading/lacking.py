@@ -4,7 +4,7 @@ import re
 
 from nbgrader.utils import is_grade
 
-from grading.places import WITHIN, mark_of
+from grading.intake import mark_of
 
 INSTALL = "Install it and run again, or read the answer."
 NO_NAME = (
@@ -23,10 +23,7 @@ WINDOW = re.compile("Cannot load backend|Qt binding")  # matplotlib asks for one
 
 
 def name_of(cell):
-    into = cell.metadata.get(WITHIN)
-    return mark_of(cell) or (
-        f"of the lines written into {into}" if into else "added by the student"
-    )
+    return mark_of(cell) or "added by the student"
 
 
 def needs(notebook):

@@ -20,7 +20,6 @@ from nbgrader.utils import is_grade, temp_attrs
 
 from grading import clean, feedback, files, gradebook, intake, room, sandbox
 from grading.lacking import ABSENT, errors_of, may_come, most, name_of, needs
-from grading.places import WITHIN
 from grading.records import Outcome, Task
 from grading.unpack import NotGraded
 from grading.untouched import Untouched
@@ -206,8 +205,8 @@ def first_error(notebook):
             if is_grade(cell) and error.ename != TYPED:  # where it is, an answer has asked
                 tests.append((cell, error))
                 continue
-            if error.ename == "NameError" and WITHIN in cell.metadata:
-                continue  # a print in a test, of what the test has not made yet
+            if error.ename == "NameError" and cell.metadata.get("written_into") == "test":
+                continue  # a print, of what the test has not made yet
             own.append((cell, error))
             if intake.mark_of(cell):
                 answers.append((cell, error))
@@ -220,7 +219,7 @@ def first_error(notebook):
 
 def told(cell, error):
     mark = intake.mark_of(cell)
-    where = f"cell `{mark}`" if mark else f"a cell {name_of(cell)}"
+    where = f"cell `{mark}`" if mark else "a cell added by the student"
     what = f"{error.ename}: {TEMPORARY.sub('(', error.evalue)[:200]}"
     if error.ename == TYPED:
         what = "input() was called, or a debugger, and nobody can type an answer here."

@@ -12,7 +12,6 @@ LONG = 100_000  # characters; nobody writes a longer answer, and it would fill t
 MAGIC = re.compile(
     r"^([ \t]*(?:\w[\w, ]*= *)?)([%!?].*|[\w.*%]+\?\??[ \t]*(?:#.*)?)$", re.MULTILINE
 )
-WITHIN = "written_into"  # what a cell of lines that a student wrote into another says of it
 SENTENCE = 5  # words; a shorter text in code is rather a name or a label than an answer
 ELSEWHERE = "\n\n---\n\n*Nothing was written here. The student wrote in cells of their own:*\n\n"
 
@@ -78,13 +77,9 @@ def standing_in(notebook, originals, remarks):
 
 def is_filled(cell, original):
     """Return whether a cell for an answer has it: not comments or imports alone."""
-    tree, stub = parsed(cell.source), parsed(original.source)
-    if not tree or not stub:
-        return differs(cell, original)
-    names = {
-        getattr(part, kind, "") for part in ast.walk(tree) for kind in ("id", "name", "asname")
-    }
-    return ast.dump(tree) != ast.dump(stub) and bool(defined_in(original.source) & names)
+    text, stub = (clean(re.sub(r"\s*#.*", "", each.source)) for each in (cell, original))
+    names = defined_in(original.source)
+    return text != stub and any(re.search(rf"\b{name}\b", text) for name in names)
 
 
 def without(cells, waiting, original):
