@@ -4,6 +4,7 @@ Each function returns a figure and its alternative text, for `plots.show(*drawin
 """
 
 import numpy as np
+from sklearn.neighbors import KNeighborsRegressor
 
 from helpers import drawings
 from helpers.plots import ROLES, blank, legend_below
@@ -114,6 +115,8 @@ def nearer_to_own_label(apart, together):
 def days_between_days(values):
     """Draw the first 60 days of a series, with test days between training days, and after them.
 
+    The line is what the five nearest training days predict.
+
     Parameters
     ----------
     values : array-like
@@ -133,10 +136,13 @@ def days_between_days(values):
     for ax, (name, test) in zip(axes, ways.items(), strict=True):
         ax.plot(day[~test], values[~test], label="training", **TRAINING)
         ax.plot(day[test], values[test], label="test", **(TEST | {"markersize": 8}))
+        model = KNeighborsRegressor().fit(day[~test, None], values[~test])
+        ax.plot(day, model.predict(day[:, None]), color="black", label="prediction")
         ax.set_title(name, fontsize=10)
-    legend_below(fig, ncols=2, fontsize=9)
-    alt = f"{title}: {n_shown} days of a series. Left, test days lie among the training days. "
-    return fig, alt + "Right, the last fifth of the days is the test."
+    legend_below(fig, ncols=3, fontsize=9)
+    alt = f"{title}: {n_shown} days of a series. Left, test days lie among the training days, near "
+    alt += "the line of the predictions. Right, the last fifth of the days is the test, and the "
+    return fig, alt + "line stays where the training days end."
 
 
 def window_across_border():
