@@ -150,7 +150,7 @@ def inflation(kind, seeds):
     return np.reshape(scores, (-1, 2))
 
 
-def findings(kind, leaky, seed=0, n_permutations=20, known=None):
+def findings(kind, leaky, seed=0, n_permutations=10, known=None):
     """Give one kind, honest or leaky, to the canaries that apply; return a dict of Finding.
 
     `known` is what has been found on the other one, of which the table is mostly the same.
