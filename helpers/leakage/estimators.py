@@ -134,8 +134,8 @@ def refit(estimator, X, y, *, groups=None, random_state=0):
 
     def predictions(first_fit):
         with left_alone(estimator, in_memory=True) as outside:
-            # Where fit writes files it may keep the best of all fits, so that one is not enough.
-            for _ in range(N_REPEATS if first_fit and written else 0):
+            # What fit leaves behind may be the best of all fits, so that one is not enough.
+            for _ in range(N_REPEATS if first_fit and (written or changed) else 0):
                 fit(seeded_clone(estimator, random_state), half_a, rng.permutation(half_a))
             subject = seeded_clone(estimator, random_state)
             if first_fit:  # and keeps, it may be, what it has predicted

@@ -19,7 +19,8 @@ ALL_BUT_BREAKS = 0.9  # of the rows: where series are stacked, the last of each 
 MOST_ROWS = 1000  # the first, which are enough where a rule is exact
 FEWEST_VALUES = 20  # of a column: of few, rows may agree by chance
 FEWEST_ROWS = 20  # in which today's label decides
-STATISTICS = np.max, np.min, np.median, np.std, partial(np.std, ddof=1)
+MEANS = np.mean, np.sum
+STATISTICS = *MEANS, np.max, np.min, np.median, np.std, partial(np.std, ddof=1)
 
 
 def made_of_labels(table, y, of_one=False):
@@ -47,7 +48,8 @@ def made_of_labels(table, y, of_one=False):
     now = steps  # the place of a row's own label among its neighbours'
     first, moving = y[:MOST_ROWS], []
     if len(np.unique(first)) > FEWEST_VALUES:
-        moving = [*_of_windows(first, steps), *_changes(first, steps)]
+        reach = min(MOST_STEPS, len(y) // 3)  # no weights are fitted, so that few rows will do
+        moving = [*_of_windows(first, reach), *_changes(first, reach)]
     for number, column in enumerate(table[:, :MOST_COLUMNS].T):
         column = np.where(np.isinf(column), np.nan, column)  # a return from 0 is a gap
         if np.isnan(column).all() or np.nanmin(column) == np.nanmax(column):
@@ -72,7 +74,8 @@ def made_of_labels(table, y, of_one=False):
         for known in (before[:, :0], before):  # a sum so far is made of its own value before, too
             if _left_of(inner, near, known) > EXACT or _left_of(inner, earlier, known) < OTHER:
                 continue
-            (own if _left_of(inner, others, known) > OTHER else later).append(number)
+            is_own = _left_of(inner, others, known) > OTHER and not _ends_above(inner, near, known)
+            (own if is_own else later).append(number)
             break
     return own, later
 
@@ -149,7 +152,12 @@ def _deciding(windows, place, statistic, value):
     others = np.delete(windows, place, axis=1)
     low, high = windows.copy(), windows.copy()
     low[:, place], high[:, place] = others.min(axis=1), others.max(axis=1)
-    return (value != statistic(low, axis=1)) & (value != statistic(high, axis=1))
+    decides = (value != statistic(low, axis=1)) & (value != statistic(high, axis=1))
+    if statistic in MEANS:  # along a line, and where labels come again, those before say the same
+        off = windows.mean(axis=1) - np.median(windows, axis=1)
+        decides &= np.abs(off) > EXACT * windows.std()
+        decides &= np.diff(value, prepend=np.nan) != 0
+    return decides
 
 
 def _changes(y, steps):
@@ -205,6 +213,7 @@ def _is_mean_so_far(column, y):
     one, other = moved_before * (missed - moved), missed_before * moved
     factor = np.median(one[rows] / other[rows])
     equal = np.abs(one - factor * other) <= EXACT * (np.abs(one) + np.abs(other))
+    equal &= moved * missed > 0  # else it moves away from labels, as one of the rows below does
     share = min(equal[rows].mean(), equal[news].mean())
     return bool(LEAST_FACTOR < factor < 1 + EXACT and share > ALL_BUT_BREAKS)
 
@@ -217,6 +226,20 @@ def _left_of(column, labels, known):
     unknown = np.mean(_rest(column, known) ** 2)
     left = np.mean(_rest(column, np.hstack([labels, known])) ** 2)
     return float(left / unknown) if unknown > 1e-12 * column.var() else 1.0
+
+
+def _ends_above(column, labels, known):
+    """Say whether a sum so far grows towards the first row, as where the newest row is the first.
+
+    A sum of the rows below is its value in the row above less the label of that row, or of this
+    one; where it fades, its value above comes in by a factor over 1.
+    """
+    if not known.shape[1]:
+        return False
+    parts = np.column_stack([known, labels, np.ones(len(column))])
+    weights = np.linalg.lstsq(parts, column, rcond=1e-10)[0]
+    now = 1 + labels.shape[1] // 2
+    return bool(weights[0] > 1 + EXACT or (weights[0] > 1 - EXACT and weights[now] < 0))
 
 
 def _rest(column, parts):

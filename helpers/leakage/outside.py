@@ -211,9 +211,11 @@ def _listen():
 
 def _hear(event, arguments):
     paths = getattr(_recording, "paths", None)
-    if event not in ("open", "os.rename") or paths is None:
+    if event not in ("open", "os.rename", "sqlite3.connect") or paths is None:
         return
-    path, mode, flags = arguments[:3] if event == "open" else (arguments[1], "w", 0)
+    if event == "sqlite3.connect":  # a database is opened by no `open`; its file's time tells more
+        arguments = arguments[0], "r", 0
+    path, mode, flags = arguments[:3] if event != "os.rename" else (arguments[1], "w", 0)
     writes = flags & (os.O_WRONLY | os.O_RDWR) if mode is None else set(mode) & set("wax+")
     if isinstance(path, str | Path) and not _is_nobody_s(str(path)):
         paths.add((os.path.abspath(path), bool(writes)))

@@ -46,6 +46,8 @@ def as_codes(X):
         if X.dtype.kind in "fiub" and not are_too_large(floats := X.astype(float), X.dtype):
             return floats
     columns = _columns_of(X)
+    if not columns:
+        raise ValueError("X has no columns: hand over at least one, as X[['age']].")
     if len(columns) == 1 and len(parts := _parts_of(columns[0])):
         columns = list(parts.T)
     return np.column_stack([codes_of(column) for column in columns])

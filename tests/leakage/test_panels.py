@@ -77,6 +77,49 @@ def test_values_from_before_that_tell_today_are_left_alone(name):
     assert made_of_labels(np.column_stack(columns), y.to_numpy())[0] == []
 
 
+@pytest.mark.parametrize("how", ["mean", "sum"])
+@pytest.mark.parametrize("n_rows", [30, 53])
+def test_windows_that_include_today_are_seen_in_short_series(how, n_rows):
+    y = pd.Series(np.random.RandomState(0).normal(size=n_rows + 7))
+    today = getattr(y.rolling(7), how)()
+    for rows, column in ((slice(7, None), today), (slice(0, -7), today.shift(-6))):
+        assert made_of_labels(column[rows].to_numpy()[:, None], y[rows].to_numpy()) == ([0], [])
+    before = today.shift(1)[7:].to_numpy()[:, None]
+    assert made_of_labels(before, y[7:].to_numpy()) == ([], [])
+
+
+SHORT = {
+    "a line": np.arange(60.0),
+    "a line with breaks": np.interp(np.arange(60), np.arange(0, 72, 12), [3, 9, 4, 8, 1, 5]),
+    "one week, again and again": np.tile(np.random.RandomState(0).normal(size=7), 9)[:60],
+}
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", SHORT)
+def test_means_of_earlier_rows_that_tell_today_are_left_alone_in_short_series(name):
+    y = pd.Series(SHORT[name])
+    windows = [y.shift(1).rolling(width) for width in range(2, 15)]
+    columns = [y.shift(k) for k in range(1, 15)]
+    columns += [made for window in windows for made in (window.mean(), window.sum())]
+    assert made_of_labels(np.column_stack(columns), y.to_numpy())[0] == []
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("kind", ["values", "counts", "a walk"])
+def test_sums_until_yesterday_are_not_accused_where_the_newest_row_is_the_first(kind):
+    rng = np.random.RandomState(0)
+    y = {"values": rng.normal(size=200), "counts": rng.poisson(5, size=200)}
+    y["a walk"] = y["values"].cumsum()
+    y = pd.Series(y[kind], dtype=float)
+    made = {"sum": y.cumsum(), "mean": y.expanding().mean(), "fading": y.ewm(alpha=0.3).mean()}
+    made["slowly"] = y.ewm(span=30, adjust=False).mean()
+    for name, column in made.items():
+        both = np.column_stack([column, column.shift(1)])[10:]
+        assert made_of_labels(both, y[10:].to_numpy()) == ([0], []), name
+        assert 1 not in made_of_labels(both[::-1], y[10:][::-1].to_numpy())[0], name
+
+
 @pytest.mark.slow
 def test_rows_of_a_panel_may_come_in_any_order_and_some_belong_to_nobody():
     who, X, y = panel("values")

@@ -304,3 +304,8 @@ def test_advice_fits_the_estimator():
     finding = batch_mates(Ranks(), X, y)
     assert finding.leaked and "net" not in finding.evidence
     assert "no statistics of the rows it is given" in finding.evidence
+
+
+def test_a_table_without_columns_is_told_in_one_sentence():
+    with pytest.raises(ValueError, match="X has no columns"):
+        shared_rows(pd.DataFrame(index=range(50)))
