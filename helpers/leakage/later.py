@@ -14,6 +14,7 @@ MOST_STEPS = 14  # rows before and after that a column may be made of
 EXACT, OTHER = 1e-6, 2e-5  # of a column's variance: what is left of a sum, and of none
 NO_NEWS = 1e-3  # of the squares of what the mean so far misses
 LEAST_FACTOR = 0.01
+OFTEN = 0.25  # of the rows have another label than the row before
 FEWEST_LABELS = 5  # of few, another column may have the same ones
 ALL_BUT_BREAKS = 0.9  # of the rows: where series are stacked, the last of each have no later one
 MOST_ROWS = 1000  # the first, which are enough where a rule is exact
@@ -38,12 +39,14 @@ def made_of_labels(table, y, of_one=False):
         Columns made of the label of their own row among others, and of later ones alone.
     """
     own, later = [], []
-    steps = min(MOST_STEPS, len(y) // 10)
-    if steps < 1:
+    if len(y) < 10:
         return own, later
     if y.dtype.kind not in "fiub":  # of two names of classes, a 0 and a 1, as a column may hold
         y = np.unique(y.astype(str), return_inverse=True)[1]
     y = y.astype(float)
+    # Of rare events, few rows around make many columns; of labels that change often, they do not.
+    is_eventful = (y[1:] != y[:-1]).mean() > OFTEN
+    steps = min(MOST_STEPS, max(len(y) // 10, (len(y) - 6) // 6 if is_eventful else 0))
     around = np.column_stack([y[steps + k : len(y) - steps + k] for k in range(-steps, steps + 1)])
     now = steps  # the place of a row's own label among its neighbours'
     first, moving = y[:MOST_ROWS], []
@@ -155,8 +158,7 @@ def _deciding(windows, place, statistic, value):
     decides = (value != statistic(low, axis=1)) & (value != statistic(high, axis=1))
     if statistic in MEANS:  # along a line, and where labels come again, those before say the same
         off = windows.mean(axis=1) - np.median(windows, axis=1)
-        decides &= np.abs(off) > EXACT * windows.std()
-        decides &= np.diff(value, prepend=np.nan) != 0
+        decides &= (np.abs(off) > EXACT * windows.std()) & (np.diff(value, prepend=np.nan) != 0)
     return decides
 
 

@@ -5,6 +5,8 @@ import math
 import numpy as np
 
 FEWEST = 5  # such test rows; fewer may be chance
+FEWEST_VALUES = 5  # of a column that may say which of many things a row is about
+PARTNERS = 0.25  # of the test rows, where each row has one in which two things are exchanged
 TIMES = 3  # as many as if they were moved as well, which no copy is
 MOVES = (1, 2, 3)  # by so many pixels
 FEWEST_COLUMNS = 3  # of many values, in which rows hardly meet
@@ -50,9 +52,45 @@ def count_changed(rows, folds, change):
     Columns of few values are left out. Where rows meet as they are, or with shuffled columns, it
     may be chance.
     """
-    some = rows[:MOST_ROWS]
-    fine = [2 * len(np.unique(c)) > len(c) and np.isfinite(c).all() for c in some.T]
-    rows = rows[:, np.array(fine) & np.isfinite(rows).all(axis=0)]
+    return _beyond_chance(_columns_with_values(rows, len(rows[:MOST_ROWS]) / 2), folds, change)
+
+
+def exchanged(rows, folds):
+    """Return a sentence on test rows that are training rows with their halves exchanged, or ''.
+
+    That is for values which come in many rows, as those of a team in all of its games: that two
+    rows hold the same ones then says only that two teams have met twice.
+    """
+    rows = _columns_with_values(rows, FEWEST_VALUES)
+    if rows.shape[1] % 2:
+        return ""
+    in_turn = np.r_[
+        : rows.shape[1] : 2, 1 : rows.shape[1] : 2
+    ]  # one team's, the other's, and so on
+    found = max(_beyond_chance(one, folds, _halves_in_order) for one in (rows, rows[:, in_turn]))
+    if not found or found < PARTNERS * sum(len(test) for _, test in folds):
+        return ""
+    return (
+        f" {found} are training rows with their halves exchanged, and the numbers come in several "
+        "rows, as those of a team do. If both rows are one game, noted from both sides, keep them "
+        "together, or note it once. If they are two games, it is no leak."
+    )
+
+
+def _halves_in_order(rows):
+    """Return rows with the half first that begins with the smaller number."""
+    half = rows.shape[1] // 2
+    return np.where(rows[:, [0]] > rows[:, [half]], np.roll(rows, half, axis=1), rows)
+
+
+def _columns_with_values(rows, fewest):
+    """Return the columns without gaps that hold more than so many different values."""
+    many = [len(np.unique(column)) > fewest for column in rows[:MOST_ROWS].T]
+    return rows[:, np.array(many, dtype=bool) & np.isfinite(rows).all(axis=0)]
+
+
+def _beyond_chance(rows, folds, change):
+    """Count the test rows that are equal to a training row if both are changed; 0 if by chance."""
     if rows.shape[1] < FEWEST_COLUMNS:
         return 0
     found = _count_changed(rows, folds, change)

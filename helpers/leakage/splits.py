@@ -148,7 +148,8 @@ def time_order(X, y=None, *, time, groups=None, cv=5, horizon=None, window=None,
     Of the split it looks at the order alone, not whether it matters: rows that do not depend on
     those before them may be shuffled without harm. Of a horizon and a window it knows what you
     say. Of labels it sees what `too_good_feature` sees of rows in order: exact sums of those at
-    most 14 rows away or of all so far, changes, extremes, medians and spreads.
+    most 14 rows away (in short series, a sixth of their rows) or of all so far, changes, extremes,
+    medians and spreads.
 
     Examples
     --------

@@ -12,7 +12,7 @@ from helpers.leakage.meeting import (
     follow_from_one_number,
     numbers_of,
 )
-from helpers.leakage.mirrored import moved_copies
+from helpers.leakage.mirrored import exchanged, moved_copies
 from helpers.leakage.probes import N_REFERENCES, seed_of
 from helpers.leakage.tables import as_codes, keys_of, names_of, shape_of_rows
 from helpers.leakage.wide import of_smaller
@@ -57,12 +57,14 @@ def shared_rows(X, y=None, *, cv=5, groups=None, task=None, random_state=0):
         class on the other side of the split, as SMOTE makes them, and hardly any rows of another
         class are like that; where they lie on a few lines, or on lines that meet in one point, it
         asks.
-        Not looked at, if far more rows have one with a column less, or as many where the few
-        columns that tell all rows apart are shuffled alone, or where rows exchange values that
-        their other columns make as likely, or if rows with a twin hold commoner values than others,
-        as empty rows do; if all columns follow from one number, as waves of a day and splines do;
-        if hardly two twins have one label, as where a thing was measured several times; or if rows
-        are copies but for a column that may hold ids: whole numbers of one length, no two alike.
+        Not looked at, if a quarter of the test rows are training rows with their halves exchanged,
+        whose values come in many rows, as a team's do; if far more rows have one with a column
+        less, or as many where the few columns that tell all rows apart are shuffled alone, or where
+        rows exchange values that their other columns make as likely, or if rows with a twin hold
+        commoner values than others, as empty rows do; if all columns follow from one number, as
+        waves of a day and splines do; if hardly two twins have one label, as where a thing was
+        measured several times; or if rows are copies but for a column that may hold ids: whole
+        numbers of one length, no two alike.
 
     Raises
     ------
@@ -155,6 +157,8 @@ def shared_rows(X, y=None, *, cv=5, groups=None, task=None, random_state=0):
             return Finding("shared_rows", None, evidence + moved + ONE_NUMBER)
         evidence += f"{moved} Change training rows alone, in each fold, or keep copies together."
         return Finding("shared_rows", True, evidence)
+    if len(shape_of_rows(X)) < 2 and (exchange := exchanged(whole, folds)):
+        return Finding("shared_rows", None, evidence + exchange)
     between = 0
     if labels is not None and labels.ndim == 1 and task != "regression":
         between, are_few_lines = count_between(whole, labels, folds)

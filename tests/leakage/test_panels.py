@@ -88,6 +88,21 @@ def test_windows_that_include_today_are_seen_in_short_series(how, n_rows):
     assert made_of_labels(before, y[7:].to_numpy()) == ([], [])
 
 
+@pytest.mark.slow
+@pytest.mark.parametrize("kind", TASKS)
+def test_a_week_with_today_is_seen_in_series_of_fifty_days(kind):
+    who, X, y = panel(kind, n_days=50, n_shops=8)
+    known = {"time": who["day"], "groups": who["shop"], "cv": split(who), "task": TASKS[kind]}
+    by_shop = y.astype(float).groupby(who["shop"])
+    week = by_shop.transform(lambda s: s.rolling(7, min_periods=1).sum())
+    after = week.groupby(who["shop"]).shift(-7)
+    change = y - by_shop.shift(7)
+    assert time_order(X.assign(before=week - y, since=by_shop.shift(7)), y, **known).leaked is False
+    for made in (week, after, change):
+        finding = time_order(X.assign(made=made), y, **known)
+        assert finding.leaked is True and "columns 6 ('made')." in finding.evidence
+
+
 SHORT = {
     "a line": np.arange(60.0),
     "a line with breaks": np.interp(np.arange(60), np.arange(0, 72, 12), [3, 9, 4, 8, 1, 5]),

@@ -1,5 +1,7 @@
 """What is said of rows that are equal by chance, because columns follow from each other."""
 
+from itertools import combinations
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -8,7 +10,7 @@ from sklearn.model_selection import GroupKFold, KFold
 
 from helpers import shared_rows
 from helpers.leakage.chance import _telling, measure
-from helpers.leakage.mirrored import moved_copies
+from helpers.leakage.mirrored import exchanged, moved_copies
 
 CV = KFold(5, shuffle=True, random_state=0)
 N = 300
@@ -132,6 +134,35 @@ def test_games_noted_from_both_sides_are_seen_unless_the_split_keeps_them_togeth
     finding = shared_rows(rows, cv=KFold(5, shuffle=True, random_state=0))
     assert finding.leaked is True and "in other columns" in finding.evidence
     assert shared_rows(rows, groups=game, cv=GroupKFold(5)).leaked is False
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("layout", ["team by team", "column by column"])
+def test_games_of_a_few_teams_are_asked_about_if_they_are_noted_from_both_sides(layout):
+    rng = np.random.RandomState(0)
+    games = rng.permutation(list(combinations(range(20), 2)))
+    teams = rng.normal(size=(20, 3)).round(2)
+    order = [0, 1, 2, 3, 4, 5] if layout == "team by team" else [0, 3, 1, 4, 2, 5]
+    rows = np.vstack([teams[games].reshape(-1, 6), teams[games[:, ::-1]].reshape(-1, 6)])[:, order]
+    rows = np.column_stack([rows, rng.randint(3, size=len(rows))])  # where they play
+    finding = shared_rows(rows, cv=KFold(5, shuffle=True, random_state=0))
+    assert finding.leaked is None and "with their halves exchanged" in finding.evidence
+    game = np.tile(np.arange(len(games)), 2)
+    assert shared_rows(rows, groups=game, cv=GroupKFold(5)).leaked is False
+    assert shared_rows(rows[: len(games)], cv=KFold(5, shuffle=True)).leaked is False
+
+
+RANKED = {
+    "ranks": lambda rng: rng.permuted(np.tile(np.arange(8), (300, 1)), axis=1),
+    "tests": lambda rng: rng.binomial(20, rng.uniform(size=(300, 1)), size=(300, 4)),
+    "dice": lambda rng: rng.integers(7, size=(300, 4)),
+}
+
+
+@pytest.mark.parametrize("kind", RANKED)
+def test_rows_of_alike_columns_are_no_games(kind):
+    rows = RANKED[kind](np.random.default_rng(0)).astype(float)
+    assert exchanged(rows, list(KFold(5, shuffle=True, random_state=0).split(rows))) == ""
 
 
 def test_games_noted_as_differences_from_both_sides_are_seen():
