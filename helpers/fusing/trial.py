@@ -16,7 +16,6 @@ from dataclasses import replace
 import torch
 from torch import nn
 
-from helpers.copies import way_back
 from helpers.fusing.chance import NOTHING, without_dropout
 from helpers.fusing.comparison import NOT_FINITE, ROWS_DEPEND, failure_of, why_different
 from helpers.fusing.content import contents, exact_copy, first_change, memory_within
@@ -172,14 +171,22 @@ def are_others(answered, now, tolerance):
 @torch.no_grad()
 def answers(network, job):
     """Return what a network answers to a few rows in each mode; it stays as it is."""
-    X, outputs, go_back = job.take(job.rows[:4])[0], [], way_back(network)
+    X, tensors = job.take(job.rows[:4])[0], (*network.parameters(), *network.buffers())
+    before = [tensor.clone() for tensor in tensors]
+    # No more than these: a `way_back` puts copies into lists, of objects that others may share.
+    held = [(module, dict(module._buffers), module.training) for module in network.modules()]
+    outputs = []
     try:
         for set_mode in (training_mode, nn.Module.eval):
             set_mode(network)
             seed_generators(job.seed, job.y.device)
             outputs.append(network(X.clone()))
     finally:  # it may refuse, as code does that asks for a gradient
-        go_back()  # without another `_version` of a weight, which a network may read
+        for module, buffers, flag in held:
+            module._buffers.update(buffers)
+            module.training = flag
+        for tensor, value in zip(tensors, before, strict=True):
+            tensor.data.copy_(value)  # without another `_version`, which a network may read
     return outputs
 
 

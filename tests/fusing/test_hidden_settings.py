@@ -6,13 +6,14 @@ import os
 import threading
 import warnings
 import weakref
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
 import torch
 from joblib import Parallel, delayed
 from sklearn.datasets import make_classification
-from sklearn.model_selection import GridSearchCV
+from sklearn.model_selection import GridSearchCV, cross_val_score
 from torch import nn
 from torch.nn import functional as F
 
@@ -405,3 +406,28 @@ def test_rows_of_a_weight_that_underflows_count_as_rows():
         together = Parallel()(delayed(fit)(lr) for lr in (0.01, 0.03))
     assert run.batches == [2]
     np.testing.assert_allclose(together, plain, rtol=0, atol=1e-5)
+
+
+SHARED = [SimpleNamespace(factor=1.0)]
+FIRST = SHARED[0]
+
+
+class Sharing(Net):
+    """Holds a list that others share, and by another name the object in a list of its own."""
+
+    def __init__(self, n_features, n_outputs):
+        super().__init__(n_features, n_outputs)
+        self.shared, self.own = SHARED, [SimpleNamespace(factor=1.0)]
+        self.same = self.own[0]
+
+    def forward(self, X):
+        assert self.same is self.own[0]
+        return super().forward(X) * self.same.factor * self.shared[0].factor
+
+
+def test_a_look_leaves_the_objects_in_lists_as_they_are():
+    clf = TorchClassifier(Sharing, epochs=2, random_state=0)
+    plain = cross_val_score(clf, X, y, error_score="raise")
+    with fused() as run:
+        np.testing.assert_allclose(cross_val_score(clf, X, y, error_score="raise"), plain)
+    assert SHARED[0] is FIRST and max(run.batches) == 5
