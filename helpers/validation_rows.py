@@ -29,24 +29,33 @@ def split_rows(job, how, data, *, stratify):
     else:
         split_as_told(job, how, data)
     if stratify:
-        warn_of_classes(job, rows, how, np.asarray(data[1]).ravel())
+        warn_of_classes(job, rows, how, data)
 
 
-def warn_of_classes(job, rows, how, labels):
-    """Warn if a split of some rows trains on none of a class, or watches one class alone."""
+def warn_of_classes(job, rows, how, data):
+    """Warn if a split of some rows trains on none of a class, or watches one class alone.
+
+    Not where no more than one class has two rows: another cannot be watched and trained on.
+    """
+    n_of_class = torch.bincount(job.y[rows])
     lost = rows[~torch.isin(job.y[rows], job.y[job.rows]).cpu()]
-    if not len(lost) and len(job.y[job.valid_rows].unique()) > 1:
+    is_alone = len(job.y[job.valid_rows].unique()) == 1 and (n_of_class > 1).sum() > 1
+    if not len(lost) and not is_alone:
         return
-    label = labels[(lost if len(lost) else job.valid_rows)[:1].numpy()].tolist()[0]
+    row = (lost if len(lost) else job.valid_rows)[0].item()
+    label = np.asarray(data[1]).ravel()[[row]].tolist()[0]
     what = f"has patience watch rows of class {label!r} alone"
+    cure = (
+        "Where rows have no order in time, give a splitter that keeps the shares of the classes, "
+        "as StratifiedKFold(10, shuffle=True) or, for groups, StratifiedGroupKFold(10)."
+    )
+    if isinstance(how, Real) and data[2] is None:
+        cure = "Give another share."
     if len(lost):
         what = f"leaves no row of class {label!r} to train on"
-    warnings.warn(
-        f"validation_fraction={_told(how)} {what}. Where rows have no order in time, give a "
-        f"splitter that keeps the shares of the classes, as StratifiedKFold(10, shuffle=True) or, "
-        f"for groups, StratifiedGroupKFold(10).",
-        stacklevel=2,
-    )
+        if n_of_class[job.y[row]] == 1 and data[2] is None:
+            cure = "A share, such as validation_fraction=0.1, leaves the only row of a class there."
+    warnings.warn(f"validation_fraction={_told(how)} {what}. {cure}", stacklevel=2)
 
 
 def check_groups(groups, y):

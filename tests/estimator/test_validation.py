@@ -210,6 +210,30 @@ def test_sorted_rows_of_which_a_class_is_not_trained_or_watched_alone(how, said)
         clone(CLF).set_params(validation_fraction=how).fit(X, names, groups=np.arange(150) // 25)
 
 
+@pytest.mark.parametrize(
+    "n_of_class, how, said",
+    [
+        ([5, 85], 0.1, "0.1 has patience watch rows of class 0 alone. Give another share.$"),
+        ([1, 89], StratifiedKFold(5), "leaves no row of class 1 to train on. A share, such as"),
+    ],
+)
+def test_the_cure_for_classes_of_few_rows_works(n_of_class, how, said, recwarn):
+    target = np.repeat([1, 0], n_of_class)
+    clf = clone(CLF).set_params(validation_fraction=how)
+    with pytest.warns(UserWarning, match=said):
+        clf.fit(X[:90], target)
+    recwarn.clear()  # StratifiedKFold has warned, too
+    clf.set_params(validation_fraction=0.2 if how == 0.1 else 0.1).fit(X[:90], target)
+    assert not recwarn
+
+
+def test_one_class_alone_is_watched_where_others_have_no_two_rows(recwarn):
+    clf = clone(CLF).set_params(validation_fraction=KFold(5, shuffle=True))
+    clf.fit(X[:100], y[:100], sample_weight=np.repeat([0, 1], 50))  # of weight 0 are left out
+    clf.set_params(validation_fraction=0.1).fit(X[:51], y[:51])  # one of 51 is of another class
+    assert not recwarn
+
+
 def test_splits_that_mix_classes_are_not_accused(recwarn):
     for how in (0.1, StratifiedKFold(10), KFold(10, shuffle=True), GroupKFold(5)):
         groups = np.arange(150) % 10 if isinstance(how, GroupKFold) else None
