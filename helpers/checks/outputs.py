@@ -130,10 +130,10 @@ def check_gradients(network, dense=False):
 
 
 def refuse_new_parameters(network, known):
-    """Raise a ValueError if a network has others to train than the `known` that it began with."""
+    """Raise a ValueError if a network has gradients of others than the `known` it began with."""
     known = {*map(id, known)}
     for name, parameter in network.named_parameters():
-        if parameter.requires_grad and id(parameter) not in known:
+        if parameter.grad is not None and id(parameter) not in known:
             raise ValueError(
                 f"{type(network).__name__} makes the parameter `{name}` while it is trained, which "
                 f"no optimizer would train. Make parameters and layers in __init__, and change no "

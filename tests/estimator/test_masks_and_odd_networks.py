@@ -601,6 +601,17 @@ class Masking(Decaying):
     trained = False
 
 
+class Noting(Decaying):
+    """Puts a parameter in place of another that gets no gradient: nothing is lost of it."""
+
+    def forward(self, X):
+        return super().forward(X) if not self.training else self.noted(X)
+
+    def noted(self, X):
+        self.factor = nn.Parameter(self.factor.detach() * 0.9)
+        return self.last(X * self.factor.detach())
+
+
 class AddingALayer(Decaying):
     def forward(self, X):
         if self.training and not hasattr(self, "first"):
@@ -609,7 +620,8 @@ class AddingALayer(Decaying):
 
 
 @pytest.mark.parametrize(
-    "module, name", [(Decaying, "factor"), (AddingALayer, r"first\.weight"), (Masking, None)]
+    "module, name",
+    [(Decaying, "factor"), (AddingALayer, r"first\.weight"), (Masking, None), (Noting, None)],
 )
 def test_parameters_that_are_made_in_training(module, name):
     clf = classifier(module, epochs=1)
