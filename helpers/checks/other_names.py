@@ -28,6 +28,10 @@ CURES = {
 }
 OTHERS = {name: cure for cure, names in CURES.items() for name in names.split()}
 
+# What follows module_ or optimizer_ in names for the whole of it, or of all its arguments.
+RESTS = dict.fromkeys(["", "class", "name", "type"], "")
+RESTS |= dict.fromkeys("args arguments config kwargs options params".split(), "__<name> for each")
+
 
 def cure_for(name, own_names):
     """Return what to do about a parameter that is none, as one misspelt; "" if nobody knows.
@@ -39,12 +43,16 @@ def cure_for(name, own_names):
     ('Give loss.', 'Set loss as a whole.')
     >>> cure_for("module_hidden", ["module"]), cure_for("batchsize", ["batch_size"])
     ('Give module__hidden.', 'Give batch_size.')
+    >>> cure_for("optimizer_lr", ["lr"]), cure_for("optimizer_kwargs", ["lr"])
+    ('Give lr.', 'Give optimizer__<name> for each.')
     """
     own, _, part = name.partition("__")  # as criterion__weight of skorch
+    if own in own_names:
+        return f"Set {own} as a whole."
     if part and OTHERS.get(own) == "Give module.":
         return f"Give module__{part}."
-    if own.startswith(("module_", "optimizer_")):
-        return f"Give {own.replace('_', '__', 1)}."
     alike = get_close_matches(own.lower(), own_names, 1, cutoff=0.75)
-    cure = OTHERS.get(own, f"Give {alike[0]}." if alike else "")
-    return f"Set {own} as a whole." if own in own_names else cure
+    kind, _, rest = own.partition("_")
+    if kind in ("module", "optimizer") and alike in ([], [kind]):  # none of a subclass
+        return f"Give {rest if rest in own_names else kind + RESTS.get(rest, '__' + rest)}."
+    return OTHERS.get(own, f"Give {alike[0]}." if alike else "")

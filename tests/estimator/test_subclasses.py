@@ -74,3 +74,25 @@ def test_autocast_around_fit_changes_nothing(dtype):
         step_by_step = clone(clf).partial_fit(X, y)
     assert inside.history_ == expected.history_
     assert_array_equal(step_by_step.predict(X), clone(clf).partial_fit(X, y).predict(X))
+
+
+class WithSize(TorchClassifier):
+    def __init__(self, module_size=8, **arguments):
+        super().__init__(**arguments)
+        self.module_size = module_size
+
+
+@pytest.mark.parametrize(
+    "name, cure",
+    [
+        ("module_sizes", "Give module_size"),
+        ("module_size__x", "Set module_size as a whole"),
+        ("module_dropout", "Give module__dropout"),
+        ("optimizer_lr", "Give lr"),
+        ("optimizer_class", "Give optimizer"),
+        ("optimizer_kwargs", "Give optimizer__<name> for each"),
+    ],
+)
+def test_names_with_one_underscore(name, cure):
+    with pytest.raises(TypeError, match=f"no argument '{name}'. {cure}. Its"):
+        WithSize(**{name: 1})
