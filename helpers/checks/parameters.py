@@ -48,12 +48,16 @@ CONSTRAINTS = {
 }
 NUMBERS = "epochs lr batch_size weight_decay clip patience validation_fraction random_state".split()
 
-# torch's own optimizers and losses, by their names in small letters. (No L-BFGS: it is refused.)
-OF_TORCH = {
+# torch's own optimizers and losses, by their names in small letters. (No L-BFGS: it is refused. No
+# loss that is given more than outputs and y.) A short name stands for a loss of logits.
+OPTIMIZERS_OF_TORCH = {name.lower(): name for name in torch.optim.__all__ if name[0].isupper()}
+del OPTIMIZERS_OF_TORCH["lbfgs"], OPTIMIZERS_OF_TORCH["optimizer"]
+LOSSES_OF_TORCH = {
     name.lower(): name
-    for name in [*torch.optim.__all__, *nn.modules.loss.__all__]
-    if name[0].isupper() and name not in ("LBFGS", "Optimizer")
+    for name in nn.modules.loss.__all__
+    if getattr(nn.modules.loss, name).forward.__code__.co_argcount == 3  # with self
 }
+LOSSES_OF_TORCH |= {"bce": "BCEWithLogitsLoss", "nll": "CrossEntropyLoss"}
 
 # How functions of the user's are called, and what to do where they cannot be.
 CALLS = {
@@ -117,7 +121,10 @@ def check_functions(estimator):
         )
     by_name = isinstance(optimizer, str) and optimizer in OPTIMIZERS
     if not by_name and not callable(optimizer):
-        cure = f" Give optimizer=torch.optim.{name}." if (name := in_torch(optimizer)) else ""
+        name, cure = in_torch(optimizer, OPTIMIZERS_OF_TORCH), ""
+        if name is not None:
+            is_ours = name.lower() in OPTIMIZERS
+            cure = f" Give optimizer={repr(name.lower()) if is_ours else f'torch.optim.{name}'}."
         raise ValueError(
             f"optimizer must be one of {', '.join(map(repr, OPTIMIZERS))}, or a class such as "
             f"torch.optim.SGD; got {optimizer!r:.60}.{cure}"
@@ -130,7 +137,7 @@ def check_functions(estimator):
     for name, (given, cure) in CALLS.items():
         function = getattr(estimator, name)
         if function is not None and not callable(function):  # as the names of Keras
-            if name == "loss" and (known := in_torch(function)):
+            if name == "loss" and (known := in_torch(function, LOSSES_OF_TORCH)):
                 cure += f' Of torch, give loss=nn.{known}(reduction="none").'
             raise ValueError(
                 f"{name} must be None or a function, called as {name}({', '.join(given)}); got "
@@ -150,10 +157,10 @@ def check_functions(estimator):
         _refuse_reversed(estimator.loss)
 
 
-def in_torch(written):
-    """Return the name of torch's own optimizer or loss that a user wrote in quotes, or None."""
+def in_torch(written, names):
+    """Return the name, of torch's own `names`, that a user wrote in quotes, or None."""
     plain = str(written).rpartition(".")[2].replace("_", "").lower()
-    return OF_TORCH.get(plain, OF_TORCH.get(f"{plain}loss"))
+    return names.get(plain, names.get(f"{plain}loss"))
 
 
 # Words in the names of arguments of a loss: for the truth, and for what a network says.

@@ -327,6 +327,9 @@ def _filled(columns, X):
     [
         ("schedule", "cosine", r"called as schedule\(done\).*schedule=lambda done: 1 - done"),
         ("loss", "mse", r'called as loss\(outputs, y\).*nn.MSELoss\(reduction="none"\)'),
+        ("loss", "bce", r'called as loss\(outputs, y\).*nn.BCEWithLogitsLoss\(reduction="none"\)'),
+        ("loss", "ctc", r"called as loss\(outputs, y\).*and the squared error of values\.$"),
+        ("loss", "adam", r"called as loss\(outputs, y\).*and the squared error of values\.$"),
         ("loss", "best", r"called as loss\(outputs, y\).*and the squared error of values\.$"),
         ("augment", "flip", r"called as augment\(X\).*return them, changed"),
     ],
@@ -343,7 +346,8 @@ def test_a_name_in_the_place_of_a_function_is_told_how_it_is_called(
 @pytest.mark.parametrize(
     "optimizer, words",
     [
-        ("Adam", r"got 'Adam'. Give optimizer=torch.optim.Adam.$"),
+        ("Adam", r"got 'Adam'. Give optimizer='adam'.$"),
+        ("mse", "got 'mse'.$"),
         ("torch.optim.nadam", r"got 'torch.optim.nadam'. Give optimizer=torch.optim.NAdam.$"),
         ("lbfgs", "got 'lbfgs'.$"),
         (None, "got None.$"),
