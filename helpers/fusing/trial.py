@@ -100,7 +100,7 @@ def why_impure(job, network, outside):
             f"its attribute `{name}` is another in a copy, as a function that uses the network is"
         )
     dropouts = without_dropout(network)
-    attributes, parameters = contents(network), [*map(id, network.parameters())]
+    attributes, parameters = contents(network), [*network.parameters()]  # alive, with their ids
     X, y, weight = job.take(job.rows[:4])
     given = X.clone()
     seed_generators(job.seed + 1, job.y.device)
@@ -123,7 +123,7 @@ def why_impure(job, network, outside):
         return NOT_FINITE
     if any(p.grad is not None and p.grad.is_sparse for p in network.parameters()):
         return "its gradients are sparse, as those of an embedding with sparse=True"
-    if [*map(id, network.parameters())] != parameters:
+    if [*map(id, network.parameters())] != [*map(id, parameters)]:
         return "it makes parameters while it is trained"
     if not torch.equal(X, given):
         return "it changes its input in place"

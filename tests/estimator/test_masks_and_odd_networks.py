@@ -612,6 +612,16 @@ class Noting(Decaying):
         return self.last(X * self.factor.detach())
 
 
+class Renewing(Decaying):
+    """Has a parameter anew in each pass, which may stand where the last one was in memory."""
+
+    def forward(self, X):
+        numbers = self.factor.detach().clone()
+        del self.factor
+        self.factor = nn.Parameter(numbers)
+        return self.last(X * numbers)
+
+
 class AddingALayer(Decaying):
     def forward(self, X):
         if self.training and not hasattr(self, "first"):
@@ -621,7 +631,13 @@ class AddingALayer(Decaying):
 
 @pytest.mark.parametrize(
     "module, name",
-    [(Decaying, "factor"), (AddingALayer, r"first\.weight"), (Masking, None), (Noting, None)],
+    [
+        (Decaying, "factor"),
+        (AddingALayer, r"first\.weight"),
+        (Masking, None),
+        (Noting, None),
+        (Renewing, None),
+    ],
 )
 def test_parameters_that_are_made_in_training(module, name):
     clf = classifier(module, epochs=1)
