@@ -136,7 +136,7 @@ def _beside(chance, scores):
     n, spread = len(scores), max(np.std(scores, ddof=1), 1e-9)
     limit = chance + stats.t.ppf(1 - P_VALUE, n - 1) * spread / np.sqrt(n)
     leaked = bool(np.mean(scores) > limit)
-    return leaked, f"chance is {chance:.2f}, and a mean above {limit:.2f} a leak."
+    return leaked, f"chance is {chance:.2f}, and a mean above {limit:.2f} would be a leak."
 
 
 def _beside_guesses(procedure, X, y, groups, mean, seed):
