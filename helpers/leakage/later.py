@@ -14,7 +14,6 @@ MOST_STEPS = 14  # rows before and after that a column may be made of
 EXACT, OTHER = 1e-6, 2e-5  # of a column's variance: what is left of a sum, and of none
 NO_NEWS = 1e-3  # of the squares of what the mean so far misses
 LEAST_FACTOR = 0.01
-OFTEN = 0.25  # of the rows have another label than the row before
 FEWEST_LABELS = 5  # of few, another column may have the same ones
 ALL_BUT_BREAKS = 0.9  # of the rows: where series are stacked, the last of each have no later one
 MOST_ROWS = 1000  # the first, which are enough where a rule is exact
@@ -44,11 +43,12 @@ def made_of_labels(table, y, of_one=False):
     if y.dtype.kind not in "fiub":  # of two names of classes, a 0 and a 1, as a column may hold
         y = np.unique(y.astype(str), return_inverse=True)[1]
     y = y.astype(float)
-    # Of rare events, few rows around make many columns; of labels that change often, they do not.
-    is_eventful = (y[1:] != y[:-1]).mean() > OFTEN
-    steps = min(MOST_STEPS, max(len(y) // 10, (len(y) - 6) // 6 if is_eventful else 0))
-    around = np.column_stack([y[steps + k : len(y) - steps + k] for k in range(-steps, steps + 1)])
-    now = steps  # the place of a row's own label among its neighbours'
+    reaches = len(y) // 10, (len(y) - 6) // 6
+    around, wider = (sliding_window_view(y, 2 * min(MOST_STEPS, n) + 1) for n in reaches)
+    # Few rows around differ, of rare events or weeks that are all alike, and make many columns.
+    if around.shape[1] < wider.shape[1] <= len(np.unique(wider, axis=0)) / 2:
+        around = wider
+    now = steps = around.shape[1] // 2  # the place of a row's own label among its neighbours'
     first, moving = y[:MOST_ROWS], []
     if len(np.unique(first)) > FEWEST_VALUES:
         reach = min(MOST_STEPS, len(y) // 3)  # no weights are fitted, so that few rows will do

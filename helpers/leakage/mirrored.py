@@ -12,6 +12,7 @@ MOVES = (1, 2, 3)  # by so many pixels
 FEWEST_COLUMNS = 3  # of many values, in which rows hardly meet
 MOST_ROWS = 1000  # by which a column is judged
 N_SHUFFLES = 19
+EXACT = 1e-6  # of the range of labels
 SMALLEST = 8  # a side of an image
 MIXER = np.uint64(0x9E3779B97F4A7C15)  # an odd number: no two numbers have one product
 
@@ -55,20 +56,22 @@ def count_changed(rows, folds, change):
     return _beyond_chance(_columns_with_values(rows, len(rows[:MOST_ROWS]) / 2), folds, change)
 
 
-def exchanged(rows, folds):
+def exchanged(rows, folds, y=None):
     """Return a sentence on test rows that are training rows with their halves exchanged, or ''.
 
     That is for values which come in many rows, as those of a team in all of its games: that two
-    rows hold the same ones then says only that two teams have met twice.
+    rows hold the same ones then says only that two teams have met twice. If they are one game, its
+    labels `y` tell each other: who has won has not lost.
     """
     rows = _columns_with_values(rows, FEWEST_VALUES)
     if rows.shape[1] % 2:
         return ""
-    in_turn = np.r_[
-        : rows.shape[1] : 2, 1 : rows.shape[1] : 2
-    ]  # one team's, the other's, and so on
-    found = max(_beyond_chance(one, folds, _halves_in_order) for one in (rows, rows[:, in_turn]))
+    in_turn = np.r_[0 : rows.shape[1] : 2, 1 : rows.shape[1] : 2]  # one's, the other's, and so on
+    both = [(_beyond_chance(one, folds, _halves_in_order), one) for one in (rows, rows[:, in_turn])]
+    found, rows = max(both, key=lambda one: one[0])
     if not found or found < PARTNERS * sum(len(test) for _, test in folds):
+        return ""
+    if y is not None and not _tell_each_other(rows, y):
         return ""
     return (
         f" {found} are training rows with their halves exchanged, and the numbers come in several "
@@ -81,6 +84,20 @@ def _halves_in_order(rows):
     """Return rows with the half first that begins with the smaller number."""
     half = rows.shape[1] // 2
     return np.where(rows[:, [0]] > rows[:, [half]], np.roll(rows, half, axis=1), rows)
+
+
+def _tell_each_other(rows, y):
+    """Say whether the label of a row tells that of the row in which its halves are exchanged."""
+    if y.ndim > 1 or y.dtype.kind not in "fiub":
+        y = np.unique(y, axis=0, return_inverse=True)[1].ravel()
+    rows, y = rows + 0.0, y.astype(float)  # of two zeros, one
+    label_of = {row.tobytes(): label for row, label in zip(rows, y, strict=True)}
+    turned = [row.tobytes() for row in np.roll(rows, rows.shape[1] // 2, axis=1)]
+    pairs = [(y[i], label_of[row]) for i, row in enumerate(turned) if row in label_of]
+    one, other = np.array(pairs).T
+    if 2 * len(set(one)) > len(one):  # values that hardly come again: alike, or of a fixed sum
+        return min(np.ptp(one - other), np.ptp(one + other)) <= EXACT * np.ptp(one)
+    return len(set(pairs)) == len(set(one))
 
 
 def _columns_with_values(rows, fewest):

@@ -58,9 +58,10 @@ def shared_rows(X, y=None, *, cv=5, groups=None, task=None, random_state=0):
         class are like that; where they lie on a few lines, or on lines that meet in one point, it
         asks.
         Not looked at, if a quarter of the test rows are training rows with their halves exchanged,
-        whose values come in many rows, as a team's do; if far more rows have one with a column
-        less, or as many where the few columns that tell all rows apart are shuffled alone, or where
-        rows exchange values that their other columns make as likely, or if rows with a twin hold
+        whose values come in many rows, as a team's do, and labels, if any, tell each other, as a
+        lost game that it was won by the other; if far more rows have one with a column less, or as
+        many where the few columns that tell all rows apart are shuffled alone, or where rows
+        exchange values that their other columns make as likely, or if rows with a twin hold
         commoner values than others, as empty rows do; if all columns follow from one number, as
         waves of a day and splines do; if hardly two twins have one label, as where a thing was
         measured several times; or if rows are copies but for a column that may hold ids: whole
@@ -157,7 +158,7 @@ def shared_rows(X, y=None, *, cv=5, groups=None, task=None, random_state=0):
             return Finding("shared_rows", None, evidence + moved + ONE_NUMBER)
         evidence += f"{moved} Change training rows alone, in each fold, or keep copies together."
         return Finding("shared_rows", True, evidence)
-    if len(shape_of_rows(X)) < 2 and (exchange := exchanged(whole, folds)):
+    if len(shape_of_rows(X)) < 2 and (exchange := exchanged(whole, folds, labels)):
         return Finding("shared_rows", None, evidence + exchange)
     between = 0
     if labels is not None and labels.ndim == 1 and task != "regression":

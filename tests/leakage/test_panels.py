@@ -121,6 +121,16 @@ def test_means_of_earlier_rows_that_tell_today_are_left_alone_in_short_series(na
 
 
 @pytest.mark.slow
+@pytest.mark.parametrize("kind", ["a week", "a line", "a wave"])
+def test_a_calendar_is_left_alone_in_short_series_of_shops_that_are_all_alike(kind):
+    day = np.arange(7, 27)
+    sales = {"a line": 50.0 + day, "a wave": np.sin(2 * np.pi * day / 25)}
+    sales["a week"] = np.array([3.0, 5, 8, 13, 21, 40, 34])[day % 7]
+    y, weekday = np.tile(sales[kind], 3), np.tile(day % 7, 3)
+    assert made_of_labels(weekday[:, None].astype(float), y)[0] == []
+
+
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", ["values", "counts", "a walk"])
 def test_sums_until_yesterday_are_not_accused_where_the_newest_row_is_the_first(kind):
     rng = np.random.RandomState(0)

@@ -152,6 +152,25 @@ def test_games_of_a_few_teams_are_asked_about_if_they_are_noted_from_both_sides(
     assert shared_rows(rows[: len(games)], cv=KFold(5, shuffle=True)).leaked is False
 
 
+@pytest.mark.slow
+def test_games_at_home_and_away_are_left_alone_unless_labels_tell_each_other():
+    rng = np.random.RandomState(0)
+    first, second = np.array(list(combinations(range(14), 2))).T
+    teams = rng.normal(size=(14, 3))
+    rows = np.hstack([teams[first], teams[second]])
+    rows = np.vstack([rows, np.roll(rows, 3, axis=1)])
+    n, half = len(rows), len(rows) // 2
+    results, margins = rng.choice(["win", "draw", "loss"], n), rng.normal(size=n)
+    for y, task in ((results, "classification"), (margins, "regression")):
+        assert shared_rows(rows, y, cv=CV, task=task).leaked is False
+    other_side = {"win": "loss", "draw": "draw", "loss": "win"}
+    results = np.append(results[:half], [other_side[one] for one in results[:half]])
+    margins, distances = (np.append(margins[:half], sign * margins[:half]) for sign in (-1, 1))
+    for y in (results, margins, distances):
+        task = "classification" if y is results else "regression"
+        assert shared_rows(rows, y, cv=CV, task=task).leaked is None
+
+
 RANKED = {
     "ranks": lambda rng: rng.permuted(np.tile(np.arange(8), (300, 1)), axis=1),
     "tests": lambda rng: rng.binomial(20, rng.uniform(size=(300, 1)), size=(300, 4)),
