@@ -146,7 +146,7 @@ def test_null_labels_says_how_large_a_leak_it_would_have_seen():
 
     steps = iter([-1, 1] * 5)
     finding = null_labels(score, X, rare, chance=0.5, n_permutations=10)
-    assert "a mean above 0.51 a leak" in finding.evidence and finding.leaked is False
+    assert "a mean above 0.51 would be a leak" in finding.evidence and finding.leaked is False
     steps = iter([1, 3] * 5)
     assert null_labels(score, X, rare, chance=0.5, n_permutations=10).leaked is True
 
