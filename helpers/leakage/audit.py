@@ -143,13 +143,11 @@ def audit(
         "blind_test": None,
     }
     # What a fit leaves in a file all later ones may find, so that the canary on files is the first.
-    first = {"refit": _looked("refit", looks["refit"])}
-    return Report(
-        Finding(name, None, needs[name])
-        if name in needs
-        else first.get(name) or _looked(name, look)
-        for name, look in looks.items()
-    )
+    found = {}
+    for name in sorted(looks, key=lambda name: name != "refit"):
+        missing = needs.get(name)
+        found[name] = Finding(name, None, missing) if missing else _looked(name, looks[name])
+    return Report(found[name] for name in looks)
 
 
 def _shift_in_time(finding, folds):
