@@ -71,7 +71,7 @@ def fork_and_join(middle, before, after, title, row_height=0.68):
 def cores():
     """Draw two processes over time: with a core each, on one core, and with too many threads."""
     title = "Two processes need two cores, and one thread each"
-    fig, ax = blank(7.4, 3.7, title=title, xlabel="time, from left to right", ylabel="")
+    fig, ax = blank(7.4, 3.7, title=title, xlabel="step of time", ylabel="")
     steps = {case: max(map(len, turns.values())) for case, turns in TURNS.items()}
     place, names = 0, {}
     for case, turns in TURNS.items():
@@ -88,8 +88,10 @@ def cores():
             names[place] = core
             place += 0.85
     ax.set_yticks(list(names), list(names.values()))
-    ax.set(xlim=(0, max(steps.values()) + 0.1), ylim=(place - 0.4, -0.2), xticks=[])
-    ax.tick_params(axis="y", length=0)
+    longest = max(steps.values())
+    ax.set(xlim=(0, longest + 0.1), ylim=(place - 0.4, -0.2))
+    ax.set_xticks([step + 0.5 for step in range(longest)], range(1, longest + 1))
+    ax.tick_params(length=0)
     ax.spines[["left", "bottom"]].set_visible(False)
     apart, in_turn, crowded = steps.values()
     waits = {sum(map(str.islower, boxes)) for boxes in turns.values()}  # of the last case
