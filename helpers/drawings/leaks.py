@@ -47,7 +47,8 @@ def earlier_epochs(curve):
     """
     mean = curve.mean(axis=1)
     first, last = mean.index[[0, -1]]
-    title = f"Earlier epochs lift the score on coin flips from {mean[first]:.2f} to {mean[last]:.2f}"
+    title = "Earlier epochs lift the score on coin flips "
+    title += f"from {mean[first]:.2f} to {mean[last]:.2f}"
     fig, ax = blank(title=title, xlabel="epochs of the earlier fit", ylabel="accuracy, 5 folds")
     low, high = curve.min(axis=1), curve.max(axis=1)
     ax.fill_between(curve.index, low, high, color=ROLES["leaky"]["color"], alpha=0.2)
