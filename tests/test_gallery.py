@@ -15,8 +15,17 @@ import numpy as np
 import pytest
 import torch
 from numpy.testing import assert_array_equal
+from sklearn.preprocessing import FunctionTransformer
 
-from notebooks.leaks import CANARIES, KINDS, Gallery, findings, inflation, kinds
+from notebooks.leaks import (
+    CANARIES,
+    KINDS,
+    Gallery,
+    before_the_split,
+    findings,
+    inflation,
+    kinds,
+)
 from notebooks.leaks.shown import Look
 
 LESSONS = ["05_leakage_gallery", "05b_leakage_catalogue"]
@@ -204,3 +213,17 @@ def test_the_error_of_a_sum_decides_no_digit():
         Look(None, np.full((2, 2), [0.4945, 0.8655]) + error, {}, {}) for error in (-1e-15, 1e-15)
     ]
     assert repr(looks[0]) == repr(looks[1])
+
+
+def test_a_row_between_its_own_label_and_the_other_is_nearer_to_the_nearer_one():
+    X, y = np.array([[0.0], [3.0], [1.0], [2.5]]), np.array([0, 1, 0, 0])
+    step = FunctionTransformer()
+    found = before_the_split.nearer_to_own(step, X, y, [0, 1], [0, 1], [2, 3])
+    assert found.tolist() == [1.0, -2.0]  # 2 - 1, and 0.5 - 2.5
+
+
+@pytest.mark.slow
+def test_null_labels_misses_the_earlier_search_with_some_seeds_as_lesson_05_says():
+    kind = KINDS["parameters of an earlier search"]
+    found = findings(kind, True, seed=1)
+    assert [found[name].leaked for name in ("null_labels", "blind_test")] == [False, True]

@@ -150,8 +150,8 @@ def permuted_scores(scores, n_shown=20):
 
 
 def stack_of_weights():
-    """Draw how the weight matrices of many networks become one block with three axes."""
-    fig, ax = sheet(7.4, 3.0, "A hundred matrices become one block; each network keeps its slice")
+    """Draw how the weight matrices of many networks become one stack with three axes."""
+    fig, ax = sheet(7.4, 3.0, "A hundred matrices become one stack; each network keeps its slice")
     for i, text in enumerate(["network 1", "network 2", "network 100"]):
         x = 0.2 + 0.95 * i + (0.35 if i == 2 else 0)
         _box(ax, x, 0.7, 0.5, 1.4, "16\n×\n4")
@@ -170,7 +170,7 @@ def stack_of_weights():
     _arrow(ax, (4.6, 2.45), (5.0, 2.02))
     alt = (
         "Weights, from left to right: 100 separate matrices of 16 units by 4 inputs are stacked "
-        "into one block with the axes network, unit and input. One slice of the block is marked: "
+        "into one with the axes network, unit and input. One slice of the stack is marked: "
         "it is the weight matrix of network 3, in the same memory."
     )
     return fig, alt

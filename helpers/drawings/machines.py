@@ -9,7 +9,7 @@ from itertools import pairwise
 from matplotlib.patches import Rectangle
 
 from helpers import drawings
-from helpers.plots import GROUND, blank, filled
+from helpers.plots import GROUND, blank, filled, legend_below
 
 # Who computes, in a drawing of cores; a wait is blank.
 PROCESSES = {
@@ -177,7 +177,7 @@ def gpu_memory(n_processes=4):
     )
 
 
-def bars(values, *, title, xlabel, digits=1, roles=()):
+def bars(values, *, title, xlabel, digits=1, roles=(), line=None):
     """Draw a bar for each of some numbers, with the number at its end.
 
     Parameters
@@ -188,6 +188,8 @@ def bars(values, *, title, xlabel, digits=1, roles=()):
         Digits after the point of each number.
     roles : sequence of str, default=()
         For each bar its role in `plots.ROLES`, such as "plain" and "fused"; else all are grey.
+    line : tuple of (float, str), default=None
+        Where a thin line stands, to compare the bars with, and what it means.
 
     Examples
     --------
@@ -203,4 +205,9 @@ def bars(values, *, title, xlabel, digits=1, roles=()):
     ax.margins(x=0.1)
     ax.invert_yaxis()
     said = ", ".join(f"{name} {value:.{digits}f}" for name, value in values.items())
+    if line:
+        place, meaning = line
+        ax.axvline(place, color="black", linewidth=1, linestyle="--", label=meaning)
+        legend_below(fig)
+        said += f"; the line at {place:.{digits}f} is {meaning}"
     return fig, f"{title}. {xlabel}: {said}."

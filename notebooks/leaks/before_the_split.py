@@ -48,6 +48,21 @@ def whitening(X, y, train, test, seed, leaky):
     return fit_two(PCA(0.97, whiten=True), LogisticRegression(), X, y, seen, train)
 
 
+def nearer_to_own(step, X, y, seen, train, test):
+    """Return for each test row how much nearer it lies to training rows of its own label.
+
+    That is its mean distance to the training rows of the other label, minus that to those of its
+    own, after `step`, which is fitted to the rows `seen`.
+    """
+    stepped = step.fit(X[seen]).transform(X)
+    distances = euclidean_distances(stepped[test], stepped[train])
+    # one line for each test row, one column for each training row; True counts 1, False 0
+    same_label = y[test][:, None] == y[train]
+    to_own = np.average(distances, axis=1, weights=same_label)
+    to_other = np.average(distances, axis=1, weights=~same_label)
+    return to_other - to_own
+
+
 @in_learning("selection on all rows", "L1.3", draws.noise(100, 5000))
 def selection(X, y, train, test, seed, leaky):
     seen = np.union1d(train, test) if leaky else train

@@ -11,6 +11,7 @@ LEAKY = plots.ROLES["leaky"]["color"]
 MARKS = {
     "caught": {"marker": "X", "color": LEAKY, "s": 60},
     "quiet": {"marker": ".", "color": "#666666", "s": 30},
+    "could not look": {"marker": "_", "color": "#666666", "s": 45},
     "alarm on both": {"marker": "x", "color": "#666666", "s": 35},
     "alarm on the honest one only": {
         "marker": "o",
@@ -19,6 +20,7 @@ MARKS = {
         "s": 150,
         "linewidth": 2,
     },
+    "(empty)  was not asked": {"marker": "", "color": "none"},
 }
 
 
@@ -58,11 +60,12 @@ def draw_gains(looks, title):
 
 
 def _answers(look):
-    """Return for each mark the canaries that get it; those that could not look get none."""
+    """Return for each mark the canaries that get it; those that were not asked get none."""
     both = look.alarmed_by_both()
     return {
         "caught": look.caught(),
         "quiet": look.missed(),
+        "could not look": [name for name in look.not_looked() if name not in look.alarmed()],
         "alarm on both": both,
         "alarm on the honest one only": [name for name in look.alarmed() if name not in both],
     }
@@ -82,6 +85,8 @@ def _break(left, right):
 
 def draw_matrix(looks, groups, title):
     """Draw which canary sees which kind, and which raises an alarm where nothing leaks.
+
+    A place without a mark: the canary was not asked, as it needs what the kind does not have.
 
     Parameters
     ----------
@@ -118,7 +123,7 @@ def draw_matrix(looks, groups, title):
             ax.axvline(first - 0.5, color="black", linewidth=1)
     ax.grid(axis="y", color="#EEEEEE")
     ax.set_axisbelow(True)
-    plots.legend_below(fig, ncols=4, fontsize=9, columnspacing=1)
+    plots.legend_below(fig, ncols=3, fontsize=9, columnspacing=1.5)
     said = [f"{look.kind.name}: {', '.join(look.caught()) or 'none'}" for look in looks]
     return fig, "Canaries that caught each kind. " + "; ".join(said) + "."
 

@@ -102,6 +102,16 @@ def test_bars_say_their_numbers():
     assert alt == "Two. share: a 1.0, b 0.0."
 
 
+def test_a_line_stands_over_the_bars_and_is_named():
+    line = (1.0, "no gain")
+    fig, alt = drawings.machines.bars({"a": 3.0}, title="Three", xlabel="gain", line=line)
+    (drawn,) = fig.axes[0].lines
+    assert drawn.get_xdata() == [1.0, 1.0]
+    assert drawn.zorder > max(bar.zorder for bar in fig.axes[0].patches)
+    assert [text.get_text() for text in fig.legends[0].texts] == ["no gain"]
+    assert alt == "Three. gain: a 3.0; the line at 1.0 is no gain."
+
+
 def test_steps_and_waits_are_counted_where_they_are_drawn(monkeypatch):
     turns = [
         {"core 1": "AA", "core 2": "BB"},
