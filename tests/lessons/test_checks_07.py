@@ -75,17 +75,17 @@ def check_count():
     flowers, species = load_iris(return_X_y=True)
     names = {"TorchClassifier": TorchClassifier, "GridSearchCV": GridSearchCV, "fused": fused}
     names |= {"flowers": flowers, "species": species}
-    return with_cells(LESSON, "def n_batches", **names)["check_count"]
+    return with_cells(LESSON, "def n_stacks", **names)["check_count"]
 
 
 def product_over(*names):
-    def n_batches(grid):
+    def n_stacks(grid):
         n = 1
         for name in names:
             n *= len(grid.get(name, [None]))
         return n
 
-    return n_batches
+    return n_stacks
 
 
 def test_count_passes_the_right_answer(check_count):
