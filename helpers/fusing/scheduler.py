@@ -37,7 +37,8 @@ class Scheduler:
         self.max_models, self.max_bytes, self.batches = max_models, max_bytes, batches
         self.new = []  # in order: the deepest first, so that few calls are open at once
         self.awake = deque()  # paused tasks that can go on
-        self.waiting, self.bytes_waiting = [], 0  # paused tasks with a job to be trained
+        # Paused tasks with a job to be trained, by the `id` of its network.
+        self.waiting, self.bytes_waiting = {}, 0
         self.running = None
         self.locked = deque()  # in their turn, but waiting for a lock: they go on by themselves
         self.settings = Settings()
@@ -90,7 +91,7 @@ class Scheduler:
             return self._train_at_once(job, reason)
         refuse_a_network_twice(job, self.waiting)
         task.job, task.checksums = job, checksums(job)
-        self.waiting.append(task)
+        self.waiting[id(job.network)] = task
         self.bytes_waiting += bytes_of(job)
         task.pause()
         task.job = None
@@ -141,8 +142,9 @@ class Scheduler:
         self.new = [entry for entry in self.new if not entry[-1].abandoned]
         self.awake = deque(task for task in self.awake if not task.abandoned)
         self.locked = deque(task for task in self.locked if not task.abandoned)
-        self.waiting = [task for task in self.waiting if not task.abandoned]
-        self.bytes_waiting = sum(bytes_of(task.job) for task in self.waiting)
+        left = [task for task in self.waiting.values() if not task.abandoned]
+        self.waiting = {id(task.job.network): task for task in left}
+        self.bytes_waiting = sum(bytes_of(task.job) for task in left)
 
     def _take_turn(self, deadline):
         """Let the task run whose turn it is until it stands, or train if none can go on."""
@@ -206,8 +208,8 @@ class Scheduler:
     def _train(self):
         """Train the jobs of all who wait."""
         self._warn_of_few()
-        tasks, self.waiting, self.bytes_waiting = self.waiting, [], 0
-        tasks = [task for task in tasks if not task.abandoned]
+        tasks = [task for task in self.waiting.values() if not task.abandoned]
+        self.waiting, self.bytes_waiting = {}, 0
         if not tasks:  # an error is better than waiting for ever
             raise RuntimeError("fused: every task waits for another; please report this.")
         jobs = [task.job for task in tasks]

@@ -41,8 +41,12 @@ def changed_rows(task):
 
 
 def refuse_a_network_twice(job, tasks):
-    """Raise a ValueError if a job is to go on with the network of a task that waits."""
-    if any(job.network is task.job.network for task in tasks):
+    """Raise a ValueError if a job is to go on with the network of a task that waits.
+
+    `tasks` are those that wait, by the `id` of their networks.
+    """
+    other = tasks.get(id(job.network))
+    if other is not None and not other.abandoned:
         raise ValueError(
             "partial_fit is to go on with a network that waits for its training in another call: "
             "fused begins all calls before one is trained, and two of them have got one estimator, "

@@ -6,7 +6,7 @@ import subprocess
 import sys
 import threading
 import time
-from contextlib import nullcontext, redirect_stdout
+from contextlib import nullcontext, redirect_stdout, suppress
 from itertools import product
 
 import numpy as np
@@ -156,6 +156,26 @@ def test_no_deadlock_whoever_raises():
         seen.update(outcomes)
         assert no_task_is_left()
     assert seen == {"scores", "error"}
+
+
+def test_fits_of_a_call_that_is_given_up_are_in_nobodys_way():
+    """One of two fits of each inner call waits for its second training as the other fails."""
+
+    def twice(fails):
+        clone(CLASSIFIER).fit(X, y)
+        if fails:
+            raise RuntimeError("after the first training")
+        clone(CLASSIFIER).fit(X, y)
+
+    def score(seed):
+        with suppress(RuntimeError):
+            Parallel()(delayed(twice)(fails) for fails in (True, False))
+        return clone(CLASSIFIER).set_params(random_state=seed).fit(X, y).score(X, y)
+
+    with fused():
+        scores = Parallel()(delayed(score)(seed) for seed in range(3))
+    assert scores == [score(seed) for seed in range(3)]
+    assert no_task_is_left()
 
 
 @pytest.mark.slow
