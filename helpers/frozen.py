@@ -211,9 +211,8 @@ def _warn_of_other_answers(network, X):
     rows = as_tensor(X).to(like.device, like.dtype)
     before = states_of_generators(like.device)
     outputs = torch.as_tensor(_outputs(network, X)).to(like.device)
-    drawn = states_of_generators(like.device)
     with as_torch_starts(like.device):
-        if not warn_of_changes(network, rows, outputs, drawn != before):
+        if not warn_of_changes(network, rows, outputs, before):
             warn_of_other_rows(network, rows, outputs)
 
 

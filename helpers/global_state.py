@@ -166,7 +166,8 @@ def states_of_generators(device):
     states = [torch.get_rng_state().numpy().tobytes()]
     if device.type == "cuda":
         states.append(torch.cuda.get_rng_state(device).numpy().tobytes())
-    return *states, pickle.dumps(states_of_others())
+    of_python, of_numpy = states_of_others()
+    return *states, of_python, pickle.dumps(of_numpy)
 
 
 def put_back_others(states):

@@ -26,7 +26,7 @@ from helpers.fusing.content import Incomparable, contents, named_tensors, number
 from helpers.fusing.own_code import has_own_code
 from helpers.global_state import private_rng, seed_generators, states_of_generators
 from helpers.losses import takes_logarithms
-from helpers.modules import warn_of_lost_weights
+from helpers.modules import MLP, warn_of_lost_weights
 from helpers.optimizer_states import still_of_use
 from helpers.optimizers import known_name
 from helpers.recipes import build
@@ -55,11 +55,10 @@ class NetworkMixin:
             warn_of_channels_last(network, shape)
             warn_of_lost_weights(network)
             last, generators = LastCall(), states_of_generators(X.device)
-            with _no_rows_kept(job):
+            with _no_rows_kept(job, generators):
                 outputs = check_outputs(job.network, X, self._n_outputs, watch=last)
                 warn_of_dropout(network, last)
-                draws = states_of_generators(X.device) != generators
-                if not last.drops and not warn_of_changes(network, X, outputs, draws):
+                if not last.drops and not warn_of_changes(network, X, outputs, generators):
                     warn_of_other_rows(network, X, outputs)
                     warn_of_same_answers(network, X, outputs)
             self._tied = ties_of(job.network)
@@ -70,7 +69,8 @@ class NetworkMixin:
             looks_like = self._looks_like(outputs)
             if looks_like == "log_softmax" and ends_in != looks_like and not several:
                 looks_like = None  # a mixture or an ordinal network computes them otherwise
-            if looks_like and isinstance(self, ClassifierMixin):
+            # Ours, which ends in a linear layer, looks like it by chance alone.
+            if looks_like and isinstance(self, ClassifierMixin) and self.module is not MLP:
                 X, *_ = job.take(job.rows[:64])
                 another = build(self.module, *widths, arguments, owner=owner)
                 moved(another, X.device, X.dtype)
@@ -122,20 +122,21 @@ class NetworkMixin:
 
 
 @contextmanager
-def _no_rows_kept(job):
+def _no_rows_kept(job, generators):
     """Have the new network of a job keep nothing of the rows that it is asked for within.
 
     As it is asked for the first time, it may make layers, or a mask that it needs again. They stay.
     What depends on the rows, as the mean of the first batch, is for its training to make.
+    `generators` are the states of the global generators before.
     """
     network = job.network
-    before, drawn = _held_by(network), states_of_generators(job.y.device)
+    before = _held_by(network)
     go_back = before and way_back(network)
     yield
     after = before and _held_by(network)
     if after == before or not after or after[0].keys() != before[0].keys():
         return
-    if states_of_generators(job.y.device) != drawn:  # what it has made may differ each time
+    if states_of_generators(job.y.device) != generators:  # what it has made may differ each time
         return
     go_back()
     _ask(network, job, job.rows[-2:])

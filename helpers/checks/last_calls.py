@@ -11,6 +11,7 @@ from torch.nn import functional as F
 from torch.overrides import TorchFunctionMode
 
 from helpers.checks.outputs import answer_with_random_weights
+from helpers.global_state import states_of_generators
 from helpers.modules import MLP
 from helpers.tensors import chunks
 
@@ -78,16 +79,17 @@ def _asking():
         yield
 
 
-def warn_of_changes(network, X, outputs, draws):
+def warn_of_changes(network, X, outputs, generators):
     """Warn if a network in evaluation mode has other answers when asked for the same rows again.
 
-    A copy of it is asked. It `draws`, as was seen, or else it keeps something from call to call.
-    Returns whether it has: first weights that are drawn as late as that, as by nn.LazyLinear, stay
-    the same, and so does what is set up in the first call.
+    A copy of it is asked. It draws, where the states of the global `generators` were others before
+    its `outputs`, or else it keeps something from call to call. Returns whether it has: first
+    weights that are drawn as late as that, as by nn.LazyLinear, stay the same, and so does what is
+    set up in the first call.
     """
     if type(network) is MLP:
         return False
-    differs = False
+    draws, differs = states_of_generators(X.device) != generators, False
     with _asking():
         own = copy.deepcopy(network)
         first, second = own(X.clone()), own(X.clone())
