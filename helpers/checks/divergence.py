@@ -16,7 +16,7 @@ FAR_FROM_ONE = 1000
 def check_end(job, has_best):
     """Raise a ValueError if a job that has ended has learned nothing that can be used."""
     last = job.history[-1]
-    if not all(p.isfinite().all() for p in job.network.parameters()):
+    if not all(is_below(math.inf, p) for p in job.network.parameters()):
         raise divergence(job, last)
     if not answers_rows(job):
         what = "Training diverged: outputs are not finite after it; the loss was"
@@ -27,7 +27,7 @@ def check_end(job, has_best):
     if known_name(job.optimizer) in ("adam", "adamw", "rmsprop"):
         numbers = [one for state in job.optimizer_state.values() for one in state.values()]
         # They divide by the root of squares: a weight stays where it is if that is infinite.
-        if not all(one.isfinite().all() for one in numbers if isinstance(one, torch.Tensor)):
+        if not all(is_below(math.inf, one) for one in numbers if isinstance(one, torch.Tensor)):
             what = f"Gradients were too large to be squared in {job.dtype}; the loss was"
             raise divergence(job, last, what=what)
 
@@ -35,11 +35,16 @@ def check_end(job, has_best):
 @torch.no_grad()
 def answers_rows(job):
     """Tell whether outputs for a few rows are finite; where weights are moderate, do not ask."""
-    if all(p.abs().max() <= FAR_FROM_ONE for p in job.network.parameters() if p.numel()):
+    if all(is_below(FAR_FROM_ONE, p) for p in job.network.parameters()):
         return True
     job.network.eval()
     outputs = job.network(job.take(job.rows[:8])[0])
     return not outputs.isnan().any() and (outputs < math.inf).all()
+
+
+def is_below(limit, tensor):
+    """Tell whether all numbers in a tensor are nearer to 0 than a limit, which NaN is not."""
+    return not tensor.numel() or tensor.abs().max().item() < limit
 
 
 def divergence(job, row, begun=True, what="Training diverged: the loss was", loss="train_loss"):

@@ -42,13 +42,15 @@ class Kept:
 
         Under `fused` it is empty: that tells of what they keep itself.
         """
+        if trainer.get(None) is not None:
+            return []
         kept = []
         for parameter, function in functions.items():
             is_own = not isinstance(function, (BuiltinFunctionType, type(None)))
             if parameter == "module":
                 is_own = has_own_code(function)
             of_torch = type(function).__module__.startswith("torch.")
-            if is_own and not of_torch and trainer.get(None) is None:
+            if is_own and not of_torch:
                 with suppress(Exception):
                     kept.append(cls(parameter, function))
         return kept
