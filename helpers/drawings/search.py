@@ -122,7 +122,7 @@ def order_of_tasks(orders, title=None):
     if title is None:
         title = ". ".join(_found(name, order) for name, order in orders.items())
     columns = len(orders)
-    fig, axes = blank(7.4, 3.2, title=title, xlabel="event", ylabel="task", columns=columns)
+    fig, axes = blank(7.4, 3.2, title=title, xlabel="event (the order, not the time)", ylabel="task", columns=columns)
     said = []
     for ax, (name, order) in zip(np.atleast_1d(axes), orders.items(), strict=True):
         color = ROLES["fused" if "fused" in name.lower() else "plain"]["color"]

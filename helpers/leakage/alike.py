@@ -184,8 +184,8 @@ def alike_rows(X, y=None, *, cv=5, groups=None, task=None, random_state=0):
         evidence += f" No group over {most + 1} was looked for: it may be a whole class."
     if peak > limit:
         evidence += (
-            f" {near:.0%} of test rows have training rows that are clearly nearer than all others. "
-            f"Of rows dealt out at random {dealt:.0%} would have, so that the split "
+            f" {near:.0%} of test rows have training rows that are clearly nearer than all others; "
+            f"with rows dealt out at random it would be {dealt:.0%}. So the split "
             f"{'hardly keeps' if near > dealt / 2 else 'keeps most of'} them together."
         )
     if peak > limit and near > dealt / 2 and is_separated:
