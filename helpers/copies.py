@@ -2,16 +2,15 @@
 
 import copy
 import gc
-from collections import Counter, deque
-from contextlib import contextmanager, suppress
+from collections import Counter
+from contextlib import contextmanager
 from types import FunctionType, ModuleType
 
-import numpy as np
 import torch
 from torch import nn
 from torch.nn.utils.parametrize import is_parametrized
 
-from helpers.kept import refilled
+from helpers.kept import Kept
 
 # What every module has; the rest of its attributes are its own.
 OF_ALL_MODULES = set(vars(nn.Module()))
@@ -143,23 +142,11 @@ def put_back(network, weights):
 
 def way_back(network):
     """Return a function that gives a network back what it holds now, and returns it."""
-    tensors = *network.parameters(), *network.buffers()
-    numbers = [(tensor, tensor.data, tensor.detach().clone()) for tensor in tensors]
-    memo = {id(part): part for part in (*network.modules(), *tensors)}
-    held, kinds = [], (list, dict, set, deque, np.ndarray, torch.Tensor)
-    for part in network.modules():
-        dicts = [vars(part), part._buffers]  # the latter is none where a network is scripted
-        held += [(own, dict(own)) for own in dicts if isinstance(own, dict)]
-        for name, value in vars(part).items():
-            if isinstance(value, kinds) and name not in OF_ALL_MODULES:
-                with suppress(Exception):  # what cannot be copied stays as it is
-                    held.append((value, copy.deepcopy(value, dict(memo))))
+    kept = Kept()
+    kept.add(network)
 
     def go_back():
-        for value, copied in held:
-            refilled(value, copied)
-        for tensor, data, before in numbers:
-            tensor.data = data.copy_(before)  # where it was in memory
+        kept.put_back()
         return network
 
     return go_back

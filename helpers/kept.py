@@ -1,119 +1,173 @@
-"""What objects hold, kept to be put back into the same objects."""
+"""What objects hold, kept part by part, to be put back into the same objects.
+
+A list is kept as the elements that it has, an object as its attributes, an array as a copy of its
+numbers. Each is filled again where it is: no object that a user holds is replaced by a copy.
+"""
 
 import copy
 import enum
-import logging
-import random
-from collections import deque
-from types import BuiltinFunctionType, FunctionType, ModuleType, SimpleNamespace
+from operator import is_
 
 import numpy as np
 import torch
 
-from helpers.libraries import is_of_own_class
+from helpers.digests import chooses_what_is_pickled, digest
+from helpers.kinds import CODE, FILLED, LOGGERS, PLAIN
+from helpers.refilling import FIXED, elements_of, held_by, is_closed, ways_of
 
-# What writes a log. No result depends on it, and what it holds is the whole process's.
-LOGGERS = (logging.Logger, logging.LoggerAdapter, logging.Handler)
-CODE = (ModuleType, FunctionType, BuiltinFunctionType, type)
-PLAIN = (bool, int, float, complex, str, bytes, type(None))
-NO_CODE = (*PLAIN, torch.Tensor, np.ndarray)
-FILLED = (list, dict, set, deque)
-_IN_ORDER = (list, tuple, set, frozenset, deque)
+LEFT_ALONE = (*PLAIN, np.generic, enum.Enum, *CODE, *LOGGERS)
 
 
-class NotWhole(Exception):
-    """A deep copy shares something with its original, or lacks something that it holds."""
+class Part:
+    """One part of what is kept: how it is read and filled, and what it held."""
+
+    def __init__(self, value, read, fill):
+        self.value, self.read, self.fill = value, read, fill
+        self.before = read(value)
+
+    def has_changed(self):
+        """Tell whether it holds anything that is not equal to what it held."""
+        return not alike(self.read(self.value), self.before, is_equal)
+
+    def put_back(self):
+        if not alike(self.read(self.value), self.before, is_):
+            self.fill(self.value, self.before)
 
 
-@torch.no_grad()
-def refilled(value, copied):
-    """Return a value with the content of its copy: the same object, where it can be changed.
+class Whole:
+    """What has no parts, as an iterator: it is copied, and the copy takes its place."""
 
-    Some objects, as a singleton, are their own copies, or share their attributes with them. They
-    stay as they are.
+    def __init__(self, value, memo):
+        self.value, self.digest = value, digest(value)
+        self.before = copy.deepcopy(value, dict(memo))
+
+    def has_changed(self):
+        return digest(self.value) != self.digest
+
+    def renewed(self, memo):
+        self.value = copy.deepcopy(self.before, dict(memo))
+        return self.value
+
+
+class Kept:
+    """What some values hold, and all that is within it, as it was when they were added.
+
+    Code and loggers are not looked into, nor is an object of a library that cannot be pickled: with
+    its lock or its file it works for the whole process.
+
+    Parameters
+    ----------
+    but : iterable of object, default=()
+        What is not looked into either.
+
+    Attributes
+    ----------
+    left : list of object
+        What stays as it is, since it can be neither read nor copied.
+
+    Examples
+    --------
+    >>> shared = [1]
+    >>> value, kept = {"one": shared, "other": shared}, Kept()
+    >>> parts = kept.add(value)
+    >>> value["one"] = shared.pop()
+    >>> kept.put_back()
+    >>> value, value["one"] is value["other"] is shared
+    ({'one': [1], 'other': [1]}, True)
     """
-    if copied is value:
-        return value
-    if isinstance(value, list | bytearray | deque):
-        content = list(copied)
-        value.clear()
-        value.extend(content)
-    elif isinstance(value, dict | set):
-        content = copied.copy()
-        value.clear()
-        value.update(content)
-    elif isinstance(value, np.ndarray):
-        value[...] = copied
-    elif isinstance(value, torch.Tensor):
-        value.copy_(copied)
-    elif isinstance(value, random.Random):
-        value.setstate(copied.getstate())
-    elif isinstance(value, torch.Generator):
-        value.set_state(copied.get_state())
-    elif hasattr(value, "__dict__"):
-        put_attributes(value, copied)
-    else:
-        return copied  # a number: it is another object, not a changed one
-    if isinstance(value, FILLED) and hasattr(value, "__dict__") and hasattr(copied, "__dict__"):
-        put_attributes(value, copied)  # of a dict, say, whose items are attributes as well
-    return value
+
+    def __init__(self, but=()):
+        self._known = {id(one): one for one in but}  # by id: what no copy needs copies of
+        self._seen = dict(self._known)  # which keeps all alive, and their ids their own
+        self._ways, self._parts, self._wholes, self.left = {}, [], [], []
+
+    def add(self, value, is_pickled=False):
+        """Keep a value as well, of which it may be known that it can be pickled.
+
+        Return the parts of it that are new.
+        """
+        new, without_parts, waiting = [], [], [(value, is_pickled)]
+        while waiting:
+            thing, is_pickled = waiting.pop()
+            kind = type(thing)
+            if id(thing) in self._seen or issubclass(kind, LEFT_ALONE):
+                continue
+            self._seen[id(thing)] = thing
+            if kind not in self._ways:
+                self._ways[kind] = is_closed(kind), ways_of(kind)
+            closed, ways = self._ways[kind]
+            try:
+                if closed and not is_pickled:
+                    digest(thing)
+                    is_pickled = True
+                parts = [Part(thing, read, fill) for read, fill in ways]
+                held = held_by(thing, parts)
+            except Exception:  # no pickle, or a parameter without a shape yet
+                parts, held = [], ()
+            if parts:
+                self._known[id(thing)] = thing
+            elif not issubclass(kind, FIXED):
+                without_parts.append(thing)
+            new += parts
+            is_pickled = is_pickled and not chooses_what_is_pickled(kind)
+            waiting += ((one, is_pickled) for one in held if type(one) not in PLAIN)
+        self._parts += new
+        for thing in without_parts:
+            self._keep_whole(thing)
+        return new
+
+    def _keep_whole(self, thing):
+        if type(thing).__hash__ not in (None, object.__hash__):
+            return  # it has the hash of its value, as a date or a path: it never changes
+        try:
+            whole = Whole(thing, self._known)
+        except Exception:
+            self.left.append(thing)
+            return
+        if whole.before is not thing:
+            self._wholes.append(whole)
+
+    @torch.no_grad()
+    def put_back(self):
+        """Fill everything with what it held."""
+        for part in self._parts:
+            part.put_back()
+        changed = [whole for whole in self._wholes if whole.has_changed()]
+        copies = {id(whole.value): whole.renewed(self._known) for whole in changed}
+        if copies:
+            for part in self._parts:
+                part.before = with_copies(part.before, copies)
+                part.put_back()
 
 
-def put_attributes(value, copied):
-    """Give an object the attributes of its copy, and no others."""
-    attributes = dict(vars(copied))  # before the originals are gone, which it may share
-    vars(value).clear()
-    vars(value).update(attributes)
+def alike(now, before, is_same):
+    """Tell whether two contents have the same elements in the same order, or equal numbers."""
+    some, others = elements_of(now), elements_of(before)
+    if isinstance(before, set):
+        return now == before
+    if some or others:
+        return len(some) == len(others) and all(map(is_same, some, others))
+    return is_same(now, before)
 
 
-def is_full(value, copied):
-    """Tell whether a copy is another object, with attributes of the same names, of its own."""
-    own, of_copy = (getattr(one, "__dict__", None) for one in (value, copied))
-    if copied is value:
+def is_equal(one, other):
+    try:
+        return one is other or digest(one) == digest(other)
+    except Exception:  # what cannot be pickled
         return False
-    return own is None or own is not of_copy and own.keys() == of_copy.keys()
 
 
-def full_copy(value):
-    """Return a deep copy of a value that can be put back; raise `NotWhole` if there is none."""
-    memo = {}
-    copied = copy.deepcopy(value, memo)
-    changeable = [value] if hasattr(value, "__dict__") else []
-    for part in (*changeable, *parts_of(value)):
-        if not is_full(part, memo.get(id(part), part)):
-            raise NotWhole(f"{type(part).__name__} has no copy of its own")
-    return copied
+def with_copies(content, copies):
+    """Return what a part held, with copies in the place of others, which have these ids."""
+    if isinstance(content, dict):
+        return {key: of_copies(one, copies) for key, one in content.items()}
+    if isinstance(content, FILLED):
+        return type(content)(of_copies(one, copies) for one in content)
+    return content
 
 
-def parts_of(value):
-    """Yield the collections and objects in a value, and itself, that can be changed in place.
-
-    Objects of libraries are not looked into.
-    """
-    waiting, seen = [value], {}
-    while waiting:
-        thing = waiting.pop()
-        if id(thing) in seen or isinstance(thing, (*NO_CODE, enum.Enum, *CODE, *LOGGERS)):
-            continue
-        seen[id(thing)] = thing  # which keeps it alive, and its id its own
-        is_own = hasattr(thing, "__dict__") and is_of_own_class(thing)
-        if is_own or isinstance(thing, FILLED):
-            yield thing
-        elements = thing.values() if isinstance(thing, dict) else thing
-        if isinstance(thing, (dict, *_IN_ORDER)):
-            waiting += (one for one in elements if type(one) not in PLAIN)
-        if is_own:
-            waiting += vars(thing).values()
-
-
-def attributes_kept(value):
-    """Return an object with deep copies of the attributes of another."""
-    return SimpleNamespace(**copy.deepcopy(vars(value)))
-
-
-def content_kept(value):
-    """Return a deep copy of what a collection or an object holds, whatever is its own copy."""
-    for kind in FILLED:
-        if isinstance(value, kind):
-            return copy.deepcopy(kind(value))
-    return attributes_kept(value)
+def of_copies(one, copies):
+    if type(one) is tuple:
+        new = tuple(of_copies(element, copies) for element in one)
+        return one if all(map(is_, one, new)) else new
+    return copies.get(id(one), one)

@@ -7,12 +7,12 @@ import torch
 from torch import nn
 
 from helpers.copies import all_within
+from helpers.digests import attributes_of, checksum
 from helpers.fusing.content import own_attributes
-from helpers.fusing.digests import attributes_of, checksum
 from helpers.fusing.own_code import codes_within, given_functions, is_the_users, names_in
 from helpers.fusing.places import NOT_IN_FORWARD, assigned_by, vars_of
 from helpers.fusing.reached import reached_from, read
-from helpers.kept import FILLED, LOGGERS
+from helpers.kinds import FILLED, LOGGERS
 from helpers.libraries import is_of_own_class
 
 # How numpy, Python and torch call what draws from their global generators.

@@ -9,9 +9,9 @@ from os.path import dirname
 import torch
 from torch.nn.utils.rnn import pad_sequence
 
+from helpers.digests import digest
 from helpers.fusing.chance import without_dropout
 from helpers.fusing.content import contents, first_change, first_line
-from helpers.fusing.digests import digest
 from helpers.fusing.functions import LOSS_KEEPS
 from helpers.fusing.modes import CoarseNumbers
 from helpers.fusing.outside import outside_of

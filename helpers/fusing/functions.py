@@ -8,14 +8,14 @@ from types import FunctionType, SimpleNamespace
 import torch
 
 from helpers.augmentation import Augmentation
+from helpers.digests import attributes_of, digest
 from helpers.fusing.content import Incomparable
-from helpers.fusing.digests import attributes_of, digest
 from helpers.fusing.outside import outside_of
 from helpers.fusing.own_code import given_functions
 from helpers.fusing.reached import DATA, size_of
 from helpers.global_state import quietly
-from helpers.kept import attributes_kept, is_full, put_attributes, refilled
 from helpers.losses import OwnLoss
+from helpers.whole_copies import attributes_kept, is_full, put_attributes, refilled
 
 LOSS_KEEPS = "its loss keeps something between batches"
 AUGMENT_KEEPS = "its augment keeps something between batches"

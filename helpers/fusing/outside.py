@@ -9,10 +9,11 @@ from typing import Any, NamedTuple
 from torch import nn
 
 from helpers.copies import way_back
-from helpers.fusing.digests import digest
+from helpers.digests import digest
 from helpers.fusing.reached import LARGE, MISSING, reached_from, read, size_of, write
-from helpers.kept import CODE, LOGGERS, full_copy, refilled
+from helpers.kinds import CODE, LOGGERS
 from helpers.libraries import is_of_own_class
+from helpers.whole_copies import full_copy, refilled
 
 MOST_PIECES = 100  # elements of a collection that are kept one by one
 

@@ -5,10 +5,10 @@ import os
 
 import torch
 
-from helpers.fusing.digests import attributes_of, digest
+from helpers.digests import attributes_of, digest
 from helpers.fusing.own_code import codes_within, functions_of, names_in
 from helpers.fusing.reached import DATA, MISSING, reached_from, read, size_of
-from helpers.kept import CODE, LOGGERS, NO_CODE
+from helpers.kinds import CODE, LOGGERS, NO_CODE
 from helpers.libraries import is_of_own_class
 
 # What is called when networks are made or copied, and not by a forward pass.

@@ -11,7 +11,7 @@ import torch
 from torch import nn
 
 from helpers.fusing.own_code import names_in
-from helpers.kept import CODE, NO_CODE
+from helpers.kinds import CODE, NO_CODE
 from helpers.libraries import is_of_a_library, is_of_own_class, stands_in_a_library
 
 # Numbers above which a variable is taken for data, which training does not change: a copy takes

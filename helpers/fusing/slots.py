@@ -4,8 +4,8 @@ from dataclasses import dataclass
 
 import torch
 
+from helpers.digests import checksum
 from helpers.fusing.callbacks import get_rows, not_writing, once_an_epoch
-from helpers.fusing.digests import checksum
 from helpers.training import Progress
 
 

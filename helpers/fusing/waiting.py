@@ -4,7 +4,7 @@ import numpy as np
 from scipy import sparse
 
 from helpers.datasets import Rows
-from helpers.fusing.digests import checksum
+from helpers.digests import checksum
 from helpers.tensors import as_tensor
 
 

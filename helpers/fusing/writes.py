@@ -12,9 +12,9 @@ from torch.nn import functional as F
 from torch.overrides import TorchFunctionMode
 
 from helpers._compat import TorchDispatchMode, seen_without_compiler
+from helpers.digests import numbers_of
 from helpers.fusing.chance import without_dropout
 from helpers.fusing.content import first_unlike, numbers_within
-from helpers.fusing.digests import numbers_of
 from helpers.fusing.functions import copy_of, outputs_for
 from helpers.fusing.norms import BATCH_NORMS
 from helpers.fusing.own_code import has_own_code

@@ -10,9 +10,9 @@ import joblib
 import numpy as np
 
 from helpers.fusing.reached import MISSING, read, write
-from helpers.kept import content_kept, is_full, refilled
 from helpers.leakage.probes import differ
 from helpers.libraries import is_of_a_library
+from helpers.whole_copies import content_kept, is_full, refilled
 
 WRAPPERS = staticmethod, classmethod
 LASTING = (type, ModuleType, property, *WRAPPERS)

@@ -15,11 +15,11 @@ from torch import nn
 from torch.nn import functional as F
 
 from helpers import TorchClassifier, fused
-from helpers.fusing.digests import digest
+from helpers.digests import digest
 from helpers.fusing.functions import Watch
 from helpers.fusing.outside import Outside
-from helpers.kept import refilled
 from helpers.leakage.outside import left_alone
+from helpers.whole_copies import refilled
 
 X, y = make_classification(62, 6, n_informative=4, n_classes=3, random_state=0)
 

@@ -11,7 +11,7 @@ import numpy as np
 import torch
 from torch import nn
 
-from helpers.kept import LOGGERS
+from helpers.kinds import LOGGERS
 
 
 def digest(value, names=(), memory=()):
@@ -82,7 +82,7 @@ class ContentPickler(pickle.Pickler):
         if isinstance(obj, property | staticmethod | classmethod):
             functions = ("fget", "fset", "fdel", "__func__")
             return _written(kind, [getattr(obj, name, None) for name in functions])
-        if _chooses_what_is_pickled(kind) and (attributes := attributes_of(obj)):
+        if chooses_what_is_pickled(kind) and (attributes := attributes_of(obj)):
             self.hidden.append(attributes)
         return NotImplemented
 
@@ -157,7 +157,7 @@ def attributes_of(obj):
     return dict(getattr(obj, "__dict__", ())) | of_slots
 
 
-def _chooses_what_is_pickled(kind):
+def chooses_what_is_pickled(kind):
     """Whether a class says itself what of an object is pickled, or another says it."""
     methods = ("__getstate__", "__reduce__", "__reduce_ex__")
     is_own = any(getattr(kind, name, None) is not getattr(object, name, None) for name in methods)

@@ -1,0 +1,15 @@
+"""Kinds of values: what holds no other, what is filled, what is code."""
+
+import logging
+from collections import deque
+from types import BuiltinFunctionType, FunctionType, ModuleType
+
+import numpy as np
+import torch
+
+# What writes a log. No result depends on it, and what it holds is the whole process's.
+LOGGERS = (logging.Logger, logging.LoggerAdapter, logging.Handler)
+CODE = (ModuleType, FunctionType, BuiltinFunctionType, type)
+PLAIN = (bool, int, float, complex, str, bytes, type(None))
+NO_CODE = (*PLAIN, torch.Tensor, np.ndarray)
+FILLED = (list, dict, set, deque)
