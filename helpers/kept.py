@@ -25,12 +25,15 @@ class Part:
         self.value, self.read, self.fill = value, read, fill
         self.before = read(value)
 
+    def now(self):
+        return self.read(self.value)
+
     def has_changed(self):
         """Tell whether it holds anything that is not equal to what it held."""
-        return not alike(self.read(self.value), self.before, is_equal)
+        return not alike(self.now(), self.before, is_equal)
 
     def put_back(self):
-        if not alike(self.read(self.value), self.before, is_):
+        if not alike(self.now(), self.before, is_):
             self.fill(self.value, self.before)
 
 
@@ -62,6 +65,8 @@ class Kept:
 
     Attributes
     ----------
+    parts : list of Part
+        All of them, to which others may be added.
     left : list of object
         What stays as it is, since it can be neither read nor copied.
 
@@ -79,7 +84,7 @@ class Kept:
     def __init__(self, but=()):
         self._known = {id(one): one for one in but}  # by id: what no copy needs copies of
         self._seen = dict(self._known)  # which keeps all alive, and their ids their own
-        self._ways, self._parts, self._wholes, self.left = {}, [], [], []
+        self._ways, self._wholes, self.parts, self.left = {}, [], [], []
 
     def add(self, value, is_pickled=False):
         """Keep a value as well, of which it may be known that it can be pickled.
@@ -111,7 +116,7 @@ class Kept:
             new += parts
             is_pickled = is_pickled and not chooses_what_is_pickled(kind)
             waiting += ((one, is_pickled) for one in held if type(one) not in PLAIN)
-        self._parts += new
+        self.parts += new
         for thing in without_parts:
             self._keep_whole(thing)
         return new
@@ -130,12 +135,12 @@ class Kept:
     @torch.no_grad()
     def put_back(self):
         """Fill everything with what it held."""
-        for part in self._parts:
+        for part in self.parts:
             part.put_back()
         changed = [whole for whole in self._wholes if whole.has_changed()]
         copies = {id(whole.value): whole.renewed(self._known) for whole in changed}
         if copies:
-            for part in self._parts:
+            for part in self.parts:
                 part.before = with_copies(part.before, copies)
                 part.put_back()
 

@@ -3,7 +3,7 @@
 import copy
 from contextlib import suppress
 from functools import partial
-from types import FunctionType, SimpleNamespace
+from types import FunctionType
 
 import torch
 
@@ -14,8 +14,8 @@ from helpers.fusing.outside import outside_of
 from helpers.fusing.own_code import given_functions
 from helpers.fusing.reached import DATA, size_of
 from helpers.global_state import quietly
+from helpers.kept import Kept
 from helpers.losses import OwnLoss
-from helpers.whole_copies import attributes_kept, is_full, put_attributes, refilled
 
 LOSS_KEEPS = "its loss keeps something between batches"
 AUGMENT_KEEPS = "its augment keeps something between batches"
@@ -74,31 +74,23 @@ class Watch:
     """
 
     def __init__(self, function, logs=False):
-        self.function, self.logs, self._parts = function, logs, holders_of(function)
+        self.function, self.logs, self._kept = function, logs, Kept()
+        self._parts = [contents_of(holder) for holder in holders_of(function)]
         self._before = self._digest()
-        self._copied = copies_of(self._parts)
+        for part in self._parts:
+            self._kept.add(part)
         self._outside = outside_of(function)
 
     def changed(self):
-        outside = not all(map(self._is_log, self._outside.changes()))
+        outside = not all(self.logs and one.is_longer() for one in self._outside.changes())
         return outside or self._digest() != self._before
 
     def _digest(self):
-        return digest((self.function, [namespace_of(part) for part in self._parts]))
-
-    def _is_log(self, change):
-        is_list = isinstance(change.value, list)
-        return self.logs and is_list and len(change.value) > len(change.kept)
+        return digest((self.function, self._parts))
 
     def restore(self):
         self._outside.restore()
-        for part, copied in zip(self._parts, copy.deepcopy(self._copied), strict=True):
-            if not isinstance(copied, SimpleNamespace):
-                refilled(part, copied)
-            if hasattr(part, "__dict__"):  # a list, a dict or a tensor may have attributes as well
-                put_attributes(part, copied)
-            for name in attributes_of(copied).keys() - getattr(copied, "__dict__", {}).keys():
-                setattr(part, name, getattr(copied, name))  # one of __slots__
+        self._kept.put_back()
 
 
 def holders_of(function):
@@ -110,18 +102,12 @@ def holders_of(function):
     return [] if isinstance(holder, type) else [holder]  # what a class keeps is outside
 
 
-def namespace_of(part):
-    """Return what is copied of a part: of a function, whose copy is itself, its attributes."""
-    return SimpleNamespace(**vars(part)) if isinstance(part, FunctionType) else part
+def contents_of(holder):
+    """Return what is kept of an object that a function holds: of another function, its attributes.
 
-
-def copies_of(parts):
-    """Return deep copies of parts; of one that is its own copy, or no whole one, its attributes."""
-    copies = copy.deepcopy([namespace_of(part) for part in parts])
-    for i, part in enumerate(parts):
-        if hasattr(part, "__dict__") and not isinstance(part, FunctionType):
-            copies[i] = copies[i] if is_full(part, copies[i]) else attributes_kept(part)
-    return copies
+    A function itself is code.
+    """
+    return vars(holder) if isinstance(holder, FunctionType) else holder
 
 
 def outputs_for(job, y):

@@ -110,15 +110,13 @@ def read(holder, name):
         return holder.cell_contents if holder != types.CellType() else MISSING
     if isinstance(holder, types.FunctionType):
         return getattr(holder, name, MISSING)
-    if isinstance(holder, list):
-        return holder[name] if name < len(holder) else MISSING
     return (holder if isinstance(holder, dict) else vars(holder)).get(name, MISSING)
 
 
 def write(holder, name, value):
     if isinstance(holder, types.CellType):
         holder.cell_contents = value
-    elif isinstance(holder, dict | list):
+    elif isinstance(holder, dict):
         holder[name] = value
     else:
         setattr(holder, name, value)

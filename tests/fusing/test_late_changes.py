@@ -345,7 +345,7 @@ def reset_outside():
 
 @pytest.mark.parametrize(
     "module, name",
-    [(CountsInTable, "scale"), (CountsInTensor, "COUNTS"), (CountsInArray, "NUMBERS")],
+    [(CountsInTable, "LOCKED"), (CountsInTensor, "COUNTS"), (CountsInArray, "NUMBERS")],
 )
 def test_what_is_counted_outside_is_seen(module, name):
     clf = TorchClassifier(module, epochs=3, random_state=0)
