@@ -1,18 +1,15 @@
 """What clones share in memory: what their classes keep, and what functions find around them."""
 
-import copy
 import dis
 import inspect
 from collections import deque
 from types import CellType, ModuleType
 
-import joblib
 import numpy as np
 
-from helpers.fusing.reached import MISSING, read, write
-from helpers.leakage.probes import differ
+from helpers.fusing.outside import Variables
+from helpers.fusing.reached import MISSING
 from helpers.libraries import is_of_a_library
-from helpers.whole_copies import content_kept, is_full, refilled
 
 WRAPPERS = staticmethod, classmethod
 LASTING = (type, ModuleType, property, *WRAPPERS)
@@ -27,7 +24,7 @@ class Memory:
     """
 
     def __init__(self, estimator):
-        self.places, self.caches, self.names, seen = [], [], [], set()
+        self.variables, self.caches, self.names, seen = Variables(), [], [], set()
         self.held = set()  # names of what something was in already, as from earlier fits
         waiting = [estimator, *estimator.get_params().values()]
         waiting += [type(value) for value in waiting]
@@ -59,13 +56,15 @@ class Memory:
         for name, value in namespace.items():
             is_lasting = isinstance(value, LASTING) or callable(value) and not _is_filled(value)
             if not name.startswith("__") and not is_lasting:
-                kept = _copied(value) if _is_filled(value) else None
-                self.places.append((owner, name, value, kept, prefix + name))
+                is_small = getattr(value, "nbytes", 0) <= MOST_BYTES  # no table that all read
+                within = is_small and _is_filled(value)
+                self.variables.keep(owner, name, prefix + name, value, within)
                 self.held |= {prefix + name} if _holds_something(value) else set()
 
     def put_back(self):
         """Put everything back; return the names of what had changed."""
-        changed = {place[-1] for place in self.places if _put_back(*place[:-1])}
+        changed = {one.label for one in self.variables.changes()}
+        self.variables.restore()
         for cache in self.caches:
             name = getattr(cache, "__qualname__", "a cache")  # that of a `partial` has no name
             changed |= {name} if cache.cache_info().currsize else set()
@@ -136,38 +135,3 @@ def _holds_something(value):
     if _is_filled(value):
         return any(map(_holds_something, vars(value).values()))
     return isinstance(value, int | float | np.generic) and bool(value)
-
-
-def _copied(value):
-    """Return a copy and what tells that a value is still like it; or None."""
-    if getattr(value, "nbytes", 0) > MOST_BYTES:  # as a table that everybody reads
-        return None
-    try:
-        kept = copy.deepcopy(value)
-        if not is_full(value, kept):  # a singleton, say, which is its own copy
-            kept = content_kept(value)
-        return kept, _hash_of(value)
-    except Exception:  # as of a lock, or of a file
-        return None
-
-
-def _hash_of(value):
-    try:
-        return joblib.hash(value)
-    except Exception:  # what a function made, as a class within it
-        return None
-
-
-def _put_back(owner, name, value, kept):
-    """Put one value back, if it has changed; say whether it had."""
-    is_bound_anew = owner is not None and read(owner, name) is not value
-    if is_bound_anew and value is MISSING:  # a global that there was not
-        del owner[name]
-    elif is_bound_anew:
-        write(owner, name, value)
-    is_refilled = kept is not None and (
-        _hash_of(value) != kept[1] if kept[1] else differ(kept[0], value)
-    )
-    if is_refilled:
-        refilled(value, kept[0])
-    return is_bound_anew or is_refilled

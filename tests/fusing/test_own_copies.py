@@ -18,8 +18,8 @@ from helpers import TorchClassifier, fused
 from helpers.digests import digest
 from helpers.fusing.functions import Watch
 from helpers.fusing.outside import Outside
+from helpers.kept import Kept
 from helpers.leakage.outside import left_alone
-from helpers.whole_copies import refilled
 
 X, y = make_classification(62, 6, n_informative=4, n_classes=3, random_state=0)
 
@@ -283,8 +283,9 @@ def test_a_loss_may_be_its_own_copy(kind, monkeypatch):
     ids=lambda value: type(value).__name__,
 )
 def test_nothing_is_lost_where_a_value_is_its_own_copy(value):
-    before = digest(value)
-    assert refilled(value, value) is value
+    before, kept = digest(value), Kept()
+    kept.add(value)
+    kept.put_back()
     assert digest(value) == before
 
 
@@ -300,9 +301,11 @@ def test_what_a_library_leaves_out_of_its_copies_is_not_lost(monkeypatch):
     assert settings.lock is lock
 
 
-def test_nothing_is_lost_where_a_copy_shares_its_attributes():
-    one, other = Alike(), Alike()
-    refilled(one, other)
+def test_nothing_is_lost_where_two_share_their_attributes():
+    one, other, kept = Alike(), Alike(), Kept()
+    kept.add([one, other])
+    other.calls = 1
+    kept.put_back()
     assert vars(one) == {"calls": 0, "scale": 2.0}
 
 
