@@ -45,7 +45,7 @@ class Whole:
         self.before = copy.deepcopy(value, dict(memo))
 
     def has_changed(self):
-        return digest(self.value) != self.digest
+        return digest_or_none(self.value) != self.digest
 
     def renewed(self, memo):
         self.value = copy.deepcopy(self.before, dict(memo))
@@ -89,7 +89,7 @@ class Kept:
     def add(self, value, is_pickled=False):
         """Keep a value as well, of which it may be known that it can be pickled.
 
-        Return the parts of it that are new.
+        Return those of its parts, and of what is copied as a whole, that are new.
         """
         new, without_parts, waiting = [], [], [(value, is_pickled)]
         while waiting:
@@ -117,20 +117,20 @@ class Kept:
             is_pickled = is_pickled and not chooses_what_is_pickled(kind)
             waiting += ((one, is_pickled) for one in held if type(one) not in PLAIN)
         self.parts += new
-        for thing in without_parts:
-            self._keep_whole(thing)
-        return new
+        wholes = [whole for thing in without_parts for whole in self._wholes_of(thing)]
+        self._wholes += wholes
+        return new + wholes
 
-    def _keep_whole(self, thing):
+    def _wholes_of(self, thing):
+        """Return a thing as a list of one `Whole`, of none if it cannot change or be copied."""
         if type(thing).__hash__ not in (None, object.__hash__):
-            return  # it has the hash of its value, as a date or a path: it never changes
+            return []  # it has the hash of its value, as a date or a path
         try:
             whole = Whole(thing, self._known)
         except Exception:
             self.left.append(thing)
-            return
-        if whole.before is not thing:
-            self._wholes.append(whole)
+            return []
+        return [] if whole.before is thing else [whole]
 
     @torch.no_grad()
     def put_back(self):
@@ -156,10 +156,15 @@ def alike(now, before, is_same):
 
 
 def is_equal(one, other):
+    return one is other or digest_or_none(one) == digest_or_none(other) is not None
+
+
+def digest_or_none(value):
+    """Return the digest of a value, or None where it cannot be pickled, as a lock."""
     try:
-        return one is other or digest(one) == digest(other)
-    except Exception:  # what cannot be pickled
-        return False
+        return digest(value)
+    except Exception:
+        return None
 
 
 def with_copies(content, copies):

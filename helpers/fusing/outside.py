@@ -8,7 +8,7 @@ from torch import nn
 
 from helpers.digests import digest
 from helpers.fusing.reached import LARGE, MISSING, reached_from, read, size_of, write
-from helpers.kept import Kept, Part
+from helpers.kept import Kept, Part, digest_or_none
 from helpers.kinds import CODE, LOGGERS
 
 
@@ -121,13 +121,6 @@ class Outside(Variables):
     def changed(self):
         """Return the name of a variable that is another than at first, or None."""
         return next((one.label for one in self.changes()), None)
-
-
-def digest_or_none(value):
-    try:
-        return digest(value)
-    except Exception:  # as of a lock
-        return None
 
 
 def read_place(place):

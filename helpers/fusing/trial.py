@@ -16,6 +16,7 @@ from dataclasses import replace
 import torch
 from torch import nn
 
+from helpers.copies import way_back
 from helpers.fusing.chance import NOTHING, without_dropout
 from helpers.fusing.comparison import NOT_FINITE, ROWS_DEPEND, failure_of, why_different
 from helpers.fusing.content import contents, exact_copy, first_change, memory_within
@@ -32,6 +33,7 @@ OUTSIDE = (
     "a variable outside of it, between batches",
     "of which nobody can tell how far it has come",
     "it opens files while training",
+    "which copies of it share, between batches",
 )
 
 
@@ -82,8 +84,12 @@ def depends_on_more(job):
 def nothing_changed(job):
     """Put back what a copy of a job's network may change while it is trained."""
     of_loss = outside_of(given_functions(job).get("loss"))
-    with Outside(job.network) as outside, of_loss, quietly(job.y.device):
-        yield outside
+    go_back = way_back(job.network)  # which may share a singleton with its copies
+    try:
+        with Outside(job.network) as outside, of_loss, quietly(job.y.device):
+            yield outside
+    finally:
+        go_back()
 
 
 def why_impure(job, network, outside):
@@ -95,7 +101,8 @@ def why_impure(job, network, outside):
         return "its `parameters()` are not those that it has by name"
     if memory_within(job.network) & memory_within(network):
         return "a copy of it has the same weights in memory, and would learn with it"
-    if name := first_change(contents(job.network), network):
+    held = contents(job.network)
+    if name := first_change(held, network):
         return (
             f"its attribute `{name}` is another in a copy, as a function that uses the network is"
         )
@@ -127,6 +134,8 @@ def why_impure(job, network, outside):
         return "it makes parameters while it is trained"
     if not torch.equal(X, given):
         return "it changes its input in place"
+    if name := first_change(held, job.network):
+        return f"it keeps `{name}`, {OUTSIDE[3]}"
     if name := first_change(attributes, network):
         return f"it keeps `{name}` between batches"
     if name := next((name for name in dropouts if dropouts[name].p is not NOTHING), None):
@@ -171,10 +180,7 @@ def are_others(answered, now, tolerance):
 @torch.no_grad()
 def answers(network, job):
     """Return what a network answers to a few rows in each mode; it stays as it is."""
-    X, tensors = job.take(job.rows[:4])[0], (*network.parameters(), *network.buffers())
-    before = [tensor.clone() for tensor in tensors]
-    # No more than these: a `way_back` puts copies into lists, of objects that others may share.
-    held = [(module, dict(module._buffers), module.training) for module in network.modules()]
+    X, go_back = job.take(job.rows[:4])[0], way_back(network)
     outputs = []
     try:
         for set_mode in (training_mode, nn.Module.eval):
@@ -182,11 +188,7 @@ def answers(network, job):
             seed_generators(job.seed, job.y.device)
             outputs.append(network(X.clone()))
     finally:  # it may refuse, as code does that asks for a gradient
-        for module, buffers, flag in held:
-            module._buffers.update(buffers)
-            module.training = flag
-        for tensor, value in zip(tensors, before, strict=True):
-            tensor.data.copy_(value)  # without another `_version`, which a network may read
+        go_back()
     return outputs
 
 

@@ -3,9 +3,10 @@
 import dis
 import inspect
 from collections import deque
-from types import CellType, ModuleType
+from types import CellType, ModuleType, SimpleNamespace
 
 import numpy as np
+import torch
 
 from helpers.fusing.outside import Variables
 from helpers.fusing.reached import MISSING
@@ -14,7 +15,8 @@ from helpers.libraries import is_of_a_library
 WRAPPERS = staticmethod, classmethod
 LASTING = (type, ModuleType, property, *WRAPPERS)
 MOST_BYTES = 2**28  # of a file or an array that is copied to put it back
-COLLECTIONS = list, set, dict, deque, bytearray, np.ndarray
+ARRAYS = np.ndarray, torch.Tensor
+COLLECTIONS = list, tuple, set, dict, deque, bytearray
 
 
 class Memory:
@@ -122,8 +124,9 @@ def values_used_by(function):
 def _is_filled(value):
     """Say whether a value can be filled and put back: a container, or an object of own code."""
     is_network = hasattr(value, "state_dict")  # these are put back by their weights
-    is_object = hasattr(value, "__dict__") and (is_own(type(value)) or hasattr(value, "get_params"))
-    return isinstance(value, COLLECTIONS) or (
+    is_open = isinstance(value, SimpleNamespace) or hasattr(value, "get_params")
+    is_object = hasattr(value, "__dict__") and (is_open or is_own(type(value)))
+    return isinstance(value, (*COLLECTIONS, *ARRAYS)) or (
         is_object and not isinstance(value, type) and not is_network
     )
 
@@ -132,6 +135,8 @@ def _holds_something(value):
     """Say whether a collection has elements, or a number is not 0; of an object, its attributes."""
     if isinstance(value, COLLECTIONS):
         return len(value) > 0
+    if isinstance(value, ARRAYS):
+        return 0 not in value.shape
     if _is_filled(value):
         return any(map(_holds_something, vars(value).values()))
     return isinstance(value, int | float | np.generic) and bool(value)

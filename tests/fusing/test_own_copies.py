@@ -1,10 +1,13 @@
 """Loggers, singletons and others that are their own copies, or that no copy holds all of."""
 
+import copy
 import itertools
 import logging
 import threading
+import warnings
 from collections import deque
 from contextlib import nullcontext
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -407,3 +410,75 @@ def test_a_list_that_is_bound_anew_is_no_log(monkeypatch):
     assert watch.changed()
     watch.restore()
     assert SETTINGS is kept
+
+
+class HoldsItsSettings(Plain):
+    def __init__(self, n_features, n_outputs):
+        super().__init__(n_features, n_outputs)
+        self.settings, self.table = SETTINGS, np.zeros(2)
+        self.table.flags.writeable = False
+
+    def forward(self, X):
+        self.settings.calls += 1
+        return self.layer(X) * (2.0 if self.settings.calls < 15 else 3.0)
+
+
+def test_a_singleton_that_a_network_holds_is_counted_as_in_the_loop(monkeypatch):
+    found = []
+    for engine in (nullcontext, fused):
+        monkeypatch.setitem(globals(), "SETTINGS", ItsOwnCopy())
+        with engine(), warnings.catch_warnings(record=True) as caught:
+            warnings.simplefilter("always")
+            found.append(scores(HoldsItsSettings))
+    np.testing.assert_allclose(*found, rtol=0, atol=1e-6)
+    said = "it keeps `settings`, which copies of it share, between batches"
+    assert any(said in str(warning.message) for warning in caught)
+
+
+class CountsBesideALock(Plain):
+    def forward(self, X):
+        count = next(SETTINGS["counts"][0]) + SETTINGS["names"].calls
+        SETTINGS["names"].calls += 1
+        return self.layer(X) * (2.0 if count < 30 else 3.0)
+
+
+def test_what_counts_beside_a_lock_is_put_back(monkeypatch):
+    found = []
+    for engine in (nullcontext, fused):
+        names = SimpleNamespace(calls=0, lock=threading.Lock())
+        monkeypatch.setitem(
+            globals(), "SETTINGS", {"counts": (itertools.count(), 1), "names": names}
+        )
+        with engine():
+            found.append(scores(CountsBesideALock))
+    np.testing.assert_allclose(*found, rtol=0, atol=1e-6)
+    outside = Outside(CountsBesideALock(6, 3))
+    for _ in range(2):
+        expected = next(copy.copy(SETTINGS["counts"][0]))
+        CountsBesideALock(6, 3)(torch.zeros(2, 6))
+        assert outside.changed() == "SETTINGS"
+        outside.restore()
+        assert outside.changed() is None and SETTINGS["names"] is names
+        assert next(copy.copy(SETTINGS["counts"][0])) == expected
+
+
+SHARED = Plain(6, 3)
+
+
+class OfANetwork(Plain):
+    def forward(self, X):
+        with torch.no_grad():
+            SETTINGS["network"][0].layer.bias += 1
+        return super().forward(X)
+
+
+def test_networks_and_objects_within_a_collection_stay_themselves(monkeypatch):
+    settings = {"network": (SHARED, [WithALock()]), "order": 1}
+    monkeypatch.setitem(globals(), "SETTINGS", settings)
+    outside, bias = Outside(OfANetwork(6, 3)), SHARED.layer.bias.detach().clone()
+    OfANetwork(6, 3)(torch.zeros(2, 6))
+    settings["network"] = settings.pop("network")
+    assert outside.changed() == "SETTINGS"
+    outside.restore()
+    assert [*settings] == ["network", "order"] and settings["network"][0] is SHARED
+    assert torch.equal(SHARED.layer.bias, bias) and outside.changed() is None

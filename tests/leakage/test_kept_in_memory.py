@@ -2,9 +2,12 @@
 
 import copy
 import functools
+import threading
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
+import torch
 from sklearn.base import BaseEstimator, ClassifierMixin, TransformerMixin
 from sklearn.ensemble import RandomForestClassifier
 from sklearn.linear_model import LogisticRegression
@@ -137,6 +140,39 @@ def test_what_is_only_counted_is_no_leak():
     assert "It changed Counts.n_fits, Counts.sizes" in purity(Counts(), X, y).evidence
     assert Counts.n_fits == 0 and Counts.sizes == []
     assert SETTINGS["none"] is NOTHING
+
+
+class Slotted:
+    __slots__ = ("count",)
+
+    def __init__(self):
+        self.count = 0
+
+
+SLOTTED, NAMES = Slotted(), SimpleNamespace(count=0, lock=threading.Lock())
+
+
+class CountsInAll(Kept):
+    pair, tensor, number = ([0], Slotted()), torch.zeros(2), np.array(0.0)
+    tables, slotted = [np.zeros(2)], [SLOTTED]
+
+    def keep(self, X, y):
+        self.pair[0][0] += 1
+        self.pair[1].count = SLOTTED.count = NAMES.count = 1
+        self.tensor.add_(1)
+        self.number += 1
+        self.tables.append(self.tables[0])
+        return LogisticRegression().fit(X, y)
+
+
+def test_whatever_counts_is_put_back_in_place():
+    CountsInAll.tables[0].flags.writeable = False
+    of_class = [f"CountsInAll.{name}" for name in ("number", "pair", "slotted", "tables", "tensor")]
+    said = ", ".join([*of_class, "NAMES"])
+    assert f"It changed {said}, which clones share" in purity(CountsInAll(), X, y).evidence
+    assert CountsInAll.pair[0] == [0] and CountsInAll.pair[1].count == 0
+    assert SLOTTED.count == NAMES.count == CountsInAll.number == CountsInAll.tensor.sum() == 0
+    assert len(CountsInAll.tables) == 1 and CountsInAll.slotted[0] is SLOTTED
 
 
 class Replays(Kept):
