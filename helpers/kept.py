@@ -29,11 +29,14 @@ class Part:
         return self.read(self.value)
 
     def has_changed(self):
-        """Tell whether it holds anything that is not equal to what it held."""
-        return not alike(self.now(), self.before, is_equal)
+        """Tell whether it holds other numbers, or elements that are not equal to those it held."""
+        now = self.now()
+        if elements_of(now) is None:
+            return digest_or_none(now) != digest_or_none(self.before)
+        return not alike(now, self.before, is_equal)
 
     def put_back(self):
-        if not alike(self.now(), self.before, is_):
+        if elements_of(self.before) is None or not alike(self.now(), self.before, is_):
             self.fill(self.value, self.before)
 
 
@@ -91,35 +94,39 @@ class Kept:
 
         Return those of its parts, and of what is copied as a whole, that are new.
         """
-        new, without_parts, waiting = [], [], [(value, is_pickled)]
+        new, wholes, waiting = [], [], [(value, is_pickled)]
         while waiting:
             thing, is_pickled = waiting.pop()
             kind = type(thing)
             if id(thing) in self._seen or issubclass(kind, LEFT_ALONE):
                 continue
             self._seen[id(thing)] = thing
-            if kind not in self._ways:
-                self._ways[kind] = is_closed(kind), ways_of(kind)
-            closed, ways = self._ways[kind]
             try:
-                if closed and not is_pickled:
-                    digest(thing)
-                    is_pickled = True
-                parts = [Part(thing, read, fill) for read, fill in ways]
-                held = held_by(thing, parts)
-            except Exception:  # no pickle, or a parameter without a shape yet
-                parts, held = [], ()
+                parts, held = self._read(thing, is_pickled)
+            except Exception:  # an object of a library that is not pickled, or a weight to come
+                parts, held = [], []
             if parts:
                 self._known[id(thing)] = thing
             elif not issubclass(kind, FIXED):
-                without_parts.append(thing)
+                wholes.append(thing)
             new += parts
             is_pickled = is_pickled and not chooses_what_is_pickled(kind)
             waiting += ((one, is_pickled) for one in held if type(one) not in PLAIN)
         self.parts += new
-        wholes = [whole for thing in without_parts for whole in self._wholes_of(thing)]
+        wholes = [whole for thing in wholes for whole in self._wholes_of(thing)]
         self._wholes += wholes
         return new + wholes
+
+    def _read(self, thing, is_pickled):
+        """Return the parts of a thing by itself, and what it holds."""
+        kind = type(thing)
+        if kind not in self._ways:
+            self._ways[kind] = is_closed(kind), ways_of(kind)
+        closed, ways = self._ways[kind]
+        if closed and not is_pickled:
+            digest(thing)  # which raises an error if it cannot be pickled
+        parts = [Part(thing, read, fill) for read, fill in ways]
+        return parts, held_by(thing, parts)
 
     def _wholes_of(self, thing):
         """Return a thing as a list of one `Whole`, of none if it cannot change or be copied."""
@@ -146,13 +153,11 @@ class Kept:
 
 
 def alike(now, before, is_same):
-    """Tell whether two contents have the same elements in the same order, or equal numbers."""
-    some, others = elements_of(now), elements_of(before)
+    """Tell whether two contents have the same elements, and in the same order but for sets."""
     if isinstance(before, set):
         return now == before
-    if some or others:
-        return len(some) == len(others) and all(map(is_same, some, others))
-    return is_same(now, before)
+    some, others = elements_of(now), elements_of(before)
+    return len(some) == len(others) and all(map(is_same, some, others))
 
 
 def is_equal(one, other):

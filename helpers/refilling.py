@@ -1,7 +1,7 @@
 """How each kind of object is read and filled, and what it holds."""
 
 import random
-from collections import deque
+from collections import OrderedDict, deque
 from contextlib import suppress
 from functools import partial
 from operator import attrgetter, setitem
@@ -44,7 +44,7 @@ def held_by(thing, parts):
         if isinstance(thing, torch.jit.ScriptModule):  # whose attributes do not show all
             held += *thing.children(), *thing.parameters(), *thing.buffers()
         return held
-    held = [one for part in parts for one in elements_of(part.before)]
+    held = [one for part in parts for one in elements_of(part.before) or ()]
     if isinstance(thing, tuple | frozenset):
         held += thing
     elif isinstance(thing, partial):
@@ -57,22 +57,32 @@ def held_by(thing, parts):
 
 
 def elements_of(content):
-    """Return the objects in what a part held."""
+    """Return the objects in what a part held, None where that are numbers."""
     if isinstance(content, dict):
         return [*content, *content.values()]
     if isinstance(content, np.ndarray) and content.dtype.hasobject:
         return content.ravel().tolist()
-    return content if isinstance(content, FILLED) else ()
+    return content if isinstance(content, FILLED) else None
 
 
-def read_elements(value):
-    return next(kind for kind in FILLED if isinstance(value, kind))(value)
+def kind_of(collection):
+    """Return a collection's kind, whose methods its own class may have changed."""
+    return next(kind for kind in (OrderedDict, *FILLED) if isinstance(collection, kind))
 
 
-def fill_elements(value, content):
-    value.clear()
-    fill = value.extend if isinstance(value, list | deque) else value.update
-    fill(content)
+def read_elements(collection):
+    kind = kind_of(collection)
+    if issubclass(kind, dict):
+        return dict(kind.items(collection))
+    elements = list(kind.__iter__(collection))
+    return set(elements) if kind is set else elements
+
+
+def fill_elements(collection, content):
+    kind = kind_of(collection)
+    kind.clear(collection)
+    fill = kind.extend if kind in (list, deque) else kind.update
+    fill(collection, content)
 
 
 def read_attributes(value):

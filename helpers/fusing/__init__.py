@@ -21,8 +21,8 @@ How one fit goes from `GridSearchCV` to its trained weights:
    a task that made a call of joblib waits for the tasks of that call, which run before others.
 5. When no task can go on, or `max_models` or `max_bytes` is reached, the scheduler hands all
    waiting jobs to `grouping`. It puts together the jobs whose networks have one structure and
-   equal attributes (`content` compares what they hold, by `helpers.digests`; `functions` does this for a
-   `loss` and an `augment` of the user's). As each job came, `settings` has noted what its code
+   equal attributes (`content` compares what they hold, `functions` does this for a `loss` and an
+   `augment` of the user's, both by digests). As each job came, `settings` has noted what its code
    reads elsewhere (`places` finds it) and what a network answers, and `waiting` its rows: now they
    see whether another fit has changed these. A job that changes such things itself, or has a
    callback that may (`callbacks`), was trained at once, in its turn. Then `grouping` trains copies

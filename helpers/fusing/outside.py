@@ -6,7 +6,6 @@ from typing import Any, NamedTuple
 
 from torch import nn
 
-from helpers.digests import digest
 from helpers.fusing.reached import LARGE, MISSING, reached_from, read, size_of, write
 from helpers.kept import Kept, Part, digest_or_none
 from helpers.kinds import CODE, LOGGERS
@@ -33,7 +32,7 @@ class Variable(NamedTuple):
     def has_changed(self):
         if self.before is None:
             return any(part.has_changed() for part in self.parts)
-        return digest(self.now()) != self.before
+        return digest_or_none(self.now()) != self.before
 
     def is_longer(self):
         """Tell whether it is a list to which something was added."""
