@@ -5,17 +5,15 @@ numbers. Each is filled again where it is: no object that a user holds is replac
 """
 
 import copy
-import enum
 from operator import is_
 
-import numpy as np
 import torch
 
 from helpers.digests import chooses_what_is_pickled, digest
-from helpers.kinds import CODE, FILLED, LOGGERS, PLAIN
-from helpers.refilling import FIXED, elements_of, held_by, is_closed, ways_of
+from helpers.kinds import FILLED, PLAIN
+from helpers.refilling import Kind, elements_of, held_by
 
-LEFT_ALONE = (*PLAIN, np.generic, enum.Enum, *CODE, *LOGGERS)
+PLAIN_KINDS = frozenset(PLAIN)
 
 
 class Part:
@@ -87,7 +85,7 @@ class Kept:
     def __init__(self, but=()):
         self._known = {id(one): one for one in but}  # by id: what no copy needs copies of
         self._seen = dict(self._known)  # which keeps all alive, and their ids their own
-        self._ways, self._wholes, self.parts, self.left = {}, [], [], []
+        self._kinds, self._wholes, self.parts, self.left = {}, [], [], []
 
     def add(self, value, is_pickled=False):
         """Keep a value as well, of which it may be known that it can be pickled.
@@ -97,41 +95,37 @@ class Kept:
         new, wholes, waiting = [], [], [(value, is_pickled)]
         while waiting:
             thing, is_pickled = waiting.pop()
-            kind = type(thing)
-            if id(thing) in self._seen or issubclass(kind, LEFT_ALONE):
+            kind = self._kind_of(thing)
+            if kind.is_left or id(thing) in self._seen:
                 continue
             self._seen[id(thing)] = thing
             try:
-                parts, held = self._read(thing, is_pickled)
-            except Exception:  # an object of a library that is not pickled, or a weight to come
+                if kind.is_closed and not is_pickled:
+                    digest(thing)
+                    is_pickled = True
+                parts = [Part(thing, read, fill) for read, fill in kind.ways]
+                held = held_by(thing, parts)
+            except Exception:  # it cannot be pickled; or a weight has no shape yet
                 parts, held = [], []
             if parts:
                 self._known[id(thing)] = thing
-            elif not issubclass(kind, FIXED):
+            elif not kind.is_fixed:
                 wholes.append(thing)
             new += parts
-            is_pickled = is_pickled and not chooses_what_is_pickled(kind)
-            waiting += ((one, is_pickled) for one in held if type(one) not in PLAIN)
+            is_pickled = is_pickled and not chooses_what_is_pickled(type(thing))
+            waiting += [(one, is_pickled) for one in held if type(one) not in PLAIN_KINDS]
         self.parts += new
         wholes = [whole for thing in wholes for whole in self._wholes_of(thing)]
         self._wholes += wholes
         return new + wholes
 
-    def _read(self, thing, is_pickled):
-        """Return the parts of a thing by itself, and what it holds."""
-        kind = type(thing)
-        if kind not in self._ways:
-            self._ways[kind] = is_closed(kind), ways_of(kind)
-        closed, ways = self._ways[kind]
-        if closed and not is_pickled:
-            digest(thing)  # which raises an error if it cannot be pickled
-        parts = [Part(thing, read, fill) for read, fill in ways]
-        return parts, held_by(thing, parts)
+    def _kind_of(self, thing):
+        if type(thing) not in self._kinds:
+            self._kinds[type(thing)] = Kind(type(thing))
+        return self._kinds[type(thing)]
 
     def _wholes_of(self, thing):
-        """Return a thing as a list of one `Whole`, of none if it cannot change or be copied."""
-        if type(thing).__hash__ not in (None, object.__hash__):
-            return []  # it has the hash of its value, as a date or a path
+        """Return a thing as a list of one `Whole`, of none where it cannot be copied."""
         try:
             whole = Whole(thing, self._known)
         except Exception:

@@ -1,5 +1,6 @@
 """How each kind of object is read and filled, and what it holds."""
 
+import enum
 import random
 from collections import OrderedDict, deque
 from contextlib import suppress
@@ -12,29 +13,39 @@ import torch
 from torch import nn
 
 from helpers.digests import attributes_of, memory_of
-from helpers.kinds import FILLED
+from helpers.kinds import CODE, FILLED, LOGGERS, PLAIN
 from helpers.libraries import is_of_a_library
 
 # Bytes of an object with nothing but attributes. One of more, as a table, keeps something in C.
 WITH_ATTRIBUTES = type("_", (), {}).__basicsize__
 
 
-def ways_of(kind):
-    """Return how an object of a class is read and filled by itself, each as two functions."""
-    ways = [(read, fill) for kinds, read, fill in WAYS if issubclass(kind, kinds)]
-    is_own = not is_of_a_library(kind.__module__)
-    if kind.__dictoffset__ and (
-        is_own or issubclass(kind, OPEN) or kind.__basicsize__ <= WITH_ATTRIBUTES
-    ):
-        ways.append((read_attributes, fill_attributes))
-    if is_own:
-        ways.append((read_slots, fill_slots))
-    return ways
+class Kind:
+    """What is known of all objects of a class.
 
+    Attributes
+    ----------
+    is_left : bool
+        Whether they are not looked into. One with the hash of its value, as a date, never changes.
+    is_closed : bool
+        Whether they are of a library, which may hold there what is the process's.
+    is_fixed : bool
+        Whether they hold the same for ever.
+    ways : list of (function, function)
+        How an object is read and filled, by itself.
+    """
 
-def is_closed(kind):
-    """Tell whether the attributes of a class may be those of the process: one of a library."""
-    return not issubclass(kind, OPEN) and is_of_a_library(kind.__module__)
+    def __init__(self, cls):
+        is_own = not is_of_a_library(cls.__module__)
+        self.is_closed = not is_own and not issubclass(cls, OPEN)
+        self.is_fixed = issubclass(cls, FIXED)
+        self.ways = [(read, fill) for kinds, read, fill in WAYS if issubclass(cls, kinds)][:1]
+        if cls.__dictoffset__ and (not self.is_closed or cls.__basicsize__ <= WITH_ATTRIBUTES):
+            self.ways.append((read_attributes, fill_attributes))
+        if is_own:
+            self.ways.append((read_slots, fill_slots))
+        has_parts, own_hash = self.ways or self.is_fixed, cls.__hash__ not in (None, OF_IDENTITY)
+        self.is_left = issubclass(cls, LEFT_ALONE) or own_hash and not has_parts
 
 
 def held_by(thing, parts):
@@ -65,21 +76,15 @@ def elements_of(content):
     return content if isinstance(content, FILLED) else None
 
 
-def kind_of(collection):
-    """Return a collection's kind, whose methods its own class may have changed."""
-    return next(kind for kind in (OrderedDict, *FILLED) if isinstance(collection, kind))
-
-
-def read_elements(collection):
-    kind = kind_of(collection)
+def read_elements(kind, collection):
+    """Read a collection by the methods of its kind: those of its own class may mean others."""
     if issubclass(kind, dict):
         return dict(kind.items(collection))
     elements = list(kind.__iter__(collection))
     return set(elements) if kind is set else elements
 
 
-def fill_elements(collection, content):
-    kind = kind_of(collection)
+def fill_elements(kind, collection, content):
     kind.clear(collection)
     fill = kind.extend if kind in (list, deque) else kind.update
     fill(collection, content)
@@ -122,11 +127,15 @@ def fill_tensor(tensor, content):
     tensor.data = data
 
 
+LEFT_ALONE = (*PLAIN, np.generic, enum.Enum, *CODE, *LOGGERS)
 # What every module has beside its parameters, buffers and modules.
 OF_HOOKS = {*vars(nn.Module())} - {"_parameters", "_buffers", "_modules"}
 FIXED = tuple, frozenset, partial, MethodType, np.random.Generator
+OF_IDENTITY = object.__hash__
+COLLECTIONS = OrderedDict, *FILLED
+# The first that fits counts.
 WAYS = (
-    (FILLED, read_elements, fill_elements),
+    *((kind, partial(read_elements, kind), partial(fill_elements, kind)) for kind in COLLECTIONS),
     (torch.Tensor, read_tensor, fill_tensor),
     (np.ndarray, lambda array: array.view(np.ndarray).copy(), fill_array),
     (bytearray, bytes, lambda value, content: setitem(value, slice(None), content)),
@@ -135,4 +144,4 @@ WAYS = (
     (np.random.RandomState, np.random.RandomState.get_state, np.random.RandomState.set_state),
     (np.random.BitGenerator, attrgetter("state"), lambda one, state: setattr(one, "state", state)),
 )
-OPEN = (*(kinds for kinds, *_ in WAYS), *FIXED, nn.Module, SimpleNamespace)
+OPEN = (*(kind for kind, *_ in WAYS), *FIXED, nn.Module, SimpleNamespace)
