@@ -106,7 +106,8 @@ class Kept:
                 parts = [Part(thing, read, fill) for read, fill in kind.ways]
                 held = held_by(thing, parts)
             except Exception:  # it cannot be pickled; or a weight has no shape yet
-                parts, held = [], []
+                self.left.append(thing)
+                continue
             if parts:
                 self._known[id(thing)] = thing
             elif not kind.is_fixed:

@@ -44,8 +44,9 @@ class Kind:
             self.ways.append((read_attributes, fill_attributes))
         if is_own:
             self.ways.append((read_slots, fill_slots))
-        has_parts, own_hash = self.ways or self.is_fixed, cls.__hash__ not in (None, OF_IDENTITY)
-        self.is_left = issubclass(cls, LEFT_ALONE) or own_hash and not has_parts
+        self.is_left = issubclass(cls, LEFT_ALONE)
+        if not self.ways and not self.is_fixed:
+            self.is_left |= cls.__hash__ not in (None, object.__hash__)
 
 
 def held_by(thing, parts):
@@ -131,7 +132,6 @@ LEFT_ALONE = (*PLAIN, np.generic, enum.Enum, *CODE, *LOGGERS)
 # What every module has beside its parameters, buffers and modules.
 OF_HOOKS = {*vars(nn.Module())} - {"_parameters", "_buffers", "_modules"}
 FIXED = tuple, frozenset, partial, MethodType, np.random.Generator
-OF_IDENTITY = object.__hash__
 COLLECTIONS = OrderedDict, *FILLED
 # The first that fits counts.
 WAYS = (

@@ -9,6 +9,7 @@ from collections import Counter, OrderedDict, defaultdict, deque
 from dataclasses import dataclass, field
 from functools import partial
 from types import SimpleNamespace
+from unittest.mock import MagicMock
 
 import numpy as np
 import pandas as pd
@@ -212,6 +213,26 @@ def test_an_object_of_a_library_with_a_lock_is_left_alone():
     value["counts"][0] = 1
     kept.put_back()
     assert value["event"].is_set() and value["counts"] == [0]
+
+
+class Proxy:
+    """Answers for something that is not there now."""
+
+    @property
+    def __class__(self):
+        raise RuntimeError("working outside of a context")
+
+    def __getattr__(self, name):
+        raise RuntimeError(f"working outside of a context: {name}")
+
+
+@pytest.mark.parametrize("make", [Proxy, MagicMock])
+def test_what_answers_to_any_name_is_not_asked(make):
+    value = {"odd": make(), "counts": [0]}
+    kept = kept_of(value)
+    value["counts"][0] = 1
+    kept.put_back()
+    assert value["counts"] == [0] and len(kept.parts) < 100
 
 
 def test_a_weight_without_a_shape_stays_as_it_is():
