@@ -121,8 +121,8 @@ def order_of_tasks(orders, title=None):
     tasks = list(dict.fromkeys(task for order in orders.values() for task, _ in order))
     if title is None:
         title = ". ".join(_found(name, order) for name, order in orders.items())
-    columns = len(orders)
-    fig, axes = blank(7.4, 3.2, title=title, xlabel="event (the order, not the time)", ylabel="task", columns=columns)
+    labels = {"xlabel": "event (the order, not the time)", "ylabel": "task"}
+    fig, axes = blank(7.4, 3.2, title=title, columns=len(orders), **labels)
     said = []
     for ax, (name, order) in zip(np.atleast_1d(axes), orders.items(), strict=True):
         color = ROLES["fused" if "fused" in name.lower() else "plain"]["color"]
