@@ -11,7 +11,8 @@ import numpy as np
 import torch
 from torch import nn
 
-from helpers.kinds import LOGGERS
+from helpers.kinds import LOGGERS, PLAIN
+from helpers.libraries import is_of_a_library
 
 
 def digest(value, names=(), memory=()):
@@ -47,7 +48,11 @@ class ContentPickler(pickle.Pickler):
         self._met = []  # functions and classes, which may enclose themselves
 
     def persistent_id(self, obj):
+        if type(obj) is str:  # else it would tell which texts are one object
+            return obj.encode(errors="surrogatepass")
         if type(obj) in (set, frozenset):  # whose order may be another in a copy
+            if all(type(one) in PLAIN for one in obj):
+                return type(obj).__name__, sorted(map(repr, obj))
             of_each = (digest(one, self.names, self.memory) for one in obj)
             return type(obj).__name__, sorted(of_each)
         return self.names.get(id(obj))
@@ -82,8 +87,8 @@ class ContentPickler(pickle.Pickler):
         if isinstance(obj, property | staticmethod | classmethod):
             functions = ("fget", "fset", "fdel", "__func__")
             return _written(kind, [getattr(obj, name, None) for name in functions])
-        if chooses_what_is_pickled(kind) and (attributes := attributes_of(obj)):
-            self.hidden.append(attributes)
+        if chooses_what_is_pickled(kind) and not is_of_a_library(kind.__module__):
+            self.hidden.append(attributes_of(obj))  # a library's are caches and locks
         return NotImplemented
 
     def _written_once(self, obj, content):

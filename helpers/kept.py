@@ -38,15 +38,22 @@ class Part:
             self.fill(self.value, self.before)
 
 
-class Whole:
-    """What has no parts, as an iterator: it is copied, and the copy takes its place."""
+class Pickled:
+    """What is compared by what it pickles, as a table that may fill its caches as it is read."""
 
-    def __init__(self, value, memo):
+    def __init__(self, value):
         self.value, self.digest = value, digest(value)
-        self.before = copy.deepcopy(value, dict(memo))
 
     def has_changed(self):
         return digest_or_none(self.value) != self.digest
+
+
+class Whole(Pickled):
+    """What has no parts, as an iterator: it is copied, and the copy takes its place."""
+
+    def __init__(self, value, memo):
+        super().__init__(value)
+        self.before = copy.deepcopy(value, dict(memo))
 
     def renewed(self, memo):
         self.value = copy.deepcopy(self.before, dict(memo))
@@ -92,47 +99,49 @@ class Kept:
 
         Return those of its parts, and of what is copied as a whole, that are new.
         """
-        new, wholes, waiting = [], [], [(value, is_pickled)]
+        new, wholes, waiting = [], [], [(value, is_pickled, False)]
         while waiting:
-            thing, is_pickled = waiting.pop()
+            thing, is_pickled, is_within = waiting.pop()
             kind = self._kind_of(thing)
             if kind.is_left or id(thing) in self._seen:
                 continue
             self._seen[id(thing)] = thing
+            is_within = is_within and not kind.is_own  # within an object of a library
             try:
-                if kind.is_closed and not is_pickled:
-                    digest(thing)
-                    is_pickled = True
                 parts = [Part(thing, read, fill) for read, fill in kind.ways]
+                if kind.is_closed and parts and not (is_within and is_pickled):
+                    as_one = Pickled(thing)
+                    new += [] if is_within else [as_one]
+                    is_pickled = is_within = True
                 held = held_by(thing, parts)
             except Exception:  # it cannot be pickled; or a weight has no shape yet
-                self.left.append(thing)
+                self.left += [] if is_within else [thing]
                 continue
             if parts:
                 self._known[id(thing)] = thing
             elif not kind.is_fixed:
-                wholes.append(thing)
-            new += parts
+                wholes.append((thing, is_within))
+            self.parts += parts
+            new += [] if is_within else parts
             is_pickled = is_pickled and not chooses_what_is_pickled(type(thing))
-            waiting += [(one, is_pickled) for one in held if type(one) not in PLAIN_KINDS]
-        self.parts += new
-        wholes = [whole for thing in wholes for whole in self._wholes_of(thing)]
-        self._wholes += wholes
-        return new + wholes
+            of_held = is_pickled, is_within
+            waiting += [(one, *of_held) for one in held if type(one) not in PLAIN_KINDS]
+        return new + [whole for one in wholes for whole in self._wholes_of(*one)]
 
     def _kind_of(self, thing):
         if type(thing) not in self._kinds:
             self._kinds[type(thing)] = Kind(type(thing))
         return self._kinds[type(thing)]
 
-    def _wholes_of(self, thing):
-        """Return a thing as a list of one `Whole`, of none where it cannot be copied."""
+    def _wholes_of(self, thing, is_within):
+        """Return a thing as a list of one `Whole` to be compared, of none where it is not."""
         try:
             whole = Whole(thing, self._known)
         except Exception:
-            self.left.append(thing)
+            self.left += [] if is_within else [thing]
             return []
-        return [] if whole.before is thing else [whole]
+        self._wholes += [] if whole.before is thing else [whole]
+        return [] if is_within or whole.before is thing else [whole]
 
     @torch.no_grad()
     def put_back(self):

@@ -27,6 +27,8 @@ class Kind:
     ----------
     is_left : bool
         Whether they are not looked into. One with the hash of its value, as a date, never changes.
+    is_own : bool
+        Whether their class is the user's.
     is_closed : bool
         Whether they are of a library, which may hold there what is the process's.
     is_fixed : bool
@@ -36,7 +38,7 @@ class Kind:
     """
 
     def __init__(self, cls):
-        is_own = not is_of_a_library(cls.__module__)
+        self.is_own = is_own = not is_of_a_library(cls.__module__)
         self.is_closed = not is_own and not issubclass(cls, OPEN)
         self.is_fixed = issubclass(cls, FIXED)
         self.ways = [(read, fill) for kinds, read, fill in WAYS if issubclass(cls, kinds)][:1]
@@ -44,7 +46,8 @@ class Kind:
             self.ways.append((read_attributes, fill_attributes))
         if is_own:
             self.ways.append((read_slots, fill_slots))
-        self.is_left = issubclass(cls, LEFT_ALONE)
+        has_attributes = is_own and cls.__dictoffset__
+        self.is_left = issubclass(cls, LEFT_ALONE if has_attributes else (*LEFT_ALONE, *VALUES))
         if not self.ways and not self.is_fixed:
             self.is_left |= cls.__hash__ not in (None, object.__hash__)
 
@@ -113,6 +116,8 @@ def fill_slots(value, content):
 
 
 def fill_array(array, content):
+    if array.shape != content.shape:
+        array.resize(content.shape, refcheck=False)
     if array.flags.writeable:
         array.view(np.ndarray)[...] = content
 
@@ -128,7 +133,8 @@ def fill_tensor(tensor, content):
     tensor.data = data
 
 
-LEFT_ALONE = (*PLAIN, np.generic, enum.Enum, *CODE, *LOGGERS)
+LEFT_ALONE = (*CODE, *LOGGERS)
+VALUES = (*PLAIN, np.generic, enum.Enum)  # left alone as well, but for attributes of the user's
 # What every module has beside its parameters, buffers and modules.
 OF_HOOKS = {*vars(nn.Module())} - {"_parameters", "_buffers", "_modules"}
 FIXED = tuple, frozenset, partial, MethodType, np.random.Generator

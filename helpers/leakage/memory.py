@@ -55,13 +55,12 @@ class Memory:
                 waiting += [*named.values(), *values_around(value)]
 
     def _note(self, owner, namespace, prefix=""):
-        for name, value in namespace.items():
+        for name, value in dict(namespace).items():  # to pickle an object marks its class
             is_lasting = isinstance(value, LASTING) or callable(value) and not _is_filled(value)
             if not name.startswith("__") and not is_lasting:
-                is_small = getattr(value, "nbytes", 0) <= MOST_BYTES  # no table that all read
-                within = is_small and _is_filled(value)
-                self.variables.keep(owner, name, prefix + name, value, within)
+                within = _is_filled(value) and not _is_large(value)  # no table that all read
                 self.held |= {prefix + name} if _holds_something(value) else set()
+                self.variables.keep(owner, name, prefix + name, value, within)
 
     def put_back(self):
         """Put everything back; return the names of what had changed."""
@@ -129,6 +128,13 @@ def _is_filled(value):
     return isinstance(value, (*COLLECTIONS, *ARRAYS)) or (
         is_object and not isinstance(value, type) and not is_network
     )
+
+
+def _is_large(value):
+    try:
+        return bool(value.nbytes > MOST_BYTES)
+    except Exception:  # without a size, as a sparse tensor, or with something else of that name
+        return False
 
 
 def _holds_something(value):

@@ -1,11 +1,13 @@
 """What a fit keeps where all clones find it: in their class, a global, a default or a cache."""
 
 import copy
+import enum
 import functools
 import threading
 from types import SimpleNamespace
 
 import numpy as np
+import pandas as pd
 import pytest
 import torch
 from sklearn.base import BaseEstimator, ClassifierMixin, TransformerMixin
@@ -237,3 +239,123 @@ def test_networks_and_models_that_methods_find_outside_are_looked_at():
     assert all(value.equal(before[name]) for name, value in BODY.state_dict().items())
     finding = carried_weights(make_pipeline(Asks(), TorchClassifier(epochs=5)), X, y)
     assert finding.leaked is None and "RandomForestClassifier" in finding.evidence
+
+
+class Single:
+    """Its own copy, and what pickling marks its class for."""
+
+    only = None
+
+    def __init__(self):
+        self.rows = []
+
+    def __deepcopy__(self, memo):
+        return self
+
+
+Single.only = Single()
+
+
+class Colour(enum.Enum):
+    RED = "red"
+
+    def __init__(self, _):
+        self.rows = []
+
+
+class Width(int):
+    """A number with attributes."""
+
+
+WIDTH, GROWN = Width(3), [np.zeros(1)]
+WIDTH.rows = []
+
+
+class InASingleton(Kept):
+    def keep(self, X, y):
+        return remember(Single.only.rows, X, y)
+
+
+class InAnEnum(Kept):
+    def keep(self, X, y):
+        return remember(Colour.RED.rows, X, y)
+
+
+class OfANumber(Kept):
+    def keep(self, X, y):
+        return remember(WIDTH.rows, X, y)
+
+
+class InAResizedArray(Kept):
+    def keep(self, X, y):
+        GROWN[0].resize(GROWN[0].size + len(y), refcheck=False)
+        GROWN[0][-len(y) :] = y
+        labels = GROWN[0][1 : len(X) + 1]  # of the first fit
+        return KNeighborsClassifier(1).fit(X[: len(labels)], labels)
+
+
+UNUSUAL = {
+    InASingleton: "Single.only",
+    InAnEnum: "Colour.RED",
+    OfANumber: "WIDTH",
+    InAResizedArray: "GROWN",
+}
+
+
+@pytest.mark.parametrize("kind", UNUSUAL, ids=lambda kind: kind.__name__)
+def test_unusual_places_are_seen_and_put_back(kind):
+    assert f"It changed {UNUSUAL[kind]}" in purity(kind(), X, y).evidence
+    assert refit(kind(), X, y).leaked is not False
+    assert not any([Single.only.rows, Colour.RED.rows, WIDTH.rows, GROWN[0].size > 1])
+
+
+class Closed:
+    __slots__ = ()
+
+    @property
+    def nbytes(self):
+        raise RuntimeError("it is closed")
+
+
+CLOSED, SPARSE = Closed(), torch.eye(3).to_sparse()
+TABLES = {
+    "rows": pd.DataFrame({"a": [1.0, 2.0]}, index=["x", "y"]),
+    "numbers": pd.Series([1.0], index=["z"]),
+    "unit": "metre",
+    "names": ["metre"],
+}
+
+
+class OnlyReads(Kept):
+    """Reads tables, which fill caches, and writes the text that stands there."""
+
+    def keep(self, X, y):
+        TABLES["rows"].loc["x"], TABLES["rows"]["a"], TABLES["numbers"]["z"]
+        TABLES["unit"] = "".join(["me", "tre"])
+        return LogisticRegression().fit(X, y) if (CLOSED, SPARSE) else None
+
+
+class ReadsBesideALock(Kept):
+    def keep(self, X, y):
+        BESIDE["rows"].loc["x"], BESIDE["rows"]["a"], BESIDE["numbers"]["z"]
+        return LogisticRegression().fit(X, y)
+
+
+BESIDE = {**copy.deepcopy(TABLES), "lock": threading.Lock()}
+
+
+@pytest.mark.parametrize("kind", [OnlyReads, ReadsBesideALock])
+def test_what_is_only_read_is_not_said_to_change(kind):
+    assert refit(kind(), X, y).leaked is False
+    assert "It changed" not in purity(kind(), X, y).evidence
+
+
+class WritesBesideALock(Kept):
+    def keep(self, X, y):
+        BESIDE["rows"].loc["x"] = y.sum()
+        return LogisticRegression().fit(X, y)
+
+
+def test_a_table_beside_a_lock_is_put_back():
+    assert "It changed BESIDE" in purity(WritesBesideALock(), X, y).evidence
+    assert BESIDE["rows"]["a"].tolist() == [1, 2]
