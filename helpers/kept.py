@@ -97,7 +97,8 @@ class Kept:
     def add(self, value, is_pickled=False):
         """Keep a value as well, of which it may be known that it can be pickled.
 
-        Return those of its parts, and of what is copied as a whole, that are new.
+        Return what is new and tells whether the value has changed: its parts, and what is copied
+        as a whole. An object of a library tells by what it pickles, and no part within it does.
         """
         new, wholes, waiting = [], [], [(value, is_pickled, False)]
         while waiting:
