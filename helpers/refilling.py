@@ -6,7 +6,7 @@ from collections import OrderedDict, deque
 from contextlib import suppress
 from functools import partial
 from operator import attrgetter, setitem
-from types import MethodType, SimpleNamespace
+from types import BuiltinFunctionType, MethodType, SimpleNamespace
 
 import numpy as np
 import torch
@@ -42,14 +42,24 @@ class Kind:
         self.is_closed = not is_own and not issubclass(cls, OPEN)
         self.is_fixed = issubclass(cls, FIXED)
         self.ways = [(read, fill) for kinds, read, fill in WAYS if issubclass(cls, kinds)][:1]
-        if cls.__dictoffset__ and (not self.is_closed or cls.__basicsize__ <= WITH_ATTRIBUTES):
+        # No attribute tells of the numbers of an own array.array, which is copied as a whole.
+        is_whole = is_own and is_made_in_c(cls) and not issubclass(cls, (*VALUES, *FIXED))
+        is_whole = is_whole and not self.ways
+        is_small = not self.is_closed or cls.__basicsize__ <= WITH_ATTRIBUTES
+        if cls.__dictoffset__ and is_small and not is_whole:
             self.ways.append((read_attributes, fill_attributes))
-        if is_own:
+        if is_own and not is_whole:
             self.ways.append((read_slots, fill_slots))
         has_attributes = is_own and cls.__dictoffset__
         self.is_left = issubclass(cls, LEFT_ALONE if has_attributes else (*LEFT_ALONE, *VALUES))
-        if not self.ways and not self.is_fixed:
+        if not self.ways and not self.is_fixed and not is_whole:
             self.is_left |= cls.__hash__ not in (None, object.__hash__)
+
+
+def is_made_in_c(cls):
+    """Tell whether C makes the objects of a class, and may keep there more than attributes."""
+    makers = [vars(one).get("__new__") for one in cls.__mro__[:-1]]  # all but object
+    return any(isinstance(maker, BuiltinFunctionType) for maker in makers)
 
 
 def held_by(thing, parts):
@@ -123,14 +133,22 @@ def fill_array(array, content):
 
 
 def read_tensor(tensor):
-    return memory_of(tensor), tensor.data, tensor.detach().clone()
+    return memory_of(tensor), tensor.data, not_expanded(tensor.detach()).clone()
 
 
 def fill_tensor(tensor, content):
     _, data, numbers = content
-    with suppress(RuntimeError):  # an expanded one, which is filled by another in its memory
-        data.copy_(numbers)  # which leaves its version as it is
+    with suppress(RuntimeError):  # windows that overlap, filled by another in their memory
+        not_expanded(data).copy_(numbers)  # which leaves its version as it is
     tensor.data = data
+
+
+def not_expanded(tensor):
+    """Return a view of a tensor with each number once, though `expand` shows it many times."""
+    if tensor.layout is torch.strided and tensor.numel() and not tensor.is_nested:
+        for dim, step in enumerate(tensor.stride()):
+            tensor = tensor if step else tensor.narrow(dim, 0, 1)
+    return tensor
 
 
 LEFT_ALONE = (*CODE, *LOGGERS)

@@ -1,6 +1,7 @@
 """What objects hold, put back into the same objects: nothing is replaced by a copy."""
 
 import array
+import ctypes
 import itertools
 import logging
 import random
@@ -81,6 +82,20 @@ def refit(model):
 
 
 MODEL = LogisticRegression().fit(X, y)
+
+
+class Steps(itertools.count):
+    """Keeps its number in C."""
+
+
+class OwnError(Exception):
+    """Keeps its arguments in C."""
+
+
+class Pair(ctypes.Structure):
+    _fields_ = (("first", ctypes.c_int), ("last", ctypes.c_int))
+
+
 CHANGES = {
     "list": (lambda: [3, 1, 2], list.sort),
     "order of a dict": (lambda: {"a": 1, "b": 2}, lambda d: fill_with(d, ("b", 2), ("a", 1))),
@@ -114,6 +129,10 @@ CHANGES = {
     "counts": (lambda: [itertools.count()], lambda held: next(held[0])),
     "counts in a default": (lambda: [(1, itertools.count())], lambda held: next(held[0][1])),
     "iterator": (lambda: {"it": iter([1, 2])}, lambda held: next(held["it"])),
+    "own counts": (lambda: [Steps()], lambda held: next(held[0])),
+    "own pair": (lambda: [Pair(1, 2)], lambda held: setattr(held[0], "first", 3)),
+    "own error": (lambda: [OwnError([1])], lambda held: held[0].args[0].append(2)),
+    "expanded": (lambda: torch.ones(1, 2).expand(3, 2), lambda t: t[0].mul_(2)),
     "of one type": (lambda: [array.array("d", [1.0])], lambda held: held[0].append(2.0)),
     "late": (lambda: nn.Linear(2, 2), lambda net: net.add_module("late", nn.ReLU())),
     "other weight": (
@@ -233,6 +252,12 @@ def test_what_answers_to_any_name_is_not_asked(make):
     value["counts"][0] = 1
     kept.put_back()
     assert value["counts"] == [0] and len(kept.parts) < 100
+
+
+def test_each_number_of_an_expanded_tensor_is_copied_once():
+    kept = Kept()
+    (part, *_) = kept.add(torch.ones(1, 2).expand(1000, 2))
+    assert part.before[-1].shape == (1, 2)
 
 
 def test_a_weight_without_a_shape_stays_as_it_is():
