@@ -15,7 +15,7 @@ from sklearn.utils.validation import check_is_fitted
 from helpers.augmentation import Augmentation
 from helpers.checks.answers import predicted
 from helpers.checks.arguments import ArgumentsMixin
-from helpers.checks.looking_back import Kept, look_back
+from helpers.checks.looking_back import Given, look_back
 from helpers.checks.parameters import CONSTRAINTS, check_functions, check_parameters
 from helpers.checks.row_weights import check_weights, sample_weights
 from helpers.checks.rows import check_rows
@@ -150,11 +150,11 @@ class TorchEstimator(ArgumentsMixin, NetworkMixin, CopyMixin, CallbackSupportMix
             warn_of_rates(self.schedule, job.lr_factors, job.lr)
         new.module_, new.history_ = job.network, job.history
         functions = {"module": job.network, "loss": self.loss, "augment": self.augment}
-        kept = [] if partial else Kept.of(functions)
+        given = [] if partial else Given.of(functions)
         report_epochs(job, context, task, learned=vars(new))
         with unchanged_on_failure(job.network) if resume else nullcontext():
             train(job)
-            look_back(job, type(self).__name__, isinstance(self, ClassifierMixin), kept)
+            look_back(job, type(self).__name__, isinstance(self, ClassifierMixin), given)
         new.n_epochs_, new._optimizer_state = len(job.history), job.optimizer_state
         new._optimizer_settings = job.optimizer_settings
         self.__dict__ = new.__dict__

@@ -12,9 +12,6 @@ from torch.nn.utils.parametrize import is_parametrized
 
 from helpers.kept import Kept
 
-# What every module has; the rest of its attributes are its own.
-OF_ALL_MODULES = set(vars(nn.Module()))
-
 
 def copy_network(network, why):
     """Return a copy of a network that shares nothing with it.

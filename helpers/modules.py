@@ -11,7 +11,7 @@ import torch
 from torch import nn
 
 from helpers.checks.arguments import check_call, is_number, plain
-from helpers.copies import OF_ALL_MODULES
+from helpers.kinds import OF_ALL_MODULES
 
 
 class MLP(nn.Module):

@@ -13,7 +13,7 @@ import torch
 from torch import nn
 
 from helpers.digests import attributes_of, memory_of
-from helpers.kinds import CODE, FILLED, LOGGERS, PLAIN
+from helpers.kinds import CODE, FILLED, LOGGERS, OF_ALL_MODULES, PLAIN
 from helpers.libraries import is_of_a_library
 
 # Bytes of an object with nothing but attributes. One of more, as a table, keeps something in C.
@@ -153,8 +153,7 @@ def not_expanded(tensor):
 
 LEFT_ALONE = (*CODE, *LOGGERS)
 VALUES = (*PLAIN, np.generic, enum.Enum)  # left alone as well, but for attributes of the user's
-# What every module has beside its parameters, buffers and modules.
-OF_HOOKS = {*vars(nn.Module())} - {"_parameters", "_buffers", "_modules"}
+OF_HOOKS = OF_ALL_MODULES - {"_parameters", "_buffers", "_modules"}
 FIXED = tuple, frozenset, partial, MethodType, np.random.Generator
 COLLECTIONS = OrderedDict, *FILLED
 # The first that fits counts.

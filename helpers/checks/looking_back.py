@@ -25,7 +25,7 @@ AWAY, FAR = 10, 1000
 MOST = 10  # classes that a loss of the user's is tried for
 
 
-class Kept:
+class Given:
     """A network, a `loss` or an `augment` of the user's, as it was before a fit.
 
     Of a network that is what stands outside it: itself it is new in each fit.

@@ -6,9 +6,8 @@ import textwrap
 from torch import nn
 from torch.nn.utils.parametrize import type_before_parametrizations
 
-from helpers.copies import OF_ALL_MODULES
 from helpers.digests import attributes_of, digest, is_found_by_name, memory_of, numbers_of
-from helpers.kinds import PLAIN
+from helpers.kinds import OF_ALL_MODULES, PLAIN
 
 # Where a recurrent layer finds its parameters again: torch renews them in each forward pass.
 _OF_RECURRENT_LAYERS = {"_flat_weights", "_flat_weight_refs"}

@@ -15,7 +15,7 @@ class Variable(NamedTuple):
     """A variable as it was: where it stands, its name in messages, and its value.
 
     `before` is a digest of the value. Without one it has changed if one of its `parts` has: what
-    is in its value, and its place. A default of a function has none: its holder is None.
+    is in its value, and its place. A default of a function has no place: its holder is None.
     """
 
     holder: Any
