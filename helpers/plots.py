@@ -202,7 +202,7 @@ def claim_errors(errors, roles, title):
     return fig, f"Errors of claims, mean over {len(values)} studies: {'; '.join(said)}."
 
 
-def pairs_of_bars(shares, title, ylabel, colors=("#BBBBBB", "#555555"), limits=None):
+def pairs_of_bars(shares, title, ylabel):
     """Draw two bars for each line of a table of shares.
 
     Parameters
@@ -210,9 +210,6 @@ def pairs_of_bars(shares, title, ylabel, colors=("#BBBBBB", "#555555"), limits=N
     shares : pandas.DataFrame
         Two columns; their names are the legend.
     title, ylabel : str
-    colors : tuple of str
-    limits : list of float, default=None
-        For each line of the table, what should not be exceeded.
 
     Examples
     --------
@@ -223,18 +220,12 @@ def pairs_of_bars(shares, title, ylabel, colors=("#BBBBBB", "#555555"), limits=N
     'share. a: x 0.50; b: x 0.10.'
     >>> plt.close(fig)
     """
-    fig, ax = blank(title=title, xlabel=shares.index.name or "", ylabel=ylabel)
-    ground = GROUND | {"pad": 0.5}
+    fig, ax = blank(title=title, xlabel="", ylabel=ylabel)
     places = np.arange(len(shares))
-    for i, hatch in enumerate(["", "|"]):
-        style = {"color": colors[i], "hatch": hatch, "label": shares.columns[i]}
+    for i, (color, hatch) in enumerate([("#BBBBBB", ""), ("#555555", "|")]):
+        style = {"color": color, "hatch": hatch, "label": shares.columns[i]}
         bars = ax.bar(places + 0.4 * i - 0.2, shares.iloc[:, i], 0.36, edgecolor="white", **style)
-        # In the middle of its bar no number stands on the line of what is allowed.
-        place = "edge" if limits is None else "center"
-        ax.bar_label(bars, fmt="%.2f", fontsize=8, bbox=ground, zorder=5, label_type=place)
-    if limits is not None:
-        line = {"color": "black", "label": "what is allowed"}
-        ax.hlines(limits, places - 0.45, places + 0.45, **line)
+        ax.bar_label(bars, fmt="%.2f", fontsize=8)
     ax.set_xticks(places, shares.index)
     ax.legend(loc="upper left", fontsize=8)
     texts = (

@@ -183,12 +183,12 @@ def who_sees(table, columns):
     --------
     >>> fig, alt = who_sees({"wrong: a step": [True, False], "honest": [False, None]}, ["a", "b"])
     >>> alt.split(". ")[0]
-    'Each check sees at most 1 of 1 mistakes'
+    'Each check sees at most 1 of 1 wrong procedures'
     """
     wrong = {name: found for name, found in table.items() if name.startswith("wrong")}
     most = max(sum(map(bool, found)) for found in zip(*wrong.values(), strict=True))
     missed = [name.removeprefix("wrong: ") for name, found in wrong.items() if not any(found)]
-    title = f"Each check sees at most {most} of {len(wrong)} mistakes"
+    title = f"Each check sees at most {most} of {len(wrong)} wrong procedures"
     title += "".join(f'; none sees "{name}"' for name in missed)
     fig, ax = blank(8.0, 3.2, title=title, xlabel="check", ylabel="")
     alarms(ax, table, columns)

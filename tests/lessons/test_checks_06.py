@@ -310,7 +310,7 @@ def test_each_drawing_is_white_and_described():
 def test_the_drawing_of_shuffles_marks_the_candidate_that_the_real_labels_chose():
     scores = np.array([[0.5, 0.7, 0.6], [0.9, 0.4, 0.6], [0.1, 0.8, 0.2]])
     fig, alt = drawings.estimates.permuted_scores(scores)
-    assert "0.70: 1 of 2 outside, 2 of 2 inside" in fig.get_suptitle()
+    assert fig.get_suptitle().endswith("real labels, 0.70?")
     assert alt.endswith("By shuffle, its candidate and the best: 0.40 and 0.90, 0.80 and 0.80.")
     lines = {line.get_label(): line.get_ydata() for line in fig.axes[0].lines}
     assert list(lines["inside: the best candidate"]) == [0.9, 0.8]
