@@ -3,7 +3,7 @@
 Ordinary arrows are solid and black; a leak is a thick orange path, dashed, so that it differs in
 grey, too.
 Boxes and parts of a bar may have a role of `plots.ROLES`, which a line or a hatch shows as well.
-Show a drawing with `plots.show`, which takes its alternative text.
+Each function returns a figure. Show it with `plots.show`, which takes its alternative text.
 """
 
 from itertools import pairwise
@@ -38,10 +38,6 @@ def flow(boxes, arrows=(), leaks=(), *, title, width=7.6, row_height=0.95):
         Inches of the whole drawing.
     row_height : float, default=0.95
         Inches from one row to the next.
-
-    Returns
-    -------
-    fig : matplotlib.figure.Figure
 
     Examples
     --------
@@ -79,14 +75,8 @@ def chain(names, texts, *, title, width=7.6):
     ----------
     names, texts : sequence of str
         What stands in each box, the name in bold; names differ.
-    title : str
-        What the drawing says.
-    width : float, default=7.6
-        Inches of the whole drawing.
-
-    Returns
-    -------
-    fig : matplotlib.figure.Figure
+    title, width
+        As for `flow`.
 
     Examples
     --------
@@ -106,13 +96,8 @@ def parts(bars, *, title, unit="share of the rows"):
         The key is written to the left of its bar. `role` is one of "training", "validation",
         "test" and "leaky"; None leaves the part blank.
     title : str
-        What the drawing says.
     unit : str
         What the lengths are, written under the bars.
-
-    Returns
-    -------
-    fig : matplotlib.figure.Figure
 
     Examples
     --------
@@ -145,11 +130,6 @@ def folds(n_folds=5, *, test=0.2, title):
     test : float, default=0.2
         Share of the rows that the test set takes; 0 leaves it out.
     title : str
-        What the drawing says.
-
-    Returns
-    -------
-    fig : matplotlib.figure.Figure
 
     Examples
     --------

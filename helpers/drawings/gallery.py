@@ -117,10 +117,6 @@ def days_between_days(values):
 
     The line is what the five nearest training days predict.
 
-    Parameters
-    ----------
-    values : array-like
-
     Examples
     --------
     >>> fig, alt = days_between_days(np.arange(60.0))

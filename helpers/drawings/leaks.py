@@ -96,11 +96,6 @@ def room_above(pairs):
 def shuffled_scores(score, shuffled):
     """Draw the score of the labels, and the scores of shuffled ones, against chance.
 
-    Parameters
-    ----------
-    score : float
-    shuffled : array-like of float
-
     Examples
     --------
     >>> fig, alt = shuffled_scores(1.0, [0.7, 0.8])

@@ -143,12 +143,7 @@ def folds_to_workers():
 
 
 def gpu_memory(n_processes=4):
-    """Draw what the memory of a GPU holds when several processes use it, and when one does.
-
-    Parameters
-    ----------
-    n_processes : int, default=4
-    """
+    """Draw what the memory of a GPU holds when several processes use it, and when one does."""
     title = "Each process needs GPU memory of its own; fused networks share one process"
     own = [("CUDA", 0.9), ("rows", 0.9), ("network", 1.0)]
     fig, ax = blank(7.4, 2.6, title=title, xlabel="GPU memory (not to scale)", ylabel="")
