@@ -53,8 +53,8 @@ def measure(procedure, X, y, permute, rng):
     def guessed(table):
         return float(procedure(table, permute()))
 
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # of features that are constant, which is the point
+    # Features that are constant, of which libraries warn, are the point.
+    with warnings.catch_warnings(action="ignore"):
         few = [guessed(repeated(X, n, rng)) for n in N_DIFFERENT for _ in range(N_GUESSES)]
         told = float(procedure(_telling(X, y, rng), y))
         lines, values = [], as_array(X)
@@ -81,8 +81,7 @@ def _unequal(procedure, X, y, rng, own):
     if labels.ndim > 1 or len(names) > MOST_LABELS:
         return 1.0
     even = taken(y, rng.permutation(np.resize(first, len(y))))
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
+    with warnings.catch_warnings(action="ignore"):
         if abs(float(procedure(repeated(X, 1, rng), even))) > NOTICED * abs(own):
             return 1.0
     return (1 - np.sum((counts / len(y)) ** 2)) / (1 - 1 / len(counts))

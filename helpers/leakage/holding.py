@@ -6,6 +6,7 @@ from types import ModuleType
 
 import numpy as np
 
+from helpers.digests import attributes_of
 from helpers.leakage.memory import values_used_by
 from helpers.leakage.tables import as_codes
 from helpers.tensors import as_numpy
@@ -94,14 +95,7 @@ def _parts_of(value):
         return [value.func, *value.args, *value.keywords.values()]
     if hasattr(value, "indices") and hasattr(value, "dataset"):  # a part of a data set
         return _of_a_part(value.dataset, np.asarray(value.indices))
-    return value.__dict__.values() if hasattr(value, "__dict__") else _slots(value)
-
-
-def _slots(value):
-    """Return what an object keeps without a `__dict__`, as a data class with slots does."""
-    names = getattr(value, "__slots__", ())
-    names = [names] if isinstance(names, str) else names
-    return [getattr(value, name) for name in names if hasattr(value, name)]
+    return attributes_of(value).values()
 
 
 def _side_by_side(items):

@@ -18,12 +18,18 @@ MIXER = np.uint64(0x9E3779B97F4A7C15)  # an odd number: no two numbers have one 
 
 
 def moved_copies(rows, shape, folds):
-    """Return a sentence on test rows whose numbers training rows hold in other places, or ''."""
+    """Return a sentence on test rows whose numbers training rows hold in other places, or ''.
+
+    A game that is noted from both sides is a row that holds the numbers of another one in other
+    columns, which `np.sort` brings into one order, or, of differences, with other signs, which
+    `np.abs` takes away.
+    """
     for of_image in [shape] if len(shape) > 1 else shapes_of(rows.shape[1]):
         if mirrored := count_mirrored(rows, of_image, folds):
             return f" {mirrored} are training rows that are mirrored or turned."
+    rows = _columns_with_values(rows, len(rows[:MOST_ROWS]) / 2)
     for change, how in ((np.sort, "in other columns"), (np.abs, "with other signs")):
-        if changed := count_changed(rows, folds, change):
+        if changed := _beyond_chance(rows, folds, change):
             return f" {changed} hold the numbers of training rows, {how}."
     return ""
 
@@ -43,17 +49,6 @@ def may_be_images(rows, shape):
         return False
     levels = rows if rows.max() > 1 else 255 * rows
     return levels.max() <= 255 and np.allclose(levels, np.round(levels), atol=1e-4)
-
-
-def count_changed(rows, folds, change):
-    """Count the test rows that are training rows, but for the order of their numbers, or signs.
-
-    That is how a game looks from its other side, whether it is noted as pairs of numbers, which
-    `np.sort` brings into one order, or as their differences, whose signs `np.abs` takes away.
-    Columns of few values are left out. Where rows meet as they are, or with shuffled columns, it
-    may be chance.
-    """
-    return _beyond_chance(_columns_with_values(rows, len(rows[:MOST_ROWS]) / 2), folds, change)
 
 
 def exchanged(rows, folds, y=None):
@@ -107,7 +102,10 @@ def _columns_with_values(rows, fewest):
 
 
 def _beyond_chance(rows, folds, change):
-    """Count the test rows that are equal to a training row if both are changed; 0 if by chance."""
+    """Count the test rows that are equal to a training row if both are changed; 0 if by chance.
+
+    Where as many meet as they are, or with shuffled columns, it may be chance.
+    """
     if rows.shape[1] < FEWEST_COLUMNS:
         return 0
     found = _count_changed(rows, folds, change)

@@ -53,8 +53,7 @@ def global_seed(seed):
 def fit_seeded(estimator, X, y, seed, groups=None):
     """Fit under a seed, and return the estimator, which a `fit` of one's own may not do."""
     X, y = own_copy(X), own_copy(y)
-    with global_seed(seed), warnings.catch_warnings():
-        warnings.simplefilter("ignore", ConvergenceWarning)
+    with global_seed(seed), warnings.catch_warnings(action="ignore", category=ConvergenceWarning):
         try:
             fit_with(groups, estimator, X, y)
         except NotFittedError as error:
@@ -175,20 +174,17 @@ def predictions_of(estimator, X, methods=METHODS):
     ValueError
         If it predicts no finite numbers, or not one row for each row.
     """
-    for method in methods:
-        if hasattr(estimator, method):
-            predicted = getattr(estimator, method)(own_copy(X))
-            predicted = predicted.toarray() if hasattr(predicted, "toarray") else predicted
-            if isinstance(predicted, list) and np.ndim(predicted[0]) == 2:  # one table a target
-                predicted = np.hstack(predicted)
-            return _comparable(np.asarray(as_numpy(predicted)), method, _num_samples(X))
-    raise TypeError(
-        f"It takes an estimator that has one of the methods {', '.join(METHODS)}; got "
-        f"{estimator!r:.80}."
-    )
-
-
-def _comparable(predicted, method, n):
+    method = next((method for method in methods if hasattr(estimator, method)), None)
+    if method is None:
+        raise TypeError(
+            f"It takes an estimator that has one of the methods {', '.join(METHODS)}; got "
+            f"{estimator!r:.80}."
+        )
+    predicted, n = getattr(estimator, method)(own_copy(X)), _num_samples(X)
+    predicted = predicted.toarray() if hasattr(predicted, "toarray") else predicted
+    if isinstance(predicted, list) and np.ndim(predicted[0]) == 2:  # one table a target
+        predicted = np.hstack(predicted)
+    predicted = np.asarray(as_numpy(predicted))
     if predicted.shape[:1] != (n,):
         raise ValueError(
             f"{method} must give one row for each of the {n} rows; got shape {predicted.shape}."

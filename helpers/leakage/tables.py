@@ -165,12 +165,8 @@ def _columns_of(X):
 
 
 def _as_array(X):
-    if isinstance(X := as_array(X), np.ndarray):
-        return X
-    rows = np.empty(_num_samples(X), dtype=object)
-    for number, row in enumerate(X):
-        rows[number] = row
-    return rows
+    X = as_array(X)
+    return X if isinstance(X, np.ndarray) else np.fromiter(X, object, _num_samples(X))
 
 
 def _parts_of(column):
