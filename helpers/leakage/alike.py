@@ -1,7 +1,7 @@
 """The canary for rows that know each other without being equal."""
 
 import numpy as np
-from sklearn.preprocessing import StandardScaler
+from sklearn.preprocessing import StandardScaler, scale
 
 from helpers.leakage.finding import Finding
 from helpers.leakage.gaps import N_NEIGHBOURS, features_are_narrow, look_for_a_gap
@@ -23,7 +23,6 @@ from helpers.leakage.tables import (
     as_numbers,
     names_of,
     number_of_its_own,
-    of_one_light,
     shape_of_rows,
     spread_out,
     what_rows_are,
@@ -68,7 +67,7 @@ def alike_rows(X, y=None, *, cv=5, groups=None, task=None, random_state=0):
     Parameters
     ----------
     X, y, cv, groups, task
-        As for `shared_rows`.
+        As for `shared_rows`, with the same errors.
     random_state : int, default=0
         Draws 1,000 rows of a large table, spreads out columns of few values, deals out the rows.
 
@@ -92,11 +91,6 @@ def alike_rows(X, y=None, *, cv=5, groups=None, task=None, random_state=0):
         thing, as age, height and sex in all visits of a patient; or if labels are known from the
         nearest training row and hardly from a linear model: neighbours in space are like that, and
         so are honest tables with bent boundaries, and only `groups` can tell.
-
-    Raises
-    ------
-    ValueError
-        If lengths differ or `cv` is not of a known form.
 
     Notes
     -----
@@ -168,7 +162,8 @@ def alike_rows(X, y=None, *, cv=5, groups=None, task=None, random_state=0):
     if spread.max() <= ONE_UNIT * np.median(spread):  # as pixels, whose edges would else count most
         tables.append(table)
     if are_images:
-        light = of_one_light(table)
+        # In one brightness and contrast: a brighter copy is else as far away as other images.
+        light = scale(table, axis=1)
         # Pixels in order, wherever they are, as of copies that were turned or moved.
         tables += [light, np.where(is_plain[:, None], light, np.sort(light, axis=1))]
     n_of_class = _rows_of_a_class(labels, known) if classes else np.inf

@@ -44,14 +44,12 @@ def too_good_feature(X, y, *, task=None, random_state=0):
     Looks for the smallest set of columns, gaps included, that predicts nearly without error, by
     trees, by a sum, or, if `y` has one sign, by a product; leaves it out, and looks again, as the
     same knowledge may be in the table twice. It asks about the columns found if all the others err
-    far more. A column that numbers the rows is asked about if it alone predicts a class, and a
-    column that is a sum of its own row's label and those of rows near by or of all rows before, as
-    a mean that includes today; or that holds, for each of its values, the mean label of the rows
-    with that value, as target encoding on all rows does; or what the rows that share a value of
-    another column say: their mean label but for the row's own, their spread or extremes, or their
-    sum or mean so far, if the row's own label is in it; or whose gaps hold the mean or median of
-    their class. For values, more than 20 of them, it asks about a column that alone is in the order
-    of `y`, as its logarithm is.
+    far more.
+
+    It also asks about a column that numbers the rows, if it alone predicts a class; about columns
+    made of labels, as a mean that includes today and target encoding on all rows are (the Notes say
+    which it sees); about gaps that hold the mean or median of their class; and, for values, more
+    than 20 of them, about a column that alone is in the order of `y`, as its logarithm is.
 
     Parameters
     ----------
@@ -102,11 +100,11 @@ def too_good_feature(X, y, *, task=None, random_state=0):
     one, as a z-score, and no gaps that were filled in from later rows. Of mean labels of categories
     it sees those of all rows, scaled, rounded, drawn to the mean of all, or logarithms of odds as
     well, and medians of values, and asks where most rows hold them; those that leave out the row
-    itself, spreads, extremes and sums, and the row's own label compared with those of its category,
-    where the categories are in the table, too, and labels differ within ten of them or more. If
-    many labels are alike, it asks about medians: a price that most paid may be one. Shares that
-    were planned, as of places at a school that are all taken, are mean labels as well: it cannot
-    tell.
+    itself, spreads, extremes and sums, sums and means so far that include the row's own label, and
+    that label compared with those of its category, where the categories are in the table, too, and
+    labels differ within ten of them or more. If many labels are alike, it asks about medians: a
+    price that most paid may be one. Shares that were planned, as of places at a school that are all
+    taken, are mean labels as well: it cannot tell.
     It does not see gaps filled by neighbours of a class, or with medians of whole numbers, or with
     means that were rounded to few decimals, or mostly of one column alone; nor that columns were
     selected by all labels. Of more than 200 columns it looks, in each fold, at those that are

@@ -105,14 +105,6 @@ def spread_out(table, rng):
     return table
 
 
-def of_one_light(images):
-    """Return images, a row each and none of one colour, in one brightness and contrast.
-
-    A copy that was made brighter is as far from its original as another image is, until then.
-    """
-    return (images - images.mean(axis=1, keepdims=True)) / images.std(axis=1, keepdims=True)
-
-
 def names_of(X):
     """Return what to call each column of `as_codes`: its number and, where it has one, its name."""
     if hasattr(X, "columns"):
