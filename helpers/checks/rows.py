@@ -72,7 +72,7 @@ def validated(estimator, X, y, **checks):
     except TypeError as error:
         if "float() argument" not in str(error):
             raise
-        what, cure = ("y", "") if _holds_numbers(X) else ("X", _cure_of_column(X))
+        what, cure = ("y", "") if holds_numbers(X) else ("X", _cure_of_column(X))
         raise TypeError(f"{what} must hold numbers: {error}.{cure}") from error
     except ValueError as error:
         if re.search("element with a sequence|only one element tensors", str(error)):
@@ -84,7 +84,7 @@ def validated(estimator, X, y, **checks):
             _refuse_doubled(X, y, error)
         # The latter is what pandas says of a column of categories, beside one of True and False.
         if re.search("could not convert string|Cannot cast (str|string|object)", str(error)):
-            what, cure = ("y", "") if _holds_numbers(X) else ("X", f" {ENCODE}")
+            what, cure = ("y", "") if holds_numbers(X) else ("X", f" {ENCODE}")
             raise ValueError(f"{what} must hold numbers: {error}.{cure}") from error
         raise
     return found if isinstance(found, tuple) else (found, None)
@@ -93,7 +93,7 @@ def validated(estimator, X, y, **checks):
 def _cure_of_column(X):
     """Return what to do about the first column of a table that holds no numbers."""
     for name in getattr(X, "columns", ()):
-        if not _holds_numbers(X[name]):
+        if not holds_numbers(X[name]):
             return f" Make numbers of X[{name!r}], as OrdinalEncoder() does, or leave it out."
     return ""
 
@@ -191,7 +191,8 @@ def refuse_no_numbers(X):
         raise ValueError(f"X must hold rows of numbers; got {wrong}. {cure}")
 
 
-def _holds_numbers(X):
+def holds_numbers(X):
+    """Say whether all values can be read as numbers."""
     try:
         np.asarray(X, dtype=float)
     except (TypeError, ValueError):

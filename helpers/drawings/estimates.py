@@ -110,24 +110,22 @@ def repeated_folds():
     return fig, alt
 
 
-def permuted_scores(scores, n_shown=20):
+def permuted_scores(scores):
     """Draw the scores of all candidates on shuffled labels, beside the best one on the real labels.
 
     Parameters
     ----------
     scores : array of shape (n_labelings, n_candidates)
-        The first row belongs to the real labels.
-    n_shown : int, default=20
-        So many labelings are drawn, the real one included.
+        The first row belongs to the real labels; of the others, 19 are drawn.
 
     Examples
     --------
     >>> import numpy as np
-    >>> fig, alt = permuted_scores(np.array([[0.5, 0.7], [0.9, 0.4]]), n_shown=2)
+    >>> fig, alt = permuted_scores(np.array([[0.5, 0.7], [0.9, 0.4]]))
     >>> alt
     'Which shuffles reach ... labels, 0.70? By shuffle, its candidate and the best: 0.40 and 0.90.'
     """
-    real, shuffled = scores[0], scores[1:n_shown]
+    real, shuffled = scores[0], scores[1:20]
     best, numbers = real.max(), np.arange(1, len(shuffled) + 1)
     one, highest = shuffled[:, real.argmax()], shuffled.max(axis=1)
     # A question: the guess after this drawing asks for the answer.

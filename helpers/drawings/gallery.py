@@ -161,7 +161,7 @@ def window_across_border():
     return fig, alt
 
 
-def easy_cases(values, right, limit=1):
+def easy_cases(values, right):
     """Draw where the right and the wrong answers lie, against the column that decides.
 
     Examples
@@ -172,13 +172,13 @@ def easy_cases(values, right, limit=1):
     """
     title = "Most errors lie near 0, and the easy test leaves those rows out"
     fig, ax = blank(7.2, 3.0, title=title, xlabel="first column of a test row", ylabel="rows")
-    bins, far = np.linspace(-3.5, 3.5, 29), np.abs(values) > limit
+    bins, far = np.linspace(-3.5, 3.5, 29), np.abs(values) > 1
     styles = ({"facecolor": "#BBBBBB"}, {"facecolor": "#555555"})
     ax.hist([values[right], values[~right]], bins, stacked=True, label=["right", "wrong"])
     for bars, style in zip(ax.containers, styles, strict=True):
         for bar in bars:
             bar.set(edgecolor="white", **style)
-    for border in (-limit, limit):
+    for border in (-1, 1):
         label = "the easy test leaves out the rows between" if border < 0 else ""
         ax.axvline(border, color="black", linestyle="--", label=label)
     legend_below(fig, ncols=3, fontsize=9)

@@ -5,6 +5,7 @@ from datetime import date, timedelta
 import numpy as np
 
 from helpers._compat import _num_samples
+from helpers.checks.rows import holds_numbers
 from helpers.leakage.codes import GAPS, is_gap
 from helpers.leakage.dates import ADVICE, as_datetime, readings_of, readings_of_digits, seconds
 from helpers.leakage.groups import check_is_no_text, without_mask
@@ -74,7 +75,7 @@ def as_span(name, value, column):
         return 0.0
     if isinstance(value, np.timedelta64):
         value = value.astype("timedelta64[us]").item()
-    are_numbers = column.dtype.kind not in "mM" and _all_numbers(column)
+    are_numbers = column.dtype.kind not in "mM" and holds_numbers(column)
     if are_numbers and all(isinstance(text, str) for text in column.tolist()):
         are_numbers = not readings_of_digits(column.tolist())
     elif are_numbers and column.astype(float).min() >= 1e7:
@@ -89,14 +90,6 @@ def as_span(name, value, column):
         return value.total_seconds()
     expected = "a number, as time is" if are_numbers else "a datetime.timedelta, as time is dates"
     raise ValueError(f"{name} must be {expected}, and not negative; got {value!r}.")
-
-
-def _all_numbers(values):
-    try:
-        np.asarray(values).astype(float)
-    except (TypeError, ValueError):
-        return False
-    return True
 
 
 def _checked(numbers):
@@ -115,7 +108,7 @@ def _checked(numbers):
 def _read(texts):
     """Read numbers or dates from texts that are all of one form."""
     readings = readings_of_digits(texts)  # 01112019 is a day before it is a number
-    if not readings and _all_numbers(texts):
+    if not readings and holds_numbers(texts):
         return np.array(texts, dtype=float)
     readings = readings or readings_of(texts)
     if not readings:
