@@ -8,13 +8,12 @@ FEWEST = 5  # such test rows; fewer may be chance
 FEWEST_VALUES = 5  # of a column that may say which of many things a row is about
 PARTNERS = 0.25  # of the test rows, where each row has one in which two things are exchanged
 TIMES = 3  # as many as if they were moved as well, which no copy is
-MOVES = (1, 2, 3)  # by so many pixels
+MOVES = (-1, -2, -3)  # by so many pixels
 FEWEST_COLUMNS = 3  # of many values, in which rows hardly meet
 MOST_ROWS = 1000  # by which a column is judged
 N_SHUFFLES = 19
 EXACT = 1e-6  # of the range of labels
 SMALLEST = 8  # a side of an image
-MIXER = np.uint64(0x9E3779B97F4A7C15)  # an odd number: no two numbers have one product
 
 
 def moved_copies(rows, shape, folds):
@@ -123,15 +122,13 @@ def count_mirrored(rows, shape, folds):
 
     The shape is that of one row. Its two longest axes are those of an image.
     """
-    weights = _weights(shape)
-    own, ways = _sums(rows, [weights])[:, 0], _turned(weights)
-    found = _count(rows, own, ways, folds)
+    images, own = rows.reshape(len(rows), *shape), _keys(rows)
+    found = _count_turned(images, own, folds)
     if found < FEWEST:
         return 0
     # Simple shapes, as a single dot, meet by chance: then they also do if moved.
-    axis = _axes(shape)[1]
-    moved = [[np.roll(one, by, axis) for one in ways] for by in MOVES]
-    by_chance = max(_count(rows, own, others, folds) for others in moved)
+    moved = (np.roll(images, by, _axes(shape)[1]) for by in MOVES)
+    by_chance = max(_count_turned(others, own, folds) for others in moved)
     return found if found > TIMES * by_chance else 0
 
 
@@ -141,55 +138,32 @@ def _count_changed(rows, folds, change):
 
 
 def _count_same(rows, folds):
-    sums = _sums(rows, [_weights(rows.shape[1])])[:, 0]
-    return sum(int(np.isin(sums[test], sums[train]).sum()) for train, test in folds)
+    keys = _keys(rows)
+    return sum(int(np.isin(keys[test], keys[train]).sum()) for train, test in folds)
 
 
-def _weights(shape):
-    return np.random.default_rng(0).integers(1, 2**64, size=shape, dtype=np.uint64)
+def _keys(rows):
+    """Return a number for each row or image, the same for those that hold the same numbers."""
+    rows = np.where(np.isnan(rows), np.nan, rows) + 0.0  # one nan, one zero
+    return np.array([hash(row.tobytes()) for row in rows])
 
 
 def _axes(shape):
-    """Return the two longest axes, in their order: an image's height and width."""
-    return sorted(np.argsort(shape, kind="stable")[-2:].tolist())
+    """Return the two longest axes of an array of images, in their order: height and width."""
+    return sorted((1 + np.argsort(shape, kind="stable")[-2:]).tolist())
 
 
-def _turned(image):
-    """Return an image in each of the ways in which it can lie, but for its own."""
-    axes = _axes(image.shape)
-    flipped = [np.flip(image, axis) for axis in (*axes, tuple(axes))]
-    if image.shape[axes[0]] != image.shape[axes[1]]:
-        return flipped
-    return flipped + [np.rot90(one, axes=axes) for one in (image, *flipped)]
+def _turned(images):
+    """Yield images in each of the ways in which they can lie, but for their own."""
+    height, width = _axes(images.shape[1:])
+    flipped = [np.flip(images, axes) for axes in (height, width, (height, width))]
+    yield from flipped
+    if images.shape[height] == images.shape[width]:
+        yield from (np.rot90(some, axes=(height, width)) for some in (images, *flipped))
 
 
-def _mixed(rows):
-    """Return whole numbers, others for other floats, of which every digit depends on the float."""
-    rows = np.ascontiguousarray(np.where(np.isnan(rows), np.nan, rows) + 0.0)  # one nan, one zero
-    numbers = rows.view(np.uint64)
-    for _ in range(2):
-        numbers ^= numbers >> np.uint64(32)
-        numbers *= MIXER
-    return numbers
-
-
-def _sums(rows, ways):
-    """Return a whole number for each row and each way in which weights lie.
-
-    A sum of whole numbers that are multiplied by weights, modulo 2**64, tells rows apart, and is
-    the same in any order: instead of all images, the weights are turned. Large images need much
-    memory, so that they are taken a hundred at a time.
-    """
-    weights = np.stack([one.ravel() for one in ways], axis=1)
-    blocks = np.array_split(rows, math.ceil(len(rows) / 100))
-    return np.concatenate([_mixed(block) @ weights for block in blocks])
-
-
-def _count(rows, own, ways, folds):
-    """Count the test rows that are training rows if weights lie in one of some ways."""
-    turned = _sums(rows, ways)
-    turned[turned == own[:, None]] = 0  # it is symmetric
-    return sum(
-        int(np.isin(turned[test], np.setdiff1d(own[train], [0])).any(axis=1).sum())
-        for train, test in folds
-    )
+def _count_turned(images, own, folds):
+    """Count the test images that are training images, by the keys of their `own`, if turned."""
+    keys = np.column_stack([_keys(turned) for turned in _turned(images)])
+    keys[keys == own[:, None]] = 0  # it is symmetric
+    return sum(int(np.isin(keys[test], own[train]).any(axis=1).sum()) for train, test in folds)
