@@ -244,6 +244,4 @@ def _answers_of(predictor, X, y, asked):
 
 
 def _copy(values):
-    if isinstance(values, tuple):
-        return list(values)
     return values.copy() if hasattr(values, "copy") else copy.copy(values)

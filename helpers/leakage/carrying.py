@@ -53,12 +53,12 @@ def carry_over(estimator, X, y, *, cv=5, groups=None, random_state=0):
     cv = list(cv) if isinstance(cv, Iterator) else cv  # it may be asked twice
     parts = estimator, X, targets_of(y, _num_samples(X)), cv, groups, random_state, rng
     with left_alone(estimator):
-        first = again = _look(*parts)
-        leaked = first.own > first.most
-        if leaked and not first.is_carried:
+        look = _look(*parts)
+        leaked = look.own > look.most
+        if leaked and not look.is_carried:
             again = _look(*parts)
             leaked = again.own > again.most
-    look = first if leaked else again
+            look = look if leaked else again
     evidence = (
         f"On permuted labels one object taken through {look.n_folds} folds scores {look.own:.2f} "
         f"on held-out rows; against labels dealt out at random, at most {look.most:.2f}."
