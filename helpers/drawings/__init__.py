@@ -1,7 +1,7 @@
 """Drawings that the lessons show: each function draws one, and says which lesson shows it.
 
-`flows` has the boxes, arrows and bars of which others are made. Show a drawing with `plots.show`,
-which takes its alternative text.
+`flows` has the boxes, arrows and bars of which others are made; its functions return a figure. A
+drawing of the other modules is a figure and its alternative text, for `plots.show(*drawing())`.
 """
 
 from helpers.drawings import (

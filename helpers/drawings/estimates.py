@@ -1,7 +1,6 @@
 """Drawings of lessons 06 to 07: how rows, labels, scores and weights flow, from left to right.
 
-Each function returns a figure and its alternative text, for `plots.show(*drawing())`. Hatches
-repeat what the colours say, so that a drawing can be read in grey as well.
+Hatches repeat what the colours say, so that a drawing can be read in grey as well.
 """
 
 import numpy as np

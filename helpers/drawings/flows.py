@@ -3,7 +3,7 @@
 Ordinary arrows are solid and black; a leak is a thick orange path, dashed, so that it differs in
 grey, too.
 Boxes and parts of a bar may have a role of `plots.ROLES`, which a line or a hatch shows as well.
-Each function returns a figure. Show it with `plots.show`, which takes its alternative text.
+Each function returns a figure. Show it with `plots.show`, which takes its alternative text too.
 """
 
 from itertools import pairwise

@@ -1,7 +1,4 @@
-"""Drawings of lessons 05 and 05b: how test rows get into training, and which canary takes what.
-
-Each function returns a figure and its alternative text, for `plots.show(*drawing())`.
-"""
+"""Drawings of lessons 05 and 05b: how test rows get into training, and which canary takes what."""
 
 import numpy as np
 from sklearn.neighbors import KNeighborsRegressor

@@ -1,7 +1,4 @@
-"""Drawings of lesson 03b: which images are changed, and what it does to a score.
-
-Each function returns a figure and its alternative text, for `plots.show(*drawing())`.
-"""
+"""Drawings of lesson 03b: which images are changed, and what it does to a score."""
 
 from itertools import pairwise
 

@@ -1,7 +1,4 @@
-"""Drawings of lesson 04: where weights travel, and what they do to scores.
-
-Each function returns a figure and its alternative text, for `plots.show(*drawing())`.
-"""
+"""Drawings of lesson 04: where weights travel, and what they do to scores."""
 
 import numpy as np
 

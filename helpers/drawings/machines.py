@@ -1,7 +1,6 @@
 """Drawings of lesson 08: engines, processes, cores, and the way of a task between them.
 
-Each function returns a figure and its alternative text, for `plots.show(*drawing())`. What is drawn
-in colour differs in its hatch as well.
+What is drawn in colour differs in its hatch as well.
 """
 
 from itertools import pairwise

@@ -1,7 +1,4 @@
-"""Drawings of lesson 03c: the way of y, and scores of models that predict numbers.
-
-Each function returns a figure and its alternative text, for `plots.show(*drawing())`.
-"""
+"""Drawings of lesson 03c: the way of y, and scores of models that predict numbers."""
 
 from itertools import cycle
 

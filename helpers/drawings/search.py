@@ -1,7 +1,4 @@
-"""Drawings of lessons 02, 03 and 07: what fits begin with, which candidates tie, who waits.
-
-Each function returns a figure and its alternative text, for `plots.show(*drawing())`.
-"""
+"""Drawings of lessons 02, 03 and 07: what fits begin with, which candidates tie, who waits."""
 
 import numpy as np
 from matplotlib.patches import Rectangle

@@ -1,7 +1,4 @@
-"""Drawings of lesson 01b: how rows become batches, and which seed decides what.
-
-Each function returns a figure and its alternative text, for `plots.show(*drawing())`.
-"""
+"""Drawings of lesson 01b: how rows become batches, and which seed decides what."""
 
 from itertools import pairwise
 

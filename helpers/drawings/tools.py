@@ -1,7 +1,4 @@
-"""Drawings of lesson 08b: what stays whichever tool trains, and which canary found what.
-
-Each function returns a figure and its alternative text, for `plots.show(*drawing())`.
-"""
+"""Drawings of lesson 08b: what stays whichever tool trains, and which canary found what."""
 
 from helpers.drawings.machines import fork_and_join
 from helpers.plots import alarms, blank
