@@ -158,15 +158,19 @@ def _exchanged(rows, codes, rng):
 
 
 def count_twins(rows, folds):
-    numbers = numbers_of(rows)
-    return sum(np.isin(numbers[test], numbers[train]).sum() for train, test in folds)
+    hashes = hashes_of(rows)
+    return sum(np.isin(hashes[test], hashes[train]).sum() for train, test in folds)
 
 
 def numbers_of(rows):
-    """Return a number for each row, the same for twins."""
+    """Return a number for each row, from 0 on, the same for twins."""
+    return np.unique(hashes_of(rows), return_inverse=True)[1]
+
+
+def hashes_of(rows):
+    """Return the hash of each row or image, the same for those that hold the same numbers."""
     rows = np.where(np.isnan(rows), np.nan, rows) + 0.0  # one nan, one zero
-    as_bytes = np.ascontiguousarray(rows).view(f"V{rows.itemsize * rows.shape[1]}").ravel()
-    return np.unique(as_bytes, return_inverse=True)[1]
+    return np.array([hash(row.tobytes()) for row in rows])
 
 
 def follow_from_one_number(rows):

@@ -4,6 +4,8 @@ import math
 
 import numpy as np
 
+from helpers.leakage.meeting import count_twins, hashes_of
+
 FEWEST = 5  # such test rows; fewer may be chance
 FEWEST_VALUES = 5  # of a column that may say which of many things a row is about
 PARTNERS = 0.25  # of the test rows, where each row has one in which two things are exchanged
@@ -113,7 +115,7 @@ def _beyond_chance(rows, folds, change):
     rng = np.random.default_rng(0)
     tables = (rng.permuted(rows, axis=0) for _ in range(N_SHUFFLES))
     shuffled = (_count_changed(table, folds, change) for table in tables)
-    by_chance = max(_count_same(rows, folds), *shuffled)
+    by_chance = max(count_twins(rows, folds), *shuffled)
     return found if found > TIMES * by_chance else 0
 
 
@@ -122,7 +124,7 @@ def count_mirrored(rows, shape, folds):
 
     The shape is that of one row. Its two longest axes are those of an image.
     """
-    images, own = rows.reshape(len(rows), *shape), _keys(rows)
+    images, own = rows.reshape(len(rows), *shape), hashes_of(rows)
     found = _count_turned(images, own, folds)
     if found < FEWEST:
         return 0
@@ -134,18 +136,7 @@ def count_mirrored(rows, shape, folds):
 
 def _count_changed(rows, folds, change):
     """Count the test rows that are equal to a training row if both are changed, and only then."""
-    return _count_same(change(rows), folds) - _count_same(rows, folds)
-
-
-def _count_same(rows, folds):
-    keys = _keys(rows)
-    return sum(int(np.isin(keys[test], keys[train]).sum()) for train, test in folds)
-
-
-def _keys(rows):
-    """Return a number for each row or image, the same for those that hold the same numbers."""
-    rows = np.where(np.isnan(rows), np.nan, rows) + 0.0  # one nan, one zero
-    return np.array([hash(row.tobytes()) for row in rows])
+    return count_twins(change(rows), folds) - count_twins(rows, folds)
 
 
 def _axes(shape):
@@ -163,7 +154,7 @@ def _turned(images):
 
 
 def _count_turned(images, own, folds):
-    """Count the test images that are training images, by the keys of their `own`, if turned."""
-    keys = np.column_stack([_keys(turned) for turned in _turned(images)])
-    keys[keys == own[:, None]] = 0  # it is symmetric
-    return sum(int(np.isin(keys[test], own[train]).any(axis=1).sum()) for train, test in folds)
+    """Count the test images that are training images, by the hashes of their `own`, if turned."""
+    hashes = np.column_stack([hashes_of(turned) for turned in _turned(images)])
+    hashes[hashes == own[:, None]] = 0  # it is symmetric
+    return sum(int(np.isin(hashes[test], own[train]).any(axis=1).sum()) for train, test in folds)
