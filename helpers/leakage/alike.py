@@ -67,7 +67,7 @@ def alike_rows(X, y=None, *, cv=5, groups=None, task=None, random_state=0):
     Parameters
     ----------
     X, y, cv, groups, task
-        As for `shared_rows`, with the same errors.
+        As for `shared_rows`.
     random_state : int, default=0
         Draws 1,000 rows of a large table, spreads out columns of few values, deals out the rows.
 
@@ -91,6 +91,11 @@ def alike_rows(X, y=None, *, cv=5, groups=None, task=None, random_state=0):
         thing, as age, height and sex in all visits of a patient; or if labels are known from the
         nearest training row and hardly from a linear model: neighbours in space are like that, and
         so are honest tables with bent boundaries, and only `groups` can tell.
+
+    Raises
+    ------
+    ValueError
+        If lengths differ or `cv` is not of a known form.
 
     Notes
     -----

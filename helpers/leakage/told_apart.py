@@ -38,7 +38,7 @@ def shift(X, y=None, *, cv=5, groups=None, task=None, random_state=0):
     Parameters
     ----------
     X, y, cv, groups, task
-        As for `shared_rows`, with the same errors.
+        As for `shared_rows`.
     random_state : int, default=0
         Deals out the rows; of large tables, draws 1,000.
 
@@ -50,6 +50,11 @@ def shift(X, y=None, *, cv=5, groups=None, task=None, random_state=0):
         standard deviations of theirs above their mean. Several folds are several looks, in both.
         Not looked at, if that is so and `cv` is a TimeSeriesSplit: later rows may look other; nor
         if rows are so few that even an area of 1 could be chance.
+
+    Raises
+    ------
+    ValueError
+        If lengths differ or `cv` is not of a known form.
 
     Notes
     -----
