@@ -67,8 +67,9 @@ class Job:
         What `lr` is multiplied by in each step.
     clip : float or None
         Largest norm of the gradients of a step.
-    ends_in : str or None
-        The function that returns the outputs, if what it returns is bounded.
+    ends_in : tuple or None
+        The name of the function that returns the outputs, and its least and largest value; None
+        if it has none, or the loss is the user's.
     """
 
     X: torch.Tensor
@@ -98,7 +99,7 @@ class Job:
     augment: Callable | None = None
     lr_factors: np.ndarray | None = None
     clip: float | None = None
-    ends_in: str | None = None
+    ends_in: tuple | None = None
 
     @property
     def dtype(self):

@@ -12,7 +12,6 @@ from sklearn.utils import check_random_state
 from helpers._compat import is_lazy
 from helpers.checks.arguments import name_of, same
 from helpers.checks.last_calls import (
-    RANGES,
     LastCall,
     warn_of_changes,
     warn_of_dropout,
@@ -63,8 +62,8 @@ class NetworkMixin:
                     warn_of_same_answers(network, X, outputs)
             self._tied = ties_of(job.network)
             ends_in = last.name if last.result is outputs else None
-            if self.loss is None and ends_in in RANGES:
-                job.ends_in = ends_in
+            if self.loss is None and ends_in:
+                job.ends_in = last.bounds()
             several, own_loss = job.y.ndim == 2, self.loss is not None
             looks_like = self._looks_like(outputs)
             if looks_like == "log_softmax" and ends_in != looks_like and not several:

@@ -15,16 +15,9 @@ from helpers.global_state import states_of_generators
 from helpers.modules import MLP
 from helpers.tensors import chunks
 
-# Between which numbers lies what these functions of torch return, by their names.
-RANGES = {
-    "tanh": (-1, 1),
-    "softsign": (-1, 1),
-    "relu": (0, math.inf),
-    "relu_": (0, math.inf),
-    "softplus": (0, math.inf),
-    "sigmoid": (0, 1),
-    "hardsigmoid": (0, 1),
-}
+# Functions of torch that bound what they return, by their names.
+BOUNDED = set("tanh softsign sigmoid hardsigmoid relu softplus elu celu selu log_sigmoid".split())
+BOUNDED |= set("hardtanh relu6 clamp clip clamp_min clamp_max".split())
 PLACES = (
     "its forward takes the number of a row for the number of a step, as X + pe[:X.size(0)] does, "
     "which is written for steps on axis 0. Here axis 0 has the rows, and steps are on axis 1."
@@ -32,6 +25,7 @@ PLACES = (
 PRIMES = 7, 11, 13, 17, 19, 23  # numbers of rows of which one is no multiple in a row's shape
 STATES = 4  # random weights with which equal answers are looked at again
 MANY = 0.5  # share of targets out of reach from which on that cannot be meant
+CLOSE = 0.05  # how near to 0 and 1 probabilities must come
 
 
 class LastCall(TorchFunctionMode):
@@ -42,6 +36,7 @@ class LastCall(TorchFunctionMode):
     """
 
     name = result = None
+    call = None, (), {}
     drops = False
 
     def __torch_function__(self, function, types, args=(), kwargs=None):
@@ -51,7 +46,19 @@ class LastCall(TorchFunctionMode):
             self.drops |= bool(given.get("training", True) and given.get("p", 0.5))
         if isinstance(result, torch.Tensor):
             self.name, self.result = getattr(function, "__name__", None), result
+            self.call = function, args[1:], kwargs or {}
         return result
+
+    def bounds(self):
+        """Return the last function's name, and its least and largest value; None if it has none."""
+        function, args, kwargs = self.call
+        is_tensor = any(isinstance(one, torch.Tensor) for one in (*args, *kwargs.values()))
+        name = str(self.name).rstrip("_")
+        if name not in BOUNDED or is_tensor:
+            return None
+        ends = function(self.result.new_tensor([-1e30, 1e30]), *args, **kwargs).tolist()
+        low, high = (end if abs(end) < 1e29 else math.copysign(math.inf, end) for end in ends)
+        return "relu6" if (name, low, high) == ("hardtanh", 0, 6) else name, low, high
 
 
 def warn_of_dropout(network, last):
@@ -196,30 +203,31 @@ def _takes_rows_for_steps(network, X):
 def warn_of_range(job, owner, of_classes):
     """Warn of a trained network whose outputs cannot be what the loss of its estimator needs.
 
-    It `ends_in` a function in `RANGES`. Outputs of classes are logits; others are compared with
-    `y` as they are.
+    Outputs of classes are logits; others are compared with `y` as they are.
     """
-    low, high = RANGES[job.ends_in]
-    where = f"lie between {low} and {high}" if high < math.inf else "are never negative"
-    name, problem, cure = job.ends_in.rstrip("_"), None, "Leave it out; end in a linear layer."
+    name, low, high = job.ends_in
+    where = f"lie between {low:.3g} and {high:.3g}"
+    if high == math.inf:
+        where = f"are never below {low:.3g}" if low else "are never negative"
+    elif low == -math.inf:
+        where = f"are never above {high:.3g}"
+    problem, cure = None, "Leave it out; end in a linear layer."
     if not of_classes:
         y = job.y[job.rows]
         share = ((y < low) | (y > high)).double().mean().item()
         if share > MANY:
             problem = f"{share:.0%} of the numbers in y are out of reach."
             cure = "End in a linear layer, or scale y with TransformedTargetRegressor."
-    elif name in ("sigmoid", "hardsigmoid"):
+    elif (low, high) == (0, 1):
         return  # of which `warn_of_probabilities` knows
     elif job.y.ndim == 2:
-        ends = [1 / (1 + math.exp(-end)) for end in (low, high)]
-        problem = (
-            f"{owner} applies sigmoid to them, so that all probabilities are between "
-            f"{ends[0]:.2f} and {ends[1]:.2f}."
-        )
-    elif high < math.inf:
-        most = math.exp(high - low) / (math.exp(high - low) + job.n_outputs - 1)
+        ends = torch.tensor([low, high]).sigmoid().tolist()
+        if max(ends[0], 1 - ends[1]) > CLOSE:
+            reach = f"are between {ends[0]:.2f} and {ends[1]:.2f}"
+            problem = f"{owner} applies sigmoid to them, so that all probabilities {reach}."
+    elif (most := 1 / (1 + math.exp(low - high) * (job.n_outputs - 1))) < 1 - CLOSE:
         problem = f"{owner} applies softmax to them, so that no probability can exceed {most:.2f}."
-    elif name == "relu":
+    elif low == 0:
         n_rows, n_zero = _rows_of_zeros(job)
         if n_zero:
             problem = (
