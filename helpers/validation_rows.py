@@ -125,13 +125,16 @@ def splits_of(splitter, data, job, owner):
         told = error
         if data[2] is None and re.search("'groups' parameter|number of groups", str(error)):
             told = ValueError(f"{owner} needs groups: call fit(X, y, groups=...).")
-        told.add_note(
-            f"{owner} was to split the {len(job.y)} rows given to fit. What it needs of groups "
-            f"is given to fit as well: fit(X, y, groups=groups). A search does not hand on its "
-            f"own groups; give them to a step of a Pipeline too, search.fit(X, y, groups=groups, "
-            f"step__groups=groups). cross_validate takes them as params={{'groups': groups}}, and "
-            f"around such a search as params={{'groups': groups, 'step__groups': groups}}."
-        )
+        note = f"{owner} was to split the {len(job.y)} rows given to fit."
+        if "group" in str(error):
+            note += (
+                " What it needs of groups is given to fit as well: fit(X, y, groups=groups). A "
+                "search does not hand on its own groups; give them to a step of a Pipeline too, "
+                "search.fit(X, y, groups=groups, step__groups=groups). cross_validate takes them "
+                "as params={'groups': groups}, and around such a search as "
+                "params={'groups': groups, 'step__groups': groups}."
+            )
+        told.add_note(note)
         if told is error:
             raise
         raise told from error

@@ -50,7 +50,8 @@ class ArgumentsMixin:
         owner, own = type(self).__name__, self._get_param_names()
         for name in given:
             is_own = name in own or name.startswith(PREFIXES)
-            cure = f"Set it before, {owner}({name}=...)." if is_own else cure_for(name, own)
+            of_fit = (*own, "sample_weight", "groups")
+            cure = f"Set it before, {owner}({name}=...)." if is_own else cure_for(name, of_fit)
             raise TypeError(f"fit of {owner} has no argument {name!r}. {cure}".rstrip())
 
     @classmethod

@@ -14,7 +14,10 @@ from helpers.checks.precision import ROUNDED_FROM, has_doubles, kinds_of, rounds
 from helpers.datasets import Rows
 from helpers.tensors import as_numpy
 
-ENCODE = "Encode columns of text, for instance with OneHotEncoder() or OrdinalEncoder()."
+ENCODE = (
+    "Encode columns of text, for instance with OneHotEncoder() or OrdinalEncoder(), and whole "
+    "texts with TfidfVectorizer()."
+)
 
 
 def check_rows(estimator, X, y="no_validation", *, reset, **checks):

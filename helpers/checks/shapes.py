@@ -70,8 +70,9 @@ def why_not(X, error):
         return f"Rows are on {X.device}: create tensors there, as by torch.zeros(3).to(X)."
     if "dtype" in error:
         return (
-            "The network has the precision of X: do not cast inside it, cast X, and make new "
-            "tensors like X, as by torch.zeros(3).to(X)."
+            "The network has the precision of X: do not cast inside it, cast X, make new tensors "
+            "like X, as by torch.zeros(3).to(X), and hold a tensor by "
+            "self.register_buffer('name', tensor), so that it is cast as weights are."
         )
     if "indices" in error:
         return (

@@ -458,6 +458,7 @@ def test_arguments_of_the_module_are_attributes_as_other_parameters_are():
         ("epochs", r"Set it before, TorchClassifier\(epochs=...\)"),
         ("eval_set", "Give patience, and validation_fraction"),
         ("verbose", r"history_\. set_callbacks\(ProgressBar\(\)\)"),
+        ("sample_weights", r"Give sample_weight\.$"),
         ("nonsense", "$"),
     ],
 )

@@ -124,6 +124,8 @@ def test_a_column_of_objects_is_refused_as_a_row_of_them_is(labels, said):
 def test_text_in_X():
     with pytest.raises(ValueError, match="^X must hold numbers: .*'red'"):
         classifier().fit([["red", 1.0]] * 20, y)
+    with pytest.raises(ValueError, match=r"whole texts with TfidfVectorizer\(\)"):
+        classifier().fit(["a good film", "a bad film"] * 10, y)
 
 
 @pytest.mark.parametrize("beside", [[], ["yes"], ["number"], ["yes", "number"]], ids=str)

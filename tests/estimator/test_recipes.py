@@ -256,6 +256,17 @@ def test_rows_that_a_network_cannot_take():
 
     with pytest.raises(ValueError, match="Casting cannot take rows of 4 numbers.*do not cast"):
         fit(Casting)
+
+    class Holding(MLP):
+        def __init__(self, n_features, n_outputs):
+            super().__init__(n_features, n_outputs)
+            self.turned = torch.eye(n_features)
+
+        def forward(self, X):
+            return super().forward(X @ self.turned)
+
+    with pytest.raises(ValueError, match=r"Holding cannot take rows.*self.register_buffer\('name'"):
+        fit(Holding)
     with pytest.raises(ValueError, match="cannot take rows of 4 numbers.*as wide as"):
         fit(lambda n_features, n_outputs: nn.Linear(20, n_outputs))
 

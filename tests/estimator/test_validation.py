@@ -195,6 +195,15 @@ def test_a_splitter_that_needs_groups_asks_for_them(splitter):
     clf.fit(X, y, groups=np.arange(len(X)) % 5)
 
 
+def test_a_splitter_without_groups_is_not_told_of_them():
+    clf = TorchClassifier(epochs=1, patience=2, validation_fraction=StratifiedKFold(len(X)))
+    with pytest.raises(ValueError, match="n_splits") as error:
+        clf.fit(X, y)
+    assert error.value.__notes__ == [
+        f"validation_fraction=StratifiedKFold(...) was to split the {len(X)} rows given to fit."
+    ]
+
+
 @pytest.mark.parametrize(
     "how, said",
     [
