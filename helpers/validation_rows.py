@@ -70,18 +70,17 @@ def check_groups(groups, y):
     if labels.ndim == 0 or labels.size != len(labels):
         raise ValueError(f"{due}; got shape {labels.shape} for {len(y)} rows.")
     if isinstance(groups, (list, tuple)):
+        refuse_missing(groups, "groups")  # of which numpy may make the text "nan"
         refuse_cut(groups, labels, "groups")
+    elif labels.dtype.kind not in "biuSU":
+        refuse_missing(labels.ravel().astype(object), "groups")
     try:
         np.unique(labels)
     except TypeError as error:
-        if len(set(map(type, labels.ravel()))) == 1:  # which has no order, as that of None
-            refuse_missing(labels.ravel(), "groups")
         raise ValueError(
             f"groups must be labels of one type: {error}. Give, for instance, "
             f"[str(group) for group in groups]."
         ) from error
-    if labels.dtype.kind not in "biuSU":
-        refuse_missing(labels.ravel().astype(object), "groups")
 
 
 def split_as_told(job, how, data):

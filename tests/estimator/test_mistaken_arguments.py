@@ -203,7 +203,14 @@ def test_text_in_y_is_not_said_to_be_in_X():
 
 def test_groups_of_several_types():
     with pytest.raises(ValueError, match=r"^groups must be labels of one type.*str\(group\)"):
-        classifier(patience=1).fit(X, y, groups=[None, "a"] * 10)
+        classifier(patience=1).fit(X, y, groups=np.array([1, "a"] * 10, dtype=object))
+
+
+@pytest.mark.parametrize("kind", [list, pd.Series, lambda labels: np.array(labels, dtype=object)])
+@pytest.mark.parametrize("missing", [None, np.nan])
+def test_groups_some_of_which_are_missing(kind, missing):
+    with pytest.raises(ValueError, match="^groups contains NaN or another missing.* in row 1"):
+        classifier(patience=1).fit(X, y, groups=kind(["a", missing] * 10))
 
 
 def test_set_params_tells_how_arguments_of_the_module_are_written():
