@@ -134,8 +134,9 @@ def warn_of_other_rows(network, X, outputs):
     if not is_other:
         return
     how = f"it is predicted in another place: {PLACES}"
-    if beside > allowed:
-        how = f"other rows are predicted with it: {_how_rows_meet(network, X)}"
+    layer = _takes_rows_for_steps(copy.deepcopy(network), X)
+    if beside > allowed or layer is not None:  # of rows that are alike only the place may show
+        how = f"other rows are predicted with it: {_how_rows_meet(layer)}"
     warnings.warn(f"{type(network).__name__} has another answer for a row if {how}", stacklevel=2)
 
 
@@ -163,9 +164,8 @@ def warn_of_same_answers(network, X, outputs):
     )
 
 
-def _how_rows_meet(network, X):
+def _how_rows_meet(layer):
     """Return how a network may take rows into account for others, and the cure."""
-    layer = _takes_rows_for_steps(copy.deepcopy(network), X)
     if layer is not None:
         return (
             f"its {type(layer).__name__} takes the rows of a batch for the steps of one sequence. "

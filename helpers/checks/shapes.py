@@ -117,6 +117,11 @@ def why_not(X, error):
     if convolved or normalised:
         due, given = convolved.groups() if convolved else reversed(normalised.groups())
         return f"A layer of {due} channels gets {given} of them from what is before it."
+    laid = re.search(r"normalized_shape=\[(\d+)\].* size\[.*?(\d+)\]", error)
+    if laid:
+        return f"nn.LayerNorm({laid[1]}) gets {laid[2]} numbers: make it as wide as what it gets."
+    if "more than 1 spatial" in error:
+        return "InstanceNorm needs two steps or pixels of a channel at least: take nn.LayerNorm."
     if X.ndim == 2 and re.search(AXES, error):
         return "This layer takes rows with another number of axes."
     sizes = re.search(r"shapes cannot be multiplied \(\d+x(\d+) and (\d+)x\d+\)", error)

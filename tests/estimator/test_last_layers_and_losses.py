@@ -549,6 +549,12 @@ def test_rows_of_a_batch_that_are_taken_for_steps(layer):
         classifier(Sequence, module__layer=layer).fit(sequences, y)
 
 
+def test_rows_that_are_alike_and_taken_for_steps():
+    rows = 1 + 1e-4 * sequences
+    with pytest.warns(UserWarning, match="its LSTM takes the rows of a batch for the steps"):
+        classifier(Sequence, module__layer=STEPS[0]).fit(rows, y)
+
+
 def test_a_table_as_one_sequence():
     def recipe(n_features, n_outputs):
         layer = lambda n: nn.LSTM(n, 4, batch_first=True)  # noqa: E731

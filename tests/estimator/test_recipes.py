@@ -270,6 +270,20 @@ def test_rows_that_a_network_cannot_take():
     with pytest.raises(ValueError, match="cannot take rows of 4 numbers.*as wide as"):
         fit(lambda n_features, n_outputs: nn.Linear(20, n_outputs))
 
+    def laid(n_features, n_outputs):
+        return nn.Sequential(nn.Linear(n_features, 8), nn.LayerNorm(5), nn.Linear(8, n_outputs))
+
+    with pytest.raises(ValueError, match=r"LayerNorm\(5\) gets 8 numbers: make it as wide"):
+        fit(laid)
+
+    def alone(n_features, n_outputs):
+        to_channels = nn.Unflatten(1, (n_features, 1))
+        norm = nn.InstanceNorm1d(n_features)
+        return nn.Sequential(to_channels, norm, nn.Flatten(), nn.Linear(n_features, n_outputs))
+
+    with pytest.raises(ValueError, match="InstanceNorm needs two steps or pixels of a channel"):
+        fit(alone)
+
 
 # Outputs that are no logits.
 
