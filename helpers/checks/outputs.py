@@ -11,6 +11,10 @@ from helpers.checks.arguments import check_call
 from helpers.checks.shapes import DEVICES, NO_AXIS, is_beyond, why_not
 from helpers.modules import check_forward
 
+# What torch and Python say of a tuple that a layer gets, that is indexed [:, -1], or added to.
+OF_TUPLES = (
+    "Tensor, not tuple|tuple indices .*, not tuple|concatenate tuple|'tuple' and|and 'tuple'"
+)
 STATES = 8  # random weights with which outputs that look like probabilities are looked at again
 
 
@@ -32,12 +36,12 @@ def check_outputs(network, X, n_outputs, watch):
         check_call("forward", network.forward, ("X",), "A network gets the rows, and no more.")
         given = getattr(error, "obj", None)  # that has no such attribute
         of_tensors = isinstance(given, tuple) and any(isinstance(t, torch.Tensor) for t in given)
-        if not of_tensors and "must be Tensor, not tuple" not in str(error):
+        if not of_tensors and not re.search(OF_TUPLES, str(error)):
             raise
         raise ValueError(
-            f"{name} gives a tuple to a layer or a function that needs a tensor: {error}. Layers "
-            f"such as nn.GRU and nn.MultiheadAttention return a tuple, which nn.Sequential hands "
-            f"on as it is. Call them in a forward of your own: outputs, _ = self.layer(X)."
+            f"{name} has a tuple where a tensor is due: {error}. Layers such as nn.GRU and "
+            f"nn.MultiheadAttention return a tuple, which nn.Sequential hands on as it is. Call "
+            f"them in a forward of your own: outputs, _ = self.layer(X)."
         ) from error
     except (RuntimeError, IndexError, ValueError) as error:
         words = f"dtype|shape|size|elements not|dimension|index|indices|input|\\dD|{NO_AXIS}"
@@ -79,7 +83,10 @@ def check_type(network, outputs, X, n_outputs):
         elif outputs.shape[-1] < n_outputs and outputs.flatten(1).shape == shape:
             mend = "Return outputs.flatten(1), in the order of the columns of y."
         elif outputs.ndim == 3:
-            mend = "Of the answers to each step of a sequence, return the last: outputs[:, -1]."
+            mend = (
+                "Of the answers to each step of a sequence, return the last, outputs[:, -1]; of "
+                "the state of a recurrent layer, that of its last layer, state[-1]."
+            )
         elif outputs.ndim > 3:
             mend = "Put nn.Flatten() before the first linear layer, or pool over the other axes."
     if wrong:

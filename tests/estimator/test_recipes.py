@@ -815,8 +815,12 @@ NO_FIRST_LAYERS = {
         "an axis that is not there. nn.Un",
     ),
     "an axis of three": ([lambda: nn.Softmax(4)], (2, 6), "an axis that is not there.$"),
-    "a recurrent layer": ([lambda: nn.GRU(6, 4)], (6,), "Sequential gives a tuple to a layer"),
-    "two": ([lambda: nn.GRU(6, 4), lambda: nn.GRU(4, 4)], (6,), "gives a tuple to a layer"),
+    "a recurrent layer": ([lambda: nn.GRU(6, 4)], (6,), "Sequential has a tuple where"),
+    "two": (
+        [lambda: nn.GRU(6, 4), lambda: nn.GRU(4, 4)],
+        (6,),
+        "has a tuple where a tensor is due",
+    ),
     "features last": ([lambda: nn.Conv1d(3, 4, 3)], (9, 3), r"moveaxis\(X, -1, 1\)"),
     "normalised": ([lambda: nn.BatchNorm1d(3)], (9, 3), r"moveaxis\(X, -1, 1\)"),
     "grey images": ([lambda: nn.Conv2d(1, 4, 3)], (8, 8), r"X\[:, np.newaxis\]"),
@@ -840,3 +844,40 @@ def test_what_does_not_fit_is_named_and_no_width_that_does(case):
     with pytest.raises(ValueError, match=told) as caught:
         TorchClassifier(on_a_table(*layers)).fit(rows, np.arange(40) % 2)
     assert "as wide as the recipe's first argument" not in str(caught.value)
+
+
+TUPLES = {
+    "its last step": lambda answers, rows: answers[:, -1],
+    "beside its input": lambda answers, rows: rows + answers,
+    "before it": lambda answers, rows: answers + rows,
+    "scaled": lambda answers, rows: 0.5 * answers[0] + answers @ rows,
+    "the mean of its steps": lambda answers, rows: answers.mean(1),
+    "activated": lambda answers, rows: torch.relu(answers),
+}
+
+
+@pytest.mark.parametrize("case", TUPLES)
+def test_what_a_recurrent_layer_returns_is_taken_for_a_tensor(case):
+    class Recurrent(nn.Module):
+        def __init__(self, n_features, n_outputs):
+            super().__init__()
+            self.layer = nn.GRU(1, n_outputs, batch_first=True)
+
+        def forward(self, X):
+            return TUPLES[case](self.layer(X.unsqueeze(2)), X)
+
+    with pytest.raises(ValueError, match="^Recurrent has a tuple where.*outputs, _ = self.layer"):
+        fit(Recurrent)
+
+
+def test_the_state_of_a_recurrent_layer_as_output():
+    class Recurrent(nn.Module):
+        def __init__(self, n_features, n_outputs):
+            super().__init__()
+            self.layer = nn.GRU(1, n_outputs, batch_first=True)
+
+        def forward(self, X):
+            return self.layer(X.unsqueeze(2))[1]
+
+    with pytest.raises(ValueError, match=r"got shape \(1, 2, 3\).*recurrent layer.*state\[-1\]"):
+        fit(Recurrent)
