@@ -134,12 +134,24 @@ def why_not(X, error):
             f"A linear layer of {sizes[2]} inputs gets {sizes[1]} from the layers before it: make "
             f"it as wide, or let torch count, as nn.LazyLinear does."
         )
+    gated = re.search(r"must be equal to input_size. Expected (\d+), got (\d+)", error)
+    if gated:
+        return f"A recurrent layer of {gated[1]} features gets {gated[2]} of them in each step."
+    if "Expected hidden size" in error:
+        return (
+            "A first state is made for the rows that come, and has the layers first: "
+            "X.new_zeros(n_layers, len(X), n_units)."
+        )
+    if "must match" in error and "dimension 0" in error:
+        return "forward counts on another number of rows: ask for it, as X.new_zeros(len(X), 3)."
     if X.ndim > 2:
         return (
             f"The recipe's first argument is the shape of a row, {tuple(X.shape[1:])}; its first "
             f"layer must take such rows, or be nn.Flatten()."
         )
-    return "Its first layer must be as wide as the recipe's first argument, n_features."
+    if str(X.shape[-1]) in re.findall(r"\d+", error):
+        return "Its first layer must be as wide as the recipe's first argument, n_features."
+    return "The line of forward that failed stands in the traceback."
 
 
 def is_beyond(error):
@@ -151,7 +163,12 @@ def _about_codes(X, error):
     cure = "An embedding needs a row for each code: num_embeddings must exceed the largest."
     if "Class values" in error:
         cure = "F.one_hot needs a column for each code: num_classes must exceed the largest."
-    if (X == -1).any():
+    if X.min() < -1:
+        cure += (
+            f" Codes begin at 0, and X holds {X.min():.3g}: if it is a code here, have no scaler "
+            f"change its column, as by a ColumnTransformer."
+        )
+    elif (X == -1).any():
         cure += (
             " Codes begin at 0, and X holds -1, which OrdinalEncoder(unknown_value=-1) gives to "
             "what it has not met: if it is a code here, add 1 to all codes of the column."

@@ -881,3 +881,41 @@ def test_the_state_of_a_recurrent_layer_as_output():
 
     with pytest.raises(ValueError, match=r"got shape \(1, 2, 3\).*recurrent layer.*state\[-1\]"):
         fit(Recurrent)
+
+
+class FromState(nn.Module):
+    """A recurrent layer that begins with a state of a shape, or that is too wide."""
+
+    def __init__(self, n_features, n_outputs, shape=None, width=1):
+        super().__init__()
+        self.layer, self.shape = nn.GRU(width, n_outputs, batch_first=True), shape
+
+    def forward(self, X):
+        state = None if self.shape is None else X.new_zeros(self.shape)
+        return self.layer(X.unsqueeze(2), state)[0][:, -1]
+
+
+class Indexing(MLP):
+    def forward(self, X):
+        return super().forward(X) + [0.0][len(X)]
+
+
+class FixedRows(MLP):
+    def forward(self, X):
+        return super().forward(X) + X.new_zeros(32, 1)
+
+
+@pytest.mark.parametrize(
+    "module, arguments, told",
+    [
+        (FromState, {"shape": (1, 32, 3)}, r"X.new_zeros\(n_layers, len\(X\), n_units\)"),
+        (FromState, {"shape": (4, 2, 3)}, r"X.new_zeros\(n_layers, len\(X\), n_units\)"),
+        (FromState, {"width": 4}, "of 4 features gets 1 of them in each step"),
+        (FixedRows, {}, r"on another number of rows: ask for it, as X.new_zeros\(len\(X\), 3\)"),
+        (Indexing, {}, "list index out of range. The line of forward that failed stands in"),
+    ],
+)
+def test_a_forward_that_fails_for_another_reason_than_its_first_layer(module, arguments, told):
+    given = {f"module__{name}": value for name, value in arguments.items()}
+    with pytest.raises(ValueError, match=f"^{module.__name__} cannot take rows of 4 .*{told}"):
+        fit(module, **given)

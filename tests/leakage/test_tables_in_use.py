@@ -82,6 +82,12 @@ def test_a_code_that_cannot_be_looked_up_is_told_in_words(kind, moved):
         clf.fit(beyond[100:], y[100:])
 
 
+def test_scaled_codes_are_told_so():
+    clf = TorchClassifier(looked_up("embedding"), epochs=2, random_state=0)
+    with pytest.raises(ValueError, match=r"Codes begin at 0, and X holds -13.5: .* no scaler"):
+        clf.fit(3.0 * codes - 13.5, y)
+
+
 class Listed(nn.Linear):
     def forward(self, X):
         return super().forward([X][1])
