@@ -15,11 +15,13 @@ CURES = {
     "Give random_state.": "seed",
     "Give clip.": "gradient_clip gradient_clip_val clipnorm max_grad_norm",
     "Give scoring to cross_validate or GridSearchCV.": "metrics",
-    "Those of scikit-learn are set by set_callbacks(...).": "callbacks",
+    "Give patience, schedule or clip. Callbacks of scikit-learn are set by set_callbacks(...).": ""
+    "callbacks",
     "The losses of all epochs are in history_. set_callbacks(ProgressBar()), imported from "
     "sklearn.callback, shows progress.": "verbose",
     "To train on, call partial_fit.": "warm_start",
-    "Rows are shuffled in each epoch.": "shuffle",
+    "Give class_weight.": "criterion__weight",
+    "Rows are shuffled in each epoch.": "shuffle iterator_train__shuffle",
     "Give batch_size.": "iterator_train iterator_valid",
     "Give schedule, a function.": "scheduler lr_scheduler",
     "Give optimizer.": "solver",
@@ -40,13 +42,15 @@ def cure_for(name, own_names):
     --------
     >>> from helpers.checks.other_names import cure_for
     >>> cure_for("criterion__weight", ["loss"]), cure_for("loss__weight", ["loss"])
-    ('Give loss.', 'Set loss as a whole.')
+    ('Give class_weight.', 'Set loss as a whole.')
     >>> cure_for("module_hidden", ["module"]), cure_for("batchsize", ["batch_size"])
     ('Give module__hidden.', 'Give batch_size.')
     >>> cure_for("optimizer_lr", ["lr"]), cure_for("optimizer_kwargs", ["lr"])
     ('Give lr.', 'Give optimizer__<name> for each.')
     """
-    own, _, part = name.partition("__")  # as criterion__weight of skorch
+    own, _, part = name.partition("__")  # as criterion__reduction of skorch
+    if name in OTHERS:
+        return OTHERS[name]
     if own in own_names:
         return f"Set {own} as a whole."
     if part and OTHERS.get(own) == "Give module.":

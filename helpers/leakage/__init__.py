@@ -16,9 +16,10 @@ from helpers.leakage.carrying import carry_over
 from helpers.leakage.estimators import purity, refit
 from helpers.leakage.features import too_good_feature
 from helpers.leakage.finding import Finding, Report
+from helpers.leakage.forecasts import time_order
 from helpers.leakage.held import held_rows
 from helpers.leakage.procedures import null_labels
-from helpers.leakage.splits import shared_groups, time_order
+from helpers.leakage.splits import shared_groups
 from helpers.leakage.told_apart import shift
 from helpers.leakage.twins import shared_rows
 from helpers.leakage.weights import carried_weights

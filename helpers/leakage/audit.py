@@ -10,13 +10,14 @@ from helpers.leakage.estimators import purity, refit
 from helpers.leakage.features import too_good_feature
 from helpers.leakage.finding import Finding, Report
 from helpers.leakage.fitting import FORMS
+from helpers.leakage.forecasts import time_order
 from helpers.leakage.groups import one_group_a_row
 from helpers.leakage.held import held_rows
 from helpers.leakage.inputs import are_ordered, folds_of, has_classes, task_of
 from helpers.leakage.prepared import prepared
 from helpers.leakage.probes import seed_of
-from helpers.leakage.splits import shared_groups, time_order
-from helpers.leakage.times import as_times, check_length, time_column
+from helpers.leakage.splits import shared_groups
+from helpers.leakage.times import as_span, as_times, check_length, time_column
 from helpers.leakage.told_apart import shift
 from helpers.leakage.twins import shared_rows
 from helpers.leakage.weights import carried_weights
@@ -60,7 +61,8 @@ def audit(
     Raises
     ------
     ValueError
-        If lengths differ or `cv` is not of a known form, before anything is fitted.
+        If lengths differ, `cv` is not of a known form, or `horizon` or `window` does not fit
+        `time`, before anything is fitted.
     TypeError
         If `estimator` is none, or is a class.
 
@@ -101,8 +103,11 @@ def audit(
     in_time = {"time": time, "groups": groups, "horizon": horizon, "window": window}
     of_groups = {"groups": groups, "time": None}
     with suppress(TypeError, ValueError):  # time_order says why times cannot be compared
-        as_times(time_column(time, _num_samples(X)))
+        as_times(column := time_column(time, _num_samples(X)))
         of_groups["time"] = time
+    if of_groups["time"] is not None:
+        for name in ("horizon", "window"):
+            as_span(name, in_time[name], column)
     needs = {}
     if groups is None:
         needs["shared_groups"] = (

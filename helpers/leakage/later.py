@@ -29,8 +29,7 @@ def made_of_labels(table, y, of_one=False):
     Rows must be in order. A mean or a median that includes today is made of today's label, as is
     today's return; tomorrow's value is the label of the row below. Values from before are left
     alone, and so is a column that equals its own row's label: `too_good_feature` sees that by its
-    score. With `of_one`, all rows are of one group. Then such a column is named too: less its
-    group's mean, a label scores less.
+    score. With `of_one`, of rows of one group, it is named too: less a mean, a label scores less.
 
     Returns
     -------
@@ -60,8 +59,9 @@ def made_of_labels(table, y, of_one=False):
         if _is_next(column, y, steps):
             later.append(number)
             continue
-        if _holds_today(column[:MOST_ROWS], first, moving) or _is_mean_so_far(column, y):
-            own.append(number)
+        place = 0 if _is_mean_so_far(column, y) else _place_in(column[:MOST_ROWS], first, moving)
+        if place is not None:
+            (own if place >= 0 else later).append(number)
             continue
         inner = column[steps : len(y) - steps]  # of a centred mean, the first and last are gaps
         before = column[steps - 1 : len(y) - steps - 1]
@@ -95,9 +95,7 @@ def told_by_indicators(X, y, names):
     told = [column for column, number in told.items() if by_chance[number] < BY_CHANCE]
     if not told:
         return None
-    evidence = (
-        f"{listed(told, names)} one value in all rows of one class, and another in all other rows."
-    )
+    evidence = f"{listed(told, names)} one value in all rows of one class, and another elsewhere."
     return Finding("too_good_feature", None, evidence + ASK)
 
 
@@ -139,19 +137,20 @@ def _is_next(column, y, steps):
 def _of_windows(y, steps):
     """Yield what windows say, the place of the row they stand for, and where its label decides.
 
-    That row is the last, the middle or the first one. The last is a function, as few windows need
-    it.
+    It is the last, middle or first, or before the first: -1. The last is a function, seldom called.
     """
     for width in range(2, steps + 2):
         windows = sliding_window_view(y, width)
         for statistic in STATISTICS:
             value = statistic(windows, axis=1)
-            for place in {width - 1, width // 2, 0}:
+            for place in {width - 1, width // 2, 0, -1}:
                 yield value, place, partial(_deciding, windows, place, statistic, value)
 
 
 def _deciding(windows, place, statistic, value):
     """Return where a window says another thing if the label at a place is the least or the most."""
+    if place < 0:  # of later rows alone: where it says another thing than the window before
+        return np.diff(value, prepend=np.nan) != 0
     others = np.delete(windows, place, axis=1)
     low, high = windows.copy(), windows.copy()
     low[:, place], high[:, place] = others.min(axis=1), others.max(axis=1)
@@ -173,27 +172,28 @@ def _changes(y, steps):
                 yield change, place, partial(np.full, len(change), True)
 
 
-def _holds_today(column, y, moving):
-    """Say whether a column is made of its own row's label by a window or a change.
+def _place_in(column, y, moving):
+    """Return the place of a row in the window or change of labels that a column is; None if none.
 
     Where labels only rise, yesterday's is the median of three: it includes today's label, and does
     not depend on it. So a column must agree also in the rows in which today's label decides.
     """
     there = np.isfinite(column)
     if len(np.unique(column[there])) <= FEWEST_VALUES or np.mean(column == y) > ALL_BUT_BREAKS:
-        return False  # a column of few values, or the label itself
+        return None  # a column of few values, or the label itself
     allowed = EXACT * np.subtract(*np.percentile(column[there], [75, 25]))
     for values, place, decides in moving:
-        asked = column[place : place + len(values)]
+        values = values[max(0, -place) :]
+        asked = column[max(0, place) :][: len(values)]
         if 2 * (np.abs(asked - values) <= allowed).sum() < len(values):
             continue  # soon, as there are many windows
         both = np.isfinite(asked) & np.isfinite(values)
         unequal = np.abs(asked[both] - values[both]) > allowed
         if unequal.mean() < 1 - ALL_BUT_BREAKS:
-            deciding = decides()[both]
+            deciding = decides()[max(0, -place) :][both]
             if deciding.sum() >= FEWEST_ROWS and unequal[deciding].mean() < 1 - ALL_BUT_BREAKS:
-                return True
-    return False
+                return place
+    return None
 
 
 def _is_mean_so_far(column, y):

@@ -4,7 +4,7 @@ import numpy as np
 import pandas as pd
 import pytest
 from sklearn.linear_model import LinearRegression, LogisticRegression
-from sklearn.model_selection import KFold, TimeSeriesSplit
+from sklearn.model_selection import GroupKFold, KFold, TimeSeriesSplit
 
 from helpers import audit, shared_groups, time_order
 from helpers.leakage.later import made_of_labels
@@ -248,3 +248,55 @@ def test_an_audit_tells_a_forecast_of_known_series_from_a_random_split():
     ):
         report = audit(LinearRegression(), X, y, cv=cv, time=time, **known)
         assert {f.name: f.leaked for f in report}["shared_groups"] is leaked
+
+
+def test_new_machines_may_be_as_late_as_known_ones_and_rows_of_nobody_may_be_anybodys():
+    """An honest split by groups was accused, with the advice to give it up."""
+    who, X, y = panel("values", n_days=20, n_shops=6)
+    known = {"time": who["day"], "cv": GroupKFold(3), "task": "regression"}
+    finding = time_order(X, y, groups=who["shop"], **known)
+    assert finding.leaked is None and "right if the score is to hold for new" in finding.evidence
+    ahead = X.assign(tomorrow=y.groupby(who["shop"]).shift(-1))
+    finding = time_order(ahead, y, groups=who["shop"], **known)
+    assert finding.leaked is True and "'tomorrow'" in finding.evidence
+    mixed = KFold(3, shuffle=True, random_state=0)
+    assert time_order(X, y, groups=who["shop"], **known | {"cv": mixed}).leaked is True
+    folds = list(GroupKFold(3).split(X, groups=who["shop"]))
+    nobody = who["shop"].where(who["day"] > 0)
+    assert time_order(X, y, groups=nobody, **known | {"cv": folds}).leaked is True
+
+
+def test_a_cut_within_a_day_is_named():
+    who, X, y = panel("values", n_days=20, n_shops=6)
+    rows = np.arange(len(y))
+    for n, leaked in ((60, False), (63, True)):  # between two days, and within one
+        cv = [(rows[:n], rows[n:])]
+        finding = time_order(X, y, time=who["day"], groups=who["shop"], cv=cv, task="regression")
+        assert finding.leaked is leaked
+        assert ("split between two times" in finding.evidence) is leaked
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", ["max", "min", "median", "std", "mean"])
+def test_windows_of_later_rows_alone_are_seen_and_those_of_earlier_rows_are_not(name):
+    rng = np.random.default_rng(0)
+    walk = rng.normal(size=300).cumsum()
+    for labels in (walk, rng.normal(size=300), np.round(9 * walk), rng.poisson(300, size=300)):
+        y = pd.Series(labels, dtype=float)
+        said = getattr(y.rolling(5), name)()
+        X = pd.DataFrame({"noise": rng.normal(size=300), "until yesterday": said.shift(1)})
+        settings = {"time": np.arange(290), "cv": TimeSeriesSplit(3), "task": "regression"}
+        for shift in (1, 8, 14):
+            table = X.assign(before=said.shift(shift))[:290]
+            assert time_order(table, y[:290], **settings).leaked is False, shift
+        finding = time_order(X.assign(after=said.shift(-5))[:290], y[:290], **settings)
+        assert finding.leaked is True and "columns 2 ('after')." in finding.evidence
+
+
+def test_an_audit_refuses_a_span_that_does_not_fit_the_times():
+    """It said that time_order could not look, and nothing more."""
+    who, X, y = panel("values", n_days=20, n_shops=6)
+    day = pd.Timestamp("2026-01-01") + pd.to_timedelta(who["day"], "D")
+    for name in ("horizon", "window"):
+        with pytest.raises(ValueError, match=f"{name} must be a datetime.timedelta"):
+            audit(LinearRegression(), X[["noise"]], y, time=day, cv=split(who), **{name: 7})
