@@ -88,8 +88,9 @@ def fused(max_models=512, max_bytes=50_000_000):
     It pays for many small networks, whose time goes into Python and not into products. Do not
     use it where one network keeps the machine busy by itself (some hundred units, or a batch of
     some hundred rows: there it gains little, and convolutions in full batches can take twice as
-    long: time one candidate both ways), nor to measure the ``fit_time`` of a search, which
-    includes the waiting.
+    long: time one candidate both ways), nor for a few networks of convolutions (four in batches of
+    64 took 1.2 times as long), nor to measure the ``fit_time`` of a search, which includes the
+    waiting.
 
     What scikit-learn's own estimators do (a forest, a `GridSearchCV` over them, a step of a
     Pipeline) runs as it would without `fused`, with its own `n_jobs`. For all other calls `n_jobs`
@@ -114,11 +115,12 @@ def fused(max_models=512, max_bytes=50_000_000):
     Ctrl-C ends a search at once. A fit without torch that is running then cannot be stopped; it
     goes on in the background until its end, and its result is dropped.
 
-    Networks are trained together if they have the same layers with the same settings, shape of a
-    row, precision, device, `augment`, `loss`, optimizer with the same arguments, `batch_size` and
-    number of steps in an epoch, and if all of them have `patience` or none. They may differ in
-    `lr`, `weight_decay`, `schedule`, `clip`, `random_state`, rows, weights of rows and classes,
-    and in `epochs`; fits that differ in `epochs` alone are one training with snapshots.
+    Networks are trained together if they have the same layers with the same settings (the rate of
+    dropout is one), shape of a row, precision, device, `augment`, `loss`, optimizer with the same
+    arguments, `batch_size` and number of steps in an epoch, and if all of them have `patience` or
+    none. They may differ in `lr`, `weight_decay`, `schedule`, `clip`, `random_state`, rows, weights
+    of rows and classes, and in `epochs`; fits that differ in `epochs` alone are one training with
+    snapshots.
 
     Rounding is other than in the plain loop, as on another processor. Adam makes it large where a
     gradient is rounding alone, as that of a bias before BatchNorm in float32: some predictions of
