@@ -257,8 +257,8 @@ def test_a_list_of_layers_is_not_said_to_need_other_rows():
 @pytest.mark.parametrize(
     "name, cure",
     [
-        ("criterion__weight", "Give loss"),
-        ("iterator_train__shuffle", "Give batch_size"),
+        ("criterion__weight", "Give class_weight"),
+        ("iterator_train__shuffle", "Rows are shuffled"),
         ("train_split__cv", "Give patience"),
         ("lr_scheduler", "Give schedule"),
         ("solver", "Give optimizer"),
