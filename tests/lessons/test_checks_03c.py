@@ -68,9 +68,9 @@ def never_undone(regressor):
 
 
 WRONG = {
-    "not yet: it scales X and no more": scaled_inside(StandardScaler(), None),
-    "not yet: it scales y and no more": scaled_inside(None, StandardScaler()),
-    "not yet: it scales nothing and no more": scaled_inside(None, None),
+    "not yet: of X and y, it scales X": scaled_inside(StandardScaler(), None),
+    "not yet: of X and y, it scales y": scaled_inside(None, StandardScaler()),
+    "not yet: of X and y, it scales nothing": scaled_inside(None, None),
     "not yet: it returns nothing": lambda regressor: None,
 }
 
