@@ -15,8 +15,7 @@ CURES = {
     "Give random_state.": "seed",
     "Give clip.": "gradient_clip gradient_clip_val clipnorm max_grad_norm",
     "Give scoring to cross_validate or GridSearchCV.": "metrics",
-    "Give patience, schedule or clip. Callbacks of scikit-learn are set by set_callbacks(...).": ""
-    "callbacks",
+    "Give patience, schedule or clip; set_callbacks(...) sets those of scikit-learn.": "callbacks",
     "The losses of all epochs are in history_. set_callbacks(ProgressBar()), imported from "
     "sklearn.callback, shows progress.": "verbose",
     "To train on, call partial_fit.": "warm_start",

@@ -135,9 +135,9 @@ def _is_next(column, y, steps):
 
 
 def _of_windows(y, steps):
-    """Yield what windows say, the place of the row they stand for, and where its label decides.
+    """Yield what windows say, the place of their row, and a function for where its label decides.
 
-    It is the last, middle or first, or before the first: -1. The last is a function, seldom called.
+    That row is the last, the middle or the first one of the window, or the one before it, at -1.
     """
     for width in range(2, steps + 2):
         windows = sliding_window_view(y, width)
