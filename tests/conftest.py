@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 TESTS = Path(__file__).parent
-ROOT = TESTS.parent
+STRICT = str(TESTS / "strict")  # its sitecustomize.py makes errors of some warnings
 
 # As `make` does, for those who call pytest themselves. torch and NumPy read this when they are
 # imported. With networks this small more threads gain nothing, and lose much on a busy machine.
@@ -107,29 +107,16 @@ def pytest_runtest_setup():
         pyplot.close("all")  # it warns of many figures, whoever has drawn them
 
 
-def our_modules():
-    """Return the names by which our own code is imported; that of a notebook is __main__."""
-    homes = {"helpers": ROOT, "leaks": ROOT / "notebooks"}
-    for package, home in homes.items():
-        for path in (home / package).rglob("*.py"):
-            yield ".".join(path.relative_to(home).with_suffix("").parts).removesuffix(".__init__")
-    yield "__main__"
-
-
 # dask takes a worker that does not answer for dead; on a busy machine it may only be slow.
 PATIENT = ("COMM__TIMEOUTS__CONNECT", "COMM__TIMEOUTS__TCP", "SCHEDULER__WORKER_TTL")
 
 
 def pytest_configure(config):
-    """Set variables for what tests start: kernels, workers, other Pythons.
-
-    pyproject.toml makes errors of the same warnings for the tests themselves. PYTHONWARNINGS knows
-    no patterns, so each module is named.
-    """
+    """Set variables for what tests start: kernels, workers, other Pythons."""
     os.environ.update({f"DASK_DISTRIBUTED__{name}": "20 minutes" for name in PATIENT})
-    kinds = ("DeprecationWarning", "PendingDeprecationWarning", "FutureWarning")
-    errors = [f"error::{kind}:{module}" for module in sorted(our_modules()) for kind in kinds]
-    os.environ["PYTHONWARNINGS"] = ",".join(errors)
+    given = os.environ.get("PYTHONPATH", "").split(os.pathsep)
+    if STRICT not in given:  # as in a process of pytest-xdist
+        os.environ["PYTHONPATH"] = os.pathsep.join(filter(None, [STRICT, *given]))
 
 
 @pytest.fixture

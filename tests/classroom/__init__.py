@@ -139,7 +139,8 @@ def already_tried(course, name):
 
 def environment():
     """The environment of a teacher who has installed the helpers from this repository."""
-    return os.environ | {"PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1"}
+    path = [str(ROOT), os.environ["PYTHONPATH"]]
+    return os.environ | {"PYTHONPATH": os.pathsep.join(path), "OMP_NUM_THREADS": "1"}
 
 
 def dumps(notebook):

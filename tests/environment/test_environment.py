@@ -86,6 +86,22 @@ def test_the_lists_of_conftest_name_what_is_there():
     assert named - there == set()
 
 
+@pytest.mark.parametrize(
+    ("module", "code"),
+    [
+        ("helpers.base", 1),
+        ("leaks.kinds", 1),
+        ("__main__", 1),
+        ("sklearn.base", 0),
+        ("helpers_", 0),
+    ],
+)
+def test_what_a_library_will_take_away_ends_a_program_of_ours_and_no_other(module, code):
+    warn = f"warnings.warn_explicit('soon', FutureWarning, 'x.py', 1, module={module!r})"
+    command = [sys.executable, "-c", f"import warnings; {warn}"]
+    assert subprocess.run(command, capture_output=True).returncode == code
+
+
 def test_no_two_files_of_tests_have_the_same_name():
     names = [path.name for path in (ROOT / "tests").rglob("test_*.py")]
     assert sorted(names) == sorted(set(names))
