@@ -1,8 +1,8 @@
 """Write what students get: `python notebooks/assignments/release.py`.
 
 From each notebook in `source/` come two. `release/` is for a class: nbgrader takes out solutions
-and hidden tests. `selfstudy/` is for a learner without a teacher: behind each check stands a folded
-cell that asks what a teacher's hidden tests ask, and each question ends with a folded solution.
+and hidden tests. `selfstudy/` is for a learner without a teacher: below each check is a folded cell
+with the whole test, its hidden part too, and each question ends with a folded solution.
 """
 
 import ast
@@ -19,7 +19,14 @@ import nbformat  # noqa: E402
 from nbformat.v4 import new_code_cell, new_markdown_cell  # noqa: E402
 
 FOLDED = "<details><summary>A solution, for afterwards</summary>\n\n{}\n\n</details>"
-ASKED = "*The same on other data: run the folded cell below, or unfold it to read what it asks.*"
+ASKED = (
+    "*The folded cell below runs this check again and asks more, partly on other data. Run it as "
+    "well. If you change your answer, it is enough to run the folded cell. Open it if you want to "
+    "see what it asks.{}*"
+)
+AGAIN, MORE = "# The check above, once more.", "# What else is asked."
+RIGHT = "Right: your answer passes the check and the folded cell."
+POINTS = " It prints your points: your answer is right if you have all of them."
 # How Jupyter, Jupyter Book and Colab are told to show a cell without its text.
 WITHOUT_TEXT = {"jupyter": {"source_hidden": True}, "tags": ["hide-input"], "cellView": "form"}
 # What the text says to a class, and to somebody alone. Each of these stands in every assignment.
@@ -27,10 +34,14 @@ ALONE = [
     (r"(\*\*\d+ minutes) · .*? answers?\.\*\*", r"\1.**"),
     (
         r"They show you part of what is tested; .* when your work is graded\.",
-        "Behind each stands a folded cell that tries your answer on other data: run it as well. "
-        "An answer is right if neither stops with an error; where the folded cell prints a score, "
-        "it should be the full one, such as `2.0 of 2 points.` Each question ends with a folded "
-        "solution.",
+        "Below the checks are folded cells, which ask more. Your answer is right if no check and "
+        "no folded cell stops with an error. Each question ends with a folded solution.",
+    ),
+    (
+        r"(?<=\. )[^.]*`YOUR ANSWER HERE`[^.]*\.",
+        "The last question asks for words. Double-click the cell that says `YOUR ANSWER HERE`, and "
+        "replace these three words by your text. Then compare it with the folded solution, and "
+        "decide how many points it is worth.",
     ),
     (r"\n\nWhen your work is graded, each cell may use .*", ""),
     (r"Before you hand in: ", "At the end: "),
@@ -111,32 +122,42 @@ def to_one_alone(text):
 
 
 def parts_of(cell, name):
-    """Return what stands between nbgrader's marks in a cell, and the whole cell without them."""
+    """Return what stands between nbgrader's marks in a cell, and what stands around them."""
     region = rf"[ ]*### BEGIN {name}\n(.*?)[ ]*### END {name}\n?"
     parts = re.findall(region, cell.source, flags=re.DOTALL)
-    return "".join(parts).strip("\n"), re.sub(region, r"\1", cell.source, flags=re.DOTALL).rstrip()
+    return "".join(parts).strip("\n"), re.sub(region, "", cell.source, flags=re.DOTALL).rstrip()
 
 
 def solution_of(cell):
-    part, whole = parts_of(cell, "SOLUTION")
+    part, _ = parts_of(cell, "SOLUTION")
     if not part:
         return []
-    return [part if cell.cell_type == "markdown" else f"```python\n{whole}\n```"]
+    if cell.cell_type == "markdown":
+        return [part]
+    whole = re.sub(r"[ ]*### (BEGIN|END) SOLUTION\n?", "", cell.source).rstrip()
+    return [f"```python\n{whole}\n```"]
 
 
 def hidden_test_of(cell):
-    """Return the cells that ask what the hidden part of a test asks, and say that it is right."""
-    part, _ = parts_of(cell, "HIDDEN TESTS")
+    """Return the cells that run a whole test, its hidden part too, and say that it is right.
+
+    The visible part runs again, so that the answer is tried as it now is, not as it was when the
+    check above has run.
+    """
+    part, visible = parts_of(cell, "HIDDEN TESTS")
     if not part:
         return []
     last, worth = ast.parse(part).body[-1], f"{cell.metadata.nbgrader.points:g}"
-    if isinstance(last, ast.Expr) and ast.unparse(last).startswith("max("):  # it gives the points
+    gives_points = isinstance(last, ast.Expr) and ast.unparse(last).startswith("max(")
+    if gives_points:
         lines = part.splitlines()
         before, value = lines[: last.lineno - 1], " ".join(lines[last.lineno - 1 :])
         part = "\n".join([*before, f"print({value}, 'of {worth} points.')"])
     else:
-        part += '\nprint("Right on other data as well.")'
-    return [new_markdown_cell(ASKED), new_code_cell(part, metadata=dict(WITHOUT_TEXT))]
+        part += f"\nprint({RIGHT!r})"
+    said = new_markdown_cell(ASKED.format(POINTS if gives_points else ""))
+    whole = f"{AGAIN}\n{visible}\n\n{MORE}\n{part}"
+    return [said, new_code_cell(whole, metadata=dict(WITHOUT_TEXT))]
 
 
 def fold(solutions):

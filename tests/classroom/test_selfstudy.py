@@ -17,7 +17,7 @@ from tests import classroom
 
 # isort: split
 from grading import intake
-from release import for_selfstudy
+from release import RIGHT, for_selfstudy
 
 pytestmark = pytest.mark.timeout(classroom.HANG)
 
@@ -63,7 +63,7 @@ def folded_solutions(notebook):
 
 
 def with_folded(notebook):
-    """Return each cell of code, and the folded cell behind it or an empty text."""
+    """Return each cell of code, and the folded cell below it or an empty text."""
     pairs = []
     for cell in notebook.cells:
         if cell.cell_type == "code" and "cellView" in cell.metadata:
@@ -100,6 +100,8 @@ class Learner:
             if kind.grade:
                 self.tests[mark] = cell, folded, kind.points
                 self.before[mark] = dict(self.space)
+                if folded:
+                    self.run(cell)
                 self.lost |= self.lost_in(mark)
             else:
                 self.run(next(solutions) if kind.solution else cell)
@@ -112,16 +114,15 @@ class Learner:
         return printed.getvalue()
 
     def lost_in(self, mark):
-        """Run a test, visible and folded, and return the points lost in it; nothing if none are."""
+        """Run a test, in its folded cell if it has one, and return the points lost, if any."""
         visible, folded, worth = self.tests[mark]
         try:
-            self.run(visible)
-            said = self.run(folded)
+            said = self.run(folded or visible)
         except Exception as error:
             self.error = error
             return {mark: worth}
         found = re.search(rf"([\d.]+) of {worth:g} points\.$", said)
-        assert found or not folded or said.endswith("Right on other data as well.\n"), said
+        assert found or not folded or said.endswith(f"{RIGHT}\n"), said
         return {mark: worth - float(found[1])} if found and float(found[1]) < worth else {}
 
     def lost_by(self, answer, marks):
