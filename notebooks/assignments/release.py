@@ -55,8 +55,8 @@ ALONE_IN = {
             "The visible part only counts them. The folded cell checks ",
         ),
         (
-            r", and one cell could be stopped by the time limit\. \(Put .* before you hand in\.\)",
-            ".",
+            r" \(Use three cells, .* before you hand in\.\)",
+            "",
         ),
     ],
 }
