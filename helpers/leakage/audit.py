@@ -47,8 +47,8 @@ def audit(
         the test rows differ from the training rows on purpose, and `shift` does not look. Without,
         it does not judge a split whose test rows all come after the training rows.
     horizon, window : number or timedelta, optional
-        How long after a row its label is known, and how far back its features look, for
-        `time_order`.
+        The longest time after a row at which its label is not yet known, and how far back its
+        features look, for `time_order`.
     random_state : int, generator of numpy or None, default=0
         Seeds whatever is drawn; None draws another seed each time.
 
