@@ -32,9 +32,9 @@ def time_order(X, y=None, *, time, groups=None, cv=5, horizon=None, window=None,
     groups : array-like of shape (n_rows,) or (n_rows, 2), optional
         Whose row it is (a shop's, a person's), where each has rows of its own at the same times.
     horizon : number or timedelta, optional
-        The longest time after a row at which its label is not yet known. The mean price of the next
-        7 days is known on day 7. It is 6 days if a day's price comes out before the forecast of
-        that day is made, and 7 days if it comes out after it.
+        The longest time after a row at which its label is not yet known. Where the label is the
+        mean price of the next 7 days, this is 6 days if the price of a day is out before that day's
+        forecast is made, and 7 days if not.
     window : number or timedelta, optional
         How far back the features of a row look, if training and test rows are to share no values.
         A forecast of the next row may use all values before it: then leave it out.

@@ -19,14 +19,10 @@ import nbformat  # noqa: E402
 from nbformat.v4 import new_code_cell, new_markdown_cell  # noqa: E402
 
 FOLDED = "<details><summary>A solution, for afterwards</summary>\n\n{}\n\n</details>"
-ASKED = (
-    "*The folded cell below runs this check again and asks more, partly on other data. Run it as "
-    "well. If you change your answer, it is enough to run the folded cell. Open it if you want to "
-    "see what it asks.{}*"
-)
+ASKED = "*This check and more: run the folded cell below, or open it to see what it asks.{}*"
 AGAIN, MORE = "# The check above, once more.", "# What else is asked."
 RIGHT = "Right: your answer passes the check and the folded cell."
-POINTS = " It prints your points: your answer is right if you have all of them."
+POINTS = " It prints your points. If you have all of them, your answer is right."
 # How Jupyter, Jupyter Book and Colab are told to show a cell without its text.
 WITHOUT_TEXT = {"jupyter": {"source_hidden": True}, "tags": ["hide-input"], "cellView": "form"}
 # What the text says to a class, and to somebody alone. Each of these stands in every assignment.
@@ -34,8 +30,10 @@ ALONE = [
     (r"(\*\*\d+ minutes) · .*? answers?\.\*\*", r"\1.**"),
     (
         r"They show you part of what is tested; .* when your work is graded\.",
-        "Below the checks are folded cells, which ask more. Your answer is right if no check and "
-        "no folded cell stops with an error. Each question ends with a folded solution.",
+        "Below the checks are folded cells. Each runs its check again and asks more, partly on "
+        "other data. Run it as well; when you have changed your answer, it is enough to run the "
+        "folded cell. Your answer is right if no check and no folded cell stops with an error. "
+        "Each question ends with a folded solution.",
     ),
     (
         r"(?<=\. )[^.]*`YOUR ANSWER HERE`[^.]*\.",
