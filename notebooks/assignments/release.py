@@ -52,10 +52,7 @@ ALONE_IN = {
             r"You see only the part that counts them\. The other part checks ",
             "The visible part only counts them. The folded cell checks ",
         ),
-        (
-            r" \(Use three cells, .* before you hand in\.\)",
-            "",
-        ),
+        (r" \(Use three cells, .* before you hand in\.\)", ""),
     ],
 }
 
