@@ -20,6 +20,12 @@ def knows_already(estimator, X, y, seed):
     reference = [cross_val_score(clone(estimator), X, other, cv=folds).mean() for other in others]
     return bool({verdict})
 """
+PLAIN = """
+def knows_already(estimator, X, y, seed):
+    rng, real = np.random.default_rng(seed), cross_val_score(estimator, X, y{cv}).mean()
+    others = [cross_val_score(estimator, X, rng.permutation(y){cv}).mean() for _ in range({n})]
+    return bool((1 + np.sum(np.array(others) >= real)) / (1 + {n}) <= {p})
+"""
 LOOP = """
 def fold_scores(recipe, X, y, seed):
     torch.manual_seed(seed)
@@ -40,8 +46,25 @@ def permuting(rng="seed", folds="seed", verdict="score > max(reference)"):
     return {"knows_already": PERMUTING.format(rng=rng, folds=folds, verdict=verdict)}
 
 
+def plain(n=19, cv="", p=0.05):
+    """Compare scores of `cross_val_score`, whose folds of an integer `cv` depend on the labels."""
+    return {"knows_already": PLAIN.format(n=n, cv=cv, p=p)}
+
+
 # Right in another form than the solution: each keeps all points.
 ALSO_RIGHT = {
+    "the usual folds": plain(),
+    "two folds": plain(cv=", cv=2"),
+    "a permutation test with its usual folds": {
+        "knows_already": """
+from sklearn.model_selection import permutation_test_score
+
+
+def knows_already(estimator, X, y, seed):
+    p = permutation_test_score(estimator, X, y, n_permutations=19, random_state=seed)[2]
+    return bool(p <= 0.05)
+"""
+    },
     "a bool of NumPy, from a p-value": {
         "knows_already": """
 from sklearn.model_selection import permutation_test_score
@@ -64,12 +87,12 @@ def knows_already(estimator, X, y, seed):
         "knows_already": """
 def knows_already(estimator, X, y, seed):
     rng, folds = np.random.default_rng(seed), KFold(4, shuffle=True, random_state=seed)
-    labelings = [y] + [rng.permutation(y) for _ in range(19)]
-    scores = [cross_val_score(clone(estimator), X, each, cv=folds).mean() for each in labelings]
+    orders = [y] + [rng.permutation(y) for _ in range(19)]
+    scores = [cross_val_score(clone(estimator), X, each, cv=folds).mean() for each in orders]
     return np.array(scores[0] > max(scores[1:]))
 """
     },
-    "one set of answers, compared with 99 labelings": {
+    "one set of answers, compared with 99 orders of the labels": {
         "knows_already": """
 def knows_already(estimator, X, y, seed):
     from sklearn.model_selection import cross_val_predict
@@ -134,8 +157,33 @@ def fold_scores(recipe, X, y, seed):
         permuting(verdict="score >= max(reference)"),
         {"test_accuses_no_one": 2.0},
     ),
-    "compared with nine labelings": (
+    "compared with nine": (
         {key: source.replace("range(19)", "range(9)") for key, source in permuting().items()},
+        {"test_accuses_no_one": 2.0},
+    ),
+    "the usual folds, compared with eighteen": (
+        plain(n=18, p=0.06),
+        {"test_accuses_no_one": 2.0},
+    ),
+    "two folds, compared with nine": (
+        plain(n=9, cv=", cv=2", p=0.1),
+        {"test_accuses_no_one": 2.0},
+    ),
+    "folds drawn twice, compared with nine": (
+        {
+            "knows_already": """
+from sklearn.model_selection import RepeatedStratifiedKFold
+
+
+def knows_already(estimator, X, y, seed):
+    rng = np.random.default_rng(seed)
+    folds = RepeatedStratifiedKFold(n_splits=3, n_repeats=2, random_state=seed)
+    score = cross_val_score(estimator, X, y, cv=folds).mean()
+    others = [rng.permutation(y) for _ in range(9)]
+    reference = [cross_val_score(estimator, X, other, cv=folds).mean() for other in others]
+    return bool(score > max(reference))
+"""
+        },
         {"test_accuses_no_one": 2.0},
     ),
     "each table scaled by itself": (
@@ -172,7 +220,7 @@ def knows_already(estimator, X, y, seed):
         canary("clone(estimator).fit(X, y).score(X, y) > 0.8"),
         {"test_finds_memory": 2.0, "test_accuses_no_one": 2.0},
     ),
-    "judged on the rows of its fit, against 19 other labelings": (
+    "judged on the rows of its fit, against 19 other orders": (
         {
             "knows_already": """
 def knows_already(estimator, X, y, seed):
@@ -185,7 +233,7 @@ def knows_already(estimator, X, y, seed):
         },
         {"test_finds_memory": 2.0},
     ),
-    "fitted to one other labeling": (
+    "fitted to one other order of the labels": (
         {
             "knows_already": """
 def knows_already(estimator, X, y, seed):
@@ -201,8 +249,9 @@ TYPICAL = list(WRONG)[:4]
 # The hidden tests once gave these all points, and ask for more since then.
 ONCE_PASSED = [
     "a tie counts as higher",
-    "judged on the rows of its fit, against 19 other labelings",
-    "fitted to one other labeling",
-    "compared with nine labelings",
+    "judged on the rows of its fit, against 19 other orders",
+    "fitted to one other order of the labels",
+    "compared with nine",
+    "folds drawn twice, compared with nine",
     "each table scaled by itself",
 ]
