@@ -35,7 +35,7 @@ WRITE = $(CLEAN_ENV) $(PY) $(ASSIGNMENTS)/release.py && touch $(WRITTEN)
 help:
 	@echo "make lab      open the course in JupyterLab"
 	@echo "make check    after you change a line, a minute: lint and the quick tests of helpers"
-	@echo "make test     half an hour to an hour: all that is promised is checked: code, notebooks, browser"
+	@echo "make test     some half an hour: all that is promised is checked: code, notebooks, browser"
 	@echo "make lowest   the tests of helpers with the oldest libraries that pyproject.toml allows"
 	@echo "make portable  compare the outputs under other kernels of the processor: SETS=Haswell/avx2/1"
 	@echo "make assignments   write what students get from notebooks/assignments/source"
