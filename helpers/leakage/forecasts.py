@@ -33,8 +33,8 @@ def time_order(X, y=None, *, time, groups=None, cv=5, horizon=None, window=None,
         Whose row it is (a shop's, a person's), where each has rows of its own at the same times.
     horizon : number or timedelta, optional
         The longest time after a row at which its label is not yet known. Where the label is the
-        mean price of the next 7 days, this is 6 days if the price of a day is out before that day's
-        forecast is made, and 7 days if not.
+        mean price of the next 7 days, this is 6 days if the price of a day is known when that
+        day's forecast is made, and 7 days if not.
     window : number or timedelta, optional
         How far back the features of a row look, if training and test rows are to share no values.
         A forecast of the next row may use all values before it: then leave it out.

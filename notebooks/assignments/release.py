@@ -36,7 +36,7 @@ ALONE = [
         "Each question ends with a folded solution.",
     ),
     (
-        r"(?<=\. )[^.]*`YOUR ANSWER HERE`[^.]*\.",
+        r"The last question asks for words: .*? by your text\.",
         "The last question asks for words. Double-click the cell that says `YOUR ANSWER HERE`, and "
         "replace these three words by your text. Then compare it with the folded solution, and "
         "decide how many points it is worth.",
