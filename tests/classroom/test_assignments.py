@@ -1,5 +1,6 @@
 """Each assignment, handed in by students who are right, in one form or another, wrong, or idle."""
 
+import builtins
 import contextlib
 import copy
 import importlib
@@ -9,6 +10,7 @@ import math
 import os
 import re
 import shutil
+import symtable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -323,6 +325,31 @@ def test_sources_are_stored_without_outputs_and_say_how_long_they_take(path):
             by_hand += mark.points
     assert f"{by_machine:g} points" in first and by_hand >= 2
     assert re.search(rf"\b{by_hand:g} ", first)
+
+
+def names_in(code):
+    """Return the global names that a cell binds, and those that it takes from other cells."""
+    top = symtable.symtable(code, "cell", "exec")
+    bound = {each.get_name() for each in top.get_symbols() if each.is_assigned()}
+    bound |= {each.get_name() for each in top.get_symbols() if each.is_imported()}
+    used, tables = set(), [top]
+    for table in tables:
+        tables += table.get_children()
+        known = [each for each in table.get_symbols() if table is top or each.is_global()]
+        used |= {each.get_name() for each in known if each.is_referenced()}
+    return bound, used - bound
+
+
+@pytest.mark.parametrize("path", SOURCES, ids=lambda path: path.stem)
+def test_sources_take_each_name_from_one_cell_so_that_a_learner_may_go_back(path):
+    cells = [each for each in nbformat.read(path, as_version=4).cells if each.cell_type == "code"]
+    names = [names_in(each.source) for each in cells]
+    taken = set().union(*(taken for _, taken in names)) - set(dir(builtins))
+    makers = {
+        name: [each.id for each, (bound, _) in zip(cells, names, strict=True) if name in bound]
+        for name in taken
+    }
+    assert makers and {name: ids for name, ids in makers.items() if len(ids) != 1} == {}
 
 
 @pytest.mark.parametrize("path", SOURCES, ids=lambda path: path.stem)
