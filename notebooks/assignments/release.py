@@ -30,16 +30,15 @@ ALONE = [
     (r"(\*\*\d+ minutes) · .*? answers?\.\*\*", r"\1.**"),
     (
         r"They show you part of what is tested; .* when your work is graded\.",
-        "Below the checks are folded cells. Each runs its check again and asks more, partly on "
-        "other data. Run it as well; when you have changed your answer, it is enough to run the "
-        "folded cell. Your answer is right if no check and no folded cell stops with an error. "
-        "Each question ends with a folded solution.",
+        "The folded cell after a check runs it again and asks more, partly on other data. Run "
+        "both; after a change, run only the folded cell. Your answer is right if no check and no "
+        "folded cell stops with an error. Each question ends with a folded solution.",
     ),
     (
         r"The last question asks for words: .*? by your text\.",
         "The last question asks for words. Double-click the cell that says `YOUR ANSWER HERE`, and "
         "replace these three words by your text. Then compare it with the folded solution, and "
-        "decide how many points it is worth.",
+        "count your points: the question says what each is given for.",
     ),
     (r"\n\nWhen your work is graded, each cell may use .*", ""),
     (r"Before you hand in: ", "At the end: "),
