@@ -230,6 +230,14 @@ WRONG = {
         ),
         {"test_dim": 1.0},
     ),
+    "drawn from a generator of its own": (
+        dim(
+            draw=f"own = torch.Generator()\n    own.seed()\n    {OWN}".replace(
+                "dtype=", "generator=own, dtype="
+            )
+        ),
+        {"test_dim": 1.0},
+    ),
     **{
         who: (
             dim(draw="u = torch.{}\n    numbers = {}".format(*draw)),
@@ -330,6 +338,14 @@ WRONG = {
         {key: source.replace("epochs=20", "epochs=10") for key, source in backbone().items()},
         {"test_backbone_rows": 1.0},
     ),
+    "a new last layer trained for half as long": (
+        {key: source.replace("epochs=50", "epochs=25") for key, source in backbone().items()},
+        {"test_backbone_rows": 1.0},
+    ),
+    "the last layer of the backbone kept": (
+        backbone(model=FROZEN.replace("[:-1]", "")),
+        {"test_backbone_rows": 1.0},
+    ),
     "networks without a seed": (
         {key: source.replace("=seed", "=None") for key, source in search().items()},
         {"test_search": 1.0},
@@ -374,3 +390,15 @@ ONCE_PASSED = [
     "numbers from too small a range",
     "the mean image under another name",
 ]
+# The words that each of these is told.
+SAID = {
+    "drawn from a generator of its own": "draw them from torch's global generator",
+    "a backbone trained for half as long": "differ in the backbone",
+    "the last layer of the backbone kept": "differ in the backbone",
+    "a new last layer trained for half as long": "differ in the new last layer",
+}
+# The check that a class sees finds these, in the test named.
+SEEN = {
+    "the batch changed in place": "test_dim_input",
+    "no mean image in the search": "test_search_mean",
+}
