@@ -34,7 +34,8 @@ IMPUTED = """X = X.copy()
 def genes(steps, rows="train"):
     return {
         "learn_genes": "from sklearn.ensemble import RandomForestClassifier\n"
-        "from sklearn.preprocessing import FunctionTransformer\n\n\n"
+        "from sklearn.preprocessing import FunctionTransformer\n"
+        "from sklearn.svm import SVC\n\n\n"
         "def learn_genes(X, y, train, test, k=20):\n"
         f"    clf = make_pipeline(SimpleImputer(), {steps})\n"
         f"    return clf.fit(X[{rows}], y[{rows}])\n"
@@ -100,6 +101,9 @@ def learn_genes(X, y, train, test, k=20):
     return Predictor(make_pipeline(*steps, LinearSVC(C=0.01)).fit(X[train], y[train]))
 """
     },
+    "a support vector machine, in which some rows have no weight": genes(
+        "SelectKBest(k=k), SVC(kernel='linear')"
+    ),
     "persons dealt by hand, one pair after the other": {
         "clinic_folds": """
 def clinic_folds(table):
@@ -237,6 +241,24 @@ WRONG = {
         genes("SelectKBest(k=k), LogisticRegression()", "train[::2]"),
         {"test_genes_many": 1.0},
     ),
+    "probabilities for labels": (
+        {
+            "learn_genes": """
+class Probabilities:
+    def __init__(self, model):
+        self.model = model
+
+    def predict(self, X):
+        return self.model.predict_proba(X)[:, 1]
+
+
+def learn_genes(X, y, train, test, k=20):
+    clf = make_pipeline(SimpleImputer(), SelectKBest(k=k), LogisticRegression())
+    return Probabilities(clf.fit(X[train], y[train]))
+"""
+        },
+        {"test_genes_many": 1.0, "test_genes_gaps": 1.0},
+    ),
     "the same pair three times": (
         market("pair = np.argsort(table['day'])\n    return [(pair[:100], pair[150:])] * 3"),
         {"test_market_order": 1.0, "test_market_known": 1.0},
@@ -257,6 +279,14 @@ WRONG = {
     "gaps of training rows filled within each class": (
         {"learn_genes": FILLED_BY_LABEL},
         {"test_genes_gaps": 1.0},
+    ),
+    "a Pipeline for the classifier alone": (
+        rare(
+            "clf = make_pipeline(StandardScaler(), KNeighborsClassifier(5))\n"
+            "    clf.fit(*oversample(X[train], y[train], seed))\n"
+            "    return clf, precision_score(y[test], clf.predict(X[test]), zero_division=0)"
+        ),
+        {"test_rare_classifier": 1.0},
     ),
     "each of the ill three more times": (
         rare(
@@ -286,3 +316,9 @@ ONCE_PASSED = [
     "gaps of training rows filled within each class",
     "each of the ill three more times",
 ]
+# The words that each of these is told.
+SAID = {
+    "genes selected on all rows": "labels of test rows were used",
+    "probabilities for labels": "does `predict` return labels?",
+    "a Pipeline for the classifier alone": "got a Pipeline",
+}
