@@ -236,7 +236,10 @@ def split(X, y, seed):
         experiment(after=ON_TRAINING_ROWS),
         {"test_experiment_accuracy": 1.0},
     ),
-    "trained on all rows": (experiment(before=ALL_ROWS), {"test_experiment_blind": 1.0}),
+    "trained on all rows": (
+        experiment(before=ALL_ROWS),
+        {"test_experiment_blind": 1.0, "test_experiment_learns": 1.0},
+    ),
     "unseeded network": (experiment(seeding=""), {"test_experiment_seed": 1.0}),
     "every network the same": (
         experiment(seeding="torch.manual_seed(0)"),

@@ -316,7 +316,7 @@ ONCE_PASSED = [
     "gaps of training rows filled within each class",
     "each of the ill three more times",
 ]
-# The words that each of these is told.
+# Words that each of these is told in one of its tests.
 SAID = {
     "genes selected on all rows": "labels of test rows were used",
     "probabilities for labels": "does `predict` return labels?",
